@@ -1,0 +1,1 @@
+"""The bundled environments, one module each; importing this package registers them."""

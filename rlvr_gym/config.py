@@ -1,0 +1,131 @@
+"""Settings: pydantic models that refuse what they do not know, YAML recipes, `key.sub=value` overrides."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from rlvr_gym import registry
+from rlvr_gym.environment import Environment
+from rlvr_gym.errors import ConfigError
+
+Settings = dict[str, Any]
+S = TypeVar("S", bound="Config")
+
+
+class Config(BaseModel):
+    """Base of every group of settings: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EnvConfig(BaseModel):
+    """An environment by name; every other key is an option of that environment (`env.digits=3`)."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    id: str
+
+    @property
+    def options(self) -> Settings:
+        """The environment's own options."""
+        return dict(self.model_extra or {})
+
+    def make(self) -> Environment:
+        """Build the environment. Raises ConfigError for an unknown name or option."""
+        return registry.make(self.id, **self.options)
+
+
+def parse_overrides(arguments: Sequence[str]) -> Settings:
+    """`["env.id=gsm8k", "env.digits=3"]` -> `{"env": {"id": "gsm8k", "digits": 3}}`; values are YAML."""
+    settings: Settings = {}
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
+        if not equals or not all(key.split(".")):
+            raise ConfigError(f"cannot read '{argument}': settings look like key.sub=value")
+        try:
+            parsed = yaml.safe_load(value) if value else ""
+        except yaml.YAMLError as error:
+            raise ConfigError(f"cannot read the value of '{argument}' as YAML: {error}") from error
+        settings = merge(settings, _nest(key.split("."), _numeric(parsed)))
+    return settings
+
+
+def _nest(keys: Sequence[str], value: object) -> Settings:
+    return {keys[0]: value if len(keys) == 1 else _nest(keys[1:], value)}
+
+
+def _numeric(value: object) -> object:
+    """YAML 1.1 reads `1e-6` as a string; here it is the number it looks like."""
+    if isinstance(value, str):
+        try:
+            return float(value) if any(c.isdigit() for c in value) else value
+        except ValueError:
+            return value
+    return value
+
+
+def merge(base: Settings, over: Settings) -> Settings:
+    """`base` with the settings of `over` laid on top, mapping by mapping."""
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        merged[key] = merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def read_yaml(path: Path) -> Settings:
+    """The mapping in a YAML file. Raises ConfigError naming file and place."""
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(settings, dict):
+        raise ConfigError(f"{path} must hold a mapping of settings")
+    return {key: _numeric_tree(value) for key, value in settings.items()}
+
+
+def _numeric_tree(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _numeric_tree(below) for key, below in value.items()}
+    return _numeric(value)
+
+
+def validate(model: type[S], settings: Settings) -> S:
+    """`settings` as a `model`. Raises ConfigError with every wrong field's path and what would be accepted."""
+    try:
+        return model.model_validate(settings)
+    except ValidationError as error:
+        lines = [_explain(model, problem) for problem in error.errors()]
+        raise ConfigError(
+            "these settings cannot work:\n" + "\n".join(f"  {line}" for line in lines)
+        ) from error
+
+
+def _explain(model: type[BaseModel], problem: Any) -> str:
+    *parents, last = problem["loc"] or ("",)
+    path = ".".join(str(part) for part in problem["loc"]) or "together"
+    if problem["type"] != "extra_forbidden":
+        found = "" if problem["type"] == "missing" else f" (found {problem['input']!r})"
+        return f"{path}: {problem['msg'].removeprefix('Value error, ')}{found if parents or last else ''}"
+    known = sorted(_fields_at(model, parents))
+    close = difflib.get_close_matches(str(last), known, n=1)
+    hint = f"did you mean '{close[0]}'? " if close else ""
+    return f"{path}: no such setting; {hint}possible: {', '.join(known)}"
+
+
+def _fields_at(model: type[BaseModel], path: Sequence[str | int]) -> set[str]:
+    for part in path:
+        field = model.model_fields.get(str(part))
+        if field is None:
+            continue
+        options = (field.annotation, *get_args(field.annotation))
+        model = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), model)
+    return set(model.model_fields)

@@ -1,0 +1,172 @@
+"""Tasks and a verifier as a Gymnasium environment."""
+
+from __future__ import annotations
+
+import copy
+import string
+from collections.abc import Sequence
+from typing import Any, Self
+
+import gymnasium
+from pydantic import BaseModel, ConfigDict
+
+from rlvr_gym.errors import ConfigError
+from rlvr_gym.generation.base import SamplingParams
+from rlvr_gym.tasks import Message, Task, TaskSet
+from rlvr_gym.verdicts import Completion
+from rlvr_gym.verifiers.base import Verifier, judge
+
+Info = dict[str, Any]
+
+
+class TextSpace(gymnasium.Space[str]):
+    """All strings.
+
+    Gymnasium's own `Text` enumerates its characters: the default charset has no space or newline, and one
+    of full Unicode takes seconds to build. Samples are short and printable, for API checkers.
+    """
+
+    def __init__(self, seed: int | None = None) -> None:
+        super().__init__(shape=None, dtype=None, seed=seed)
+
+    @property
+    def is_np_flattenable(self) -> bool:
+        """Text has no fixed-size array form."""
+        return False
+
+    def sample(self, mask: Any = None, probability: Any = None) -> str:
+        """A random printable string of up to 32 characters; masks mean nothing here."""
+        length = int(self.np_random.integers(0, 33))
+        return "".join(string.printable[i] for i in self.np_random.integers(0, len(string.printable), length))
+
+    def contains(self, x: Any) -> bool:
+        """Whether `x` is a string."""
+        return isinstance(x, str)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TextSpace)
+
+    def __hash__(self) -> int:
+        return hash(TextSpace)
+
+    def __repr__(self) -> str:
+        return "TextSpace()"
+
+
+class Card(BaseModel):
+    """What a user should know about an environment before trusting a number it produced."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    summary: str
+    """What it asks, in a sentence."""
+    source: str
+    """Where the tasks come from."""
+    licence: str
+    """The licence of the tasks."""
+    answer: str
+    """Where the final answer must stand in a completion, and how it is compared."""
+    sampling: SamplingParams = SamplingParams()
+    """The sampling that published figures use, or that we recommend."""
+    samples_per_task: int = 1
+    """How many samples per task an evaluation draws unless told otherwise."""
+
+
+class Environment(gymnasium.Env[str, str]):
+    """A task set and a verifier behind `reset` and `step`.
+
+    An episode is one task. The observation is what the environment says (the prompt first), the action is
+    the policy's whole turn. An episode is single-turn unless a subclass overrides `respond`.
+
+    Args:
+        tasks: where the episodes come from.
+        verifier: judges the policy's last turn when the episode ends.
+        max_turns: how many turns the policy has; when `respond` still wants to go on after the last one,
+            the episode is `truncated` and judged as it stands.
+    """
+
+    metadata = {"render_modes": []}  # noqa: RUF012 - the base class's own shape
+    card: Card | None = None
+    """Set by the registry when the environment is made by name."""
+
+    def __init__(self, tasks: TaskSet, verifier: Verifier, *, max_turns: int = 1) -> None:
+        if max_turns < 1:
+            raise ConfigError(f"max_turns must be at least 1, not {max_turns}")
+        self.tasks = tasks
+        self.verifier = verifier
+        self.max_turns = max_turns
+        self.observation_space = TextSpace()
+        self.action_space = TextSpace()
+        self.task: Task | None = None
+        self._replies: list[Completion] = []
+
+    def respond(self, task: Task, replies: Sequence[Completion]) -> str | None:
+        """What the environment answers to the policy's latest turn, None to end the episode.
+
+        `replies` are all turns of the policy so far, the latest last. Must be deterministic.
+        """
+        return None
+
+    def solution(self, task: Task) -> str | None:
+        """A final turn that earns full marks on `task`, None where none is known."""
+        return self.verifier.solution(task)
+
+    def lane(self) -> Self:
+        """A fresh episode slot beside this one: same tasks, same verifier, a state of its own."""
+        twin = copy.copy(self)
+        twin.task, twin._replies, twin._np_random = None, [], None
+        return twin
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, Info]:
+        """Begin an episode.
+
+        `options={"task": id, index or Task}` picks the task; else it is drawn at random (of an endless
+        task set: among the first million). Returns the prompt as text, and `info` with `task` (its id) and
+        `messages` (the prompt as chat messages).
+        """
+        super().reset(seed=seed)
+        options = options or {}
+        if unknown := set(options) - {"task"}:
+            raise ConfigError(
+                f"unknown reset options {sorted(unknown)}; possible: 'task' (an id or an index)"
+            )
+        chosen = options["task"] if "task" in options else self._draw()
+        self.task = chosen if isinstance(chosen, Task) else self.tasks[chosen]
+        self._replies = []
+        return self.task.text, self._info(messages=self.messages)
+
+    def step(self, action: str | Completion) -> tuple[str, float, bool, bool, Info]:
+        """Take the policy's turn; judge when it was the last.
+
+        Returns (observation, reward, terminated, truncated, info). The reward is the verdict's score; where
+        nothing could be judged it is 0.0 with `info["scored"]` False. At the end of an episode `info` has
+        `verdict`, and the observation is empty.
+        """
+        if self.task is None:
+            raise gymnasium.error.ResetNeeded("call reset() before step(): no episode is under way")
+        if isinstance(action, str):
+            action = Completion(text=action)
+        self._replies.append(action)
+        reply = self.respond(self.task, self._replies)
+        out_of_turns = len(self._replies) >= self.max_turns
+        if reply is not None and not out_of_turns:
+            return reply, 0.0, False, False, self._info(scored=True)
+        verdict = judge(self.verifier, self.task, action)
+        info = self._info(scored=verdict.scored, verdict=verdict)
+        self.task = None
+        return "", verdict.score or 0.0, reply is None, reply is not None, info
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The prompt of the current episode as chat messages."""
+        if self.task is None:
+            raise gymnasium.error.ResetNeeded("call reset() first: no episode is under way")
+        return self.task.prompt
+
+    def _info(self, **more: Any) -> Info:
+        assert self.task is not None
+        return {"task": self.task.id, "turn": len(self._replies), **more}
+
+    def _draw(self) -> int:
+        size = self.tasks.size
+        return int(self.np_random.integers(1_000_000 if size is None else size))

@@ -1,0 +1,33 @@
+"""Everything this library raises on purpose.
+
+RlvrError
+├── ConfigError          a setting, key, name or path that cannot work; raised before any work starts
+├── DataError            a task source is broken: names the file and line, or the task
+├── VerifierFault        a verifier or its infrastructure failed; becomes an `unscored` verdict
+├── TooManyUnscored      so many samples could not be judged that results would mean nothing
+└── TrainingError        a run cannot go on: NaN loss, starved batch, sampler out of step, full disk
+"""
+
+
+class RlvrError(Exception):
+    """Base of every error this library raises on purpose."""
+
+
+class ConfigError(RlvrError, ValueError):
+    """What was asked for cannot work; the message says what would."""
+
+
+class DataError(RlvrError, ValueError):
+    """A task source is broken; the message names the file and line, or the task."""
+
+
+class VerifierFault(RlvrError, RuntimeError):
+    """A verifier, or the infrastructure under it, failed. Never says anything about the completion."""
+
+
+class TooManyUnscored(RlvrError, RuntimeError):
+    """More samples stayed unscored than the run allows; the message names the commonest cause."""
+
+
+class TrainingError(RlvrError, RuntimeError):
+    """A training run cannot go on; the message says what to change. Checkpoints already written stay valid."""

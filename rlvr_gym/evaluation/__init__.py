@@ -1,0 +1,1 @@
+"""Evaluation: estimators, intervals, and the run that feeds them."""

@@ -1,0 +1,55 @@
+"""Files that survive being killed: atomic replacement, and JSON lines read past a torn last line."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace `path` by `text`: a reader, or a crash at any moment, sees the old content or the new."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def append_line(path: Path, row: dict[str, Any]) -> None:
+    """Append one JSON line. A line torn off by an earlier crash is removed first."""
+    append_lines(path, [row])
+
+
+def append_lines(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Append JSON lines in one write. A line torn off by an earlier crash is removed first."""
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    drop_torn_line(path)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(text)
+
+
+def drop_torn_line(path: Path) -> None:
+    """Cut an incomplete last line (no newline at its end) off a file, if there is one."""
+    if not path.exists() or path.stat().st_size == 0:
+        return
+    with path.open("rb+") as file:
+        file.seek(-1, os.SEEK_END)
+        if file.read(1) == b"\n":
+            return
+        content = path.read_bytes()
+        file.truncate(content.rfind(b"\n") + 1)
+
+
+def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a JSON-lines file; an incomplete last line is left out."""
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            if not line.endswith("\n"):
+                return
+            yield json.loads(line)

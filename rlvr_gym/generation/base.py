@@ -1,0 +1,66 @@
+"""The seam between this library and whatever samples from a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from rlvr_gym.tasks import Message
+from rlvr_gym.verdicts import Completion
+
+
+class SamplingParams(BaseModel):
+    """How completions are drawn. `temperature` 0 is greedy; `top_p` 1 and `top_k` 0 cut nothing off."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    temperature: float = Field(default=1.0, ge=0.0)
+    top_p: float = Field(default=1.0, gt=0.0, le=1.0)
+    top_k: int = Field(default=0, ge=0)
+    max_tokens: int = Field(default=1024, ge=1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prompt:
+    """What the policy continues.
+
+    `messages` is the conversation so far. `token_ids`, where given, are the exact ids of that conversation
+    and are continued as they stand: turns that were sampled are never decoded and encoded again.
+    `seed` names the random stream of this prompt's completions: equal prompts with equal seeds get equal
+    completions from a deterministic backend, whatever else is in the call.
+    """
+
+    messages: tuple[Message, ...]
+    seed: int
+    token_ids: tuple[int, ...] | None = None
+
+
+class Generator(Protocol):
+    """Samples completions. One method; everything else is built on it."""
+
+    def generate(
+        self, prompts: Sequence[Prompt], n: int, sampling: SamplingParams
+    ) -> Iterator[tuple[int, list[Completion]]]:
+        """Sample `n` completions of each prompt.
+
+        Yields (index of the prompt, its `n` completions), each prompt once, as soon as the prompt's last
+        completion is finished, so that judging can begin while others are still sampled. Every completion
+        has its `token_ids`, the sampler's `logprobs` at the sampling temperature, and the
+        `prompt_token_ids` it continued.
+
+        Raises ConfigError, before sampling anything, for a first prompt (no `token_ids`) that leaves no room
+        for `sampling.max_tokens` in the model's context. A continued conversation gets what room is left;
+        where none is, an empty completion with finish reason `length`.
+        """
+        ...
+
+    def encode_reply(self, messages: Sequence[Message]) -> tuple[int, ...]:
+        """The ids that follow a sampled turn when the environment answers with `messages`.
+
+        They run from just after the sampled turn (closing it first, where sampling was cut off before an
+        end-of-turn token) to where the next sampled turn begins.
+        """
+        ...

@@ -1,0 +1,130 @@
+"""Environments by name, on top of Gymnasium's own registry.
+
+Packages bring environments through the entry-point group `rlvr_gym.envs`: each entry point names a module
+that registers its environments when it is imported. The bundled ones use the same door.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import json
+import warnings
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from typing import Any, TypeVar
+
+import gymnasium
+from gymnasium.envs.registration import load_env_creator, parse_env_id
+
+from rlvr_gym.environment import Card, Environment
+from rlvr_gym.errors import ConfigError
+
+EnvFactory = TypeVar("EnvFactory", bound=Callable[..., Environment])
+
+_cards: dict[str, Card | None] = {}
+
+
+def register(id: str, *, card: Card | None = None) -> Callable[[EnvFactory], EnvFactory]:
+    """Register the decorated function or class, which builds an environment, under `namespace/Name-vN`.
+
+    Its keyword arguments are the environment's options and must be JSON values (names and paths of data,
+    never data), so that specs survive `to_json()`. Only a reference to it is stored: `module:name`.
+    """
+    namespace, _, version = parse_env_id(id)
+    if namespace is None or version is None:
+        raise ConfigError(f"environment ids look like 'namespace/Name-v0', not '{id}'")
+
+    def add(factory: EnvFactory) -> EnvFactory:
+        gymnasium.register(
+            id,
+            entry_point=f"{factory.__module__}:{factory.__qualname__}",
+            disable_env_checker=True,
+            order_enforce=False,
+        )
+        _cards[id] = card
+        return factory
+
+    return add
+
+
+def discover() -> None:
+    """Import every package that brings environments; one that fails is named in a warning and left out."""
+    for point in entry_points(group="rlvr_gym.envs"):
+        try:
+            point.load()
+        except Exception as error:  # noqa: BLE001 - another package's import must not take this one down
+            warnings.warn(
+                f"environments of '{point.name}' ({point.value}) are missing: {type(error).__name__}: {error}",
+                stacklevel=2,
+            )
+
+
+def registered() -> dict[str, Card | None]:
+    """Every environment registered through this library: full id -> card."""
+    return dict(sorted(_cards.items()))
+
+
+def short_name(id: str) -> str:
+    """The name an id answers to on the command line: `rlvr/GSM8K-v0` -> `gsm8k`."""
+    return parse_env_id(id)[1].lower()
+
+
+def find(name: str) -> str:
+    """The full id that `name` stands for: a full id, `module:id`, or a short name (its latest version)."""
+    if ":" in name:
+        module, _, name = name.partition(":")
+        try:
+            importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            raise ConfigError(f"cannot import '{module}', which '{module}:{name}' names: {error}") from error
+    if name in _cards:
+        return name
+    matches = [id for id in _cards if short_name(id) == name.lower()]
+    namespaces = {parse_env_id(id)[0] for id in matches}
+    if len(namespaces) > 1:
+        raise ConfigError(f"'{name}' is ambiguous: {', '.join(sorted(matches))}; give the full id")
+    if matches:
+        return max(matches, key=lambda id: parse_env_id(id)[2] or 0)
+    known = sorted({short_name(id) for id in _cards})
+    close = difflib.get_close_matches(name.lower(), known, n=1)
+    hint = f"; did you mean '{close[0]}'?" if close else ";"
+    raise ConfigError(f"no environment '{name}'{hint} registered: {', '.join(known)}")
+
+
+def options(name: str) -> dict[str, inspect.Parameter]:
+    """The keyword arguments that the named environment accepts."""
+    entry_point = gymnasium.spec(find(name)).entry_point
+    creator = load_env_creator(entry_point) if isinstance(entry_point, str) else entry_point
+    assert creator is not None
+    return dict(inspect.signature(creator).parameters)
+
+
+def make(name: str, **kwargs: Any) -> Environment:
+    """The environment of that name or id, built with `kwargs`.
+
+    `make("gsm8k", split="test")` is `gymnasium.make("rlvr_gym:rlvr/GSM8K-v0", split="test")` without
+    wrappers and with errors that say what would work.
+    """
+    id = find(name)
+    accepted = options(id)
+    if unknown := sorted(set(kwargs) - set(accepted)):
+        raise ConfigError(
+            f"environment '{short_name(id)}' has no option {', '.join(map(repr, unknown))}; "
+            f"possible: {', '.join(accepted) or 'none'}"
+        )
+    needed = [key for key, p in accepted.items() if p.default is p.empty and key not in kwargs]
+    if needed:
+        raise ConfigError(f"environment '{short_name(id)}' needs {', '.join(map(repr, needed))}")
+    try:
+        json.dumps(kwargs)
+    except TypeError as error:
+        raise ConfigError(
+            f"options of environment '{short_name(id)}' must be JSON values: {error}"
+        ) from error
+    env = gymnasium.make(id, **kwargs).unwrapped
+    if not isinstance(env, Environment):
+        raise ConfigError(f"'{id}' built a {type(env).__name__}, not an rlvr_gym Environment")
+    env.card = _cards[id]
+    return env

@@ -1,0 +1,356 @@
+"""A verifiable problem (`Task`) and ordered collections of them (`TaskSet`)."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
+
+from rlvr_gym.errors import ConfigError, DataError
+from rlvr_gym.seeding import derive_rng, derive_seed
+
+Row = dict[str, Any]
+
+
+class Message(BaseModel):
+    """One chat message."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str
+
+
+class Task(BaseModel):
+    """One verifiable problem.
+
+    `prompt` is what the policy is shown: chat messages, or a string, which becomes one user message.
+    `reference` is what the verifier needs (the gold answer, usually) and is never shown to the policy.
+    `id` is the upstream dataset's where it has one; left out, it is a hash of prompt and reference.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = ""
+    prompt: tuple[Message, ...] = Field(min_length=1)
+    reference: JsonValue = None
+    metadata: dict[str, JsonValue] = Field(default_factory=dict)
+
+    @field_validator("prompt", mode="before")
+    @classmethod
+    def _text_is_a_user_message(cls, value: object) -> object:
+        return ({"role": "user", "content": value},) if isinstance(value, str) else value
+
+    def model_post_init(self, context: object) -> None:
+        """Give a task without an id one made of its content."""
+        if not self.id:
+            object.__setattr__(self, "id", self.content_hash[:16])
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 over prompt and reference, in hexadecimal."""
+        content = [[m.role, m.content] for m in self.prompt], self.reference
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def text(self) -> str:
+        """The prompt as plain text: the contents of its messages, a blank line between them."""
+        return "\n\n".join(message.content for message in self.prompt)
+
+
+class TaskSet(ABC):
+    """An ordered, lazily loaded collection of tasks: one split of one source.
+
+    Indexing takes a position or a task id. `size` is None where the collection is endless (procedural).
+    Nothing is read or generated before the first access.
+    """
+
+    name: str
+    split: str
+
+    @property
+    @abstractmethod
+    def size(self) -> int | None:
+        """How many tasks there are; None when endless."""
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """A hash that changes whenever the tasks do; evaluations of different fingerprints never mix."""
+
+    @abstractmethod
+    def at(self, index: int) -> Task:
+        """The task at a position, counted from 0. Raises IndexError past the end."""
+
+    @abstractmethod
+    def find(self, task_id: str) -> Task:
+        """The task of that id. Raises KeyError, naming the collection, when there is none."""
+
+    def __getitem__(self, key: int | str) -> Task:
+        return self.find(key) if isinstance(key, str) else self.at(key)
+
+    def __iter__(self) -> Iterator[Task]:
+        index = 0
+        while self.size is None or index < self.size:
+            yield self.at(index)
+            index += 1
+
+    def take(self, count: int | None) -> list[Task]:
+        """The first `count` distinct tasks (all of them for None), fewer where the collection has fewer.
+
+        An endless collection over a small domain repeats itself; repetitions are skipped, and the search
+        ends when none of the last 100 + 20 x (tasks found) was new.
+        """
+        if count is None and self.size is None:
+            raise ConfigError(f"'{self.name}' is endless: say how many of its tasks to take")
+        found: dict[str, Task] = {}
+        misses = 0
+        for task in self:
+            if count is not None and len(found) >= count:
+                break
+            misses = misses + 1 if task.id in found else 0
+            if misses > 100 + 20 * len(found):
+                break
+            found.setdefault(task.id, task)
+        return list(found.values())
+
+    @staticmethod
+    def from_rows(
+        rows: Callable[[], Iterable[tuple[str, Row]]],
+        to_task: Callable[[Row], Task],
+        *,
+        name: str,
+        split: str,
+    ) -> TaskSet:
+        """Tasks made of `rows()`, pairs of (where it stands, row); called once, at the first access."""
+        return _StoredTaskSet(rows, to_task, name=name, split=split)
+
+    @staticmethod
+    def from_tasks(tasks: Iterable[Task], *, name: str, split: str = "test") -> TaskSet:
+        """The given tasks."""
+        listed = list(tasks)
+        return _StoredTaskSet(
+            lambda: ((f"task {i + 1}", {"task": task}) for i, task in enumerate(listed)),
+            lambda row: row["task"],
+            name=name,
+            split=split,
+        )
+
+    @staticmethod
+    def from_path(path: str | Path, to_task: Callable[[Row], Task], *, name: str, split: str) -> TaskSet:
+        """Tasks from a `.jsonl`, `.jsonl.gz` or `.parquet` file, one a row."""
+        path = Path(path).expanduser()
+        if path.suffix == ".parquet":
+            return TaskSet.from_rows(lambda: _parquet_rows(path), to_task, name=name, split=split)
+        if path.name.endswith((".jsonl", ".jsonl.gz", ".json")):
+            return TaskSet.from_rows(lambda: _jsonl_rows(path), to_task, name=name, split=split)
+        raise ConfigError(
+            f"cannot read tasks from {path}: the name must end in .jsonl, .jsonl.gz or .parquet"
+        )
+
+    @staticmethod
+    def from_hub(
+        repo: str, to_task: Callable[[Row], Task], *, name: str, split: str, config: str | None = None
+    ) -> TaskSet:
+        """Tasks from a split of a Hugging Face hub dataset, or of a local folder in the hub's format."""
+        return TaskSet.from_rows(lambda: _hub_rows(repo, config, split), to_task, name=name, split=split)
+
+    @staticmethod
+    def procedural(
+        name: str,
+        generate: Callable[..., Task],
+        *,
+        split: str = "train",
+        seed: int = 0,
+        **parameters: JsonValue,
+    ) -> TaskSet:
+        """An endless collection: task i is `generate(rng, **parameters)` on a stream of its own.
+
+        Which split a task belongs to is decided by a hash of its `id` alone, so `generate` must give equal
+        problems equal ids. The splits are then disjoint whatever the seeds: about four fifths of all
+        possible tasks are `train`, one fifth is `test`.
+        """
+        return _ProceduralTaskSet(name, generate, split=split, seed=seed, parameters=parameters)
+
+
+class _StoredTaskSet(TaskSet):
+    def __init__(
+        self,
+        rows: Callable[[], Iterable[tuple[str, Row]]],
+        to_task: Callable[[Row], Task],
+        *,
+        name: str,
+        split: str,
+    ) -> None:
+        self.name, self.split = name, split
+        self._rows, self._to_task = rows, to_task
+
+    @cached_property
+    def _tasks(self) -> list[Task]:
+        tasks: list[Task] = []
+        places: dict[str, str] = {}
+        for place, row in self._rows():
+            task = self._build(place, row)
+            if task.id in places:
+                raise DataError(f"{place}: task id '{task.id}' already stands at {places[task.id]}")
+            places[task.id] = place
+            tasks.append(task)
+        if not tasks:
+            raise DataError(f"'{self.name}' ({self.split}) holds no tasks")
+        return tasks
+
+    def _build(self, place: str, row: Row) -> Task:
+        try:
+            return self._to_task(row)
+        except DataError as error:
+            raise DataError(f"{place}: {error}") from error
+        except KeyError as error:
+            raise DataError(f"{place}: no field {error}; the row has {', '.join(sorted(row))}") from error
+        except (ValidationError, ValueError, TypeError, AttributeError) as error:
+            raise DataError(f"{place}: not a task of '{self.name}': {error}") from error
+
+    @cached_property
+    def _by_id(self) -> dict[str, Task]:
+        return {task.id: task for task in self._tasks}
+
+    @property
+    def size(self) -> int | None:
+        return len(self._tasks)
+
+    @property
+    def fingerprint(self) -> str:
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
+        digest = hashlib.sha256()
+        for task in self._tasks:
+            digest.update(f"{task.id}\x1f{task.content_hash}\x1e".encode())
+        return digest.hexdigest()[:16]
+
+    def at(self, index: int) -> Task:
+        if not 0 <= index < len(self._tasks):
+            raise IndexError(
+                f"'{self.name}' ({self.split}) has tasks 0 to {len(self._tasks) - 1}, not {index}"
+            )
+        return self._tasks[index]
+
+    def find(self, task_id: str) -> Task:
+        if task_id not in self._by_id:
+            raise KeyError(
+                f"no task '{task_id}' in '{self.name}' ({self.split}), which has {self.size} tasks"
+            )
+        return self._by_id[task_id]
+
+
+class _ProceduralTaskSet(TaskSet):
+    def __init__(
+        self,
+        name: str,
+        generate: Callable[..., Task],
+        *,
+        split: str,
+        seed: int,
+        parameters: Mapping[str, JsonValue],
+    ) -> None:
+        if split not in ("train", "test"):
+            raise ConfigError(f"'{name}' has the splits 'train' and 'test', not '{split}'")
+        self.name, self.split = name, split
+        self._generate, self._seed, self._parameters = generate, seed, dict(parameters)
+
+    @property
+    def size(self) -> None:
+        return None
+
+    @property
+    def fingerprint(self) -> str:
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
+        settings = json.dumps([self.name, self.split, self._seed, self._parameters], sort_keys=True)
+        digest = hashlib.sha256(settings.encode())
+        for index in range(16):
+            digest.update(self.at(index).content_hash.encode())
+        return digest.hexdigest()[:16]
+
+    def at(self, index: int) -> Task:
+        if index < 0:
+            raise IndexError(f"'{self.name}' counts its tasks from 0, not {index}")
+        rng = derive_rng(self.name, self._seed, self.split, index)
+        for _ in range(10_000):
+            task = self._generate(rng, **self._parameters)
+            if self._split_of(task) == self.split:
+                return task
+        raise DataError(f"'{self.name}' with {self._parameters} has no tasks in its split '{self.split}'")
+
+    def _split_of(self, task: Task) -> str:
+        return "test" if derive_seed(self.name, task.id) % 5 == 0 else "train"
+
+    def find(self, task_id: str) -> Task:
+        searched = 20_000
+        for index in range(searched):
+            task = self.at(index)
+            if task.id == task_id:
+                return task
+        raise KeyError(f"no task '{task_id}' among the first {searched:,} of '{self.name}' ({self.split})")
+
+
+def _jsonl_rows(path: Path) -> Iterator[tuple[str, Row]]:
+    opener = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opener(path, "rt", encoding="utf-8") as lines:
+            for number, line in enumerate(lines, start=1):
+                if not line.strip():
+                    continue
+                place = f"{path}, line {number}"
+                try:
+                    row = json.loads(line)
+                except json.JSONDecodeError as error:
+                    state = "is broken" if line.endswith("\n") else "is incomplete"
+                    raise DataError(f"{place} {state}: {error}") from error
+                if not isinstance(row, dict):
+                    raise DataError(f"{place}: expected a JSON object, found {type(row).__name__}")
+                yield place, row
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 text: {error}") from error
+    except OSError as error:
+        raise DataError(f"cannot read tasks from {path}: {error.strerror or error}") from error
+
+
+def _parquet_rows(path: Path) -> Iterator[tuple[str, Row]]:
+    try:
+        import pyarrow.parquet as parquet
+    except ModuleNotFoundError as error:
+        raise ConfigError("reading .parquet needs pyarrow: pip install 'rlvr-gym[hub]'") from error
+    try:
+        table = parquet.read_table(path)
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read tasks from {path}: {error}") from error
+    for number, row in enumerate(table.to_pylist(), start=1):
+        yield f"{path}, row {number}", row
+
+
+def _hub_rows(repo: str, config: str | None, split: str) -> Iterator[tuple[str, Row]]:
+    try:
+        import datasets
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"reading '{repo}' from the hub needs datasets: pip install 'rlvr-gym[hub]'; "
+            "or give a local file with data=PATH"
+        ) from error
+    try:
+        rows = datasets.load_dataset(repo, config, split=split)
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"cannot load '{repo}' (split '{split}') from the hub: {error}; a local file works with data=PATH"
+        ) from error
+    for number, row in enumerate(rows, start=1):
+        yield f"{repo} ({split}), row {number}", dict(row)

@@ -1,0 +1,112 @@
+"""What the policy said (`Completion`) and what is true of it (`Verdict`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class FinishReason(StrEnum):
+    """Why the sampler stopped. Truncation is read from here, never guessed from the last token."""
+
+    STOP = "stop"
+    """The policy ended its turn: an end-of-sequence token or a stop string."""
+    LENGTH = "length"
+    """The token budget ran out: the completion is truncated."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Completion:
+    """One turn of the policy, exactly as sampled.
+
+    `token_ids` includes a sampled end-of-sequence token; `logprobs` holds the sampler's own log-probability
+    of each of `token_ids` at the sampling temperature. Both are empty where only text is known (a person's
+    answer, a stored completion). `prompt_token_ids` are the ids the sampler saw before the first of them.
+    """
+
+    text: str
+    token_ids: tuple[int, ...] = ()
+    logprobs: tuple[float, ...] = ()
+    prompt_token_ids: tuple[int, ...] = ()
+    finish_reason: FinishReason = FinishReason.STOP
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the token budget cut this completion off."""
+        return self.finish_reason is FinishReason.LENGTH
+
+
+class Outcome(StrEnum):
+    """What a verifier can say. A wrong answer, a bad format and a broken verifier are three things."""
+
+    CORRECT = "correct"
+    INCORRECT = "incorrect"
+    MALFORMED = "malformed"
+    """No final answer could be read."""
+    TIMEOUT = "timeout"
+    """The *candidate* overran its own limits."""
+    UNSCORED = "unscored"
+    """The *verifier or the infrastructure* failed: nothing is known about the completion."""
+
+
+class Verdict(BaseModel):
+    """What is true of a completion.
+
+    `score` lies in [0, 1]; it is 1 exactly when the outcome is `correct`, and None exactly when it is
+    `unscored`. `answer` is the final answer as read from the text, None where none was read. `parts` are the
+    verdicts a composed verifier was made of, by name. A verdict holds no timings: the same completion gets
+    an equal verdict every time.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    outcome: Outcome
+    score: float | None = Field(ge=0.0, le=1.0)
+    detail: str = ""
+    answer: str | None = None
+    parts: dict[str, Verdict] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _score_agrees_with_outcome(self) -> Verdict:
+        if (self.score is None) != (self.outcome is Outcome.UNSCORED):
+            raise ValueError(f"score {self.score} does not go with outcome '{self.outcome}'")
+        if (self.score == 1.0) != (self.outcome is Outcome.CORRECT):
+            raise ValueError(f"score {self.score} does not go with outcome '{self.outcome}'")
+        return self
+
+    @property
+    def scored(self) -> bool:
+        """False where the verifier or the infrastructure failed."""
+        return self.outcome is not Outcome.UNSCORED
+
+    @property
+    def correct(self) -> bool:
+        """Whether the completion is right."""
+        return self.outcome is Outcome.CORRECT
+
+    @classmethod
+    def right(cls, detail: str = "", *, answer: str | None = None) -> Verdict:
+        """Full marks."""
+        return cls(outcome=Outcome.CORRECT, score=1.0, detail=detail, answer=answer)
+
+    @classmethod
+    def wrong(cls, detail: str = "", *, answer: str | None = None, score: float = 0.0) -> Verdict:
+        """A final answer that is wrong; `score` below 1 gives partial credit."""
+        return cls(outcome=Outcome.INCORRECT, score=score, detail=detail, answer=answer)
+
+    @classmethod
+    def malformed(cls, detail: str) -> Verdict:
+        """No final answer could be read."""
+        return cls(outcome=Outcome.MALFORMED, score=0.0, detail=detail)
+
+    @classmethod
+    def timeout(cls, detail: str, *, answer: str | None = None) -> Verdict:
+        """The candidate overran its own limits."""
+        return cls(outcome=Outcome.TIMEOUT, score=0.0, detail=detail, answer=answer)
+
+    @classmethod
+    def unscored(cls, detail: str) -> Verdict:
+        """The verifier or the infrastructure failed; `detail` names the cause."""
+        return cls(outcome=Outcome.UNSCORED, score=None, detail=detail)

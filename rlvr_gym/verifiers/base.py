@@ -1,0 +1,63 @@
+"""What a verifier is, and the one boundary where its failures are told apart from wrong answers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import final
+
+from rlvr_gym.tasks import Task
+from rlvr_gym.verdicts import Completion, Verdict
+
+
+class Verifier(ABC):
+    """Judges one completion of one task.
+
+    Deterministic and free of side effects: the same task and completion get an equal verdict in every
+    process, thread and order. Text that the model wrote is parsed, never evaluated. Implementations raise
+    `VerifierFault` when they cannot judge; they never turn a failure of their own into a wrong answer.
+    They may be called from several threads at once.
+    """
+
+    @abstractmethod
+    def verify(self, task: Task, completion: Completion) -> Verdict:
+        """Say what is true of `completion`."""
+
+    def solution(self, task: Task) -> str | None:
+        """A completion of `task` that earns full marks, None where the verifier does not know one.
+
+        Warm-up stages learn from it, and the conformance test holds the verifier to it.
+        """
+        return None
+
+
+@final
+class FunctionVerifier(Verifier):
+    """A plain function as a verifier: it returns a Verdict, or a bool for right and wrong."""
+
+    def __init__(self, function: Callable[[Task, Completion], Verdict | bool]) -> None:
+        self.function = function
+
+    def verify(self, task: Task, completion: Completion) -> Verdict:
+        """Call the function."""
+        said = self.function(task, completion)
+        if isinstance(said, Verdict):
+            return said
+        return Verdict.right() if said else Verdict.wrong()
+
+
+def judge(verifier: Verifier, task: Task, completion: Completion) -> Verdict:
+    """`verifier.verify`, with whatever it raises turned into an `unscored` verdict that names the cause.
+
+    The one place where a failing verifier is classified: a crash is never a wrong answer, and never ends
+    the run of everybody else.
+    """
+    try:
+        verdict = verifier.verify(task, completion)
+    except Exception as error:  # noqa: BLE001 - third-party verifiers may raise anything
+        return Verdict.unscored(f"{type(verifier).__name__} failed: {type(error).__name__}: {error}")
+    if not isinstance(verdict, Verdict):
+        return Verdict.unscored(
+            f"{type(verifier).__name__} returned {type(verdict).__name__} where a Verdict is expected"
+        )
+    return verdict

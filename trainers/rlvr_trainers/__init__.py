@@ -1,0 +1,1 @@
+"""GRPO, DAPO and their relatives, from one loss core."""
