@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from rlvr_gym.clock import PhaseClock
 from rlvr_gym.generation.base import Generator, Prompt, SamplingParams
 from rlvr_gym.seeding import derive_seed
 from rlvr_gym.tasks import Message, Task
@@ -105,12 +106,15 @@ def collect(
     sampling: SamplingParams,
     *,
     seed: int,
+    clock: PhaseClock | None = None,
 ) -> list[Group]:
     """Play one episode in every lane; returns one group per task.
 
     `tasks` has one task per group of `env`. Finished groups are judged while others are still sampled. A
-    task's completions depend on `seed` and the task's id, not on what else is in the call.
+    task's completions depend on `seed` and the task's id, not on what else is in the call. `clock` is
+    charged with "generate", and with "verify" for the time that judging took beyond it.
     """
+    clock = clock or PhaseClock()
     env.reset(options={"tasks": tasks})
     seeds = [derive_seed(seed, task.id) for task in tasks]
     episodes = [_Episode(env.messages(lane)) for lane in range(env.num_envs)]
@@ -136,10 +140,12 @@ def collect(
         Prompt(messages=episodes[group * env.group_size].prompt_messages, seed=seeds[group])
         for group in range(env.groups)
     ]
-    for group, completions in generator.generate(prompts, env.group_size, sampling):
-        for lane, completion in zip(env.lanes_of(group), completions, strict=True):
-            send(lane, completion)
-    live = [lane for lane in range(env.num_envs) if not settle(lane)]
+    with clock.phase("generate"):
+        for group, completions in generator.generate(prompts, env.group_size, sampling):
+            for lane, completion in zip(env.lanes_of(group), completions, strict=True):
+                send(lane, completion)
+    with clock.phase("verify"):
+        live = [lane for lane in range(env.num_envs) if not settle(lane)]
     turn = 1
     while live:
         prompts = [
@@ -148,8 +154,10 @@ def collect(
             )
             for lane in live
         ]
-        for index, (completion,) in generator.generate(prompts, 1, sampling):
-            send(live[index], completion)
-        live = [lane for lane in live if not settle(lane)]
+        with clock.phase("generate"):
+            for index, (completion,) in generator.generate(prompts, 1, sampling):
+                send(live[index], completion)
+        with clock.phase("verify"):
+            live = [lane for lane in live if not settle(lane)]
         turn += 1
     return [tuple(rollouts[lane] for lane in env.lanes_of(group)) for group in range(env.groups)]
