@@ -1,0 +1,241 @@
+"""The answer contract: where in a completion the final answer stands, and how it is read from there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import assert_never
+
+from rlvr_gym.errors import ConfigError, DataError
+
+
+class Marker(StrEnum):
+    """What marks a final answer."""
+
+    BOXED = "boxed"
+    r"""Inside `\boxed{...}` or `\fbox{...}`."""
+    TAG = "tag"
+    """Between `<answer>` and `</answer>`."""
+    HASHES = "hashes"
+    """After `####`, to the end of the line."""
+    LINE = "line"
+    """After `Answer:` or `Final answer:` at the start of a line, to its end."""
+    WHOLE = "whole"
+    """The whole completion is the answer."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """The final answer as it stands in the completion, stripped. Never empty.
+
+    `parts` has one text, or those of several markers that are joined into one answer: a list.
+    """
+
+    parts: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The answer in one piece."""
+        return ", ".join(self.parts)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Malformed:
+    """No final answer could be read, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, init=False, slots=True)
+class AnswerContract:
+    r"""Where the final answer stands.
+
+    Text inside `<think>...</think>` is not part of the answer; neither is what follows an unclosed
+    `<think>`, nor what precedes a `</think>` that the completion did not open (the prompt did). Of what is
+    left, the *last* marker decides, so that a correction is honoured and an earlier slip forgiven. Markers
+    with nothing between them but punctuation, "and", "or" or "=" are one answer, a list. The last marker
+    being empty, or never closed, there is no answer, whatever stood before it.
+
+    Args:
+        marker: what marks the answer, a `Marker` or its name.
+        strict: ask for exactly one marker; more are malformed.
+    """
+
+    marker: Marker
+    strict: bool
+
+    def __init__(self, marker: Marker | str, strict: bool = False) -> None:
+        try:
+            object.__setattr__(self, "marker", Marker(marker))
+        except ValueError:
+            known = ", ".join(Marker)
+            raise ConfigError(f"no answer marker '{marker}'; possible: {known}") from None
+        object.__setattr__(self, "strict", strict)
+
+    def read(self, text: str) -> Answer | Malformed:
+        """The final answer of a completion. Takes time linear in the length of `text`."""
+        text = without_thinking(text)
+        marks = list(_marks(self.marker, text))
+        if not marks:
+            return Malformed(reason=f"no {_SIGNS[self.marker]} in the completion")
+        if self.strict and len(marks) > 1:
+            return Malformed(reason=f"{len(marks)} of {_SIGNS[self.marker]} where exactly one is asked for")
+        joined = [marks[-1]]
+        for mark in reversed(marks[:-1]):
+            if not mark.closed or not _JOINT.fullmatch(text, mark.end, joined[-1].start):
+                break
+            joined.append(mark)
+        if not all(mark.closed for mark in joined):
+            return Malformed(reason=f"the last {_SIGNS[self.marker]} is never closed")
+        if not all(mark.content for mark in joined):
+            return Malformed(reason=f"the last {_SIGNS[self.marker]} is empty")
+        return Answer(parts=tuple(mark.content for mark in reversed(joined)))
+
+    def write(self, answer: str) -> str:
+        """A completion in which `answer` is the final answer.
+
+        Raises DataError for an answer that cannot stand in this marker (an unbalanced brace inside `\\boxed`,
+        say), because `read` would not give it back.
+        """
+        match self.marker:
+            case Marker.BOXED:
+                text = f"\\boxed{{{answer}}}"
+            case Marker.TAG:
+                text = f"<answer>{answer}</answer>"
+            case Marker.HASHES:
+                text = f"#### {answer}"
+            case Marker.LINE:
+                text = f"Answer: {answer}"
+            case Marker.WHOLE:
+                text = answer
+            case _:
+                assert_never(self.marker)
+        if self.read(text) != Answer(parts=(answer.strip(),)):
+            raise DataError(f"{answer!r} cannot be written as the final answer in {_SIGNS[self.marker]}")
+        return text
+
+
+_SIGNS = {
+    Marker.BOXED: "\\boxed{...}",
+    Marker.TAG: "<answer>...</answer>",
+    Marker.HASHES: "'#### ...' line",
+    Marker.LINE: "'Answer: ...' line",
+    Marker.WHOLE: "answer",
+}
+
+_THINK = re.compile(r"<(/?)think>", re.ASCII | re.IGNORECASE)
+
+
+def without_thinking(text: str) -> str:
+    """What a completion says outside of its thinking; a line break stands where thinking was."""
+    visible: list[str] = []
+    start, thinking = 0, False
+    for tag in _THINK.finditer(text):
+        closes = bool(tag[1])
+        if closes and not thinking:
+            visible.clear()
+        elif not closes and not thinking:
+            visible.append(text[start : tag.start()])
+        thinking = not closes
+        start = tag.end()
+    if not thinking:
+        visible.append(text[start:])
+    return "\n".join(visible)
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """One marker: where it stands, what is in it, and whether it ends."""
+
+    start: int
+    end: int
+    content: str
+    closed: bool = True
+
+
+def _marks(marker: Marker, text: str) -> Iterator[_Mark]:
+    match marker:
+        case Marker.BOXED:
+            yield from _boxes(text)
+        case Marker.TAG:
+            yield from _tags(text)
+        case Marker.HASHES:
+            yield from _lines(_HASHES, text)
+        case Marker.LINE:
+            yield from _lines(_ANSWER_LINE, text)
+        case Marker.WHOLE:
+            yield _Mark(0, len(text), text.strip())
+        case _:
+            assert_never(marker)
+
+
+_BOX_OR_BRACE = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*+(\{?)|\\.|[{}]", re.DOTALL)
+
+
+def _boxes(text: str) -> Iterator[_Mark]:
+    """The outermost boxes, in order. One pass with a stack, so that unclosed ones cost nothing extra."""
+    first = min((at for at in (text.find("\\boxed"), text.find("\\fbox")) if at >= 0), default=len(text))
+    found: list[_Mark] = []
+    braces: list[tuple[int, int] | None] = []
+    for token in _BOX_OR_BRACE.finditer(text, first):
+        sign = token[0]
+        if sign == "{":
+            braces.append(None)
+        elif sign == "}":
+            if braces and (box := braces.pop()):
+                start, inside = box
+                while found and found[-1].start > start:
+                    found.pop()
+                found.append(_Mark(start, token.end(), text[inside : token.start()].strip()))
+        elif token[1]:
+            braces.append((token.start(), token.end()))
+        elif token[1] is not None:
+            found.append(_Mark(token.start(), token.end(), "", closed=False))
+    found += [_Mark(box[0], len(text), "", closed=False) for box in braces if box]
+    yield from sorted(found, key=lambda mark: mark.start)
+
+
+_TAG = re.compile(r"<(/?)answer>", re.ASCII | re.IGNORECASE)
+
+
+def _tags(text: str) -> Iterator[_Mark]:
+    opened: re.Match[str] | None = None
+    for tag in _TAG.finditer(text):
+        if not tag[1]:
+            if opened:
+                yield _Mark(opened.start(), opened.end(), "", closed=False)
+            opened = tag
+        elif opened:
+            yield _Mark(opened.start(), tag.end(), text[opened.end() : tag.start()].strip())
+            opened = None
+        else:
+            yield _Mark(tag.start(), tag.end(), "", closed=False)
+    if opened:
+        yield _Mark(opened.start(), len(text), "", closed=False)
+
+
+_HASHES = re.compile(r"(?<!#)####(?!#)(.*)")
+_ANSWER_LINE = re.compile(
+    r"^[ \t>#*_-]*+(?:the )?(?:final )?answer[ \t*_]*+:[ \t*_]*+(.*)",
+    re.ASCII | re.IGNORECASE | re.MULTILINE,
+)
+
+
+def _lines(pattern: re.Pattern[str], text: str) -> Iterator[_Mark]:
+    """Markers that run to the end of their line; closing emphasis (`**`) is not part of the answer."""
+    for line in pattern.finditer(text):
+        yield _Mark(line.start(), line.end(), line[1].strip().rstrip("*_").rstrip())
+
+
+_JOINT = re.compile(
+    r"""(?: [\s,;.:!&$|*_()\[\]{}/=–—-]
+          | \\[\s,;:!()\[\]\\]
+          | \\q?quad(?![a-z])
+          | \\(?:text|textbf|mathrm|mbox|textrm)\s*+\{
+          | \\l?(?:and|or)(?![a-z]) | (?:and|or)(?![a-z])
+      )*+""",
+    re.VERBOSE | re.IGNORECASE,
+)
+"""What may stand between markers that are one answer."""
