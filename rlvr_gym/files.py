@@ -19,17 +19,20 @@ def write_atomically(path: Path, text: str) -> None:
     os.replace(temporary, path)
 
 
-def append_line(path: Path, row: dict[str, Any]) -> None:
-    """Append one JSON line. A line torn off by an earlier crash is removed first."""
-    append_lines(path, [row])
-
-
 def append_lines(path: Path, rows: list[dict[str, Any]]) -> None:
     """Append JSON lines in one write. A line torn off by an earlier crash is removed first."""
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     drop_torn_line(path)
     with path.open("a", encoding="utf-8") as file:
-        file.write(text)
+        file.write(_json_lines(rows))
+
+
+def write_lines(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Replace a file by these JSON lines, atomically."""
+    write_atomically(path, _json_lines(rows))
+
+
+def _json_lines(rows: list[dict[str, Any]]) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
 def drop_torn_line(path: Path) -> None:

@@ -1,0 +1,33 @@
+# Everything runs in a local .venv with the exact versions of constraints.txt.
+PYTHON ?= python3
+BIN := .venv/bin
+
+export OMP_WAIT_POLICY ?= PASSIVE
+
+.PHONY: setup quickstart test test-slow lint clean
+
+setup: .venv/.ready
+
+.venv/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "rlvr-gym needs Python 3.11 or newer; name one with: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+quickstart: setup
+	$(BIN)/rlvr train quickstart
+
+test: lint
+	$(BIN)/python -m pytest -n 2
+
+test-slow: setup
+	$(BIN)/python -m pytest -m slow
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache .import_linter_cache

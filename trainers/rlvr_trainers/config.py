@@ -1,0 +1,193 @@
+"""Everything a training run can be told. Recipes are YAML of these fields."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from rlvr_gym.config import Config, EnvConfig
+from rlvr_gym.generation.base import SamplingParams
+from rlvr_trainers.algorithm import AlgorithmConfig
+
+
+class LoraConfig(Config):
+    """Train a low-rank adapter (peft) instead of all weights."""
+
+    rank: int = Field(default=16, ge=1)
+    alpha: float = Field(default=32.0, gt=0)
+    targets: tuple[str, ...] | Literal["all-linear"] = "all-linear"
+
+
+class ModelConfig(Config):
+    """The policy.
+
+    `path` is a Hugging Face id, a local folder, or `tiny` for a small transformer created on the spot.
+    Weights are kept in float32; `dtype` is what forward passes compute in (updates of a usual size round to
+    nothing in bfloat16 weights).
+    """
+
+    path: str
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    device: str = "auto"
+    gradient_checkpointing: bool = False
+    lora: LoraConfig | None = None
+
+
+class RewardConfig(Config):
+    """The reward of a verdict: `wrong` at score 0, `right` at score 1, linear between (DAPO: -1 and 1)."""
+
+    right: float = 1.0
+    wrong: float = 0.0
+
+    @model_validator(mode="after")
+    def _right_pays_more(self) -> RewardConfig:
+        if self.right <= self.wrong:
+            raise ValueError(f"right ({self.right}) must be above wrong ({self.wrong})")
+        return self
+
+
+class RolloutSampling(Config):
+    """How the policy samples in training.
+
+    There is no top_p or top_k: the gradient would be that of another distribution than the one sampled from.
+    """
+
+    temperature: float = Field(default=1.0, gt=0.0)
+    max_tokens: int = Field(default=1024, ge=1)
+
+    @property
+    def params(self) -> SamplingParams:
+        """The same, as a generator takes it."""
+        return SamplingParams(temperature=self.temperature, max_tokens=self.max_tokens)
+
+
+class BatchConfig(Config):
+    """One rollout step: `prompts` groups of `group_size` samples, then `epochs` x `minibatches` optimizer
+    steps over them, each a plain sum over microbatches of at most `microbatch_tokens` padded tokens.
+    """
+
+    prompts: int = Field(default=32, ge=1)
+    group_size: int = Field(default=16, ge=1)
+    minibatches: int = Field(default=1, ge=1)
+    epochs: int = Field(default=1, ge=1)
+    microbatch_tokens: int = Field(default=16384, ge=1)
+
+    @model_validator(mode="after")
+    def _minibatches_divide(self) -> BatchConfig:
+        if self.prompts % self.minibatches:
+            fits = [d for d in range(1, self.prompts + 1) if self.prompts % d == 0]
+            raise ValueError(
+                f"{self.prompts} prompts do not divide into {self.minibatches} minibatches; "
+                f"possible: {', '.join(map(str, fits))}"
+            )
+        return self
+
+    @property
+    def updates(self) -> int:
+        """Optimizer steps per rollout step."""
+        return self.epochs * self.minibatches
+
+
+class DynamicSamplingConfig(Config):
+    """DAPO's dynamic sampling: groups whose outcomes are all equal are replaced by new prompts."""
+
+    max_rounds: int = Field(default=10, ge=1)
+
+
+class OverlongConfig(Config):
+    """What happens to completions that run long.
+
+    `penalty_share` switches on DAPO's soft punishment over that last share of the token budget (the paper's
+    L_cache / L_max is 4096 / 20480 = 0.2); None is off. `filter` keeps truncated samples in their group's
+    statistics and takes them out of the loss.
+    """
+
+    penalty_share: float | None = Field(default=None, gt=0.0, lt=1.0)
+    filter: bool = False
+
+    def cache_tokens(self, max_tokens: int) -> int | None:
+        """L_cache for a budget of `max_tokens`: at least one token, None when there is no punishment."""
+        return None if self.penalty_share is None else max(1, round(self.penalty_share * max_tokens))
+
+
+class OptimizerConfig(Config):
+    """AdamW, with linear warm-up over `warmup_steps` optimizer steps and then `schedule`."""
+
+    learning_rate: float = Field(default=1e-6, gt=0)
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = Field(default=0.0, ge=0)
+    warmup_steps: int = Field(default=0, ge=0)
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    max_grad_norm: float = Field(default=1.0, gt=0)
+
+
+class WarmupConfig(Config):
+    """A supervised stage before reinforcement learning, on the verifier's own solutions.
+
+    `label_noise` is the share of tasks whose label is another task's solution instead.
+    """
+
+    steps: int = Field(ge=1)
+    batch_size: int = Field(default=256, ge=1)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    label_noise: float = Field(default=0.0, ge=0.0, lt=1.0)
+
+
+class EvalConfig(Config):
+    """Held-out evaluation, before the first step, every `every` steps and after the last.
+
+    `env` defaults to the training environment's split `test`. `temperature` defaults to the training one.
+    """
+
+    env: EnvConfig | None = None
+    every: int = Field(default=10, ge=1)
+    tasks: int = Field(default=200, ge=1)
+    n: int = Field(default=1, ge=1)
+    temperature: float | None = Field(default=None, ge=0.0)
+
+
+class RunConfig(Config):
+    """Where a run lives and when it stops.
+
+    `dir` defaults to `runs/<recipe>-<environment>`. The last `keep` checkpoints stay, and the best one.
+    The run stops with an error when more than `max_unscored` of a step's samples could not be judged, or
+    when the sampler's log-probabilities differ from the trainer's by more than `max_mismatch` on average.
+    """
+
+    dir: Path | None = None
+    steps: int = Field(default=100, ge=1)
+    seed: int = 0
+    checkpoint_every: int = Field(default=25, ge=1)
+    keep: int = Field(default=2, ge=1)
+    samples_per_step: int = Field(default=8, ge=0)
+    max_unscored: float = Field(default=0.1, ge=0.0, le=1.0)
+    max_mismatch: float = Field(default=0.1, gt=0.0)
+    trackers: tuple[Literal["wandb", "trackio"], ...] = ()
+
+
+class TrainConfig(Config):
+    """A whole training run."""
+
+    model: ModelConfig
+    env: EnvConfig
+    algorithm: AlgorithmConfig = AlgorithmConfig()
+    reward: RewardConfig = RewardConfig()
+    sampling: RolloutSampling = RolloutSampling()
+    batch: BatchConfig = BatchConfig()
+    dynamic_sampling: DynamicSamplingConfig | None = None
+    overlong: OverlongConfig = OverlongConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    warmup: WarmupConfig | None = None
+    eval: EvalConfig | None = None
+    run: RunConfig = RunConfig()
+
+    @model_validator(mode="after")
+    def _parts_fit_together(self) -> TrainConfig:
+        if self.batch.group_size == 1:
+            raise ValueError(
+                "batch.group_size is 1, and every advantage estimator here compares a sample with its group: "
+                "give at least 2"
+            )
+        return self

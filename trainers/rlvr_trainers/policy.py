@@ -1,0 +1,113 @@
+"""The model being trained, and the frozen one it may be held close to."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from transformers.modeling_layers import GradientCheckpointingLayer
+
+from rlvr_gym.errors import ConfigError
+from rlvr_gym.generation.loading import load_model
+from rlvr_gym.generation.transformers import TransformersGenerator
+from rlvr_trainers.batch import TokenBatch
+from rlvr_trainers.config import LoraConfig, ModelConfig
+from rlvr_trainers.logprobs import token_logprobs
+
+
+@final
+class Policy:
+    """A causal LM with its tokenizer, in float32 weights, computing in `config.dtype`.
+
+    Dropout is off in sampling and in training alike, so that both see the same distribution.
+    """
+
+    def __init__(self, config: ModelConfig, *, seed: int, checkpoint: Path | None = None) -> None:
+        self.config = config
+        self.device = torch.device(_device(config.device))
+        source = config.path if checkpoint is None or config.lora else str(checkpoint)
+        model, self.tokenizer = load_model(source, "float32", seed=seed)
+        if config.lora:
+            model = _with_lora(model, config.lora, checkpoint)
+        self.model: Any = model.to(self.device)
+        self.model.eval()
+        if config.gradient_checkpointing:
+            _checkpoint_gradients(self.model)
+
+    @property
+    def parameters(self) -> list[torch.nn.Parameter]:
+        """What the optimizer trains."""
+        return [p for p in self.model.parameters() if p.requires_grad]
+
+    def generator(self) -> TransformersGenerator:
+        """A sampler on these very weights."""
+        return TransformersGenerator(self.model, self.tokenizer, dtype=getattr(torch, self.config.dtype))
+
+    def logprobs(
+        self, batch: TokenBatch, *, temperature: float, with_entropy: bool = False
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Log-probabilities (B, T) of the batch's completion tokens, and their entropies when asked for."""
+        with self._autocast():
+            return token_logprobs(self.model, batch, temperature=temperature, with_entropy=with_entropy)
+
+    def frozen_copy(self) -> Policy:
+        """The policy as it is now, never to change."""
+        twin = copy.copy(self)
+        twin.model = copy.deepcopy(self.model).requires_grad_(False)
+        return twin
+
+    def save(self, folder: Path) -> None:
+        """Write weights (the adapter alone with LoRA) and tokenizer in Hugging Face's format."""
+        self.model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+
+    def save_merged(self, folder: Path) -> None:
+        """Write an ordinary model folder, a LoRA adapter merged into its base."""
+        model = copy.deepcopy(self.model).merge_and_unload() if self.config.lora else self.model
+        model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+
+    @contextmanager
+    def _autocast(self) -> Iterator[None]:
+        with torch.autocast(
+            self.device.type, dtype=torch.bfloat16, enabled=self.config.dtype == "bfloat16"
+        ):
+            yield
+
+
+def _device(name: str) -> str:
+    if name != "auto":
+        return name
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _with_lora(model: Any, config: LoraConfig, checkpoint: Path | None) -> Any:
+    try:
+        import peft
+    except ModuleNotFoundError as error:
+        raise ConfigError("model.lora needs peft: pip install peft") from error
+    if checkpoint is not None:
+        return peft.PeftModel.from_pretrained(model, str(checkpoint), is_trainable=True)
+    targets = config.targets if isinstance(config.targets, str) else list(config.targets)
+    try:
+        return peft.get_peft_model(
+            model, peft.LoraConfig(r=config.rank, lora_alpha=config.alpha, target_modules=targets, lora_dropout=0.0)
+        )
+    except ValueError as error:
+        raise ConfigError(f"model.lora.targets={config.targets!r} does not fit this model: {error}") from error
+
+
+def _checkpoint_gradients(model: Any) -> None:
+    """Recompute activations in the backward pass.
+
+    transformers does so only for layers in training mode; theirs alone is switched on, so that the dropout
+    modules inside stay off.
+    """
+    model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    for module in model.modules():
+        if isinstance(module, GradientCheckpointingLayer):
+            module.training = True
