@@ -1,0 +1,96 @@
+"""What distinguishes GRPO, Dr.GRPO, DAPO, GSPO, CISPO, RLOO and REINFORCE++: named places of one core."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from rlvr_gym.config import Config
+
+Aggregation = Literal["sequence_mean", "token_mean", "prompt_mean", "constant"]
+
+
+class AlgorithmConfig(Config):
+    """Advantage estimator, aggregation, ratio, clipping and regularisation of a policy update.
+
+    The defaults are GRPO's without its KL term. `clip_low` and `clip_high` are distances from 1; None does
+    not clip on that side. Combinations whose gradient is not what their names promise are refused.
+    """
+
+    advantage: Literal["group_std", "centred", "leave_one_out", "batch_std", "whitened"] = "group_std"
+    """How rewards become advantages: GRPO, Dr.GRPO, RLOO, GRPO with the batch's std, REINFORCE++ baseline."""
+    std_epsilon: float = Field(default=1e-4, gt=0.0)
+    """Added to every standard deviation that divides; 1e-4 is TRL's."""
+    aggregation: Aggregation = "sequence_mean"
+    """How per-token terms become one number: GRPO, DAPO as its code does, DAPO's eq. 8, Dr.GRPO."""
+
+    ratio: Literal["token", "sequence", "sequence_token"] = "token"
+    """Importance ratios per token, per sequence (GSPO), or GSPO-token."""
+    surrogate: Literal["ppo", "cispo"] = "ppo"
+    clip_low: float | None = Field(default=0.2, gt=0.0)
+    clip_high: float | None = Field(default=0.2, gt=0.0)
+    dual_clip: float | None = Field(default=None, gt=1.0)
+    """Bound on the ratio where the advantage is negative; None is off."""
+    cispo_cap: float | None = Field(default=None, gt=0.0)
+    """Where CISPO cuts the ratio, itself and not its distance from 1."""
+
+    kl_estimator: Literal["k1", "k2", "k3"] = "k3"
+    kl_place: Literal["loss", "reward", "weighted_loss"] = "loss"
+    """`weighted_loss` multiplies the estimator by the importance ratio (DeepSeek-V3.2)."""
+    kl_coefficient: float = Field(default=0.0, ge=0.0)
+    entropy_coefficient: float = Field(default=0.0, ge=0.0)
+    entropy_top_share: float | None = Field(default=None, gt=0.0, lt=1.0)
+    """Share of tokens, those of highest entropy, that keep their policy term; None keeps all."""
+
+    sampler_correction: Literal["none", "token_tis"] = "none"
+    """Truncated importance sampling against the mismatch between sampler and trainer."""
+    sampler_cap: float = Field(default=2.0, gt=0.0)
+
+    @property
+    def needs_reference(self) -> bool:
+        """Whether a reference model has a part in the update."""
+        return self.kl_coefficient != 0.0
+
+    @model_validator(mode="after")
+    def _surrogate_is_whole(self) -> AlgorithmConfig:
+        if self.surrogate == "ppo":
+            if self.cispo_cap is not None:
+                raise ValueError(
+                    "cispo_cap has no meaning with surrogate=ppo: leave it out, or set surrogate=cispo"
+                )
+            return self
+        if self.cispo_cap is None:
+            raise ValueError("surrogate=cispo needs cispo_cap, the value its ratio is cut at (2.0, say)")
+        if self.ratio != "token":
+            raise ValueError(f"surrogate=cispo weighs single tokens: ratio={self.ratio} must be ratio=token")
+        if self.dual_clip is not None:
+            raise ValueError(
+                "surrogate=cispo already cuts the ratio for every advantage: leave dual_clip out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _kl_has_the_gradient_of_a_kl(self) -> AlgorithmConfig:
+        if not self.needs_reference:
+            return self
+        if self.kl_place == "loss" and self.kl_estimator == "k1":
+            raise ValueError(
+                "kl_estimator=k1 in the loss has an expected gradient of zero: use k2 (reverse KL) or k3 "
+                "(forward KL) there, or kl_place=reward"
+            )
+        if self.kl_place == "reward" and self.kl_estimator != "k1":
+            raise ValueError(
+                f"kl_place=reward with kl_estimator={self.kl_estimator} is not the gradient of any KL: use k1"
+            )
+        if self.kl_place == "reward" and self.advantage not in ("centred", "leave_one_out"):
+            raise ValueError(
+                f"kl_place=reward with advantage={self.advantage} would divide the penalty by the spread of "
+                "the rewards, so that kl_coefficient means nothing: use advantage=leave_one_out or centred, "
+                "or kl_place=loss"
+            )
+        if self.kl_place == "weighted_loss" and self.kl_estimator != "k3":
+            raise ValueError(
+                f"kl_place=weighted_loss is ratio x k3: kl_estimator={self.kl_estimator} must be k3"
+            )
+        return self
