@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rlvr_gym.errors import DataError
+
 
 def write_atomically(path: Path, text: str) -> None:
     """Replace `path` by `text`: a reader, or a crash at any moment, sees the old content or the new."""
@@ -48,11 +50,17 @@ def drop_torn_line(path: Path) -> None:
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a JSON-lines file; an incomplete last line is left out."""
+    """The rows of a JSON-lines file, none for a missing one; an incomplete last line is left out.
+
+    Raises DataError naming the line for any other line that is not JSON.
+    """
     if not path.exists():
         return
     with path.open(encoding="utf-8", errors="replace") as lines:
-        for line in lines:
+        for number, line in enumerate(lines, start=1):
             if not line.endswith("\n"):
                 return
-            yield json.loads(line)
+            try:
+                yield json.loads(line)
+            except ValueError as error:
+                raise DataError(f"{path}, line {number} is broken: {error}") from error

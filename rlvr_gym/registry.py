@@ -37,6 +37,11 @@ def register(id: str, *, card: Card | None = None) -> Callable[[EnvFactory], Env
         raise ConfigError(f"environment ids look like 'namespace/Name-v0', not '{id}'")
 
     def add(factory: EnvFactory) -> EnvFactory:
+        if "<" in factory.__qualname__:
+            raise ConfigError(
+                f"'{id}' must be built by something that can be imported by name: "
+                f"move {factory.__qualname__} to the top level of its module"
+            )
         gymnasium.register(
             id,
             entry_point=f"{factory.__module__}:{factory.__qualname__}",
@@ -56,7 +61,8 @@ def discover() -> None:
             point.load()
         except Exception as error:  # noqa: BLE001 - another package's import must not take this one down
             warnings.warn(
-                f"environments of '{point.name}' ({point.value}) are missing: {type(error).__name__}: {error}",
+                f"environments of '{point.name}' ({point.value}) are missing: "
+                f"{type(error).__name__}: {error}",
                 stacklevel=2,
             )
 
@@ -77,7 +83,7 @@ def find(name: str) -> str:
         module, _, name = name.partition(":")
         try:
             importlib.import_module(module)
-        except ModuleNotFoundError as error:
+        except (ImportError, ValueError) as error:
             raise ConfigError(f"cannot import '{module}', which '{module}:{name}' names: {error}") from error
     if name in _cards:
         return name

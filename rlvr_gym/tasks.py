@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
@@ -149,7 +150,7 @@ class TaskSet(ABC):
         path = Path(path).expanduser()
         if path.suffix == ".parquet":
             return TaskSet.from_rows(lambda: _parquet_rows(path), to_task, name=name, split=split)
-        if path.name.endswith((".jsonl", ".jsonl.gz", ".json")):
+        if path.name.endswith((".jsonl", ".jsonl.gz")):
             return TaskSet.from_rows(lambda: _jsonl_rows(path), to_task, name=name, split=split)
         raise ConfigError(
             f"cannot read tasks from {path}: the name must end in .jsonl, .jsonl.gz or .parquet"
@@ -230,10 +231,7 @@ class _StoredTaskSet(TaskSet):
 
     @cached_property
     def _digest(self) -> str:
-        digest = hashlib.sha256()
-        for task in self._tasks:
-            digest.update(f"{task.id}\x1f{task.content_hash}\x1e".encode())
-        return digest.hexdigest()[:16]
+        return _digest_of(self._tasks)
 
     def at(self, index: int) -> Task:
         if not 0 <= index < len(self._tasks):
@@ -264,6 +262,8 @@ class _ProceduralTaskSet(TaskSet):
             raise ConfigError(f"'{name}' has the splits 'train' and 'test', not '{split}'")
         self.name, self.split = name, split
         self._generate, self._seed, self._parameters = generate, seed, dict(parameters)
+        self._index_of: dict[str, int] = {}
+        self._searched = 0
 
     @property
     def size(self) -> None:
@@ -275,11 +275,9 @@ class _ProceduralTaskSet(TaskSet):
 
     @cached_property
     def _digest(self) -> str:
-        settings = json.dumps([self.name, self.split, self._seed, self._parameters], sort_keys=True)
-        digest = hashlib.sha256(settings.encode())
-        for index in range(16):
-            digest.update(self.at(index).content_hash.encode())
-        return digest.hexdigest()[:16]
+        return _digest_of(
+            (self.at(index) for index in range(16)), self.name, self.split, self._seed, self._parameters
+        )
 
     def at(self, index: int) -> Task:
         if index < 0:
@@ -295,34 +293,49 @@ class _ProceduralTaskSet(TaskSet):
         return "test" if derive_seed(self.name, task.id) % 5 == 0 else "train"
 
     def find(self, task_id: str) -> Task:
-        searched = 20_000
-        for index in range(searched):
-            task = self.at(index)
-            if task.id == task_id:
-                return task
-        raise KeyError(f"no task '{task_id}' among the first {searched:,} of '{self.name}' ({self.split})")
+        limit = 20_000
+        for index in range(self._searched, limit):
+            if task_id in self._index_of:
+                break
+            self._index_of.setdefault(self.at(index).id, index)
+            self._searched = max(self._searched, index + 1)
+        if task_id not in self._index_of:
+            raise KeyError(f"no task '{task_id}' among the first {limit:,} of '{self.name}' ({self.split})")
+        return self.at(self._index_of[task_id])
+
+
+def _digest_of(tasks: Iterable[Task], *settings: JsonValue) -> str:
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for task in tasks:
+        digest.update(json.dumps(task.model_dump(mode="python"), sort_keys=True).encode() + b"\n")
+    return digest.hexdigest()[:16]
 
 
 def _jsonl_rows(path: Path) -> Iterator[tuple[str, Row]]:
     opener = gzip.open if path.suffix == ".gz" else open
+    number = 0
     try:
-        with opener(path, "rt", encoding="utf-8") as lines:
+        with opener(path, "rb") as lines:
             for number, line in enumerate(lines, start=1):
-                if not line.strip():
-                    continue
-                place = f"{path}, line {number}"
-                try:
-                    row = json.loads(line)
-                except json.JSONDecodeError as error:
-                    state = "is broken" if line.endswith("\n") else "is incomplete"
-                    raise DataError(f"{place} {state}: {error}") from error
-                if not isinstance(row, dict):
-                    raise DataError(f"{place}: expected a JSON object, found {type(row).__name__}")
-                yield place, row
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 text: {error}") from error
+                if line.strip():
+                    place = f"{path}, line {number}"
+                    yield place, _json_object(place, line)
+    except (EOFError, zlib.error) as error:
+        raise DataError(f"{path} breaks off after line {number}: {error}") from error
     except OSError as error:
         raise DataError(f"cannot read tasks from {path}: {error.strerror or error}") from error
+
+
+def _json_object(place: str, line: bytes) -> Row:
+    try:
+        row = json.loads(line.decode("utf-8-sig"))
+        json.dumps(row, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        state = "is broken" if line.endswith(b"\n") else "is incomplete"
+        raise DataError(f"{place} {state}: {error}") from error
+    if not isinstance(row, dict):
+        raise DataError(f"{place}: expected a JSON object, found {type(row).__name__}")
+    return row
 
 
 def _parquet_rows(path: Path) -> Iterator[tuple[str, Row]]:
@@ -341,6 +354,7 @@ def _parquet_rows(path: Path) -> Iterator[tuple[str, Row]]:
 def _hub_rows(repo: str, config: str | None, split: str) -> Iterator[tuple[str, Row]]:
     try:
         import datasets
+        from datasets.exceptions import DatasetsError
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"reading '{repo}' from the hub needs datasets: pip install 'rlvr-gym[hub]'; "
@@ -348,7 +362,7 @@ def _hub_rows(repo: str, config: str | None, split: str) -> Iterator[tuple[str, 
         ) from error
     try:
         rows = datasets.load_dataset(repo, config, split=split)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, DatasetsError) as error:
         raise DataError(
             f"cannot load '{repo}' (split '{split}') from the hub: {error}; a local file works with data=PATH"
         ) from error

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +74,10 @@ class GroupVectorEnv(gymnasium.vector.VectorEnv[tuple[str, ...], Sequence[str], 
     ) -> None:
         if groups < 1 or group_size < 1:
             raise ConfigError(f"groups and group_size must be at least 1, not {groups} and {group_size}")
+        if workers < 1 or not timeout_seconds > 0:
+            raise ConfigError(
+                f"workers and timeout_seconds must be positive, not {workers} and {timeout_seconds}"
+            )
         self.env = env
         self.spec = env.spec
         self.groups, self.group_size = groups, group_size
@@ -85,7 +90,7 @@ class GroupVectorEnv(gymnasium.vector.VectorEnv[tuple[str, ...], Sequence[str], 
         self._lanes = [env.lane() for _ in range(self.num_envs)]
         self._done = np.ones(self.num_envs, dtype=bool)
         self._judging: dict[int, _Job] = {}
-        self._threads = _DaemonThreads(workers)
+        self._threads = _DaemonThreads(workers, timeout_seconds)
 
     def lanes_of(self, group: int) -> range:
         """The lanes of a group."""
@@ -110,7 +115,7 @@ class GroupVectorEnv(gymnasium.vector.VectorEnv[tuple[str, ...], Sequence[str], 
         tasks = options.get("tasks", [None] * self.groups)
         if len(tasks) != self.groups:
             raise ConfigError(f"{len(tasks)} tasks for {self.groups} groups")
-        self._judging.clear()
+        self._abandon_judging()
         if seed is not None:
             super().reset(seed=seed)
         root = int(self.np_random.integers(2**31))
@@ -136,20 +141,34 @@ class GroupVectorEnv(gymnasium.vector.VectorEnv[tuple[str, ...], Sequence[str], 
 
     def recv(self, lane: int) -> Step:
         """Wait for the answer to the turn that `send` handed to `lane`."""
+        if lane not in self._judging:
+            raise ConfigError(f"lane {lane} has no turn to answer: call send({lane}, action) first")
         job = self._judging.pop(lane)
         try:
-            observation, reward, terminated, truncated, info = job.result(self.timeout_seconds)
-        except FutureTimeoutError:
-            self._threads.replace(job)
-            verdict = Verdict.unscored(f"the verifier gave no answer within {self.timeout_seconds:g} s")
-            stuck = self._lanes[lane]
-            info = {"task": stuck.task.id if stuck.task else "", "scored": False, "verdict": verdict}
-            observation, reward, terminated, truncated = "", 0.0, True, False
-            self._lanes[lane] = self.env.lane()
+            observation, reward, terminated, truncated, info = self._threads.result(job)
+        except _Overdue:
+            return self._fail(lane, f"the verifier gave no answer within {self.timeout_seconds:g} s")
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - one lane's fault must not end the others
+            name = type(self.env).__name__
+            return self._fail(lane, f"{name} failed: {type(error).__name__}: {error}")
         self._done[lane] = terminated or truncated
         return Step(
             observation=observation, reward=reward, terminated=terminated, truncated=truncated, info=info
         )
+
+    def _fail(self, lane: int, cause: str) -> Step:
+        """End a lane's episode unscored. What still runs in it keeps its slot; the lane gets a fresh one."""
+        task = self._lanes[lane].task
+        info = {"task": task.id if task else "", "scored": False, "verdict": Verdict.unscored(cause)}
+        self._lanes[lane] = self.env.lane()
+        self._done[lane] = True
+        return Step(observation="", reward=0.0, terminated=True, truncated=False, info=info)
+
+    def _abandon_judging(self) -> None:
+        """Forget turns nobody received. A thread may still be in them, so their lanes get fresh slots."""
+        for lane in self._judging:
+            self._lanes[lane] = self.env.lane()
+        self._judging.clear()
 
     def step(
         self, actions: Sequence[str | Completion | None]
@@ -184,62 +203,86 @@ class GroupVectorEnv(gymnasium.vector.VectorEnv[tuple[str, ...], Sequence[str], 
         self._threads.close()
 
 
+class _Overdue(Exception):
+    """A call ran past its limit; its thread was given up on."""
+
+
 class _Job(Future[Any]):
-    """A call on one of our threads, which knows when it began."""
+    """A call that one of our threads makes."""
 
     def __init__(self, call: Callable[[], Any]) -> None:
         super().__init__()
         self.call = call
-        self.began = threading.Event()
-        self.began_at = 0.0
-        self.abandoned = False
-
-    def run(self) -> None:
-        self.began_at = time.monotonic()
-        self.began.set()
-        try:
-            self.set_result(self.call())
-        except BaseException as error:  # noqa: BLE001 - handed to whoever waits
-            self.set_exception(error)
-
-    def result(self, timeout: float | None = None) -> Any:
-        """Wait up to `timeout` seconds from when the call began; queueing is not charged to it."""
-        self.began.wait()
-        left = None if timeout is None else max(0.0, self.began_at + timeout - time.monotonic())
-        return super().result(left)
+        self.deadline = 0.0
+        """When it is overdue, on the monotonic clock; known once it has begun."""
 
 
 class _DaemonThreads:
-    """A thread pool whose stuck threads can be given up on: they never keep the process alive."""
+    """A thread pool in which no call holds up the others for longer than `timeout_seconds`.
 
-    def __init__(self, count: int) -> None:
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._count = count
-        self._running = 0
+    Whoever waits for any call gives up on every overdue one and replaces its thread, so that calls that
+    queue behind stuck ones get their turn in whatever order results are asked for. Time is counted from
+    when a call begins: queueing is not charged to it. Threads that are stuck never keep the process alive.
+    """
+
+    def __init__(self, count: int, timeout_seconds: float) -> None:
+        self._count, self._timeout_seconds = count, timeout_seconds
+        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._running: set[_Job] = set()
+        self._threads = 0
+        self._lock = threading.Lock()
 
     def submit(self, call: Callable[[], Any]) -> _Job:
         job = _Job(call)
-        self._jobs.put(job)
-        if self._running < self._count:
+        self._queue.put(job)
+        if self._threads < self._count:
+            self._threads += 1
             self._start()
         return job
 
-    def replace(self, job: _Job) -> None:
-        """Give up on the thread that `job` occupies; should it ever come back, it ends."""
-        job.abandoned = True
-        self._start()
-
-    def _start(self) -> None:
-        self._running += 1
-        threading.Thread(target=self._work, name="rlvr-judge", daemon=True).start()
-
-    def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            job.run()
-            if job.abandoned:
-                return
+    def result(self, job: _Job) -> Any:
+        """What the call returned or raised. Raises `_Overdue` for one that was given up on."""
+        while not job.done():
+            now = time.monotonic()
+            with self._lock:
+                next_deadline = min((j.deadline for j in self._running), default=now + self._timeout_seconds)
+            with suppress(FutureTimeoutError):
+                job.exception(max(0.0, next_deadline - now))
+            self._give_up_overdue()
+        return job.result()
 
     def close(self) -> None:
-        for _ in range(self._running):
-            self._jobs.put(None)
-        self._running = 0
+        for _ in range(self._threads):
+            self._queue.put(None)
+        self._threads = 0
+
+    def _start(self) -> None:
+        threading.Thread(target=self._work, name="rlvr-judge", daemon=True).start()
+
+    def _give_up_overdue(self) -> None:
+        now = time.monotonic()
+        with self._lock:
+            overdue = [job for job in self._running if job.deadline <= now]
+            self._running.difference_update(overdue)
+        for job in overdue:
+            self._start()
+            job.set_exception(_Overdue())
+
+    def _work(self) -> None:
+        while (job := self._queue.get()) is not None:
+            with self._lock:
+                job.deadline = time.monotonic() + self._timeout_seconds
+                self._running.add(job)
+            result, error = None, None
+            try:
+                result = job.call()
+            except BaseException as raised:  # noqa: BLE001 - handed to whoever waits
+                error = raised
+            with self._lock:
+                if job not in self._running:
+                    return
+                self._running.remove(job)
+            if error is None:
+                job.set_result(result)
+            else:
+                job.set_exception(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -24,6 +25,7 @@ class Completion:
     `token_ids` includes a sampled end-of-sequence token; `logprobs` holds the sampler's own log-probability
     of each of `token_ids` at the sampling temperature. Both are empty where only text is known (a person's
     answer, a stored completion). `prompt_token_ids` are the ids the sampler saw before the first of them.
+    `text` is Unicode that can be encoded: lone surrogates, which JSON escapes can smuggle in, become U+FFFD.
     """
 
     text: str
@@ -32,10 +34,17 @@ class Completion:
     prompt_token_ids: tuple[int, ...] = ()
     finish_reason: FinishReason = FinishReason.STOP
 
+    def __post_init__(self) -> None:
+        if _LONE_SURROGATE.search(self.text):
+            object.__setattr__(self, "text", _LONE_SURROGATE.sub("\ufffd", self.text))
+
     @property
     def truncated(self) -> bool:
         """Whether the token budget cut this completion off."""
         return self.finish_reason is FinishReason.LENGTH
+
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Outcome(StrEnum):

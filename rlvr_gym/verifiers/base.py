@@ -54,7 +54,7 @@ def judge(verifier: Verifier, task: Task, completion: Completion) -> Verdict:
     """
     try:
         verdict = verifier.verify(task, completion)
-    except Exception as error:  # noqa: BLE001 - third-party verifiers may raise anything
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - third-party verifiers may raise anything
         return Verdict.unscored(f"{type(verifier).__name__} failed: {type(error).__name__}: {error}")
     if not isinstance(verdict, Verdict):
         return Verdict.unscored(
