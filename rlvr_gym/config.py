@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -49,25 +50,15 @@ def parse_overrides(arguments: Sequence[str]) -> Settings:
         if not equals or not all(key.split(".")):
             raise ConfigError(f"cannot read '{argument}': settings look like key.sub=value")
         try:
-            parsed = yaml.safe_load(value) if value else ""
+            parsed = yaml.load(value, _Yaml) if value else ""
         except yaml.YAMLError as error:
             raise ConfigError(f"cannot read the value of '{argument}' as YAML: {error}") from error
-        settings = merge(settings, _nest(key.split("."), _numeric(parsed)))
+        settings = merge(settings, _nest(key.split("."), parsed))
     return settings
 
 
 def _nest(keys: Sequence[str], value: object) -> Settings:
     return {keys[0]: value if len(keys) == 1 else _nest(keys[1:], value)}
-
-
-def _numeric(value: object) -> object:
-    """YAML 1.1 reads `1e-6` as a string; here it is the number it looks like."""
-    if isinstance(value, str):
-        try:
-            return float(value) if any(c.isdigit() for c in value) else value
-        except ValueError:
-            return value
-    return value
 
 
 def merge(base: Settings, over: Settings) -> Settings:
@@ -82,24 +73,47 @@ def merge(base: Settings, over: Settings) -> Settings:
 def read_yaml(path: Path) -> Settings:
     """The mapping in a YAML file. Raises ConfigError naming file and place."""
     try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+        settings = yaml.load(path.read_text(encoding="utf-8"), _Yaml)
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(settings, dict):
         raise ConfigError(f"{path} must hold a mapping of settings")
-    return {key: _numeric_tree(value) for key, value in settings.items()}
+    return settings
 
 
-def _numeric_tree(value: object) -> object:
-    if isinstance(value, dict):
-        return {key: _numeric_tree(below) for key, below in value.items()}
-    return _numeric(value)
+class _Yaml(yaml.SafeLoader):
+    """YAML with the plain scalars of its version 1.2 and without repeated keys.
+
+    Version 1.1, PyYAML's own, reads `1e-6` as a string, `no` as false and `12:30` as 750.
+    """
+
+    yaml_implicit_resolvers = {}  # noqa: RUF012 - the base class's own shape
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Refuse a key that stands twice: one of the two would be lost without a word."""
+        keys = [key.value for key, _ in node.value]
+        for key, _ in node.value:
+            if keys.count(key.value) > 1:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key '{key.value}' stands there twice", key.start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
+for _tag, _pattern in {
+    "null": r"(?:~|null|Null|NULL|)",
+    "bool": r"(?:true|True|TRUE|false|False|FALSE)",
+    "int": r"[-+]?[0-9]+(?:_[0-9]+)*",
+    "float": r"[-+]?(?:\.[0-9]+|[0-9]+\.?[0-9]*)(?:[eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan",
+}.items():
+    _Yaml.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_pattern})$"), None)
+_Yaml.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(node.value))
 
 
 def validate(model: type[S], settings: Settings) -> S:
-    """`settings` as a `model`. Raises ConfigError with every wrong field's path and what would be accepted."""
+    """`settings` as a `model`. Raises ConfigError with every wrong field's path and what would work."""
     try:
         return model.model_validate(settings)
     except ValidationError as error:
