@@ -129,7 +129,9 @@ def collect(
     def settle(lane: int) -> bool:
         step = env.recv(lane)
         if step.verdict is None:
-            reply = generator.encode_reply([Message(role="user", content=step.observation)])
+            reply = generator.encode_reply(
+                latest[lane], [Message(role="user", content=step.observation)]
+            )
             episodes[lane].answered(step.observation, reply)
         else:
             task, sample = tasks[lane // env.group_size], lane % env.group_size

@@ -57,10 +57,10 @@ class Generator(Protocol):
         """
         ...
 
-    def encode_reply(self, messages: Sequence[Message]) -> tuple[int, ...]:
-        """The ids that follow a sampled turn when the environment answers with `messages`.
+    def encode_reply(self, completion: Completion, messages: Sequence[Message]) -> tuple[int, ...]:
+        """The ids that follow the sampled turn `completion` when the environment answers with `messages`.
 
-        They run from just after the sampled turn (closing it first, where sampling was cut off before an
-        end-of-turn token) to where the next sampled turn begins.
+        They run from just after its `token_ids` (closing the turn first, where sampling was cut off before
+        an end-of-turn token) to where the next sampled turn begins.
         """
         ...

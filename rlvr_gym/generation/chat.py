@@ -1,0 +1,74 @@
+"""Conversations as token ids: a first prompt, and what stands between two sampled turns.
+
+Models with a chat template are encoded by it. Models without one (base models) see the contents of the
+messages one after the other, with an end-of-sequence token after each turn of the assistant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from jinja2 import TemplateError
+from transformers import PreTrainedTokenizerBase
+
+from rlvr_gym.errors import ConfigError
+from rlvr_gym.tasks import Message
+
+PLAIN_TEMPLATE = (
+    "{% for message in messages %}{{ message['content'] }}"
+    "{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}{% endfor %}"
+)
+
+_QUESTION = Message(role="user", content="question")
+_TURN = Message(role="assistant", content="placeholder-of-the-sampled-turn")
+
+
+def encode_prompt(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> tuple[int, ...]:
+    """The ids of a conversation up to where the next turn of the assistant begins.
+
+    Without a chat template the tokenizer adds what it adds to any text (a beginning-of-sequence token,
+    where it has that habit); a template writes its special tokens itself.
+    """
+    text = _render(tokenizer, messages)
+    return _ids(tokenizer, text, special=tokenizer.chat_template is None)
+
+
+def encode_reply(
+    tokenizer: PreTrainedTokenizerBase,
+    sampled: Sequence[int],
+    messages: Sequence[Message],
+    end_ids: Collection[int],
+) -> tuple[int, ...]:
+    """The ids between a turn that was sampled as `sampled` and the next one, `messages` being the answer.
+
+    They are what the template writes after an assistant's turn. Its first token closes that turn; where it
+    is one of `end_ids` and was itself sampled, it is not repeated.
+    """
+    text = _render(tokenizer, (_QUESTION, _TURN, *messages))
+    before, found, after = text.partition(_TURN.content)
+    if not found:
+        raise ConfigError("the chat template leaves out earlier turns of the assistant: it is single-turn")
+    upto, whole = _ids(tokenizer, before + found), _ids(tokenizer, text)
+    reply = whole[len(upto) :] if whole[: len(upto)] == upto else _ids(tokenizer, after)
+    closed = bool(sampled and reply) and sampled[-1] == reply[0] and reply[0] in end_ids
+    return reply[1:] if closed else reply
+
+
+def _render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> str:
+    conversation = [{"role": message.role, "content": message.content} for message in messages]
+    template = PLAIN_TEMPLATE if tokenizer.chat_template is None else None
+    try:
+        text = tokenizer.apply_chat_template(
+            conversation, chat_template=template, tokenize=False, add_generation_prompt=True
+        )
+    except (TemplateError, TypeError) as error:
+        roles = ", ".join(message.role for message in messages)
+        raise ConfigError(
+            f"the model's chat template refuses a conversation of the roles {roles}: {error}"
+        ) from error
+    assert isinstance(text, str)
+    return text
+
+
+def _ids(tokenizer: PreTrainedTokenizerBase, text: str, *, special: bool = False) -> tuple[int, ...]:
+    return tuple(tokenizer.encode(text, add_special_tokens=special))

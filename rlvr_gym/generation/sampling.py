@@ -1,0 +1,98 @@
+"""Tokens from logits, with randomness that is handed in.
+
+Shapes: B rows, N draws from each, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rlvr_gym.errors import TrainingError
+from rlvr_gym.generation.base import SamplingParams
+
+_GAMMA = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
+_MIX_2 = np.uint64(0x94D049BB133111EB)
+_ELEMENTS_AT_ONCE = 2**24
+"""How many logits are turned into float64 probabilities at a time, so that memory stays bounded."""
+
+
+def uniforms(streams: Sequence[int], steps: Sequence[int]) -> Tensor:
+    """Element `steps[b]` of the random stream named `streams[b]`, uniform in [0, 1): float64 (B,).
+
+    SplitMix64 (Steele, Lea and Flood 2014), whose state after n steps is a multiplication: any element of
+    any stream costs the same, and nothing has to be kept between steps.
+    """
+    with np.errstate(over="ignore"):
+        z = (
+            np.asarray(streams, dtype=np.uint64)
+            + (np.asarray(steps, dtype=np.uint64) + np.uint64(1)) * _GAMMA
+        )
+        z = (z ^ (z >> np.uint64(30))) * _MIX_1
+        z = (z ^ (z >> np.uint64(27))) * _MIX_2
+        z = z ^ (z >> np.uint64(31))
+    return torch.from_numpy((z >> np.uint64(12)).astype(np.float64) * 2.0**-52)
+
+
+def draw(logits: Tensor, sampling: SamplingParams, uniform: Tensor) -> tuple[Tensor, Tensor]:
+    """N tokens from each row of `logits` (B, V), one for each of `uniform` (B, N).
+
+    Returns tokens and their log-probabilities (float32), each (B, N). The log-probability is that of the
+    distribution really sampled from: `log_softmax(logits / temperature)`, renormalised over what `top_k` and
+    then `top_p` leave. At temperature 0 the likeliest token is taken, its log-probability that at
+    temperature 1.
+
+    Raises TrainingError when logits are not finite.
+    """
+    rows = max(1, _ELEMENTS_AT_ONCE // logits.shape[-1])
+    drawn = [
+        _draw(part, sampling, at)
+        for part, at in zip(logits.split(rows), uniform.to(logits.device).split(rows), strict=True)
+    ]
+    tokens, log_probabilities = (torch.cat(parts) for parts in zip(*drawn, strict=True))
+    if not torch.isfinite(log_probabilities).all():
+        raise TrainingError(
+            "the model's logits are not finite: its weights hold NaN or infinity, or its number format "
+            "overflowed (bfloat16 and float32 have the range that float16 lacks)"
+        )
+    return tokens, log_probabilities
+
+
+def _draw(logits: Tensor, sampling: SamplingParams, uniform: Tensor) -> tuple[Tensor, Tensor]:
+    log_probabilities = torch.log_softmax(logits.float() / (sampling.temperature or 1.0), dim=-1)
+    if sampling.temperature == 0.0:
+        tokens = log_probabilities.argmax(dim=-1, keepdim=True).expand(uniform.shape)
+    else:
+        log_probabilities = truncate(log_probabilities, sampling.top_p, sampling.top_k)
+        tokens = _invert(log_probabilities, uniform)
+    return tokens, log_probabilities.gather(-1, tokens)
+
+
+def truncate(log_probabilities: Tensor, top_p: float, top_k: int) -> Tensor:
+    """Keep the `top_k` likeliest tokens, of these the fewest that hold `top_p` of the mass; renormalise.
+
+    The rest gets -inf. `top_k` 0 and `top_p` 1 keep everything; the likeliest token always stays.
+    """
+    if top_k:
+        best, indices = log_probabilities.topk(min(top_k, log_probabilities.shape[-1]))
+    elif top_p < 1.0:
+        best, indices = log_probabilities.sort(dim=-1, descending=True, stable=True)
+    else:
+        return log_probabilities
+    best = torch.log_softmax(best, dim=-1)
+    if top_p < 1.0:
+        mass = best.double().exp()
+        best = best.masked_fill(mass.cumsum(dim=-1) - mass >= top_p, -torch.inf)
+        best = torch.log_softmax(best, dim=-1)
+    return torch.full_like(log_probabilities, -torch.inf).scatter(-1, indices, best)
+
+
+def _invert(log_probabilities: Tensor, uniform: Tensor) -> Tensor:
+    """The tokens at which the cumulative probability passes `uniform`; never one of probability 0."""
+    cumulative = log_probabilities.double().exp_().cumsum_(dim=-1)
+    tokens = torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True)
+    return tokens.clamp_(max=cumulative.shape[-1] - 1)

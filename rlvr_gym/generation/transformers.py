@@ -1,0 +1,162 @@
+"""Sampling from a Hugging Face causal language model in this process, also while it is being trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from rlvr_gym.errors import ConfigError
+from rlvr_gym.generation import chat
+from rlvr_gym.generation.base import Prompt, SamplingParams
+from rlvr_gym.generation.cache import refuse_other_state
+from rlvr_gym.generation.decoding import Decoding, Group
+from rlvr_gym.seeding import derive_seed
+from rlvr_gym.tasks import Message
+from rlvr_gym.verdicts import Completion, FinishReason
+
+
+class TransformersGenerator:
+    """A `Generator` over a causal language model, plain or wrapped by peft.
+
+    A prompt is computed once and its keys and values are shared by its samples; rows of many prompts are
+    decoded together, finished ones leave the batch at once and others take their places. A completion
+    depends on its prompt, the prompt's seed and its sample index; what else is in the batch changes its
+    logits by rounding only (so a token whose draw falls within rounding of a boundary may differ). The
+    global random state is neither read nor changed. Weights may change between calls. Between the groups
+    that `generate` yields, the model is in the mode (training or evaluation) in which it was found.
+
+    Args:
+        model: the model; it stays where it is.
+        tokenizer: its tokenizer.
+        max_batch_rows: how many completions are decoded together at most.
+        max_batch_tokens: how many tokens, prompts included, these may come to hold at most; with long
+            prompts or budgets fewer rows are decoded together. One row is always allowed.
+        dtype: compute in this lower precision by autocast; None means in that of the weights.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        max_batch_rows: int = 512,
+        max_batch_tokens: int = 65_536,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        if max_batch_rows < 1 or max_batch_tokens < 1:
+            raise ConfigError(
+                "max_batch_rows and max_batch_tokens must be at least 1, "
+                f"not {max_batch_rows} and {max_batch_tokens}"
+            )
+        refuse_other_state(model.config)
+        self.model, self.tokenizer = model, tokenizer
+        self.max_batch_rows, self.max_batch_tokens = max_batch_rows, max_batch_tokens
+        self.dtype = dtype
+        self.end_ids = end_of_sequence_ids(model, tokenizer)
+
+    @property
+    def context(self) -> int | None:
+        """How many tokens the model can see; None where its configuration names no limit."""
+        return getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+
+    def generate(
+        self, prompts: Sequence[Prompt], n: int, sampling: SamplingParams
+    ) -> Iterator[tuple[int, list[Completion]]]:
+        """Sample `n` completions of each prompt, as `Generator.generate` says."""
+        if n < 1:
+            raise ConfigError(f"n must be at least 1, not {n}")
+        groups = [self._group(index, prompt, n, sampling) for index, prompt in enumerate(prompts)]
+        return self._sample(groups, sampling)
+
+    def encode_reply(self, completion: Completion, messages: Sequence[Message]) -> tuple[int, ...]:
+        """The ids between a sampled turn and the next, as `Generator.encode_reply` says."""
+        return chat.encode_reply(self.tokenizer, completion.token_ids, messages, self.end_ids)
+
+    def _group(self, index: int, prompt: Prompt, n: int, sampling: SamplingParams) -> Group:
+        ids = prompt.token_ids
+        if ids is None:
+            ids = chat.encode_prompt(self.tokenizer, prompt.messages)
+            self._refuse_without_room(index, prompt, len(ids), sampling.max_tokens)
+        if not ids:
+            raise ConfigError(f"prompt {index} is empty: a model needs at least one token to continue")
+        room = sampling.max_tokens if self.context is None else self.context - len(ids)
+        budget = max(0, min(sampling.max_tokens, room))
+        streams = [derive_seed(prompt.seed, sample) for sample in range(n)]
+        return Group(index, ids, budget, streams)
+
+    def _refuse_without_room(self, index: int, prompt: Prompt, length: int, max_tokens: int) -> None:
+        if self.context is None or length + max_tokens <= self.context:
+            return
+        words = " ".join(message.content for message in prompt.messages).split()
+        start = " ".join(words)[:60]
+        fit = self.context - length
+        remedy = f"lower max_tokens to at most {fit} or shorten it" if fit > 0 else "shorten it"
+        raise ConfigError(
+            f"prompt {index} ('{start}...') has {length} tokens; with max_tokens={max_tokens} that exceeds "
+            f"the model's context of {self.context}: {remedy}"
+        )
+
+    def _sample(
+        self, groups: Sequence[Group], sampling: SamplingParams
+    ) -> Iterator[tuple[int, list[Completion]]]:
+        for group in groups:
+            if group.budget == 0:
+                yield group.index, self._completions(group)
+        decoding = Decoding(
+            self.model,
+            [group for group in groups if group.budget],
+            sampling,
+            end_ids=self.end_ids,
+            max_rows=self.max_batch_rows,
+            max_tokens=self.max_batch_tokens,
+        )
+        while decoding.unfinished:
+            with self._as_sampler():
+                finished = decoding.until_a_group_finishes()
+            for group in finished:
+                yield group.index, self._completions(group)
+
+    def _completions(self, group: Group) -> list[Completion]:
+        return [
+            Completion(
+                text=self._text(row.token_ids),
+                token_ids=tuple(row.token_ids),
+                logprobs=tuple(row.logprobs),
+                prompt_token_ids=group.prompt_ids,
+                finish_reason=row.finish_reason or FinishReason.LENGTH,
+            )
+            for row in group.rows
+        ]
+
+    def _text(self, ids: Sequence[int]) -> str:
+        words = [id for id in ids if id not in self.end_ids]
+        text = self.tokenizer.decode(words, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        assert isinstance(text, str)
+        return text
+
+    @contextmanager
+    def _as_sampler(self) -> Iterator[None]:
+        """Dropout off, no gradients, autocast where wanted; everything is put back on the way out."""
+        weights = next(self.model.parameters())
+        lower = self.dtype is not None and self.dtype != weights.dtype
+        training = [module for module in self.model.modules() if module.training]
+        for module in training:
+            module.training = False
+        try:
+            with torch.no_grad(), torch.autocast(weights.device.type, self.dtype, enabled=lower):
+                yield
+        finally:
+            # Weights that autocast has converted without gradients must not be found by a training pass.
+            torch.clear_autocast_cache()
+            for module in training:
+                module.training = True
+
+
+def end_of_sequence_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    """Every id that ends a turn: those of the generation config (one or several) and the tokenizer's."""
+    configured = model.generation_config.eos_token_id if model.generation_config else None
+    ids = configured if isinstance(configured, list) else [configured]
+    return frozenset(id for id in (*ids, tokenizer.eos_token_id) if isinstance(id, int))

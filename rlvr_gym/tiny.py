@@ -1,0 +1,89 @@
+"""A small transformer created on the spot, with nothing to download: for quickstarts and tests."""
+
+from __future__ import annotations
+
+import string
+from typing import TYPE_CHECKING
+
+from rlvr_gym.errors import ConfigError
+from rlvr_gym.seeding import derive_seed
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+PRINTABLE = "\n" + "".join(sorted(string.digits + string.ascii_letters + string.punctuation + " "))
+"""Newline and the 95 printable ASCII characters."""
+
+
+_SPECIAL_TOKENS = ("<pad>", "<bos>", "<eos>", "<unk>")
+
+
+def tiny_model(
+    *,
+    seed: int,
+    layers: int = 2,
+    hidden: int = 64,
+    heads: int = 4,
+    context: int = 128,
+    alphabet: str = PRINTABLE,
+) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+    """A randomly initialised Llama-style model, about 100,000 parameters by default, and its tokenizer.
+
+    One token a character. A model that starts from nothing finds a rewarded answer by chance, so the smaller
+    the `alphabet`, the sooner it learns: two digits are guessed once in 14 ** 2 tries with the ten digits
+    (and four special tokens), once in 100 ** 2 with all printable ones. Characters outside it are `<unk>`.
+    Equal arguments give equal weights; the global random state is left as it was.
+    """
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    if hidden % heads or (hidden // heads) % 2:
+        raise ConfigError(
+            f"a hidden size of {hidden} cannot be shared by {heads} heads of even size: "
+            "hidden must be a multiple of 2 * heads"
+        )
+    tokenizer = character_tokenizer(alphabet, context=context)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=hidden,
+        intermediate_size=2 * hidden,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=heads,
+        max_position_embeddings=context,
+        initializer_range=hidden**-0.5 / 2,
+        pad_token_id=_SPECIAL_TOKENS.index("<pad>"),
+        bos_token_id=_SPECIAL_TOKENS.index("<bos>"),
+        eos_token_id=_SPECIAL_TOKENS.index("<eos>"),
+        tie_word_embeddings=False,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed("tiny", seed))
+        model = LlamaForCausalLM(config)
+    return model.eval(), tokenizer
+
+
+def character_tokenizer(alphabet: str = PRINTABLE, *, context: int = 128) -> PreTrainedTokenizerFast:
+    """One token per character of `alphabet`, the first of them with id 4, after the special tokens."""
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    from rlvr_gym.generation.chat import PLAIN_TEMPLATE
+
+    if not alphabet or len(set(alphabet)) != len(alphabet):
+        raise ConfigError(f"an alphabet is one or more different characters, not {alphabet!r}")
+    vocabulary = {token: index for index, token in enumerate((*_SPECIAL_TOKENS, *alphabet))}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), behavior="isolated")
+    tokenizer.decoder = decoders.Fuse()
+    wrapped = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="<pad>",
+        bos_token="<bos>",
+        eos_token="<eos>",
+        unk_token="<unk>",
+        model_max_length=context,
+        clean_up_tokenization_spaces=False,
+    )
+    wrapped.chat_template = PLAIN_TEMPLATE
+    return wrapped
