@@ -126,6 +126,11 @@ class TokenBatch:
         return dataclasses.replace(self, **{n: t.to(device) for n, t in tensors.items() if t is not None})
 
     @property
+    def is_packed(self) -> bool:
+        """Whether several sequences share a row."""
+        return len(self.input_ids) < self.size
+
+    @property
     def size(self) -> int:
         """B."""
         return len(self.lengths_B)
