@@ -2,13 +2,28 @@
 
 from rlvr_gym.verifiers.answers import Answer, AnswerContract, Malformed, Marker
 from rlvr_gym.verifiers.base import FunctionVerifier, Verifier, judge
+from rlvr_gym.verifiers.compose import AllOf, GateThen, WeightedSum
+from rlvr_gym.verifiers.exact import Choice, Exact
+from rlvr_gym.verifiers.format import TagFormat
+from rlvr_gym.verifiers.json_schema import JsonSchema
+from rlvr_gym.verifiers.numeric import Numeric
+from rlvr_gym.verifiers.regex import Regex
 
 __all__ = [
+    "AllOf",
     "Answer",
     "AnswerContract",
+    "Choice",
+    "Exact",
     "FunctionVerifier",
+    "GateThen",
+    "JsonSchema",
     "Malformed",
     "Marker",
+    "Numeric",
+    "Regex",
+    "TagFormat",
     "Verifier",
+    "WeightedSum",
     "judge",
 ]

@@ -1,0 +1,72 @@
+"""A verifier for answers that match a pattern."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+from rlvr_gym.errors import ConfigError, VerifierFault
+from rlvr_gym.tasks import Task
+from rlvr_gym.verdicts import Completion, Verdict
+from rlvr_gym.verifiers.answers import AnswerContract, Malformed, Marker
+from rlvr_gym.verifiers.base import Verifier
+
+
+def compile_linear(pattern: str) -> Any:
+    """`pattern` as google-re2 compiles it: matching takes time linear in the text, whatever the text.
+
+    Raises ValueError, naming the reason, for what RE2 does not have (look-around, back-references).
+    """
+    import re2
+
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return re2.compile(pattern, options)
+    except re2.error as error:
+        reason = error.args[0].decode() if isinstance(error.args[0], bytes) else error.args[0]
+        raise ValueError(f"RE2 cannot compile {pattern!r}: {reason}") from error
+
+
+@final
+class Regex(Verifier):
+    """The whole final answer matches a regular expression, in RE2's syntax and in linear time.
+
+    Args:
+        pattern: the expression; None takes each task's reference as its own. With a pattern given, a task's
+            reference may hold an example that matches, for `solution`.
+        contract: where the answer stands; by default the whole completion outside of its thinking.
+    """
+
+    def __init__(self, pattern: str | None = None, *, contract: AnswerContract | None = None) -> None:
+        self.contract = contract or AnswerContract(Marker.WHOLE)
+        self.pattern = pattern
+        try:
+            self._compiled = None if pattern is None else compile_linear(pattern)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+
+    def verify(self, task: Task, completion: Completion) -> Verdict:
+        """Match the final answer."""
+        compiled = self._compiled or self._of(task)
+        read = self.contract.read(completion.text)
+        if isinstance(read, Malformed):
+            return Verdict.malformed(read.reason)
+        if len(read.parts) > 1:
+            return Verdict.wrong(f"{len(read.parts)} answers where one is asked for", answer=read.text)
+        if compiled.fullmatch(read.text):
+            return Verdict.right(answer=read.text)
+        return Verdict.wrong(f"does not match {compiled.pattern}", answer=read.text)
+
+    def solution(self, task: Task) -> str | None:
+        """The task's example, where it has one."""
+        if self.pattern is None or not isinstance(task.reference, str):
+            return None
+        return self.contract.write(task.reference)
+
+    def _of(self, task: Task) -> Any:
+        if not isinstance(task.reference, str):
+            raise VerifierFault(f"task '{task.id}' has the reference {task.reference!r}; expected a pattern")
+        try:
+            return compile_linear(task.reference)
+        except ValueError as error:
+            raise VerifierFault(f"task '{task.id}': {error}") from error
