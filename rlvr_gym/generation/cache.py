@@ -74,10 +74,11 @@ class RowCache(Cache):
     Args:
         layers: how many attention layers the model has.
         max_rows: how many rows the buffers hold; may be lowered later, to shrink them when they next grow.
+        budget: how many tokens a row gains at most; buffers are not made wider than that asks for.
     """
 
-    def __init__(self, layers: int, max_rows: int) -> None:
-        self.max_rows = max_rows
+    def __init__(self, layers: int, max_rows: int, budget: int) -> None:
+        self.max_rows, self._budget = max_rows, budget
         self._window = _Window()
         self._columns = 0
         super().__init__(layers=[_RowLayer(self._window) for _ in range(layers)])
@@ -120,9 +121,9 @@ class RowCache(Cache):
         return cast("list[_RowLayer]", self.layers)
 
     def _lay_out(self, like: Sequence[tuple[Tensor, Tensor]]) -> None:
-        """New buffers, a quarter wider than the window, which then begins at their first column."""
+        """New buffers, a quarter wider than the window, which moves to their first columns."""
         width = self.width
-        self._columns = width + max(32, width // 4)
+        self._columns = width + min(self._budget, max(32, width // 4))
         for layer, (keys, values) in zip(self._row_layers, like, strict=True):
             layer.lay_out(self.max_rows, self._columns, keys, values)
         self._window.start, self._window.end = 0, width

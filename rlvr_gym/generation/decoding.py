@@ -74,6 +74,7 @@ class Decoding:
         self._waiting: deque[Row] = deque()
         self._rows: list[Row] = []
         self._unfinished = sum(group.unfinished for group in groups)
+        self._budget = max((group.budget for group in groups), default=1)
         widest = max((len(group.prompt_ids) + group.budget for group in groups), default=1)
         self._max_rows = max(1, min(max_rows, max_tokens // widest, self._unfinished))
         self._cache: RowCache | None = None
@@ -146,7 +147,7 @@ class Decoding:
         if not newcomers:
             return
         if self._cache is None:
-            self._cache = RowCache(len(newcomers[0][0].layers), self._max_rows)
+            self._cache = RowCache(len(newcomers[0][0].layers), self._max_rows, self._budget)
         self._cache.add(newcomers)
         self._rows.extend(rows)
 

@@ -56,11 +56,8 @@ class TransformersGenerator:
         self.max_batch_rows, self.max_batch_tokens = max_batch_rows, max_batch_tokens
         self.dtype = dtype
         self.end_ids = end_of_sequence_ids(model, tokenizer)
-
-    @property
-    def context(self) -> int | None:
-        """How many tokens the model can see; None where its configuration names no limit."""
-        return getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        # Architectures without a limit of their own (relative position biases) have no such field.
+        self.context: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
 
     def generate(
         self, prompts: Sequence[Prompt], n: int, sampling: SamplingParams
