@@ -1,0 +1,134 @@
+"""95 % intervals: problems are what is drawn, so problems (or clusters of them) are what is drawn again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+
+from rlvr_gym.errors import ConfigError
+
+REPLICATES = 5_000
+_TAIL = 0.025
+_Z = NormalDist().inv_cdf(1 - _TAIL)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Interval:
+    """Where the mean over all problems of this kind lies, with 95 % confidence."""
+
+    low: float
+    high: float
+
+
+def wilson(successes: float, trials: float) -> Interval:
+    """Wilson's score interval of a plain proportion; never of zero width. `trials` need not be whole."""
+    if not 0 <= successes <= trials or trials <= 0:
+        raise ConfigError(f"{successes} successes in {trials} trials cannot be")
+    share, shrink = successes / trials, 1 + _Z**2 / trials
+    centre = (share + _Z**2 / (2 * trials)) / shrink
+    half = _Z / shrink * math.sqrt(share * (1 - share) / trials + _Z**2 / (4 * trials**2))
+    return Interval(low=max(0.0, centre - half), high=min(1.0, centre + half))
+
+
+def mean_interval(values: np.ndarray, *, seed: int, clusters: Sequence[Hashable] | None = None) -> Interval:
+    """The interval of the mean of `values`, one in [0, 1] per problem, (P,).
+
+    Problems of one cluster (several questions about one text, say) are drawn together; None means that every
+    problem stands alone. Where the values are all 0 or 1 and stand alone, their mean is a plain proportion
+    and the interval is Wilson's. Else, at either end, it is the wider of two:
+
+    - the bootstrap over problems, its percentiles expanded for small samples (Hesterberg 2015);
+    - Wilson's interval at the effective number of problems, the one at which a proportion would vary as much
+      as this mean does.
+
+    The bootstrap alone cannot see what the sample does not hold: where every problem failed, or all but one,
+    its width is zero, or nearly. Where all values are equal their spread is unknown, and the number of
+    clusters counts as the effective number: the most cautious assumption, as no value in [0, 1] varies more
+    than a proportion.
+    """
+    values = np.asarray(values, dtype=float)
+    if values.ndim != 1 or not len(values) or not ((values >= 0) & (values <= 1)).all():
+        raise ConfigError("an interval needs one or more values between 0 and 1")
+    if clusters is None and np.isin(values, (0.0, 1.0)).all():
+        return wilson(float(values.sum()), len(values))
+    sums, sizes = cluster_sums(values, clusters)
+    mean, count = float(values.mean()), len(sums)
+    floor = wilson(mean * (n := _effective_count(sums, sizes, mean)), n)
+    if count == 1:
+        return floor
+    tail = _expanded_tail(count)
+    low, high = np.quantile(bootstrap_means(sums, sizes, seed=seed), [tail, 1 - tail])
+    return Interval(low=min(float(low), floor.low), high=max(float(high), floor.high))
+
+
+def cluster_sums(values: np.ndarray, clusters: Sequence[Hashable] | None) -> tuple[np.ndarray, np.ndarray]:
+    """Each cluster's sum of values and number of problems, (C,) and (C,)."""
+    if clusters is None:
+        return values, np.ones(len(values))
+    if len(clusters) != len(values):
+        raise ConfigError(f"{len(clusters)} clusters for {len(values)} problems: each needs one")
+    numbers: dict[Hashable, int] = {}
+    of_problem = [numbers.setdefault(cluster, len(numbers)) for cluster in clusters]
+    return np.bincount(of_problem, weights=values), np.bincount(of_problem).astype(float)
+
+
+def bootstrap_means(
+    sums: np.ndarray, sizes: np.ndarray, *, seed: int, replicates: int = REPLICATES
+) -> np.ndarray:
+    """The means over problems of `replicates` samples of whole clusters, drawn with replacement, (R,)."""
+    rng = np.random.default_rng(seed)
+    count = len(sums)
+    means = np.empty(replicates)
+    rows = max(1, 2_000_000 // count)
+    for start in range(0, replicates, rows):
+        drawn = rng.integers(count, size=(min(rows, replicates - start), count))
+        means[start : start + rows] = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
+    return means
+
+
+def within_set_error(accuracies: np.ndarray, samples: np.ndarray | int) -> float:
+    """The standard error of avg@n on *these* problems: sqrt(sum p (1 - p) / n) / P.
+
+    It is the noise of sampling completions alone, which more samples reduce; that of having drawn these
+    problems and no others comes on top, and no number of samples reduces it. `accuracies` are the true
+    p, (P,); `samples` is n, one for all or (P,).
+    """
+    return math.sqrt(float((accuracies * (1 - accuracies) / samples).sum())) / len(accuracies)
+
+
+def _effective_count(sums: np.ndarray, sizes: np.ndarray, mean: float) -> float:
+    count = len(sums)
+    if count > 1:
+        residuals = sums - mean * sizes
+        variance = count / (count - 1) * float((residuals**2).sum()) / float(sizes.sum()) ** 2
+        if variance > 1e-12:
+            return max(1.0, mean * (1 - mean) / variance)
+    return float(count)
+
+
+def _expanded_tail(count: int) -> float:
+    """The percentile to read in place of 2.5 %, so that a bootstrap of few values is as wide as Student's t.
+
+    Its spread is sqrt((count - 1) / count) of the standard error, and its tails are normal.
+    """
+    return NormalDist().cdf(-_student_quantile(count - 1) * math.sqrt(count / (count - 1)))
+
+
+def _student_quantile(freedom: int) -> float:
+    """The upper 2.5 % quantile of Student's t (Abramowitz and Stegun 26.7.5); exact for freedom 1 and 2."""
+    if freedom == 1:
+        return 1 / math.tan(math.pi * _TAIL)
+    if freedom == 2:
+        return (1 - 2 * _TAIL) / math.sqrt(2 * _TAIL * (1 - _TAIL))
+    z, v = _Z, freedom
+    return (
+        z
+        + (z**3 + z) / (4 * v)
+        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * v**2)
+        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * v**3)
+        + (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / (92_160 * v**4)
+    )
