@@ -7,10 +7,10 @@ import hashlib
 import json
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
 
@@ -43,6 +43,17 @@ class Task(BaseModel):
     prompt: tuple[Message, ...] = Field(min_length=1)
     reference: JsonValue = None
     metadata: dict[str, JsonValue] = Field(default_factory=dict)
+
+    if TYPE_CHECKING:  # what the validator below accepts
+
+        def __init__(
+            self,
+            *,
+            prompt: str | Sequence[Message | dict[str, str]],
+            reference: JsonValue = None,
+            id: str = "",
+            metadata: Mapping[str, JsonValue] = ...,
+        ) -> None: ...
 
     @field_validator("prompt", mode="before")
     @classmethod
@@ -360,6 +371,8 @@ def _hub_rows(repo: str, config: str | None, split: str) -> Iterator[tuple[str, 
             f"reading '{repo}' from the hub needs datasets: pip install 'rlvr-gym[hub]'; "
             "or give a local file with data=PATH"
         ) from error
+    if config and Path(repo).is_dir() and not (Path(repo) / config).is_dir():
+        config = None  # the configurations of a hub dataset are folders; plain files have none
     try:
         rows = datasets.load_dataset(repo, config, split=split)
     except (OSError, ValueError, DatasetsError) as error:

@@ -1,0 +1,62 @@
+"""Guess a number from hints: the smallest multi-turn environment."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Sequence
+
+import rlvr_gym as rg
+from rlvr_envs.styles import in_range
+from rlvr_gym.seeding import derive_seed
+from rlvr_gym.verifiers import AnswerContract, Malformed, Marker, Numeric
+
+CARD = rg.Card(
+    summary="Find a number from 1 to `high` in at most `max_turns` guesses; each wrong one is answered with "
+    "'higher' or 'lower'.",
+    source="Generated from the seed. Which numbers are held out does not depend on the seed.",
+    licence="Apache-2.0, like the generator",
+    answer="One whole number in exactly one \\boxed{} per turn. A turn without it, or with several, is told so and "
+    "is used up. Right is an episode whose last guess is the number.",
+    sampling=rg.SamplingParams(max_tokens=128),
+)
+
+
+@rg.register("rlvr/Guess-v0", card=CARD)
+def guess(split: str = "train", seed: int = 0, high: int = 100, max_turns: int = 7) -> rg.Environment:
+    """`high` is from 10 to a million; seven turns are enough for 100 by halving."""
+    in_range("high", high, 10, 1_000_000)
+    in_range("max_turns", max_turns, 2, 100)
+    tasks = rg.TaskSet.procedural("guess", problem, split=split, seed=seed, high=high, max_turns=max_turns)
+    return Guess(tasks, Numeric(CONTRACT), max_turns=max_turns)
+
+
+CONTRACT = AnswerContract(Marker.BOXED, strict=True)
+
+
+def problem(rng: random.Random, high: int, max_turns: int) -> rg.Task:
+    """Draw the number. It stands in the id as a hash, because ids are shown beside the prompt."""
+    number = rng.randint(1, high)
+    return rg.Task(
+        id=f"{high}-{derive_seed('guess', high, number):016x}",
+        prompt=f"I am thinking of a whole number from 1 to {high}. You have {max_turns} guesses; after each I say "
+        "whether the number is higher or lower. Put one guess in \\boxed{} each time.",
+        reference=number,
+    )
+
+
+class Guess(rg.Environment):
+    """Answers each guess with a hint."""
+
+    def respond(self, task: rg.Task, replies: Sequence[rg.Completion]) -> str | None:
+        """The hint for the latest guess; None once it is the number."""
+        left = self.max_turns - len(replies)
+        read = CONTRACT.read(replies[-1].text)
+        if isinstance(read, Malformed) or not re.fullmatch(r"[0-9]{1,9}", read.text):
+            return f"I could not read one guess. Put one whole number in \\boxed{{}}. Guesses left: {left}."
+        number, guessed = int(str(task.reference)), int(read.text)
+        if guessed == number:
+            return None
+        return (
+            f"The number is {'higher' if number > guessed else 'lower'} than {guessed}. Guesses left: {left}."
+        )

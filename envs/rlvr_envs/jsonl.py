@@ -1,0 +1,69 @@
+"""Tasks of one's own, from a file of prompts and answers."""
+
+from __future__ import annotations
+
+import rlvr_gym as rg
+from rlvr_envs.sources import stored_tasks
+from rlvr_gym.tasks import Row
+from rlvr_gym.verifiers import AnswerContract, Choice, Exact, Numeric, Regex, Verifier
+from rlvr_gym.verifiers.math import Math
+
+CARD = rg.Card(
+    summary="Whatever the file asks: each row has a `prompt` (text or chat messages) and an `answer`.",
+    source="data=PATH, a .jsonl, .jsonl.gz or .parquet file (or a hub id)",
+    licence="the file's own",
+    answer="Where answer= says (boxed, tag, hashes, line or whole), compared by the verifier that the row's "
+    "`verifier` or verifier= names. Prompts are shown as they stand: they must say where the answer goes.",
+)
+
+
+@rg.register("rlvr/JSONL-v0", card=CARD)
+def jsonl(data: str, split: str = "train", verifier: str = "math", answer: str = "boxed") -> rg.Environment:
+    """`verifier` judges rows that name none: math, exact, choice, numeric or regex (the answer is a pattern)."""
+    contract = AnswerContract(answer)
+    chosen = PerTask(
+        {
+            "math": Math(contract),
+            "exact": Exact(contract),
+            "choice": Choice(contract),
+            "numeric": Numeric(contract),
+            "regex": Regex(contract=contract),
+        },
+        default=verifier,
+    )
+    return rg.Environment(stored_tasks(data, to_task, chosen, name=data, split=split), chosen)
+
+
+def to_task(row: Row) -> rg.Task:
+    """A row as a task; fields of the row's own become its metadata."""
+    own = {key: value for key, value in row.items() if key not in ("prompt", "answer", "id")}
+    return rg.Task(
+        id=str(row["id"]) if row.get("id") is not None else "",
+        prompt=row["prompt"],
+        reference=row["answer"],
+        metadata=own,
+    )
+
+
+class PerTask(Verifier):
+    """Judges each task by the verifier that its metadata names under `verifier`, else by the default."""
+
+    def __init__(self, verifiers: dict[str, Verifier], *, default: str) -> None:
+        self.verifiers = verifiers
+        if default not in verifiers:
+            raise rg.ConfigError(f"no verifier '{default}'; possible: {', '.join(verifiers)}")
+        self.default = default
+
+    def verify(self, task: rg.Task, completion: rg.Completion) -> rg.Verdict:
+        """Ask the task's verifier."""
+        return self._of(task).verify(task, completion)
+
+    def solution(self, task: rg.Task) -> str | None:
+        """What the task's verifier knows."""
+        return self._of(task).solution(task)
+
+    def _of(self, task: rg.Task) -> Verifier:
+        name = task.metadata.get("verifier") or self.default
+        if name not in self.verifiers:
+            raise rg.VerifierFault(f"no verifier '{name}'; possible: {', '.join(self.verifiers)}")
+        return self.verifiers[str(name)]

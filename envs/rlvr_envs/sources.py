@@ -1,0 +1,36 @@
+"""Where the tasks of stored datasets come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import rlvr_gym as rg
+from rlvr_gym.tasks import Row
+
+
+def stored_tasks(
+    data: str,
+    to_task: Callable[[Row], rg.Task],
+    verifier: rg.Verifier,
+    *,
+    name: str,
+    split: str,
+    config: str | None = None,
+) -> rg.TaskSet:
+    """The tasks in `data`: a `.jsonl`, `.jsonl.gz` or `.parquet` file, else a hub id or a folder in hub format.
+
+    A file is read whole, whatever `split` says. A row whose gold answer `verifier` cannot use is a
+    DataError naming the row, when the tasks are loaded.
+    """
+
+    def checked(row: Row) -> rg.Task:
+        task = to_task(row)
+        try:
+            verifier.solution(task)
+        except rg.VerifierFault as error:
+            raise rg.DataError(str(error)) from error
+        return task
+
+    if data.endswith((".jsonl", ".jsonl.gz", ".parquet")):
+        return rg.TaskSet.from_path(data, checked, name=name, split=split)
+    return rg.TaskSet.from_hub(data, checked, name=name, split=split, config=config)
