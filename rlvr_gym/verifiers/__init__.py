@@ -6,6 +6,7 @@ from rlvr_gym.verifiers.compose import AllOf, GateThen, WeightedSum
 from rlvr_gym.verifiers.exact import Choice, Exact
 from rlvr_gym.verifiers.format import TagFormat
 from rlvr_gym.verifiers.json_schema import JsonSchema
+from rlvr_gym.verifiers.math import Math
 from rlvr_gym.verifiers.numeric import Numeric
 from rlvr_gym.verifiers.regex import Regex
 
@@ -20,6 +21,7 @@ __all__ = [
     "JsonSchema",
     "Malformed",
     "Marker",
+    "Math",
     "Numeric",
     "Regex",
     "TagFormat",

@@ -1,0 +1,101 @@
+"""The kinds of thing a final answer can be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from rlvr_gym.verifiers.math.expression import Node
+from rlvr_gym.verifiers.math.units import Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """One value, with a unit where one was given."""
+
+    node: Node
+    unit: Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Plain text, in lower case, without articles and punctuation."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Based:
+    """A numeral in a base that is written beside it."""
+
+    digits: str
+    base: int
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """A time of day; `half` is "am", "pm" or "" where it was left out."""
+
+    minutes: int
+    half: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """`a:b:c`."""
+
+    terms: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """A tuple, point, vector or interval: `closing` holds its two brackets, `(` and `]` say."""
+
+    closing: str
+    items: tuple[Form, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A set, or several answers side by side: the order means nothing.
+
+    `joint` is how they were joined: `∧` for a comma or "and", `∨` for "or".
+    """
+
+    items: tuple[Form, ...]
+    braces: bool = False
+    joint: Literal["∧", "∨"] = "∧"
+
+
+@dataclass(frozen=True, slots=True)
+class Union:
+    """A union of intervals and sets."""
+
+    items: tuple[Form, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """Rows of entries; a vector written as a column or a row is one too."""
+
+    rows: tuple[tuple[Form, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """`nodes[0] signs[0] nodes[1] ...`, such as `0 < x ≤ 5`."""
+
+    nodes: tuple[Node, ...]
+    signs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """`x = 5`: a value and what it is the value of. `relation` is the same as a relation, where it is one."""
+
+    label: str
+    value: Form
+    relation: Relation | None
+
+
+Form = Scalar | Words | Based | Clock | Ratio | Ordered | Listed | Union | Matrix | Relation | Labelled

@@ -1,0 +1,166 @@
+"""LaTeX, Unicode and plain text to one plain notation, which the parsers read.
+
+In that notation an operator, relation, bracket or Greek letter is one character (`≤ ± ∪ √ π`), set braces are
+`⟦ ⟧`, a matrix row ends with `¶`, top-level "and" and "or" are `∧` and `∨`, and words stand in `\\text{...}`.
+Nothing that bears meaning is dropped: units, percent signs, degrees and brackets stay.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_FUNCTION_NAMES = (
+    "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh ln log lg exp"
+)
+FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
+"""Functions of one argument that are written as a word or as a command."""
+
+GREEK = {
+    name: unicodedata.lookup(f"GREEK {case} LETTER {name.upper().replace('LAMBDA', 'LAMDA')}")
+    for names, case in [
+        (
+            "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau "
+            "upsilon phi chi psi omega",
+            "SMALL",
+        ),
+        ("Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega", "CAPITAL"),
+    ]
+    for name in names.split()
+}
+GREEK |= {"varepsilon": "ε", "vartheta": "θ", "varphi": "φ", "varrho": "ρ", "varsigma": "σ"}
+
+_COMMANDS = {
+    **GREEK,
+    **dict.fromkeys(["cdot", "times", "ast", "bullet"], "*"),
+    **dict.fromkeys(["div"], "/"),
+    **dict.fromkeys(["le", "leq", "leqslant"], "≤"),
+    **dict.fromkeys(["ge", "geq", "geqslant"], "≥"),
+    **dict.fromkeys(["ne", "neq"], "≠"),
+    **dict.fromkeys(["lt"], "<"),
+    **dict.fromkeys(["gt"], ">"),
+    **dict.fromkeys(["approx", "simeq", "thickapprox"], "≈"),
+    **dict.fromkeys(["emptyset", "varnothing"], "∅"),
+    **dict.fromkeys(["land", "wedge"], "∧"),
+    **dict.fromkeys(["lor", "vee"], "∨"),
+    **dict.fromkeys(["lvert", "rvert", "vert", "mid"], "|"),
+    **dict.fromkeys(["dfrac", "tfrac", "cfrac", "frac"], "\\frac"),
+    **dict.fromkeys(["dbinom", "tbinom", "binom"], "\\binom"),
+    **dict.fromkeys(["left", "right", "displaystyle", "textstyle", "limits", "!"], ""),
+    **dict.fromkeys([a + b for a in ("big", "Big", "bigg", "Bigg") for b in ("", "l", "r")], ""),
+    **dict.fromkeys(["quad", "qquad", "(", ")", "[", "]", ",", ";", ":", " "], " "),
+    **dict.fromkeys(["dots", "ldots", "cdots"], "…"),
+    **{"in": "∈", "cup": "∪", "cap": "∩", "infty": "∞", "pm": "±", "mp": "∓", "sqrt": "√", "colon": ":"},
+    **{"lbrace": "⟦", "rbrace": "⟧", "{": "⟦", "}": "⟧", "langle": "⟨", "rangle": "⟩", "degree": "°"},
+    **{"lfloor": "⌊", "rfloor": "⌋", "lceil": "⌈", "rceil": "⌉", "lbrack": "[", "rbrack": "]"},
+    **{"\\": "¶", "%": "%", "$": "$", "&": "&", "_": "_", "#": "#"},
+    **{"asin": "\\arcsin", "acos": "\\arccos", "atan": "\\arctan", "prime": "'", "circ": "∘"},
+}
+
+_CHARACTERS = str.maketrans(
+    {
+        **dict.fromkeys("−–—‐‑‒", "-"),
+        **dict.fromkeys("×·⋅∙•✕", "*"),
+        **dict.fromkeys("÷∕⁄", "/"),
+        **dict.fromkeys("≦⩽", "≤"),
+        **dict.fromkeys("≧⩾", "≥"),
+        **dict.fromkeys("≃≅", "≈"),
+        **dict.fromkeys("ø∅", "∅"),
+        **dict.fromkeys("’′", "'"),
+        **{"∶": ":", "º": "°", "˚": "°", "ℝ": "\\mathbb{R}", "\u200b": "", "µ": "μ", "ϕ": "φ", "ϵ": "ε"},
+        **{
+            c: "\\frac{{{}}}{{{}}}".format(*unicodedata.normalize("NFKC", c).split("⁄"))
+            for c in "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒"
+        },
+    }
+)
+
+_RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱˣ]+")
+_LOWERED = re.compile("[₀₁₂₃₄₅₆₇₈₉₊₋ₐₑₒₓₖₘₙₜᵢⱼ]+")
+_THOUSANDS = re.compile(r"(?<=\d)\s*(?:\{,\}|,\\!)\s*(?=\d{3}(?!\d))")
+_THIN_THOUSANDS = re.compile(r"(?<![\d.,\\])\d{1,3}(?:(?:\\[,;:! ]|~|\s)\s*\d{3}(?!\d))+")
+_MIXED = re.compile(r"(?<![\w.}\\^])(\d+)\s+(\d+)/(\d+)(?![\w./^])")
+_DEGREES = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))")
+_WRAPPED = re.compile(
+    r"\\(text|textrm|textbf|textit|textnormal|textsf|texttt|mathrm|mbox|hbox|operatorname\*?"
+    r"|mathbf|mathit|mathsf|mathcal|boldsymbol|bm|vec|mathbb)\s*\{([^{}]*)\}"
+)
+_SYMBOLIC = frozenset({"mathbf", "mathit", "mathsf", "mathcal", "boldsymbol", "bm", "vec"})
+_INVISIBLE = re.compile(r"\\(?:left|right)\s*\.|\\(?:hspace|vspace|phantom)\*?\{[^{}]*\}|&nbsp;|\\allowbreak")
+_ENVIRONMENT = re.compile(r"\\(begin|end)\s*\{([A-Za-z]*)\*?\}")
+_COMMAND = re.compile(r"\\([A-Za-z]+|.)", re.DOTALL)
+_AND_OR = re.compile(r"(?<![A-Za-z\\])(and|or)(?![A-Za-z])", re.IGNORECASE)
+_DOLLARS = re.compile(r"(?<!\\)\$")
+_LEAD = re.compile(
+    r"(?:so |thus |hence |therefore,? )?(?:the |my )?(?:final )?answer(?: is)?\s*[:=]?\s+", re.I
+)
+
+
+def normalise(text: str) -> str:
+    """`text` in the plain notation. Time linear in its length."""
+    text = text.translate(_CHARACTERS)
+    text = _RAISED.sub(lambda m: f"^{{{unicodedata.normalize('NFKC', m[0])}}}", text)
+    text = _LOWERED.sub(lambda m: f"_{{{unicodedata.normalize('NFKC', m[0])}}}", text)
+    text = unicodedata.normalize("NFKC", text).replace("−", "-").strip()
+    text = _without_delimiters(text)
+    text = _LEAD.sub("", text, count=1) if _LEAD.match(text) else text
+    text = _THIN_THOUSANDS.sub(lambda m: re.sub(r"\D", "", m[0]), _THOUSANDS.sub("", text))
+    text = _MIXED.sub(r"\1\\frac{\2}{\3}", text)
+    text = _DEGREES.sub("°", _INVISIBLE.sub(" ", text)).replace("**", "^")
+    for _ in range(3):
+        text = _WRAPPED.sub(_unwrap, text)
+    text = _ENVIRONMENT.sub(lambda m: f"\\{m[1]}{{{m[2]}}}", text)
+    text = _COMMAND.sub(_command, text)
+    text = text.replace("<=", "≤").replace(">=", "≥").replace("!=", "≠").replace("==", "=").replace("~", " ")
+    text = text.replace("∓∓", "±").replace("+-", "±").replace("+/-", "±").replace("infinity", "∞")
+    text = _AND_OR.sub(lambda m: "∧" if m[1].lower() == "and" else "∨", text)
+    return " ".join(_without_full_stop(text).split())
+
+
+def _without_delimiters(text: str) -> str:
+    """Drop `$...$`; a single dollar sign is a currency. Drop a box around the whole."""
+    if len(_DOLLARS.findall(text)) % 2 == 0:
+        text = _DOLLARS.sub(" ", text).strip()
+    box = re.match(r"\\(?:boxed|fbox)\s*\{", text)
+    if box and text.endswith("}") and _closes_at_end(text, box.end() - 1):
+        text = text[box.end() : -1].strip()
+    return text
+
+
+def _closes_at_end(text: str, start: int) -> bool:
+    depth = 0
+    for index in range(start, len(text)):
+        depth += {"{": 1, "}": -1}.get(text[index], 0)
+        if depth == 0:
+            return index == len(text) - 1
+    return False
+
+
+def _without_full_stop(text: str) -> str:
+    text = text.strip().rstrip("¶;,").rstrip()
+    while text.endswith(".") and not text.endswith(".."):
+        text = text[:-1].rstrip()
+    return text
+
+
+def _unwrap(match: re.Match[str]) -> str:
+    command, content = match[1], match[2]
+    word = content.strip()
+    if command == "mathbb":
+        return "ℝ" if word == "R" else word
+    if command in _SYMBOLIC or (command in ("mathrm", "operatorname") and len(word) == 1):
+        return f" {content} "
+    if word in FUNCTIONS:
+        return f"\\{word} "
+    if word.lower() in ("and", "or") or not re.search(r"[^\W\d_]", word):
+        return f" {content} "
+    if re.search(r"[\d=+*/^<>()\\$%-]", word):
+        return f" {content} "
+    return f"\\text{{{word}}}"
+
+
+def _command(match: re.Match[str]) -> str:
+    name = match[1]
+    if name in ("text", "begin", "end") or name in FUNCTIONS:
+        return f"\\{name}"
+    return _COMMANDS.get(name, f"\\{name}")

@@ -1,0 +1,317 @@
+"""Values of expressions: exact fractions where possible, else 40 digits. Bounded in time by construction."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from typing import Any
+
+from rlvr_gym.verifiers.math.expression import Node, Num, Sym
+
+MAX_BITS = 20_000
+_DIGITS = 40
+_CLOSE = 25
+"""Values that agree to this many digits are equal."""
+
+Value = Any
+"""A `Fraction`, or a real or complex number of mpmath where the value is not rational or too large."""
+
+
+class NoValue(Exception):
+    """The expression has no value: a division by zero, say."""
+
+
+class Undecided(Exception):
+    """The value is out of reach of what is bounded here; the message is the reason."""
+
+
+class TooLarge(Undecided):
+    """The value is too large, or too close to zero, for any number that is written out."""
+
+
+class Numbers:
+    """Arithmetic at one precision. Each thread has its own, because mpmath's contexts keep state."""
+
+    def __init__(self, digits: int) -> None:
+        import mpmath
+
+        self.mp: Any = mpmath.mp.clone()
+        self.mp.dps = digits
+
+    def value(self, node: Node, variables: Mapping[str, Fraction]) -> Value:
+        """The value of an expression. Raises NoValue and Undecided."""
+        if isinstance(node, Num):
+            return node.value
+        if isinstance(node, Sym):
+            return variables[node.name]
+        args = [self.value(arg, variables) for arg in node.args]
+        try:
+            return self._bounded(_OPERATIONS[node.name](self, *args))
+        except ZeroDivisionError:
+            raise NoValue("division by zero") from None
+        except (OverflowError, ValueError) as error:
+            raise Undecided(f"{node.name} is out of range") from error
+
+    def real(self, value: Value) -> Any:
+        """As an mpmath number."""
+        if isinstance(value, Fraction):
+            return self.mp.mpf(value.numerator) / value.denominator
+        return value
+
+    def _bounded(self, value: Value) -> Value:
+        if isinstance(value, Fraction):
+            large = value.numerator.bit_length() + value.denominator.bit_length() > MAX_BITS
+            return self.real(value) if large else value
+        if self.mp.isnan(value):
+            raise NoValue("not a number")
+        if isinstance(value, self.mp.mpc) and value.imag == 0:
+            value = value.real
+        if self.mp.isfinite(value) and value and abs(self.mp.mag(value)) > 1 << 60:
+            raise TooLarge("too large")
+        return value
+
+    def is_real(self, value: Value) -> bool:
+        """Whether a value is a real number."""
+        return not isinstance(value, self.mp.mpc)
+
+    def magnitude(self, value: Value) -> int:
+        """An upper bound of log2 of the absolute value; very low for 0."""
+        real = self.real(value)
+        return (
+            int(self.mp.mag(real)) if real and self.mp.isfinite(real) else (1 << 62 if real else -(1 << 62))
+        )
+
+    def add(self, a: Value, b: Value) -> Value:
+        if isinstance(a, Fraction) and isinstance(b, Fraction):
+            return a + b
+        return self.real(a) + self.real(b)
+
+    def mul(self, a: Value, b: Value) -> Value:
+        if isinstance(a, Fraction) and isinstance(b, Fraction):
+            return a * b
+        return self.real(a) * self.real(b)
+
+    def div(self, a: Value, b: Value) -> Value:
+        if b == 0:
+            raise NoValue("division by zero")
+        if isinstance(a, Fraction) and isinstance(b, Fraction):
+            return a / b
+        return self.real(a) / self.real(b)
+
+    def pow(self, a: Value, b: Value) -> Value:
+        if a == 0 and b == 0:
+            raise NoValue("zero to the power of zero")
+        if a == 0:
+            if isinstance(b, Fraction) and b < 0:
+                raise NoValue("division by zero")
+            return Fraction(0)
+        if isinstance(a, Fraction) and isinstance(b, Fraction):
+            exact = _exact_power(a, b)
+            if exact is not None:
+                return exact
+        if self.magnitude(b) > 64:
+            raise TooLarge("the exponent is too large")
+        if isinstance(b, Fraction) and b.denominator == 1:
+            if b.numerator.bit_length() + self.magnitude(a).bit_length() > 58:
+                raise TooLarge("the power is too large")
+            return self.real(a) ** b.numerator
+        log = self.mp.log(self.real(a)) * self.real(b)
+        return self.exp(log)
+
+    def exp(self, a: Value) -> Value:
+        if self.magnitude(a) > 50:
+            raise TooLarge("the exponent is too large")
+        return self.mp.exp(self.real(a)) if a != 0 else Fraction(1)
+
+    def sqrt(self, a: Value) -> Value:
+        return self.root(a, Fraction(2))
+
+    def root(self, a: Value, degree: Value) -> Value:
+        """The real root where there is one (of a negative number: for odd degrees), else the principal one."""
+        if not isinstance(degree, Fraction) or degree.denominator != 1 or not 1 <= degree <= 1000:
+            raise Undecided("a root of an unusual degree")
+        odd = degree.numerator % 2 == 1
+        negative = a < 0 if isinstance(a, Fraction | self.mp.mpf) else False
+        if odd and negative:
+            return self.mul(Fraction(-1), self.pow(self.mul(Fraction(-1), a), 1 / degree))
+        return self.pow(a, 1 / degree)
+
+    def factorial(self, a: Value) -> Value:
+        if not isinstance(a, Fraction) or a.denominator != 1 or a < 0:
+            raise Undecided("a factorial of something other than a natural number")
+        if a <= 1500:
+            return Fraction(math.factorial(int(a)))
+        if a > 10**15:
+            raise TooLarge("the factorial is too large")
+        return self.mp.exp(self.mp.loggamma(self.real(a + 1)))
+
+    def binom(self, n: Value, k: Value) -> Value:
+        if not (isinstance(n, Fraction) and isinstance(k, Fraction)) or n.denominator * k.denominator != 1:
+            raise Undecided("a binomial of something other than integers")
+        if not 0 <= k <= n <= 5000:
+            raise Undecided("a binomial out of range")
+        return Fraction(math.comb(int(n), int(k)))
+
+    def floor(self, a: Value) -> Value:
+        if not isinstance(a, Fraction):
+            if isinstance(a, self.mp.mpc) or self.magnitude(a) > 100:
+                raise Undecided("the integer part is out of reach")
+            return Fraction(int(self.mp.floor(a)))
+        return Fraction(math.floor(a))
+
+    def ceil(self, a: Value) -> Value:
+        return -self.floor(self.mul(Fraction(-1), a))
+
+    def ln(self, a: Value) -> Value:
+        if a == 0:
+            raise NoValue("the logarithm of zero")
+        return Fraction(0) if a == 1 else self.mp.log(self.real(a))
+
+    def trigonometric(self, name: str, a: Value) -> Value:
+        if self.magnitude(a) > 200:
+            raise Undecided("the angle is too large")
+        value = getattr(self.mp, name)(self.real(a))
+        if self.magnitude(value) > 110 and name in ("tan", "cot", "sec", "csc"):
+            raise NoValue(f"a pole of {name}")
+        return value
+
+    def inverse(self, name: str, a: Value) -> Value:
+        return getattr(self.mp, name)(self.real(a))
+
+
+def _exact_power(a: Fraction, b: Fraction) -> Fraction | None:
+    """`a ** b` where it is rational and not too large."""
+    if abs(b.numerator) > MAX_BITS or b.denominator > 64:
+        return Fraction(1) if a == 1 else None
+    if (a.numerator.bit_length() + a.denominator.bit_length()) * abs(b.numerator) > MAX_BITS:
+        return Fraction(1) if a == 1 else None
+    if b.denominator == 1:
+        return a**b.numerator
+    if a < 0:
+        return None
+    over, under = _exact_root(a.numerator, b.denominator), _exact_root(a.denominator, b.denominator)
+    return None if over is None or under is None else Fraction(over, under) ** b.numerator
+
+
+def _exact_root(n: int, degree: int) -> int | None:
+    if n.bit_length() > 4000:
+        return None
+    if degree == 2:
+        root = math.isqrt(n)
+    elif n.bit_length() <= 900:
+        root = round(n ** (1 / degree))
+    else:
+        return None
+    return root if root**degree == n else None
+
+
+_OPERATIONS: dict[str, Callable[..., Value]] = {
+    "add": Numbers.add,
+    "sub": lambda n, a, b: n.add(a, n.mul(Fraction(-1), b)),
+    "mul": Numbers.mul,
+    "div": Numbers.div,
+    "neg": lambda n, a: n.mul(Fraction(-1), a),
+    "pow": Numbers.pow,
+    "sqrt": Numbers.sqrt,
+    "root": Numbers.root,
+    "factorial": Numbers.factorial,
+    "binom": Numbers.binom,
+    "percent": lambda n, a: n.mul(a, Fraction(1, 100)),
+    "degrees": lambda n, a: n.real(a) * n.mp.pi / 180,
+    "abs": lambda n, a: abs(a),
+    "floor": Numbers.floor,
+    "ceil": Numbers.ceil,
+    "ln": Numbers.ln,
+    "log10": lambda n, a: n.div(n.ln(a), n.ln(Fraction(10))),
+    "exp": Numbers.exp,
+    "pi": lambda n: +n.mp.pi,
+    "e": lambda n: +n.mp.e,
+    "i": lambda n: n.mp.mpc(0, 1),
+    "inf": lambda n: n.mp.inf,
+}
+
+
+def _trigonometric(name: str) -> Callable[..., Value]:
+    return lambda n, a: n.trigonometric(name, a)
+
+
+def _inverse(name: str, mp_name: str) -> Callable[..., Value]:
+    return lambda n, a: n.inverse(mp_name, a)
+
+
+for _name in ("sin", "cos", "tan", "cot", "sec", "csc"):
+    _OPERATIONS[_name] = _trigonometric(_name)
+for _name in ("sinh", "cosh", "tanh"):
+    _OPERATIONS[_name] = _trigonometric(_name)
+for _name in ("arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh"):
+    _OPERATIONS[_name] = _inverse(_name, _name.replace("arc", "a"))
+
+_local = threading.local()
+
+
+def numbers(digits: int = _DIGITS) -> Numbers:
+    """This thread's arithmetic at that precision."""
+    found = _local.__dict__.get(digits)
+    if found is None:
+        found = _local.__dict__[digits] = Numbers(digits)
+    return found
+
+
+def equal(a: Node, b: Node, variables: Mapping[str, Fraction]) -> bool:
+    """Whether two expressions have the same value at that point. Raises NoValue and Undecided."""
+    context = numbers()
+    x, y = context.value(a, variables), context.value(b, variables)
+    return equal_values(x, y, lambda finer: (finer.value(a, variables), finer.value(b, variables)))
+
+
+def equal_values(x: Value, y: Value, again: Callable[[Numbers], tuple[Value, Value]]) -> bool:
+    """Whether two values are the same; `again` gives both with more digits.
+
+    Rational values are compared exactly, others relatively. Where the difference is small but not small
+    beside the values themselves, as when both are a disguised zero, more digits decide.
+    """
+    if isinstance(x, Fraction) and isinstance(y, Fraction):
+        return x == y
+    context = numbers()
+    if _agree(context, x, y):
+        if context.mp.isfinite(context.real(x)) and context.magnitude(x) > 2 * MAX_BITS:
+            raise Undecided("too large to tell apart")
+        return True
+    if abs(context.real(x) - context.real(y)) > 1e-20:
+        return False
+    finer = numbers(3 * _DIGITS)
+    x, y = again(finer)
+    vanishing = abs(finer.real(x) - finer.real(y)) < finer.mp.mpf(10) ** -(2 * _DIGITS + _CLOSE)
+    return _agree(finer, x, y) or bool(vanishing)
+
+
+def _agree(context: Numbers, x: Value, y: Value) -> bool:
+    x, y = context.real(x), context.real(y)
+    if not (context.mp.isfinite(x) and context.mp.isfinite(y)):
+        return bool(x == y)
+    return bool(abs(x - y) <= max(abs(x), abs(y)) * context.mp.mpf(10) ** -_CLOSE)
+
+
+def right_to_six_digits(decimal: Fraction, value: Value) -> bool:
+    """Whether a decimal is the value, rounded or cut to six significant digits or more."""
+    context = numbers()
+    value = context.real(value)
+    if isinstance(value, context.mp.mpc) or not value or not decimal or not context.mp.isfinite(value):
+        return False
+    if context.magnitude(value) > 4000 or context.magnitude(value) < -4000:
+        return False
+    scale = context.mp.mpf(10) ** (6 - 1 - int(context.mp.floor(context.mp.log10(abs(value)))))
+    given, true = context.real(decimal) * scale, value * scale
+    rounded = context.mp.nint(given) == context.mp.nint(true)
+    return bool(rounded or int(given) == int(true))
+
+
+def terminating(value: Fraction) -> bool:
+    """Whether a rational value has a finite decimal."""
+    rest = value.denominator
+    for factor in (2, 5):
+        while rest % factor == 0:
+            rest //= factor
+    return rest == 1

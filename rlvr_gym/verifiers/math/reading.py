@@ -1,0 +1,403 @@
+"""From a final answer as text to what kind of thing it is. Parsed whole or not at all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from functools import lru_cache
+
+from rlvr_gym.verifiers.math.expression import (
+    MAX_CHARACTERS,
+    Num,
+    Op,
+    Unparsable,
+    parse,
+    symbols,
+)
+from rlvr_gym.verifiers.math.forms import (
+    Based,
+    Clock,
+    Form,
+    Labelled,
+    Listed,
+    Matrix,
+    Ordered,
+    Ratio,
+    Relation,
+    Scalar,
+    Union,
+    Words,
+)
+from rlvr_gym.verifiers.math.normalise import normalise
+from rlvr_gym.verifiers.math.numbers import NoValue, Undecided, equal, terminating
+from rlvr_gym.verifiers.math.sameness import same_everywhere
+from rlvr_gym.verifiers.math.units import ANGLE, Unit, parse_unit
+
+MAX_ITEMS = 100
+_MAX_NESTING = 8
+
+_OPENERS, _CLOSERS = "([{⟦⟨", ")]}⟧⟩"
+_PARTNERS = dict(zip(_OPENERS, _CLOSERS, strict=True))
+_SIGNS = "=<>≤≥≠≈∈"
+_GROUPED = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
+_BASED = re.compile(r"\(?([0-9]+|[0-9A-F]+)\)?\s*_\s*(?:\{\s*(\d{1,2})\s*\}|(\d{1,2}))")
+_CLOCK = re.compile(r"(\d{1,2}):(\d{2})\s*(?:(?:\\text\{)?\s*([ap])\.?\s?m\.?\s*\}?)?", re.IGNORECASE)
+_HOUR = re.compile(r"(\d{1,2})\s*(?:\\text\{)?\s*([ap])\.?\s?m\.?\s*\}?", re.IGNORECASE)
+_CHOICE = re.compile(r"\(?([A-Z])[).:]?")
+_MATRIX = re.compile(r"\\begin\{([bpvBV]?matrix|array)\}(?:\{[clr| ]*\})?(.*)\\end\{\1\}", re.DOTALL)
+_CURRENCY = re.compile(r"(-?)\s*([$€£¥₹])\s*(?=[-\d.\\])")
+_TEXT = re.compile(r"\\text\{([^{}]*)\}")
+_UNIT_START = re.compile(
+    r"\\text\{|[€£¥₹¢]|(?<![A-Za-z\\])(?=[A-Za-z]{2})(?!(?:sqrt|pi|sin|cos|tan|log|ln|exp|inf)(?![A-Za-z]))[A-Za-z]+"
+    r"|(?<=\s)[mgsLh](?=$|[\s^/])"
+)
+_LABEL = re.compile(
+    r"[A-Za-zα-ωΑ-Ω∠][A-Za-zα-ωΑ-Ω' ∠]*(?:_(?:\w|\{\w+\}))?(?:\s*\([A-Za-z]\w*(?:,\s*[A-Za-z])*\))?"
+)
+_FUNCTION_LABEL = re.compile(r"([A-Za-z])\s*\([a-z](,\s*[a-z])*\)")
+_COUNTED = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
+    "sixteen seventeen eighteen nineteen twenty"
+)
+_NUMBER_WORDS = {word: str(value) for value, word in enumerate(_COUNTED.split())}
+
+
+@lru_cache(maxsize=4096)
+def read(text: str) -> tuple[Form, ...]:
+    """Everything an answer can be read as, likeliest first; empty where it cannot be read as a whole."""
+    if len(text) > MAX_CHARACTERS:
+        return ()
+    text = normalise(text)
+    if len(text) > MAX_CHARACTERS or not text:
+        return ()
+    variants = [_GROUPED.sub(lambda m: m[0].replace(",", ""), text)] if _grouped(text) else []
+    forms: list[Form] = []
+    for variant in [*variants, text]:
+        for form in _Reader().readings(variant):
+            if form not in forms:
+                forms.append(form)
+    return tuple(forms)
+
+
+def _grouped(text: str) -> bool:
+    """Whether the answer holds `1,234` outside of brackets, where the comma may group digits."""
+    return bool(_GROUPED.search(text)) and not any(opener in text for opener in "([⟦⟨")
+
+
+class _Reader:
+    """One pass over one answer; `nesting` bounds tuples of sets of tuples of ..."""
+
+    def __init__(self) -> None:
+        self._nesting = 0
+
+    def readings(self, text: str) -> Iterator[Form]:
+        for reading in (_clock, _based):
+            if form := reading(text):
+                yield form
+        word = _TEXT.sub(r"\1", text).strip()
+        if word.isalpha() and len(word) >= 2 and (len(word) >= 3 or word != text):
+            yield Words(word.casefold()) if word.casefold() not in _NUMBER_WORDS else _scalar(text)
+            return
+        try:
+            yield self.form(text)
+        except Unparsable:
+            if words := _words(text):
+                yield words
+            return
+        if word.isalpha() and len(word) == 2:
+            yield Words(word.casefold())
+
+    def form(self, text: str) -> Form:
+        """What `text` is. Raises Unparsable."""
+        self._nesting += 1
+        if self._nesting > _MAX_NESTING:
+            raise Unparsable(f"nested over the limit of {_MAX_NESTING}")
+        try:
+            return self._form(text.strip().strip("¶").strip())
+        finally:
+            self._nesting -= 1
+
+    def _form(self, text: str) -> Form:
+        if text and text[0] in "=≈":
+            text = text[1:].strip()
+        if not text:
+            raise Unparsable("nothing there")
+        if text in ("∅", "⟦⟧", "⟦ ⟧"):
+            return Listed((), braces=True)
+        if text == "ℝ":
+            return Ordered("()", (_scalar("-∞"), _scalar("∞")))
+        if choice := _CHOICE.fullmatch(text):
+            return Scalar(parse(choice[1]), Unit())
+        for joints, build in self._splits():
+            parts = _split(text, joints)
+            if len(parts) > 1:
+                return build(parts)
+        if any(sign in text for sign in _SIGNS) and len(_split(text, _SIGNS)) > 1:
+            return self._relation(text)
+        if len(parts := _split(text, "∪")) > 1:
+            return Union(tuple(self.form(part) for part in parts))
+        return self._single(text)
+
+    def _splits(self) -> list[tuple[str, Callable[[list[str]], Form]]]:
+        return [
+            ("∨", lambda parts: self._list(parts, "∨")),
+            ("∧;", lambda parts: self._list(parts, "∧")),
+            (",", lambda parts: self._list(parts, "∧")),
+        ]
+
+    def _list(self, parts: list[str], joint: str) -> Form:
+        """Answers side by side. `x = 1, x = 2` and `x = 1, 2` are a list of values of x."""
+        parts = [part for part in parts if part.strip()]
+        if not 1 <= len(parts) <= MAX_ITEMS:
+            raise Unparsable(f"{len(parts)} answers side by side")
+        items: list[Form] = []
+        for form in (self.form(part) for part in parts):
+            items += form.items if isinstance(form, Listed) and not form.braces else (form,)
+        sign = "∨" if joint == "∨" else "∧"
+        first, rest = items[0], items[1:]
+        if isinstance(first, Labelled):
+            same = all(isinstance(item, Labelled) and item.label == first.label for item in rest)
+            if same or not any(isinstance(item, Labelled | Relation) for item in rest):
+                values = (item.value if isinstance(item, Labelled) else item for item in items)
+                return Labelled(first.label, Listed(tuple(values), joint=sign), None)
+        return Listed(tuple(items), joint=sign)
+
+    def _single(self, text: str) -> Form:
+        if matrix := _MATRIX.fullmatch(text):
+            return self._matrix(matrix[2])
+        if text[0] in "([⟦⟨" and _closing_at(text, 0) == len(text) - 1:
+            return self._bracketed(text)
+        if "±" in text or "∓" in text:
+            return self._plus_minus(text)
+        if len(parts := _split(text, ":")) > 1:
+            return Ratio(tuple(parse(part) for part in parts))
+        return _scalar(text)
+
+    def _bracketed(self, text: str) -> Form:
+        inside = text[1:-1].strip()
+        if matrix := _MATRIX.fullmatch(inside):
+            return self._matrix(matrix[2])
+        parts = _split(inside, ",;") if inside else []
+        if text[0] == "⟦":
+            return self._set(inside)
+        closing = {"⟨": "()"}.get(text[0], text[0] + text[-1])
+        if len(parts) == 1:
+            if closing == "()" and any(sign in inside for sign in "∨∧" + _SIGNS + "±∪"):
+                return self.form(inside)
+            return self.form(inside) if _CHOICE.fullmatch(inside) else _scalar(text)
+        if not 2 <= len(parts) <= MAX_ITEMS or closing not in ("()", "(]", "[)", "[]"):
+            raise Unparsable("brackets around nothing that belongs there")
+        return Ordered(closing, tuple(self.form(part) for part in parts))
+
+    def _set(self, inside: str) -> Form:
+        if not inside:
+            return Listed((), braces=True)
+        builder = _split(inside, "|:")
+        if len(builder) == 2 and _LABEL.fullmatch(builder[0].split("∈")[0].strip()):
+            return self.form(builder[1])
+        form = self.form(inside)
+        items = form.items if isinstance(form, Listed) and not form.braces else (form,)
+        return Listed(items, braces=True)
+
+    def _plus_minus(self, text: str) -> Form:
+        """`a ± b` is both; several signs go together, `∓` the other way."""
+        upper = text.replace("±", "+").replace("∓", "-")
+        lower = text.replace("±", "-").replace("∓", "+")
+        return Listed((self.form(upper), self.form(lower)), joint="∨")
+
+    def _matrix(self, body: str) -> Matrix:
+        rows = [row for row in body.split("¶") if row.strip() and row.strip() != "\\hline"]
+        if not 1 <= len(rows) <= MAX_ITEMS:
+            raise Unparsable("a matrix without rows, or with too many")
+        cells = [_split(row, "&") for row in rows]
+        if len({len(row) for row in cells}) != 1 or len(cells) * len(cells[0]) > MAX_ITEMS:
+            raise Unparsable("a matrix with rows of different length, or with too many entries")
+        return Matrix(tuple(tuple(self.form(cell) for cell in row) for row in cells))
+
+    def _relation(self, text: str) -> Form:
+        parts = [part.strip() for part in _split(text, _SIGNS)]
+        signs = [text[at] for at in _places(text, _SIGNS)]
+        if signs[-1] == "≈":
+            return self._approximated(text, parts, signs)
+        if signs == ["∈"] and _LABEL.fullmatch(parts[0]):
+            return Labelled(_label(parts[0]), self.form(parts[1]), None)
+        if set(signs) == {"="}:
+            return self._equation(parts)
+        return Relation(tuple(parse(_unitless(part)) for part in parts), tuple(signs))
+
+    def _approximated(self, text: str, parts: list[str], signs: list[str]) -> Form:
+        """`1/3 ≈ 0.33`: the exact side is the answer, provided that the other is it, rounded."""
+        exact = text[: _places(text, _SIGNS)[-1]].strip()
+        form = self.form(exact) if not (len(signs) == 1 and _LABEL.fullmatch(exact)) else None
+        if form is None:
+            return Labelled(_label(exact), self.form(parts[-1]), None)
+        value = form.value if isinstance(form, Labelled) else form
+        rounded = self.form(parts[-1])
+        if not (isinstance(value, Scalar) and isinstance(rounded, Scalar) and _is_rounded(value, rounded)):
+            raise Unparsable("an approximation that is not one")
+        return form
+
+    def _equation(self, parts: list[str]) -> Form:
+        """`x = 5`, a chain of equal values such as `84/2 = 42`, or an equation."""
+        tuple_label = re.fullmatch(r"\(\s*[A-Za-z]\w?(?:\s*,\s*[A-Za-z]\w?)+\s*\)", parts[0])
+        labelled = bool(tuple_label) or _is_label(parts[0])
+        if not labelled and len(parts) == 2 and _is_label(parts[1]) and parts[1] not in ("e", "i", "π"):
+            parts, labelled = parts[::-1], True
+        values = parts[1:] if labelled else parts
+        forms = [self.form(part) for part in values]
+        if labelled and (len(forms) == 1 or _all_equal(forms)):
+            return Labelled(_label(parts[0]), forms[-1], self._as_relation(parts))
+        if not labelled and _all_equal(forms):
+            return forms[-1]
+        return Relation(tuple(parse(_unitless(part)) for part in parts), ("=",) * (len(parts) - 1))
+
+    def _as_relation(self, parts: list[str]) -> Relation | None:
+        try:
+            return Relation((parse(parts[0]), parse(_unitless(parts[-1]))), ("=",))
+        except Unparsable:
+            return None
+
+
+def _is_label(text: str) -> bool:
+    """Whether the left side only names what the right side is: letters, `f(x)`, a sum of letters, words."""
+    if _TEXT.fullmatch(text) or _LABEL.fullmatch(text):
+        return text not in ("e", "i", "π")
+    return bool(re.fullmatch(r"[A-Za-z]\w?(?:\s*[+*-]\s*[A-Za-z])+", text))
+
+
+def _label(text: str) -> str:
+    function = _FUNCTION_LABEL.fullmatch(text)
+    return "y" if function else re.sub(r"\\text|[\s{}]", "", text)
+
+
+def _all_equal(forms: list[Form]) -> bool:
+    """Whether all forms are scalars of one value: what a chain of equations claims."""
+    first = forms[0]
+    return all(
+        isinstance(first, Scalar)
+        and isinstance(form, Scalar)
+        and same_everywhere(first.node, form.node) is True
+        for form in forms[1:]
+    )
+
+
+def _is_rounded(exact: Scalar, rounded: Scalar) -> bool:
+    literal = rounded.node
+    if not isinstance(literal, Num) or symbols(exact.node):
+        return False
+    places = len(str(float(literal.value)).partition(".")[2]) if not terminating(literal.value) else 0
+    scale = 1
+    while (literal.value * scale).denominator != 1 and places < 40:
+        scale, places = scale * 10, places + 1
+    difference = Op("abs", (Op("sub", (exact.node, literal)),))
+    try:
+        excess = Op("floor", (Op("mul", (difference, Num(Fraction(scale)))),))
+        return equal(excess, Num(Fraction(0)), {})
+    except (NoValue, Undecided):
+        return False
+
+
+def _scalar(text: str) -> Scalar:
+    """An expression with an optional currency before it or unit after it."""
+    unit, scale = Unit(), 1
+    if currency := _CURRENCY.match(text):
+        text = currency[1] + text[currency.end() :]
+        _, unit = parse_unit(currency[2]) or (1, unit)
+    if whole := _TEXT.fullmatch(text):
+        text = whole[1]
+    if text.lower() in _NUMBER_WORDS:
+        text = _NUMBER_WORDS[text.lower()]
+    text, tail = _cut_unit(text)
+    if tail.lower() in ("percent", "per cent"):
+        text += "%"
+    elif tail:
+        scale, unit = parse_unit(tail) or (1, unit)
+    node = parse(text)
+    if isinstance(node, Op) and node.name == "degrees":
+        node, unit = node.args[0], Unit(dimension=ANGLE, things=unit.things)
+    return Scalar(node if scale == 1 else Op("mul", (node, Num(Fraction(scale)))), unit)
+
+
+def _cut_unit(text: str) -> tuple[str, str]:
+    """A text in front of its unit, and the unit as plain words; all of it and nothing, where it has none."""
+    start = _UNIT_START.search(text)
+    if not start or start.start() == 0:
+        return text, ""
+    tail = text[start.start() :]
+    words = _TEXT.sub(r" \1 ", tail).strip()
+    spelt = [word for word in re.findall(r"[A-Za-z]+", _TEXT.sub("", tail)) if len(word) == 3]
+    known = words.lower() in ("percent", "per cent") or parse_unit(words)
+    if not known or any(not (unit := parse_unit(word)) or unit[1].things for word in spelt):
+        return text, ""
+    return text[: start.start()].rstrip(), words
+
+
+def _unitless(text: str) -> str:
+    """A side of a relation without its unit, where that is all the words there are."""
+    return _cut_unit(text)[0]
+
+
+def _based(text: str) -> Based | None:
+    match = _BASED.fullmatch(text)
+    if not match:
+        return None
+    digits, base = match[1].lstrip("0") or "0", int(match[2] or match[3])
+    return Based(digits, base) if 2 <= base <= 36 and all(int(d, 36) < base for d in digits) else None
+
+
+def _clock(text: str) -> Clock | None:
+    if (match := _CLOCK.fullmatch(text)) and int(match[1]) < 24 and int(match[2]) < 60:
+        return Clock(int(match[1]) * 60 + int(match[2]), f"{match[3].lower()}m" if match[3] else "")
+    if (match := _HOUR.fullmatch(text)) and 1 <= int(match[1]) <= 12:
+        return Clock(int(match[1]) * 60, f"{match[2].lower()}m")
+    return None
+
+
+def _words(text: str) -> Words | None:
+    """Text without mathematics: words, at most with brackets and punctuation."""
+    plain = _TEXT.sub(r" \1 ", text).replace("∧", " and ").replace("∨", " or ")
+    if re.search(r"[\\=<>≤≥^_{}+*/]", plain) or not re.search(r"[^\W\d_]", plain):
+        return None
+    words = re.sub(r"[^\w\s-]", " ", plain).casefold().split()
+    while len(words) > 1 and words[0] in ("the", "a", "an"):
+        words.pop(0)
+    return Words(" ".join(words)) if words else None
+
+
+def _places(text: str, signs: str) -> list[int]:
+    """Where `signs` stand outside of all brackets."""
+    depth, found = 0, []
+    for index, character in enumerate(text):
+        if character in _OPENERS:
+            depth += 1
+        elif character in _CLOSERS:
+            depth -= 1
+        elif character in signs and depth == 0 and not _inside_environment(text, index):
+            found.append(index)
+    return found
+
+
+def _inside_environment(text: str, index: int) -> bool:
+    return text.count("\\begin", 0, index) > text.count("\\end", 0, index)
+
+
+def _split(text: str, signs: str) -> list[str]:
+    """`text` cut at `signs` that stand outside of all brackets."""
+    if not any(sign in text for sign in signs):
+        return [text]
+    cuts = _places(text, signs)
+    return [text[start + 1 : end] for start, end in zip([-1, *cuts], [*cuts, len(text)], strict=True)]
+
+
+def _closing_at(text: str, start: int) -> int:
+    """Where the bracket at `start` closes; `(` may be closed by `]`."""
+    depth = 0
+    for index in range(start, len(text)):
+        if text[index] in _OPENERS:
+            depth += 1
+        elif text[index] in _CLOSERS:
+            depth -= 1
+            if depth == 0:
+                return index
+    return -1

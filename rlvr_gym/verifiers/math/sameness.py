@@ -1,0 +1,165 @@
+"""Whether two expressions are the same, as values or as functions of their variables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from functools import partial
+
+from rlvr_gym.verifiers.math.expression import Node, Num, Op, symbols
+from rlvr_gym.verifiers.math.numbers import (
+    NoValue,
+    Numbers,
+    TooLarge,
+    Undecided,
+    Value,
+    equal,
+    equal_values,
+    numbers,
+    right_to_six_digits,
+    terminating,
+)
+
+_POINTS = 6
+_TRIES = 24
+_MAX_VARIABLES = 12
+
+
+def points(names: set[str]) -> Iterator[Mapping[str, Fraction]]:
+    """Fixed points to compare functions at: small fractions and a few integers, positive and negative."""
+    ordered = sorted(names)
+    for row in range(_TRIES):
+        point: dict[str, Fraction] = {}
+        for column, name in enumerate(ordered):
+            mixed = (row * 7919 + column * 104729 + row * column * 31 + 12345) % 9973
+            value = Fraction(mixed % 37 + 2, (7, 11, 3, 13, 1, 5)[(row + column) % 6])
+            point[name] = -value if row % 4 == 2 else value
+        yield point
+
+
+def same_everywhere(a: Node, b: Node) -> bool | None:
+    """Whether two expressions agree, None where that cannot be decided here.
+
+    Constants are compared by value. Functions are compared at fixed points; points where neither is real
+    lie outside of what is asked, unless the imaginary unit is written. A value too large for the arithmetic
+    here is not one that is within its reach.
+    """
+    names = symbols(a) | symbols(b)
+    if len(names) > _MAX_VARIABLES:
+        return None
+    if _too_large(a, names) != _too_large(b, names):
+        return False
+    if not names:
+        try:
+            return equal(a, b, {})
+        except NoValue:
+            return False
+        except Undecided:
+            return None
+    complex_values = _mentions_i(a) or _mentions_i(b)
+    context = numbers()
+    agreed, outside = 0, 0
+    for point in points(names):
+        try:
+            x, y = context.value(a, point), context.value(b, point)
+            same = equal_values(x, y, partial(_values, a, b, point))
+        except (NoValue, Undecided):
+            continue
+        if complex_values or context.is_real(x) or context.is_real(y):
+            if not same:
+                return False
+            agreed += 1
+        else:
+            outside += same
+        if agreed == _POINTS:
+            return True
+    return True if agreed >= 4 or (agreed == 0 and outside >= _POINTS) else None
+
+
+def _too_large(node: Node, names: set[str]) -> bool:
+    try:
+        numbers().value(node, next(points(names)))
+    except TooLarge:
+        return True
+    except (NoValue, Undecided):
+        return False
+    return False
+
+
+def _values(a: Node, b: Node, point: Mapping[str, Fraction], finer: Numbers) -> tuple[Value, Value]:
+    return finer.value(a, point), finer.value(b, point)
+
+
+def proportional(a: Node, b: Node) -> Fraction | bool | None:
+    """The sign (1 or -1) of c where `a = c b` everywhere; False where there is none, None if undecided."""
+    names = symbols(a) | symbols(b)
+    if not names or symbols(a) != symbols(b) or len(names) > _MAX_VARIABLES:
+        return False if symbols(a) != symbols(b) else None
+    context = numbers()
+    quotients = []
+    for point in points(names):
+        try:
+            over, under = context.value(a, point), context.value(b, point)
+            if under == 0 or over == 0:
+                if over != under:
+                    return False
+                continue
+            quotients.append(context.div(over, under))
+        except (NoValue, Undecided):
+            continue
+        if len(quotients) == _POINTS:
+            break
+    if len(quotients) < 4:
+        return None
+    first = quotients[0]
+    if any(abs(context.real(q - first)) > abs(context.real(first)) * 1e-25 for q in quotients[1:]):
+        return False
+    if isinstance(first, context.mp.mpc):
+        return False
+    return Fraction(1 if first > 0 else -1)
+
+
+def same_value(gold: Node, answer: Node) -> bool | None:
+    """`same_everywhere`, and a plain decimal equals a value without a finite decimal when it is right to six
+    significant digits."""
+    same = same_everywhere(gold, answer)
+    if same is not False:
+        return same
+    for decimal, other in ((answer, gold), (gold, answer)):
+        literal = _decimal(decimal)
+        if literal is not None and not symbols(other) and _without_end(other):
+            value = numbers().value(other, {})
+            return right_to_six_digits(literal, value)
+    return False
+
+
+def _decimal(node: Node) -> Fraction | None:
+    """The value of a number written with a decimal point, signed or in percent."""
+    if isinstance(node, Num):
+        return node.value if node.decimal else None
+    if not isinstance(node, Op) or node.name not in ("neg", "percent"):
+        return None
+    inner = _decimal(node.args[0])
+    if inner is None:
+        return None
+    return -inner if node.name == "neg" else inner / 100
+
+
+def _without_end(node: Node) -> bool:
+    """Whether a constant has no finite decimal, as far as can be known."""
+    try:
+        value = numbers().value(node, {})
+    except (NoValue, Undecided):
+        return False
+    return not (isinstance(value, Fraction) and terminating(value))
+
+
+def _mentions_i(node: Node) -> bool:
+    waiting = [node]
+    while waiting:
+        current = waiting.pop()
+        if isinstance(current, Op):
+            if current.name == "i":
+                return True
+            waiting.extend(current.args)
+    return False

@@ -1,0 +1,146 @@
+"""Units: optional, but they must not contradict."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+Dimension = tuple[tuple[str, int], ...]
+ANGLE: Dimension = (("angle", 1),)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unit:
+    """What a number counts or measures.
+
+    `dimension` holds powers of length, mass and so on, sorted; `factor` brings the number to the base unit.
+    `things` are the words that are no unit of measure (`apples`), in the singular.
+    """
+
+    factor: Fraction = Fraction(1)
+    dimension: Dimension = ()
+    things: frozenset[str] = field(default_factory=frozenset)
+
+    def contradicts(self, other: Unit) -> bool:
+        """Whether the two cannot be said of the same number (apart from the scale: see `factor`)."""
+        if self.dimension and other.dimension and self.dimension != other.dimension:
+            return True
+        return bool(self.things and other.things and not self.things & other.things)
+
+
+def _table(*rows: str) -> dict[str, tuple[Fraction, str]]:
+    table: dict[str, tuple[Fraction, str]] = {}
+    for row in rows:
+        dimension, *units = row.split()
+        for unit in units:
+            names, _, factor = unit.partition("=")
+            for name in names.split(","):
+                table[name] = (Fraction(factor), dimension)
+    return table
+
+
+_UNITS = _table(
+    "length m,meter,metre=1 cm,centimeter,centimetre=1/100 mm,millimeter,millimetre=1/1000 "
+    "km,kilometer,kilometre=1000 dm,decimeter=1/10 in,inch=127/5000 ft,foot,feet=381/1250 "
+    "yd,yard=1143/1250 mi,mile=1609344/1000",
+    "mass g,gram=1 kg,kilogram=1000 mg,milligram=1/1000 lb,lbs,pound=45359237/100000 "
+    "oz,ounce=45359237/1600000 ton,tonne=1000000",
+    "time s,sec,second=1 min,minute=60 h,hr,hour=3600 day=86400 week=604800 ms,millisecond=1/1000",
+    "volume l,L,liter,litre=1 ml,mL,milliliter,millilitre=1/1000 gallon,gal=473176473/125000000",
+    "dollar $,dollar,usd,USD,buck=1 cent,¢=1/100",
+    "euro €,euro=1",
+    "sterling £=1",
+    "yen ¥,yen=1",
+    "rupee ₹,rupee,rs=1",
+    "angle °,degree,deg=1",
+    "radian radian,rad=1",
+    "energy J,joule=1",
+    "force N,newton=1",
+    "power W,watt=1",
+    "current A,amp,ampere=1",
+    "tension V,volt=1",
+    "frequency Hz,hertz=1",
+)
+
+_SCALES = {
+    "dozen": 12,
+    "hundred": 100,
+    "thousand": 1000,
+    "million": 10**6,
+    "billion": 10**9,
+    "trillion": 10**12,
+}
+
+_PHRASES = """
+    or and any not no none is are was be if but except when where about at least most more less than some
+    other another number numbers answer maybe perhaps possibly either both between to from over under half
+    third thirds quarter quarters fourth fourths fifth fifths sixth tenth tenths hundredth hundredths
+    thousandth thousandths times plus minus divided one two three four five six seven eight nine ten eleven
+    twelve twenty thirty wrong right true false greater fewer up down approximately roughly root factorial
+    because so then instead actually also
+"""
+_NOT_UNITS = frozenset(_PHRASES.split())
+"""Words that make a phrase of what follows a number, and no unit."""
+_POWERS = {"square": 2, "sq": 2, "cubic": 3, "squared": 2, "cubed": 3}
+_FILLERS = frozenset({"of", "the", "a", "an", "each", "in", "total", "per"})
+_WORD = re.compile(r"[A-Za-z]+|[$€£¥₹¢°]|\^\{?(-?\d)\}?|[/.]|\S")
+_MAX_WORDS = 8
+
+
+def parse_unit(text: str) -> tuple[int, Unit] | None:
+    """What words after a number say: a scale (`million`, else 1) and a unit. None if they are no unit."""
+    words = _WORD.findall(text) and list(_WORD.finditer(text))
+    if not words or len(words) > 2 * _MAX_WORDS:
+        return None
+    scale = 1
+    if words[0][0].lower() in _SCALES:
+        scale = _SCALES[words.pop(0)[0].lower()]
+    return (scale, unit) if (unit := _read([word[0] for word in words])) is not None else None
+
+
+def _read(words: list[str]) -> Unit | None:
+    factor, powers, things = Fraction(1), dict[str, int](), set[str]()
+    raised, sign = 1, 1
+    last: tuple[Fraction, str, int] | None = None
+    for word in words:
+        lower = word.lower()
+        if word in ("/", "per") or lower == "per":
+            sign = -1
+        elif word.startswith("^") or (lower in ("squared", "cubed") and last):
+            power = _POWERS.get(lower) or int(re.sub(r"[^\d-]", "", word))
+            if last is None or not 1 <= abs(power) <= 6:
+                return None
+            scale, dimension, direction = last
+            factor *= scale ** (direction * (power - 1))
+            powers[dimension] = powers.get(dimension, 0) + direction * (power - 1)
+        elif lower in ("square", "sq", "cubic"):
+            raised = _POWERS[lower]
+        elif (known := _known(word)) and not (lower == "in" and last):
+            scale, dimension = known
+            factor *= scale ** (sign * raised)
+            powers[dimension] = powers.get(dimension, 0) + sign * raised
+            last, raised = (scale, dimension, sign), 1
+        elif word == "." or lower in _FILLERS:
+            continue
+        elif not word.isalpha() or len(word) < 3 or lower in _NOT_UNITS:
+            return None
+        else:
+            things.add(_singular(lower))
+    dimension = tuple(sorted((name, power) for name, power in powers.items() if power))
+    return Unit(factor=factor, dimension=dimension, things=frozenset(things))
+
+
+def _known(word: str) -> tuple[Fraction, str] | None:
+    for name in (word, word.lower(), _singular(word.lower())):
+        if name in _UNITS and (len(name) > 1 or name == word):
+            return _UNITS[name]
+    return None
+
+
+def _singular(word: str) -> str:
+    if word.endswith("ies") and len(word) > 4:
+        return word[:-3] + "y"
+    if word in ("inches", "boxes", "dishes"):
+        return word[:-2]
+    return word[:-1] if word.endswith("s") and not word.endswith("ss") and len(word) > 3 else word

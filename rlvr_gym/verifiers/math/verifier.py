@@ -1,0 +1,156 @@
+"""The math verifier: the cheapest layer that can decide, decides."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+from pydantic import JsonValue
+
+from rlvr_gym.errors import ConfigError, VerifierFault
+from rlvr_gym.tasks import Task
+from rlvr_gym.verdicts import Completion, Verdict
+from rlvr_gym.verifiers.answers import AnswerContract, Malformed
+from rlvr_gym.verifiers.base import Verifier
+from rlvr_gym.verifiers.math.comparing import Sameness, same
+from rlvr_gym.verifiers.math.expression import MAX_CHARACTERS
+from rlvr_gym.verifiers.math.forms import Form, Listed, Words
+from rlvr_gym.verifiers.math.normalise import normalise
+from rlvr_gym.verifiers.math.reading import read
+from rlvr_gym.verifiers.workers import Overrun, WorkerPool
+
+_MAX_SYMBOLIC_CHARACTERS = 1000
+
+
+class Math(Verifier):
+    r"""Whether the final answer is mathematically the reference.
+
+    Equivalence decides, not spelling: `2/4` is `\frac12`, `x=5` is `5`, `50\%` is `0.5`. What cannot be read
+    as a whole is never mined for a number inside it. The full policy is in `docs/verifiers.md`.
+
+    Three layers, each of which may decide or pass on: the same text once normalised; the answer parsed into
+    a number, tuple, interval, ... and compared exactly or to 25 digits, in this process and bounded in time;
+    last, for what that grammar does not know, sympy in a worker process that is killed after
+    `timeout_seconds`. No layer executes text.
+
+    Args:
+        contract: where in the completion the answer stands; an `AnswerContract` or the name of a marker.
+        timeout_seconds: how long the last layer may take, per verdict.
+    """
+
+    def __init__(self, contract: AnswerContract | str = "boxed", *, timeout_seconds: float = 5.0) -> None:
+        if not timeout_seconds > 0:
+            raise ConfigError(f"timeout_seconds must be above 0, not {timeout_seconds}")
+        self.contract = contract if isinstance(contract, AnswerContract) else AnswerContract(contract)
+        self.timeout_seconds = timeout_seconds
+
+    def verify(self, task: Task, completion: Completion) -> Verdict:
+        """Judge the final answer of `completion` against `task.reference`, a string or a number.
+
+        Raises VerifierFault for a reference that is neither, or that cannot be read.
+        """
+        gold = _reference_text(task.reference)
+        said = self.contract.read(completion.text)
+        if isinstance(said, Malformed):
+            return Verdict.malformed(said.reason)
+        if len(said.parts) == 1 and _same_text(gold, said.text):
+            return Verdict.right("the same text", answer=said.text)
+        if len(said.text) > MAX_CHARACTERS:
+            return Verdict.malformed(
+                f"an answer of {len(said.text)} characters is over the limit of {MAX_CHARACTERS}"
+            )
+        golds, answers = read(gold), _read_parts(said.parts)
+        verdict = _compare(golds, answers)
+        if verdict is Sameness.YES:
+            return Verdict.right("the same value", answer=said.text)
+        if verdict is Sameness.NO:
+            return Verdict.wrong("not the reference", answer=said.text)
+        return self._ask_worker(gold, said.text, readable=(bool(golds), bool(answers)))
+
+    def solution(self, task: Task) -> str:
+        """The reference as a final answer."""
+        return self.contract.write(" ".join(_reference_text(task.reference).split()))
+
+    def check_reference(self, reference: JsonValue) -> str | None:
+        """What is wrong with a reference, None where it can be judged against.
+
+        Raises VerifierFault for one that is neither a string nor a finite number.
+        """
+        gold = _reference_text(reference)
+        if read(gold):
+            return None
+        try:
+            reply = _ask({"gold": gold, "answer": gold}, self.timeout_seconds)
+        except Overrun as error:
+            return f"the reference {gold[:200]!r} cannot be worked with: {error}"
+        if reply["says"] == "unreadable gold":
+            return f"the reference {gold[:200]!r} cannot be read: {reply['reason']}"
+        return None
+
+    def _ask_worker(self, gold: str, answer: str, *, readable: tuple[bool, bool]) -> Verdict:
+        if len(gold) > _MAX_SYMBOLIC_CHARACTERS or len(answer) > _MAX_SYMBOLIC_CHARACTERS:
+            return Verdict.malformed(f"the answer cannot be read as a whole ({len(answer)} characters)")
+        try:
+            reply = _ask({"gold": gold, "answer": answer}, self.timeout_seconds)
+        except Overrun as error:
+            return Verdict.timeout(f"undecided within the limits of {_limits(self.timeout_seconds)}: {error}")
+        match reply["says"]:
+            case "same":
+                return Verdict.right("the same value, says sympy", answer=answer)
+            case "unreadable gold" if not readable[0]:
+                raise VerifierFault(f"the reference {gold[:200]!r} cannot be read: {reply['reason']}")
+            case "unreadable answer" if not readable[1]:
+                return Verdict.malformed(f"the answer cannot be read as a whole: {reply['reason']}")
+            case _:
+                return Verdict.wrong("not shown to be the reference", answer=answer)
+
+
+def _limits(seconds: float) -> str:
+    return f"{seconds:g} s and 1 GiB"
+
+
+def _reference_text(reference: JsonValue) -> str:
+    if isinstance(reference, str) and reference.strip():
+        return reference.strip()
+    if isinstance(reference, int | float) and not isinstance(reference, bool) and math.isfinite(reference):
+        return str(reference)
+    raise VerifierFault(f"a reference must be a text or a finite number, not {reference!r}")
+
+
+def _same_text(gold: str, answer: str) -> bool:
+    if gold == answer:
+        return True
+    return len(gold) + len(answer) <= MAX_CHARACTERS and normalise(gold) == normalise(answer)
+
+
+def _read_parts(parts: tuple[str, ...]) -> tuple[Form, ...]:
+    """The readings of an answer; several joined markers are one list of what each says."""
+    if len(parts) == 1:
+        return read(parts[0])
+    items: list[Form] = []
+    for part in parts:
+        forms = read(part)
+        if not forms:
+            return ()
+        first = forms[0]
+        items += first.items if isinstance(first, Listed) and not first.braces else (first,)
+    return (Listed(tuple(items)),)
+
+
+def _compare(golds: tuple[Form, ...], answers: tuple[Form, ...]) -> Sameness:
+    """YES if any reading of one is any reading of the other; OPEN if that is not known."""
+    if golds and not answers and all(isinstance(gold, Words) for gold in golds):
+        return Sameness.OPEN
+    said = {same(gold, answer) for gold in golds for answer in answers}
+    if Sameness.YES in said:
+        return Sameness.YES
+    return Sameness.OPEN if Sameness.OPEN in said or not said else Sameness.NO
+
+
+def _ask(question: dict[str, str], timeout_seconds: float) -> dict[str, str]:
+    return _workers().call(question, timeout_seconds=timeout_seconds)
+
+
+@cache
+def _workers() -> WorkerPool:
+    return WorkerPool("rlvr_gym.verifiers.math.symbolic:decide")
