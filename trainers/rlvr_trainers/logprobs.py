@@ -84,10 +84,10 @@ def _verify_packing(base: nn.Module) -> None:
     """Raise ConfigError unless a sequence packed behind another is read as it is alone; once per model."""
     if base in _packs:
         return
-    ids = torch.arange(8, device=next(base.parameters()).device)[None] % 4
-    positions = ids if _takes_positions(base) else None
+    ids = torch.tensor([[3, 2, 1, 0, 0, 1, 2, 3]], device=next(base.parameters()).device)
+    positions = torch.arange(4, device=ids.device).repeat(1, 2)
     with torch.autocast(ids.device.type, enabled=False):
-        if positions is not None:
+        if _takes_positions(base):
             packed = base(input_ids=ids, position_ids=positions, use_cache=False, return_dict=True)
             alone = base(
                 input_ids=ids[:, 4:], position_ids=positions[:, 4:], use_cache=False, return_dict=True

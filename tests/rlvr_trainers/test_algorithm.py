@@ -1,0 +1,37 @@
+from typing import Any
+
+import pytest
+from rlvr_trainers.algorithm import AlgorithmConfig
+
+from rlvr_gym import ConfigError
+from rlvr_gym.config import validate
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"surrogate": "cispo"}, "surrogate=cispo needs cispo_cap"),
+        ({"cispo_cap": 2.0}, "cispo_cap has no meaning with surrogate=ppo"),
+        ({"surrogate": "cispo", "cispo_cap": 2.0, "ratio": "sequence"}, "must be ratio=token"),
+        ({"surrogate": "cispo", "cispo_cap": 2.0, "dual_clip": 3.0}, "leave dual_clip out"),
+        ({"dual_clip": 1.0}, "greater than 1"),
+        ({"kl_coefficient": 0.1, "kl_estimator": "k1"}, "expected gradient of zero"),
+        ({"kl_coefficient": 0.1, "kl_place": "reward"}, "is not the gradient of any KL: use k1"),
+        (
+            {"kl_coefficient": 0.1, "kl_place": "reward", "kl_estimator": "k1"},
+            "use advantage=leave_one_out or centred",
+        ),
+        ({"kl_coefficient": 0.1, "kl_place": "weighted_loss", "kl_estimator": "k2"}, "must be k3"),
+        ({"clip_lo": 0.1}, "did you mean 'clip_low'?"),
+        ({"clip_low": -0.1}, "clip_low"),
+    ],
+)
+def test_a_combination_that_cannot_work_is_refused_with_what_would(settings: dict[str, Any], says: str):
+    with pytest.raises(ConfigError) as error:
+        validate(AlgorithmConfig, settings)
+    assert says in str(error.value)
+
+
+def test_a_reference_is_needed_only_when_its_coefficient_is_not_zero():
+    assert not AlgorithmConfig().needs_reference
+    assert AlgorithmConfig(kl_coefficient=0.04).needs_reference
