@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +28,10 @@ def append_lines(path: Path, rows: list[dict[str, Any]]) -> None:
         file.write(_json_lines(rows))
 
 
-def write_lines(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Replace a file by these JSON lines, atomically."""
-    write_atomically(path, _json_lines(rows))
+def keep_lines(path: Path, wanted: Callable[[dict[str, Any]], bool]) -> None:
+    """Cut a JSON-lines file down to the rows that are wanted, atomically; no file is no rows."""
+    if path.exists():
+        write_atomically(path, _json_lines([row for row in read_lines(path) if wanted(row)]))
 
 
 def _json_lines(rows: list[dict[str, Any]]) -> str:

@@ -82,7 +82,9 @@ class Checkpoints:
     def _failure(self, step: int, error: Exception) -> str:
         free = shutil.disk_usage(self.folder if self.folder.exists() else self.folder.parent).free
         last = self.steps()
-        resume = f"the same command resumes from step {last[-1]}" if last else "there is no earlier checkpoint"
+        resume = (
+            f"the same command resumes from step {last[-1]}" if last else "there is no earlier checkpoint"
+        )
         return (
             f"cannot write the checkpoint of step {step} to {self.folder}: {error} "
             f"({free / 1e6:,.0f} MB free there). Make room; {resume}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+import numpy as np
+from pydantic import Field, JsonValue, model_validator
 
 from rlvr_gym.config import Config, EnvConfig
 from rlvr_gym.generation.base import SamplingParams
@@ -16,7 +17,7 @@ class LoraConfig(Config):
     """Train a low-rank adapter (peft) instead of all weights."""
 
     rank: int = Field(default=16, ge=1)
-    alpha: float = Field(default=32.0, gt=0)
+    alpha: int = Field(default=32, ge=1)
     targets: tuple[str, ...] | Literal["all-linear"] = "all-linear"
 
 
@@ -46,6 +47,10 @@ class RewardConfig(Config):
         if self.right <= self.wrong:
             raise ValueError(f"right ({self.right}) must be above wrong ({self.wrong})")
         return self
+
+    def of(self, scores: np.ndarray) -> np.ndarray:
+        """Rewards of scores in [0, 1]; NaN (unscored) stays NaN."""
+        return self.wrong + (self.right - self.wrong) * scores
 
 
 class RolloutSampling(Config):
@@ -138,10 +143,11 @@ class WarmupConfig(Config):
 class EvalConfig(Config):
     """Held-out evaluation, before the first step, every `every` steps and after the last.
 
-    `env` defaults to the training environment's split `test`. `temperature` defaults to the training one.
+    `env` is laid over the training environment, with `split: test` unless it says otherwise; where the training
+    data is a file, it must name another (`eval.env.data=...`). `temperature` defaults to the training one.
     """
 
-    env: EnvConfig | None = None
+    env: dict[str, JsonValue] = Field(default_factory=dict)
     every: int = Field(default=10, ge=1)
     tasks: int = Field(default=200, ge=1)
     n: int = Field(default=1, ge=1)
@@ -190,4 +196,16 @@ class TrainConfig(Config):
                 "batch.group_size is 1, and every advantage estimator here compares a sample with its group: "
                 "give at least 2"
             )
+        if self.eval and "data" in self.env.options and "data" not in self.eval.env:
+            raise ValueError(
+                f"env.data={self.env.options['data']} is what the model trains on: name other data to hold out with "
+                "eval.env.data=..., or leave evaluation out with eval=null"
+            )
         return self
+
+    @property
+    def held_out(self) -> EnvConfig | None:
+        """The environment that evaluations run on, None without evaluation."""
+        if self.eval is None:
+            return None
+        return EnvConfig.model_validate({**self.env.model_dump(), "split": "test", **self.eval.env})

@@ -104,11 +104,13 @@ class Drawn:
             metrics["pass_rate/all"] = float(np.mean([r.verdict.correct for r in scored]))
         if self.everything:
             metrics["groups/keep_share"] = informative / len(self.everything)
-            metrics["groups/keep_share_expected"] = float(np.mean(list(map(_keep_probability, self.everything))))
+            metrics["groups/keep_share_expected"] = float(
+                np.mean(list(map(_keep_probability, self.everything)))
+            )
         return metrics
 
 
-def outcome_scores(group: Group) -> np.ndarray:
+def outcome_scores(group: Sequence[Rollout]) -> np.ndarray:
     """Scores of a group's verdicts, float64 (G,), NaN where unscored."""
     return np.array([np.nan if r.verdict.score is None else r.verdict.score for r in group], dtype=np.float64)
 

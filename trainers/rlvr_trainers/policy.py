@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import copy
+import math
+import os
+import resource
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, final
 
 import torch
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import LambdaLR
 from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers.utils import logging
 
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.generation.loading import load_model
 from rlvr_gym.generation.transformers import TransformersGenerator
 from rlvr_trainers.batch import TokenBatch
-from rlvr_trainers.config import LoraConfig, ModelConfig
+from rlvr_trainers.config import LoraConfig, ModelConfig, TrainConfig
 from rlvr_trainers.logprobs import token_logprobs
 
 
@@ -31,9 +38,8 @@ class Policy:
         self.device = torch.device(_device(config.device))
         source = config.path if checkpoint is None or config.lora else str(checkpoint)
         model, self.tokenizer = load_model(source, "float32", seed=seed)
-        if config.lora:
-            model = _with_lora(model, config.lora, checkpoint)
-        self.model: Any = model.to(self.device)
+        self.model: Any = model if config.lora is None else _with_lora(model, config.lora, checkpoint)
+        self.model.to(self.device)
         self.model.eval()
         if config.gradient_checkpointing:
             _checkpoint_gradients(self.model)
@@ -42,6 +48,14 @@ class Policy:
     def parameters(self) -> list[torch.nn.Parameter]:
         """What the optimizer trains."""
         return [p for p in self.model.parameters() if p.requires_grad]
+
+    @property
+    def end_id(self) -> int:
+        """The token that ends a turn."""
+        end = self.tokenizer.eos_token_id
+        if not isinstance(end, int):
+            raise ConfigError(f"the tokenizer of '{self.config.path}' names no end-of-sequence token")
+        return end
 
     def generator(self) -> TransformersGenerator:
         """A sampler on these very weights."""
@@ -62,27 +76,72 @@ class Policy:
 
     def save(self, folder: Path) -> None:
         """Write weights (the adapter alone with LoRA) and tokenizer in Hugging Face's format."""
-        self.model.save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
+        with _without_progress_bars():
+            self.model.save_pretrained(folder)
+            self.tokenizer.save_pretrained(folder)
 
     def save_merged(self, folder: Path) -> None:
         """Write an ordinary model folder, a LoRA adapter merged into its base."""
         model = copy.deepcopy(self.model).merge_and_unload() if self.config.lora else self.model
-        model.save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
+        with _without_progress_bars():
+            model.save_pretrained(folder)
+            self.tokenizer.save_pretrained(folder)
+
+    def peak_memory_bytes(self) -> int:
+        """The most memory this process has held: the accelerator's where one is used, else resident memory."""
+        if self.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.device)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
     @contextmanager
     def _autocast(self) -> Iterator[None]:
-        with torch.autocast(
-            self.device.type, dtype=torch.bfloat16, enabled=self.config.dtype == "bfloat16"
-        ):
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.config.dtype == "bfloat16"):
             yield
+
+
+def optimizer_and_schedule(policy: Policy, config: TrainConfig) -> tuple[AdamW, LambdaLR]:
+    """AdamW over what the policy trains, and its learning rate over all optimizer steps of the run."""
+    settings = config.optimizer
+    total = config.run.steps * config.batch.updates
+
+    def factor(update: int) -> float:
+        """The share of the full learning rate that optimizer step `update`, from 0, is taken with."""
+        if update < settings.warmup_steps:
+            return (update + 1) / settings.warmup_steps
+        progress = (update - settings.warmup_steps) / max(1, total - settings.warmup_steps)
+        match settings.schedule:
+            case "constant":
+                return 1.0
+            case "linear":
+                return max(0.0, 1.0 - progress)
+            case "cosine":
+                return 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress)))
+
+    optimizer = AdamW(
+        policy.parameters,
+        lr=settings.learning_rate,
+        betas=settings.betas,
+        weight_decay=settings.weight_decay,
+    )
+    return optimizer, LambdaLR(optimizer, factor)
+
+
+@contextmanager
+def _without_progress_bars() -> Iterator[None]:
+    """Let no bar of transformers' own come between the lines of a run's display."""
+    active = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if active:
+            logging.enable_progress_bar()
 
 
 def _device(name: str) -> str:
     if name != "auto":
         return name
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
 
 
 def _with_lora(model: Any, config: LoraConfig, checkpoint: Path | None) -> Any:
@@ -95,10 +154,13 @@ def _with_lora(model: Any, config: LoraConfig, checkpoint: Path | None) -> Any:
     targets = config.targets if isinstance(config.targets, str) else list(config.targets)
     try:
         return peft.get_peft_model(
-            model, peft.LoraConfig(r=config.rank, lora_alpha=config.alpha, target_modules=targets, lora_dropout=0.0)
+            model,
+            peft.LoraConfig(r=config.rank, lora_alpha=config.alpha, target_modules=targets, lora_dropout=0.0),
         )
     except ValueError as error:
-        raise ConfigError(f"model.lora.targets={config.targets!r} does not fit this model: {error}") from error
+        raise ConfigError(
+            f"model.lora.targets={config.targets!r} does not fit this model: {error}"
+        ) from error
 
 
 def _checkpoint_gradients(model: Any) -> None:

@@ -54,6 +54,12 @@ class Ranks:
                 parameter.grad = torch.zeros_like(parameter)
             dist.all_reduce(parameter.grad)
 
+    def summed(self, tensor: torch.Tensor) -> torch.Tensor:
+        """A tensor added up over ranks, in place."""
+        if self.world > 1:
+            dist.all_reduce(tensor)
+        return tensor
+
     def wait(self) -> None:
         """Return once every rank has come here."""
         if self.world > 1:

@@ -14,7 +14,9 @@ from rlvr_trainers.config import TrainConfig
 def recipe_names() -> list[str]:
     """The recipes that come with the package."""
     folder = resources.files("rlvr_trainers") / "recipes"
-    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+    return sorted(
+        entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")
+    )
 
 
 def load_recipe(name: str, overrides: Settings | None = None) -> TrainConfig:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol, final
 
 from rlvr_gym.errors import ConfigError
-from rlvr_gym.files import append_lines, read_lines, write_lines
+from rlvr_gym.files import append_lines
 
 Metrics = dict[str, float]
 
@@ -27,12 +27,10 @@ class Tracker(Protocol):
 
 @final
 class MetricsFile:
-    """`metrics.jsonl`: one line per step. Steps past `resumed_from` are cut off: they are done again."""
+    """`metrics.jsonl`: one line per step."""
 
-    def __init__(self, path: Path, *, resumed_from: int) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        if path.exists():
-            write_lines(path, [row for row in read_lines(path) if row["step"] <= resumed_from])
 
     def log(self, step: int, metrics: Metrics) -> None:
         """Append a line."""
@@ -44,12 +42,12 @@ class MetricsFile:
 
 @final
 class TensorBoard:
-    """Event files under `tensorboard/`."""
+    """Event files under `tensorboard/`; what earlier files hold from `first_step` on is void."""
 
-    def __init__(self, folder: Path, *, resumed_from: int) -> None:
+    def __init__(self, folder: Path, *, first_step: int) -> None:
         from torch.utils.tensorboard.writer import SummaryWriter
 
-        self._writer = SummaryWriter(folder, purge_step=resumed_from + 1)
+        self._writer = SummaryWriter(folder, purge_step=first_step)
 
     def log(self, step: int, metrics: Metrics) -> None:
         """Write scalars."""
@@ -70,7 +68,9 @@ class Hosted:
         try:
             self._library = importlib.import_module(module)
         except ModuleNotFoundError as error:
-            raise ConfigError(f"run.trackers asks for {module}, which is missing: pip install {module}") from error
+            raise ConfigError(
+                f"run.trackers asks for {module}, which is missing: pip install {module}"
+            ) from error
         self._library.init(project="rlvr-gym", name=run_name, config=config)
         self._log: Callable[..., object] = self._library.log
 

@@ -1,0 +1,53 @@
+"""The commands that this package brings to `rlvr`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rlvr_trainers.trainer import TrainResult
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="A bundled recipe (grpo, dapo, ...) or a YAML file.")],
+    settings: Annotated[
+        list[str] | None, typer.Argument(help="Settings laid over the recipe: key.sub=value ...")
+    ] = None,
+) -> None:
+    """Train a model on an environment; the same command resumes."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from rich.console import Console
+
+    from rlvr_gym.config import parse_overrides
+    from rlvr_trainers.display import Display
+    from rlvr_trainers.recipe import load_recipe
+    from rlvr_trainers.trainer import Trainer
+
+    config = load_recipe(recipe, parse_overrides(settings or []))
+    console = Console()
+    result = Trainer(config, name=Path(recipe).stem, display=Display(console)).run()
+    console.print(_summary(result), highlight=False, soft_wrap=True)
+    raise typer.Exit(0 if result.finished else 130)
+
+
+def _summary(result: TrainResult) -> str:
+    """What came of a run, where it is, and what to do next."""
+    run = result.run_dir
+    if not result.finished:
+        return f"stopped after step {result.step}; the same command resumes {run}"
+    scores = {"before": result.before, "after": result.after, "best": result.best}
+    lines = [
+        f"held-out pass@1 {name:6}  {score}  (step {score.step})" for name, score in scores.items() if score
+    ]
+    return "\n".join(
+        [
+            *lines,
+            f"run folder  {run}",
+            f"model       {run / 'model'}",
+            f"curves      rlvr plot {run}   (or: tensorboard --logdir {run / 'tensorboard'})",
+        ]
+    )

@@ -1,0 +1,73 @@
+"""What a person sees of a run while it goes on."""
+
+from __future__ import annotations
+
+from typing import final
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from rlvr_trainers.tracking import Metrics
+
+
+@final
+class Display:
+    """A live progress bar on a terminal; elsewhere a line now and then (at most about twenty a run).
+
+    Without a console it is silent.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(quiet=True)
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._every = 1
+        self._total = 0
+        self._held_out = ""
+
+    def say(self, text: str) -> None:
+        """One line of text, above the bar."""
+        self.console.print(text, highlight=False)
+
+    def start(self, title: str, total: int, *, done: int = 0) -> None:
+        """Begin a phase of `total` steps, of which `done` are done."""
+        self.stop()
+        self._every, self._total = max(1, total // 20), total
+        if not self.console.is_terminal:
+            return
+        self._bar = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[status]}"),
+            console=self.console,
+        )
+        self._task = self._bar.add_task(title, total=total, completed=done, status="")
+        self._bar.start()
+
+    def advance(self, step: int, status: str) -> None:
+        """Report that `step` is done."""
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=step, status=status)
+        elif step % self._every == 0 or step == self._total:
+            self.say(f"step {step}/{self._total}  {status}")
+
+    def stop(self) -> None:
+        """End the phase."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def trained(self, step: int, metrics: Metrics) -> None:
+        """Report a training step."""
+        if "eval/pass@1" in metrics:
+            self._held_out = f"  held-out {metrics['eval/pass@1']:.3f}"
+        pass_rate = metrics.get("pass_rate/all")
+        parts = [
+            f"reward {metrics['reward/mean']:+.3f}",
+            f"pass {pass_rate:.3f}" if pass_rate is not None else "pass -",
+            f"degenerate {metrics['groups/degenerate_share']:.2f}",
+            f"{metrics['tokens_per_second/generate']:,.0f} tok/s",
+        ]
+        self.advance(step, "  ".join(parts) + self._held_out)
