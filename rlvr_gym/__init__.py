@@ -10,6 +10,7 @@ from rlvr_gym.errors import (
     TrainingError,
     VerifierFault,
 )
+from rlvr_gym.evaluation import EvaluationResult, evaluate
 from rlvr_gym.generation.base import Generator, Prompt, SamplingParams
 from rlvr_gym.registry import discover, make, register, registered
 from rlvr_gym.rollouts import Group, Rollout, collect
@@ -24,6 +25,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "Environment",
+    "EvaluationResult",
     "FinishReason",
     "FunctionVerifier",
     "Generator",
@@ -45,6 +47,7 @@ __all__ = [
     "Verifier",
     "VerifierFault",
     "collect",
+    "evaluate",
     "make",
     "register",
     "registered",

@@ -57,7 +57,8 @@ def mean_interval(values: np.ndarray, *, seed: int, clusters: Sequence[Hashable]
         return wilson(float(values.sum()), len(values))
     sums, sizes = cluster_sums(values, clusters)
     mean, count = float(values.mean()), len(sums)
-    floor = wilson(mean * (n := _effective_count(sums, sizes, mean)), n)
+    effective = _effective_count(mean, _variance(sums, sizes), count)
+    floor = wilson(mean * effective, effective)
     if count == 1:
         return floor
     tail = _expanded_tail(count)
@@ -100,14 +101,26 @@ def within_set_error(accuracies: np.ndarray, samples: np.ndarray | int) -> float
     return math.sqrt(float((accuracies * (1 - accuracies) / samples).sum())) / len(accuracies)
 
 
-def _effective_count(sums: np.ndarray, sizes: np.ndarray, mean: float) -> float:
+def standard_error(values: np.ndarray, clusters: Sequence[Hashable] | None = None) -> float | None:
+    """The standard error of the mean of `values`, (P,), over clusters of problems; None for a single cluster."""
+    variance = _variance(*cluster_sums(values, clusters))
+    return None if variance is None else math.sqrt(variance)
+
+
+def _variance(sums: np.ndarray, sizes: np.ndarray) -> float | None:
+    """The variance of the mean over problems when whole clusters are drawn; None when there is but one."""
     count = len(sums)
-    if count > 1:
-        residuals = sums - mean * sizes
-        variance = count / (count - 1) * float((residuals**2).sum()) / float(sizes.sum()) ** 2
-        if variance > 1e-12:
-            return max(1.0, mean * (1 - mean) / variance)
-    return float(count)
+    if count == 1:
+        return None
+    residuals = sums - sums.sum() / sizes.sum() * sizes
+    return count / (count - 1) * float((residuals**2).sum()) / float(sizes.sum()) ** 2
+
+
+def _effective_count(mean: float, variance: float | None, count: int) -> float:
+    """How many problems a proportion would need to vary as little; `count` where the spread is unknown."""
+    if variance is None or variance < 1e-12:
+        return float(count)
+    return max(1.0, mean * (1 - mean) / variance)
 
 
 def _expanded_tail(count: int) -> float:

@@ -1,0 +1,176 @@
+"""What is kept of an evaluation: one JSON line per sample, from which everything reported is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+
+from rlvr_gym.errors import ConfigError, DataError
+from rlvr_gym.files import append_lines, read_lines
+from rlvr_gym.generation.base import SamplingParams
+from rlvr_gym.rollouts import Rollout
+from rlvr_gym.tasks import Message, Task
+from rlvr_gym.verdicts import FinishReason, Verdict
+
+Key = tuple[str, int]
+"""A task's id and a sample's index."""
+
+
+class Conditions(BaseModel):
+    """What all samples of one evaluation have in common; samples of different conditions never mix.
+
+    `environment` is the registered id, version included, and `options` what it was made with. `weights` is
+    the hash of the model's weights, None where they are out of reach.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    environment: str
+    options: dict[str, JsonValue]
+    fingerprint: str
+    model: str
+    weights: str | None
+    sampling: SamplingParams
+    seed: int
+
+
+class Sample(Conditions):
+    """One judged completion, with all that is needed to recompute, judge again or draw it again.
+
+    `completion` is the policy's last turn, the one that was judged; `conversation` is what was said between
+    it and the prompt, empty in a single-turn environment. `completion_tokens` counts what the policy sampled,
+    over all turns. `seconds` is the sample's share of the wall-clock time that its batch took, so that they
+    add up to the time spent.
+    """
+
+    task: str
+    metadata: dict[str, JsonValue]
+    sample: int
+    prompt: tuple[Message, ...]
+    conversation: tuple[Message, ...]
+    completion: str
+    prompt_tokens: int
+    completion_tokens: int
+    finish_reason: FinishReason
+    verdict: Verdict
+    seconds: float
+
+    @property
+    def key(self) -> Key:
+        """What no two samples of one evaluation share."""
+        return self.task, self.sample
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the last turn ran out of its token budget."""
+        return self.finish_reason is FinishReason.LENGTH
+
+    @classmethod
+    def of(cls, rollout: Rollout, conditions: Conditions, *, seconds: float) -> Sample:
+        """The sample that keeps `rollout`."""
+        return cls(
+            **dict(conditions),
+            task=rollout.task.id,
+            metadata=rollout.task.metadata,
+            sample=rollout.sample,
+            prompt=rollout.task.prompt,
+            conversation=rollout.messages[:-1],
+            completion=rollout.text,
+            prompt_tokens=len(rollout.prompt_ids),
+            completion_tokens=rollout.length,
+            finish_reason=rollout.finish_reason,
+            verdict=rollout.verdict,
+            seconds=round(seconds, 6),
+        )
+
+
+def read_samples(path: Path) -> list[Sample]:
+    """The samples of a file: the latest line of each task and index; a torn last line is left out."""
+    samples: dict[Key, Sample] = {}
+    for number, row in enumerate(read_lines(path), start=1):
+        try:
+            sample = Sample.model_validate(row)
+        except ValidationError as error:
+            problem = error.errors()[0]
+            place = ".".join(str(part) for part in problem["loc"])
+            raise DataError(f"{path}, line {number} is not a sample: {place}: {problem['msg']}") from error
+        samples[sample.key] = sample
+    return list(samples.values())
+
+
+class SampleStore:
+    """The samples of one evaluation, in memory and, where `path` is given, appended to that file as they come.
+
+    Raises ConfigError when the file holds samples of other conditions, or more samples than were asked for.
+    """
+
+    def __init__(self, path: Path | None, conditions: Conditions, tasks: Sequence[Task], n: int) -> None:
+        self.path, self.conditions, self.n = path, conditions, n
+        stored = read_samples(path) if path else []
+        for sample in stored:
+            _refuse_mixing(path, sample, conditions)
+        self._samples = {sample.key: sample for sample in stored}
+        _refuse_shrinking(path, self._samples, {task.id for task in tasks}, n)
+
+    @property
+    def samples(self) -> list[Sample]:
+        """All samples so far."""
+        return list(self._samples.values())
+
+    def of(self, task: Task) -> list[Sample]:
+        """The task's samples so far."""
+        held = (self._samples.get((task.id, index)) for index in range(self.n))
+        return [sample for sample in held if sample is not None]
+
+    def missing(self, task: Task) -> list[int]:
+        """The indices of the task's samples that are still to be drawn, or could not be judged."""
+        scored = {sample.sample for sample in self.of(task) if sample.verdict.scored}
+        return [index for index in range(self.n) if index not in scored]
+
+    def add(self, samples: Sequence[Sample]) -> None:
+        """Keep samples; one of the same task and index as an earlier one takes its place."""
+        if self.path:
+            append_lines(self.path, [sample.model_dump(mode="json") for sample in samples])
+        self._samples.update({sample.key: sample for sample in samples})
+
+
+def _refuse_mixing(path: Path | None, stored: Sample, now: Conditions) -> None:
+    there = {name: getattr(stored, name) for name in Conditions.model_fields}
+    if there == dict(now):
+        return
+    before, after = _flat(stored.model_dump(include=set(there))), _flat(now.model_dump())
+    lines = [
+        f"  {name}: {before.get(name, 'not set')} there, {after.get(name, 'not set')} now"
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
+    ]
+    raise ConfigError(
+        f"{path} holds samples that must not be mixed with these:\n"
+        + "\n".join(lines)
+        + "\nname another folder, or delete this one to begin anew"
+    )
+
+
+def _refuse_shrinking(path: Path | None, keys: Iterable[Key], tasks: set[str], n: int) -> None:
+    others = {task for task, _ in keys} - tasks
+    if others:
+        raise ConfigError(
+            f"{path} holds samples of {len(others)} more tasks than these {len(tasks)}, '{min(others)}' for "
+            "one: ask for at least as many tasks as it has, or name another folder"
+        )
+    most = max((index + 1 for _, index in keys), default=0)
+    if most > n:
+        raise ConfigError(
+            f"{path} holds {most} samples per task, and {n} are asked for: ask for {most} or more, "
+            "or name another folder"
+        )
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value})
+    return flat
