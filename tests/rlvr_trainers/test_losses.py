@@ -302,7 +302,7 @@ def test_nan_and_inf_outside_the_mask_reach_neither_loss_nor_gradient_nor_metric
         lp, entropy = (table(full(x).tolist()).requires_grad_() for x in (-1.2, 0.7))
         loss, tokens = policy_loss(config, batch, Denominators.of(config, batch, max_tokens=4), lp, entropy)
         lp_gradient, entropy_gradient = torch.autograd.grad(loss, [lp, entropy])
-        return float(loss), lp_gradient, entropy_gradient, step_metrics([tokens])
+        return float(loss.item()), lp_gradient, entropy_gradient, step_metrics([tokens])
 
     clean, poisoned = run(0.0), run(poison)
     assert poisoned[0] == clean[0]

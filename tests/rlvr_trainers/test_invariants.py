@@ -1,0 +1,362 @@
+"""What must hold of every release, through the real path: token_logprobs, policy_loss, backward."""
+
+import dataclasses
+import itertools
+import math
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from rlvr_trainers.advantages import outcome_advantages
+from rlvr_trainers.algorithm import AlgorithmConfig
+from rlvr_trainers.batch import TokenBatch, microbatches
+from rlvr_trainers.logprobs import token_logprobs
+from rlvr_trainers.losses import Denominators, kl_in_reward, policy_loss
+
+from rlvr_gym import Rollout
+
+Rollouts = tuple[list[Rollout], list[int]]
+Make = Callable[..., Any]
+MakeBatch = Callable[..., TokenBatch]
+
+MAX_TOKENS = 13
+AGGREGATIONS = ["sequence_mean", "token_mean", "prompt_mean", "constant"]
+
+
+def everything_on(aggregation: str) -> AlgorithmConfig:
+    """A configuration with every term in the loss."""
+    settings: dict[str, Any] = {
+        "aggregation": aggregation,
+        "kl_coefficient": 0.1,
+        "entropy_coefficient": 0.01,
+    }
+    return AlgorithmConfig.model_validate(settings | {"sampler_correction": "token_tis", "clip_high": 0.28})
+
+
+def whole_step(rollouts: Rollouts, model: torch.nn.Module) -> TokenBatch:
+    """A step whose old policy and reference differ from `model`."""
+    scores = [math.nan if r.verdict.score is None else r.verdict.score for r in rollouts[0]]
+    advantages = outcome_advantages(np.array(scores), rollouts[1], AlgorithmConfig())
+    batch = TokenBatch.of(*rollouts, advantages, filter_truncated=True)
+    with torch.no_grad():
+        lp, _ = token_logprobs(model, batch, temperature=0.8)
+    wave = torch.sin(torch.arange(lp.numel())).view_as(lp)
+    return dataclasses.replace(batch, old_logprobs_BT=lp + 0.3 * wave, ref_logprobs_BT=lp - 0.5 * wave)
+
+
+def gradient(
+    model: torch.nn.Module, config: AlgorithmConfig, step: TokenBatch, parts: Sequence[TokenBatch]
+) -> list[torch.Tensor]:
+    """The gradient of a whole optimizer step, computed in `parts`."""
+    denominators = Denominators.of(config, step, max_tokens=MAX_TOKENS)
+    model.zero_grad()
+    for part in parts:
+        logprobs, entropy = token_logprobs(model, part, temperature=0.8, chunk_tokens=6, with_entropy=True)
+        policy_loss(config, part, denominators, logprobs, entropy)[0].backward()
+    return [torch.zeros_like(p) if p.grad is None else p.grad.clone() for p in model.parameters()]
+
+
+def assert_same(found: Sequence[torch.Tensor], expected: Sequence[torch.Tensor]) -> None:
+    assert max(float(g.abs().max()) for g in expected) > 1e-3
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-10)
+
+
+def left_padded(batch: TokenBatch, left: int, right: int) -> TokenBatch:
+    """The same sequences with junk before and after them, behind an attention mask."""
+    rows, width = batch.input_ids.shape
+    pad = torch.nn.functional.pad
+    inside = torch.arange(width) < batch.lengths_B[:, None]
+    return dataclasses.replace(
+        batch,
+        input_ids=pad(torch.where(inside, batch.input_ids, 11), (left, right), value=13),
+        position_ids=pad(batch.position_ids, (left, right)),
+        attention_mask=pad(inside.long(), (left, right)),
+        offsets_B=torch.arange(rows) * (width + left + right) + left,
+    )
+
+
+def in_budget(step: TokenBatch, budget: int) -> list[TokenBatch]:
+    return [step.select(rows) for rows in microbatches(step.lengths_B.tolist(), budget)]
+
+
+LAYOUTS: dict[str, Callable[[TokenBatch], list[TokenBatch]]] = {
+    "one sequence at a time": lambda step: in_budget(step, 1),
+    "microbatches of 40 tokens": lambda step: in_budget(step, 40),
+    "in another order": lambda step: [step.select([7, 2, 11, 0, 5]), step.select([1, 10, 3, 9, 4, 8, 6])],
+    "padded on the left": lambda step: [left_padded(part, 5, 0) for part in in_budget(step, 60)],
+    "with more padding": lambda step: [left_padded(step, 0, 9)],
+    "packed": lambda step: [step.packed()],
+    "packed in parts": lambda step: [part.packed() for part in in_budget(step, 60)],
+}
+
+
+@pytest.mark.parametrize("aggregation", AGGREGATIONS)
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("positions", ["rotary", "absolute"])
+def test_the_gradient_does_not_depend_on_microbatches_order_padding_or_packing(
+    tiny_llama: Make, tiny_gpt2: Make, mixed_rollouts: Rollouts, aggregation: str, layout: str, positions: str
+):
+    model, config = {"rotary": tiny_llama, "absolute": tiny_gpt2}[positions](), everything_on(aggregation)
+    step = whole_step(mixed_rollouts, model)
+    assert_same(gradient(model, config, step, LAYOUTS[layout](step)), gradient(model, config, step, [step]))
+
+
+@pytest.mark.parametrize("ratio", ["sequence", "sequence_token"])
+def test_nor_does_it_with_ratios_of_sequences(tiny_llama: Make, mixed_rollouts: Rollouts, ratio: str):
+    model, config = tiny_llama(), everything_on("sequence_mean").model_copy(update={"ratio": ratio})
+    step = whole_step(mixed_rollouts, model)
+    expected = gradient(model, config, step, [step])
+    for layout in ("one sequence at a time", "in another order", "packed"):
+        assert_same(gradient(model, config, step, LAYOUTS[layout](step)), expected)
+
+
+def test_the_gradient_does_not_depend_on_the_number_of_processes(
+    tiny_llama: Make, mixed_rollouts: Rollouts, tmp_path: Path
+):
+    model, configs = tiny_llama(), [everything_on(aggregation) for aggregation in AGGREGATIONS]
+    step = whole_step(mixed_rollouts, model)
+    case = {"model": model, "batch": step, "configs": configs, "max_tokens": MAX_TOKENS}
+    torch.save(case, tmp_path / "case.pt")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    command = [sys.executable, str(Path(__file__).with_name("two_ranks.py"))]
+    shared = os.environ | {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    processes = [
+        subprocess.Popen(
+            [*command, str(tmp_path / "case.pt"), str(tmp_path / "result.pt")], env=shared | {"RANK": rank}
+        )
+        for rank in "01"
+    ]
+    assert [process.wait(timeout=120) for process in processes] == [0, 0]
+    found = torch.load(tmp_path / "result.pt")
+    for config in configs:
+        assert_same(found[config.aggregation], gradient(model, config, step, [step]))
+
+
+@pytest.mark.parametrize("scored_first", [True, False])
+def test_the_ratio_is_exactly_one_on_the_first_pass_of_a_model_configured_with_dropout(
+    tiny_gpt2: Make, mixed_rollouts: Rollouts, scored_first: bool
+):
+    model = tiny_gpt2(attn_pdrop=0.5, resid_pdrop=0.5, embd_pdrop=0.5)
+    config, step = everything_on("token_mean"), whole_step(mixed_rollouts, model)
+    for part in in_budget(step, 40):
+        with torch.no_grad():
+            old, _ = token_logprobs(model, part, temperature=0.8)
+        part = dataclasses.replace(part, old_logprobs_BT=old if scored_first else None)
+        logprobs, entropy = token_logprobs(model, part, temperature=0.8, with_entropy=True)
+        denominators = Denominators.of(config, step, max_tokens=MAX_TOKENS)
+        _, tokens = policy_loss(config, part, denominators, logprobs, entropy)
+        assert (tokens.ratio_N == 1.0).all()
+
+
+# The KL gradient table, by enumeration of a softmax over five tokens.
+
+THETA = torch.tensor([0.3, -1.2, 0.8, 0.1, -0.4], dtype=torch.float64)
+REFERENCE = torch.log_softmax(torch.tensor([-0.5, 0.9, 0.2, -1.0, 0.6], dtype=torch.float64), -1)
+
+
+def expected_gradient(make_batch: MakeBatch, config: AlgorithmConfig) -> torch.Tensor:
+    """The gradient of policy_loss with respect to the logits, averaged over actions drawn on-policy."""
+    theta = THETA.clone().requires_grad_()
+    lp = torch.log_softmax(theta, -1)
+    total = torch.zeros((), dtype=torch.float64)
+    for action in range(5):
+        kl = kl_in_reward(
+            lp[action].detach().view(1, 1), REFERENCE[action].view(1, 1), torch.tensor([[True]])
+        )
+        advantage = -config.kl_coefficient * kl if config.kl_place == "reward" else 0.0
+        batch = make_batch([[1]], advantages=advantage, ref_logprobs=REFERENCE[action].item())
+        denominators = Denominators.of(config, batch, max_tokens=1)
+        loss, _ = policy_loss(config, batch, denominators, lp[action].view(1, 1))
+        total = total + lp[action].detach().exp() * loss
+    return torch.autograd.grad(total, theta)[0]
+
+
+def kl_gradient(forward: bool) -> torch.Tensor:
+    """Of KL(ref || pi) or of KL(pi || ref), with respect to the logits."""
+    theta = THETA.clone().requires_grad_()
+    lp = torch.log_softmax(theta, -1)
+    kl = (REFERENCE.exp() * (REFERENCE - lp)).sum() if forward else (lp.exp() * (lp - REFERENCE)).sum()
+    return torch.autograd.grad(kl, theta)[0]
+
+
+@pytest.mark.parametrize(
+    ("place", "estimator", "forward"),
+    [("loss", "k2", False), ("loss", "k3", True), ("reward", "k1", False), ("weighted_loss", "k3", False)],
+)
+def test_each_kl_term_has_the_gradient_of_the_kl_it_stands_for(
+    make_batch: MakeBatch, place: str, estimator: str, forward: bool
+):
+    settings: dict[str, Any] = {"kl_place": place, "kl_estimator": estimator, "kl_coefficient": 1.0}
+    config = AlgorithmConfig.model_validate(settings | {"advantage": "leave_one_out"})
+    torch.testing.assert_close(
+        expected_gradient(make_batch, config), kl_gradient(forward), rtol=0, atol=1e-14
+    )
+
+
+def test_k1_in_the_loss_has_no_gradient_in_expectation_which_is_why_it_is_refused(make_batch: MakeBatch):
+    # model_construct leaves out the validation that refuses it.
+    config = AlgorithmConfig.model_construct(kl_place="loss", kl_estimator="k1", kl_coefficient=1.0)
+    torch.testing.assert_close(
+        expected_gradient(make_batch, config), torch.zeros_like(THETA), rtol=0, atol=1e-15
+    )
+
+
+@pytest.mark.parametrize(("place", "estimator"), [("loss", "k2"), ("loss", "k3"), ("weighted_loss", "k3")])
+def test_without_advantage_a_step_moves_the_policy_toward_the_reference(
+    make_batch: MakeBatch, place: str, estimator: str
+):
+    settings: dict[str, Any] = {"kl_place": place, "kl_estimator": estimator, "kl_coefficient": 0.5}
+    config = AlgorithmConfig.model_validate(settings)
+
+    def kls(theta: torch.Tensor) -> np.ndarray:
+        lp = torch.log_softmax(theta, -1)
+        return np.array([lp.exp() @ (lp - REFERENCE), REFERENCE.exp() @ (REFERENCE - lp)])
+
+    assert (kls(THETA - 0.1 * expected_gradient(make_batch, config)) < kls(THETA)).all()
+
+
+# Identities.
+
+
+def on_policy_step(make_batch: MakeBatch, mask: Any, **fields: Any) -> TokenBatch:
+    rng = np.random.default_rng(5)
+    shape = np.array(mask).shape
+    advantages = np.repeat(rng.standard_normal((shape[0], 1)), shape[1], axis=1)
+    return make_batch(mask, advantages=advantages, old_logprobs=-rng.random(shape), **fields)
+
+
+def loss_gradient(config: AlgorithmConfig, batch: TokenBatch) -> torch.Tensor:
+    assert batch.old_logprobs_BT is not None
+    wave = torch.sin(torch.arange(batch.mask_BT.numel())).view(batch.mask_BT.shape)
+    lp = (batch.old_logprobs_BT + 0.15 * wave).requires_grad_()
+    loss, _ = policy_loss(config, batch, Denominators.of(config, batch, max_tokens=4), lp)
+    return torch.autograd.grad(loss, lp)[0]
+
+
+def test_dapo_is_grpo_where_all_completions_are_equally_long(make_batch: MakeBatch):
+    batch = on_policy_step(make_batch, np.ones((6, 4)), groups=[0, 0, 0, 1, 1, 1])
+    gradients = [
+        loss_gradient(AlgorithmConfig.model_validate({"aggregation": name}), batch) for name in AGGREGATIONS
+    ]
+    for other in gradients[1:]:
+        torch.testing.assert_close(other, gradients[0], rtol=1e-14, atol=0)
+
+
+def test_gspo_is_grpo_for_completions_of_one_token(make_batch: MakeBatch):
+    batch = on_policy_step(make_batch, [[0, 1, 0], [1, 0, 0], [0, 0, 1]])
+    gspo, grpo = (
+        loss_gradient(AlgorithmConfig.model_validate({"ratio": r}), batch) for r in ("sequence", "token")
+    )
+    torch.testing.assert_close(gspo, grpo, rtol=1e-14, atol=0)
+
+
+def test_gspo_is_gspo_token_where_the_advantage_is_one_per_sequence(make_batch: MakeBatch):
+    batch = on_policy_step(make_batch, [[1, 1, 0, 1], [1, 0, 0, 0], [1, 1, 1, 1]])
+    for clip in (0.2, 0.01):
+        settings: dict[str, Any] = {"clip_low": clip, "clip_high": clip}
+        sequence = AlgorithmConfig.model_validate(settings | {"ratio": "sequence"})
+        token = AlgorithmConfig.model_validate(settings | {"ratio": "sequence_token"})
+        torch.testing.assert_close(
+            loss_gradient(sequence, batch), loss_gradient(token, batch), rtol=1e-13, atol=1e-17
+        )
+
+
+# A tabular policy over three tokens, two turns at most, token 0 ending the sequence: seven sequences in all.
+
+SEQUENCES: list[tuple[int, ...]] = [(0,), *((a, b) for a in (1, 2) for b in (0, 1, 2))]
+REWARDS = dict(zip(SEQUENCES, [0.2, 1.0, 0.0, 0.5, 0.0, 1.0, 0.7], strict=True))
+TABLE = torch.tensor([[0.2, -0.3, 0.5], [0.1, 0.4, -0.6], [-0.2, 0.3, 0.8]], dtype=torch.float64)
+REFERENCE_TABLE = torch.tensor([[-0.1, 0.3, 0.2], [0.6, -0.4, 0.1], [0.0, 0.2, -0.5]], dtype=torch.float64)
+
+
+def log_table(logits: torch.Tensor, sequence: tuple[int, ...]) -> torch.Tensor:
+    """Log-probabilities of a sequence's tokens, padded to two: row 0 is the first turn, row a what follows a."""
+    logp = torch.log_softmax(logits, -1)
+    rows = [0, *sequence[:-1]]
+    values = [logp[row, token] for row, token in zip(rows, sequence, strict=True)]
+    return torch.stack([*values, *[torch.zeros((), dtype=torch.float64)] * (2 - len(values))])
+
+
+def expected_estimate(make_batch: MakeBatch, config: AlgorithmConfig, group_size: int) -> torch.Tensor:
+    """The expectation of the estimator's gradient over every group that could be drawn."""
+    logits = TABLE.clone().requires_grad_()
+    lp_of = {sequence: log_table(logits, sequence) for sequence in SEQUENCES}
+    ref_of = {sequence: log_table(REFERENCE_TABLE, sequence) for sequence in SEQUENCES}
+    total = torch.zeros((), dtype=torch.float64)
+    for group in itertools.product(SEQUENCES, repeat=group_size):
+        lp, ref = (torch.stack([of[sequence] for sequence in group]) for of in (lp_of, ref_of))
+        mask = torch.tensor([[True, len(sequence) == 2] for sequence in group])
+        kl = kl_in_reward(lp, ref, mask) if config.needs_reference else None
+        rewards = np.array([REWARDS[sequence] for sequence in group])
+        advantages = outcome_advantages(rewards, [0] * group_size, config, kl=kl)
+        batch = make_batch(mask.tolist(), advantages=advantages[:, None])
+        if config.needs_reference:
+            batch = dataclasses.replace(batch, ref_logprobs_BT=ref)
+        loss, _ = policy_loss(config, batch, Denominators.of(config, batch, max_tokens=1), lp)
+        total = total + lp.detach().sum().exp() * loss
+    return torch.autograd.grad(total, logits)[0]
+
+
+def objective_gradient(kl_coefficient: float) -> torch.Tensor:
+    """Of E[R] - kl_coefficient * KL(pi || ref), over whole sequences."""
+    logits = TABLE.clone().requires_grad_()
+    objective = torch.zeros((), dtype=torch.float64)
+    for sequence, reward in REWARDS.items():
+        lp, ref = log_table(logits, sequence).sum(), log_table(REFERENCE_TABLE, sequence).sum()
+        objective = objective + lp.exp() * (reward - kl_coefficient * (lp - ref))
+    return torch.autograd.grad(objective, logits)[0]
+
+
+@pytest.mark.parametrize("group_size", [2, 3])
+def test_rloo_with_a_constant_denominator_is_an_unbiased_gradient_of_the_expected_reward(
+    make_batch: MakeBatch, group_size: int
+):
+    config = AlgorithmConfig(advantage="leave_one_out", aggregation="constant")
+    found = expected_estimate(make_batch, config, group_size)
+    torch.testing.assert_close(found, -objective_gradient(0.0), rtol=0, atol=1e-14)
+
+
+def test_dr_grpo_is_that_gradient_times_g_minus_one_over_g(make_batch: MakeBatch):
+    config = AlgorithmConfig(advantage="centred", aggregation="constant")
+    found = expected_estimate(make_batch, config, 3)
+    torch.testing.assert_close(found, -2 / 3 * objective_gradient(0.0), rtol=0, atol=1e-14)
+
+
+def test_with_kl_in_the_reward_rloo_is_an_unbiased_gradient_of_the_regularised_objective(
+    make_batch: MakeBatch,
+):
+    config = AlgorithmConfig(
+        advantage="leave_one_out",
+        aggregation="constant",
+        kl_place="reward",
+        kl_estimator="k1",
+        kl_coefficient=0.3,
+    )
+    found = expected_estimate(make_batch, config, 2)
+    torch.testing.assert_close(found, -objective_gradient(0.3), rtol=0, atol=1e-14)
+
+
+def test_off_policy_the_unclipped_ratio_makes_up_for_the_sampler(make_batch: MakeBatch):
+    """One-token sequences drawn from an old policy: E_old[r A grad lp] is the on-policy gradient."""
+    theta = THETA.clone().requires_grad_()
+    lp, reward = torch.log_softmax(theta, -1), torch.tensor([0.1, 1.0, 0.0, 0.4, 0.9], dtype=torch.float64)
+    config = AlgorithmConfig(clip_low=None, clip_high=None, aggregation="constant")
+    total = torch.zeros((), dtype=torch.float64)
+    for action in range(5):
+        batch = make_batch([[1]], advantages=reward[action].item(), old_logprobs=REFERENCE[action].item())
+        loss, _ = policy_loss(
+            config, batch, Denominators.of(config, batch, max_tokens=1), lp[action].view(1, 1)
+        )
+        total = total + REFERENCE[action].exp() * loss
+    found = torch.autograd.grad(total, theta, retain_graph=True)[0]
+    torch.testing.assert_close(found, -torch.autograd.grad(lp.exp() @ reward, theta)[0], rtol=0, atol=1e-15)

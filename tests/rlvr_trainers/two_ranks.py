@@ -1,0 +1,35 @@
+"""One of two processes: computes its share of a step's gradient and adds it up over both. Run by test_invariants."""
+
+import os
+import sys
+from pathlib import Path
+
+import torch
+from rlvr_trainers.batch import microbatches
+from rlvr_trainers.logprobs import token_logprobs
+from rlvr_trainers.losses import Denominators, policy_loss
+from rlvr_trainers.ranks import Ranks
+
+
+def main(case_path: str, result_path: str) -> None:
+    torch.set_num_threads(1)
+    case = torch.load(case_path, weights_only=False)
+    ranks, model, batch = Ranks(), case["model"], case["batch"]
+    gradients = {}
+    for config in case["configs"]:
+        denominators = Denominators.of(config, batch, max_tokens=case["max_tokens"])
+        model.zero_grad()
+        for rows in ranks.share(microbatches(batch.lengths_B.tolist(), 40)):
+            part = batch.select(rows)
+            logprobs, entropy = token_logprobs(model, part, temperature=0.8, with_entropy=True)
+            policy_loss(config, part, denominators, logprobs, entropy)[0].backward()
+        ranks.sum_gradients(model.parameters())
+        gradients[config.aggregation] = [p.grad.clone() for p in model.parameters()]
+    if ranks.first:
+        torch.save(gradients, Path(result_path))
+    ranks.wait()
+
+
+if __name__ == "__main__":
+    assert os.environ["WORLD_SIZE"] == "2"
+    main(*sys.argv[1:])
