@@ -189,7 +189,10 @@ ACCEPT: dict[str, list[tuple[str, str]]] = {
         (r"\begin{pmatrix} -1/3 \\ 2/3 \end{pmatrix}", r"\begin{bmatrix} -\frac13 \\ \frac23 \end{bmatrix}"),
         (r"\begin{pmatrix} 1 \\ 2 \\ 3 \end{pmatrix}", "(1,2,3)"),
         ("(1,2,3)", r"\langle 1,2,3 \rangle"),
-        (r"\begin{pmatrix} 1 & 0 \\ 0 & 1 \end{pmatrix}", r"\left[\begin{array}{cc} 1&0\\0&1 \end{array}\right]"),
+        (
+            r"\begin{pmatrix} 1 & 0 \\ 0 & 1 \end{pmatrix}",
+            r"\left[\begin{array}{cc} 1&0\\0&1 \end{array}\right]",
+        ),
     ],
     "ratios": [("3:4", "3 : 4"), ("3:4", "6:8"), ("3:4:5", "3:4:5")],
     "units": [

@@ -60,8 +60,8 @@ def same(gold: Form, answer: Form) -> Sameness:
             return _same_items(_vector(gold), _vector(answer))
         case (Ratio() | Scalar(), Ratio() | Scalar()):
             return _same_ratio(_terms(gold), _terms(answer))
-        case (Based(), Scalar()) | (Scalar(), Based()):
-            return _known(_digits(gold) is not None and _digits(gold) == _digits(answer))
+        case Based(), Scalar():
+            return _known(gold.digits == _numeral(answer))
         case Clock(), Clock():
             silent = not (gold.half and answer.half)
             return _known(gold.minutes == answer.minutes and (silent or gold.half == answer.half))
@@ -192,11 +192,9 @@ def _same_ratio(gold: Sequence[Node], answer: Sequence[Node]) -> Sameness:
     )
 
 
-def _digits(form: Based | Scalar) -> str | None:
-    if isinstance(form, Based):
-        return form.digits
-    node = form.node
-    return str(node.value) if isinstance(node, Num) and not node.decimal else None
+def _numeral(form: Scalar) -> str | None:
+    """The digits of an answer that is one whole number: one whose base was left out."""
+    return str(form.node.value) if isinstance(form.node, Num) and not form.node.decimal else None
 
 
 def _same_relation(gold: Relation, answer: Relation) -> Sameness:

@@ -55,7 +55,11 @@ _COMMANDS = {
     **{"lfloor": "⌊", "rfloor": "⌋", "lceil": "⌈", "rceil": "⌉", "lbrack": "[", "rbrack": "]"},
     **{"\\": "¶", "%": "%", "$": "$", "&": "&", "_": "_", "#": "#"},
     **{"asin": "\\arcsin", "acos": "\\arccos", "atan": "\\arctan", "prime": "'", "circ": "∘"},
+    **{"angle": "∠", "measuredangle": "∠", "triangle": "△"},
 }
+
+COMMANDS = frozenset(name for name in _COMMANDS if name.isalpha())
+"""Commands that this notation has a sign for."""
 
 _CHARACTERS = str.maketrans(
     {
@@ -83,16 +87,22 @@ _MIXED = re.compile(r"(?<![\w.}\\^])(\d+)\s+(\d+)/(\d+)(?![\w./^])")
 _DEGREES = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))")
 _WRAPPED = re.compile(
     r"\\(text|textrm|textbf|textit|textnormal|textsf|texttt|mathrm|mbox|hbox|operatorname\*?"
-    r"|mathbf|mathit|mathsf|mathcal|boldsymbol|bm|vec|mathbb)\s*\{([^{}]*)\}"
+    r"|underline|framebox|mathbf|mathit|mathsf|mathcal|boldsymbol|bm|vec|mathbb)\s*\{([^{}]*)\}"
 )
-_SYMBOLIC = frozenset({"mathbf", "mathit", "mathsf", "mathcal", "boldsymbol", "bm", "vec"})
-_INVISIBLE = re.compile(r"\\(?:left|right)\s*\.|\\(?:hspace|vspace|phantom)\*?\{[^{}]*\}|&nbsp;|\\allowbreak")
+_SYMBOLIC = frozenset(
+    {"underline", "framebox", "mathbf", "mathit", "mathsf", "mathcal", "boldsymbol", "bm", "vec"}
+)
+_INVISIBLE = re.compile(
+    r"\\(?:left|right)\s*\.|\\(?:hspace|vspace|phantom)\*?\{[^{}]*\}|&nbsp;|\\allowbreak(?![A-Za-z])"
+    r"|\\(?:text)?color\s*\{[^{}]*\}|(?<=\\\\)\s*\[\s*-?[\d.]+\s*(?:pt|em|ex|mm|cm|in)\s*\]"
+)
 _ENVIRONMENT = re.compile(r"\\(begin|end)\s*\{([A-Za-z]*)\*?\}")
 _COMMAND = re.compile(r"\\([A-Za-z]+|.)", re.DOTALL)
 _AND_OR = re.compile(r"(?<![A-Za-z\\])(and|or)(?![A-Za-z])", re.IGNORECASE)
 _DOLLARS = re.compile(r"(?<!\\)\$")
 _LEAD = re.compile(
-    r"(?:so |thus |hence |therefore,? )?(?:the |my )?(?:final )?answer(?: is)?\s*[:=]?\s+", re.I
+    r"^(?:\\text\{)?(?:so |thus |hence |therefore,? )?(?:the |my )?(?:final )?answer(?: is)?\s*[:=]?(?:\}\s*|\s+)",
+    re.IGNORECASE,
 )
 
 
@@ -101,18 +111,19 @@ def normalise(text: str) -> str:
     text = text.translate(_CHARACTERS)
     text = _RAISED.sub(lambda m: f"^{{{unicodedata.normalize('NFKC', m[0])}}}", text)
     text = _LOWERED.sub(lambda m: f"_{{{unicodedata.normalize('NFKC', m[0])}}}", text)
-    text = unicodedata.normalize("NFKC", text).replace("−", "-").strip()
+    text = unicodedata.normalize("NFKC", text).replace("−", "-").strip().strip("`")
+    text = text[2:-2] if text.startswith("**") and text.endswith("**") and len(text) > 4 else text
     text = _without_delimiters(text)
-    text = _LEAD.sub("", text, count=1) if _LEAD.match(text) else text
     text = _THIN_THOUSANDS.sub(lambda m: re.sub(r"\D", "", m[0]), _THOUSANDS.sub("", text))
     text = _MIXED.sub(r"\1\\frac{\2}{\3}", text)
     text = _DEGREES.sub("°", _INVISIBLE.sub(" ", text)).replace("**", "^")
     for _ in range(3):
         text = _WRAPPED.sub(_unwrap, text)
+    text = _LEAD.sub("", text.strip(), count=1)
     text = _ENVIRONMENT.sub(lambda m: f"\\{m[1]}{{{m[2]}}}", text)
     text = _COMMAND.sub(_command, text)
     text = text.replace("<=", "≤").replace(">=", "≥").replace("!=", "≠").replace("==", "=").replace("~", " ")
-    text = text.replace("∓∓", "±").replace("+-", "±").replace("+/-", "±").replace("infinity", "∞")
+    text = text.replace("+/-", "±").replace("infinity", "∞")
     text = _AND_OR.sub(lambda m: "∧" if m[1].lower() == "and" else "∨", text)
     return " ".join(_without_full_stop(text).split())
 
@@ -150,7 +161,7 @@ def _unwrap(match: re.Match[str]) -> str:
         return "ℝ" if word == "R" else word
     if command in _SYMBOLIC or (command in ("mathrm", "operatorname") and len(word) == 1):
         return f" {content} "
-    if word in FUNCTIONS:
+    if word in FUNCTIONS or (command.startswith("operatorname") and word.isalpha()):
         return f"\\{word} "
     if word.lower() in ("and", "or") or not re.search(r"[^\W\d_]", word):
         return f" {content} "

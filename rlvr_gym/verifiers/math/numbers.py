@@ -83,24 +83,25 @@ class Numbers:
             int(self.mp.mag(real)) if real and self.mp.isfinite(real) else (1 << 62 if real else -(1 << 62))
         )
 
-    def add(self, a: Value, b: Value) -> Value:
+    def _add(self, a: Value, b: Value) -> Value:
         if isinstance(a, Fraction) and isinstance(b, Fraction):
             return a + b
         return self.real(a) + self.real(b)
 
-    def mul(self, a: Value, b: Value) -> Value:
+    def _mul(self, a: Value, b: Value) -> Value:
         if isinstance(a, Fraction) and isinstance(b, Fraction):
             return a * b
         return self.real(a) * self.real(b)
 
-    def div(self, a: Value, b: Value) -> Value:
+    def quotient(self, a: Value, b: Value) -> Value:
+        """`a / b`, exact where both are rational."""
         if b == 0:
             raise NoValue("division by zero")
         if isinstance(a, Fraction) and isinstance(b, Fraction):
             return a / b
         return self.real(a) / self.real(b)
 
-    def pow(self, a: Value, b: Value) -> Value:
+    def _pow(self, a: Value, b: Value) -> Value:
         if a == 0 and b == 0:
             raise NoValue("zero to the power of zero")
         if a == 0:
@@ -118,27 +119,29 @@ class Numbers:
                 raise TooLarge("the power is too large")
             return self.real(a) ** b.numerator
         log = self.mp.log(self.real(a)) * self.real(b)
-        return self.exp(log)
+        return self._exp(log)
 
-    def exp(self, a: Value) -> Value:
+    def _exp(self, a: Value) -> Value:
         if self.magnitude(a) > 50:
             raise TooLarge("the exponent is too large")
         return self.mp.exp(self.real(a)) if a != 0 else Fraction(1)
 
-    def sqrt(self, a: Value) -> Value:
-        return self.root(a, Fraction(2))
+    def _sqrt(self, a: Value) -> Value:
+        return self._root(a, Fraction(2))
 
-    def root(self, a: Value, degree: Value) -> Value:
-        """The real root where there is one (of a negative number: for odd degrees), else the principal one."""
-        if not isinstance(degree, Fraction) or degree.denominator != 1 or not 1 <= degree <= 1000:
+    def _root(self, a: Value, degree: Value) -> Value:
+        """The real root where there is one (of a negative number: of odd degree), else the principal one."""
+        if not isinstance(degree, Fraction) or degree.denominator != 1 or degree < 1:
             raise Undecided("a root of an unusual degree")
+        if degree > 1000:
+            raise TooLarge("the degree of the root is too large")
         odd = degree.numerator % 2 == 1
         negative = a < 0 if isinstance(a, Fraction | self.mp.mpf) else False
         if odd and negative:
-            return self.mul(Fraction(-1), self.pow(self.mul(Fraction(-1), a), 1 / degree))
-        return self.pow(a, 1 / degree)
+            return self._mul(Fraction(-1), self._pow(self._mul(Fraction(-1), a), 1 / degree))
+        return self._pow(a, 1 / degree)
 
-    def factorial(self, a: Value) -> Value:
+    def _factorial(self, a: Value) -> Value:
         if not isinstance(a, Fraction) or a.denominator != 1 or a < 0:
             raise Undecided("a factorial of something other than a natural number")
         if a <= 1500:
@@ -147,37 +150,39 @@ class Numbers:
             raise TooLarge("the factorial is too large")
         return self.mp.exp(self.mp.loggamma(self.real(a + 1)))
 
-    def binom(self, n: Value, k: Value) -> Value:
+    def _binom(self, n: Value, k: Value) -> Value:
         if not (isinstance(n, Fraction) and isinstance(k, Fraction)) or n.denominator * k.denominator != 1:
             raise Undecided("a binomial of something other than integers")
-        if not 0 <= k <= n <= 5000:
+        if not 0 <= k <= n:
             raise Undecided("a binomial out of range")
+        if n > 5000:
+            raise TooLarge("the binomial is too large")
         return Fraction(math.comb(int(n), int(k)))
 
-    def floor(self, a: Value) -> Value:
+    def _floor(self, a: Value) -> Value:
         if not isinstance(a, Fraction):
             if isinstance(a, self.mp.mpc) or self.magnitude(a) > 100:
                 raise Undecided("the integer part is out of reach")
             return Fraction(int(self.mp.floor(a)))
         return Fraction(math.floor(a))
 
-    def ceil(self, a: Value) -> Value:
-        return -self.floor(self.mul(Fraction(-1), a))
+    def _ceil(self, a: Value) -> Value:
+        return -self._floor(self._mul(Fraction(-1), a))
 
-    def ln(self, a: Value) -> Value:
+    def _ln(self, a: Value) -> Value:
         if a == 0:
             raise NoValue("the logarithm of zero")
         return Fraction(0) if a == 1 else self.mp.log(self.real(a))
 
-    def trigonometric(self, name: str, a: Value) -> Value:
+    def _trigonometric(self, name: str, a: Value) -> Value:
         if self.magnitude(a) > 200:
-            raise Undecided("the angle is too large")
+            raise TooLarge("the angle is too large")
         value = getattr(self.mp, name)(self.real(a))
         if self.magnitude(value) > 110 and name in ("tan", "cot", "sec", "csc"):
             raise NoValue(f"a pole of {name}")
         return value
 
-    def inverse(self, name: str, a: Value) -> Value:
+    def _inverse(self, name: str, a: Value) -> Value:
         return getattr(self.mp, name)(self.real(a))
 
 
@@ -208,24 +213,24 @@ def _exact_root(n: int, degree: int) -> int | None:
 
 
 _OPERATIONS: dict[str, Callable[..., Value]] = {
-    "add": Numbers.add,
-    "sub": lambda n, a, b: n.add(a, n.mul(Fraction(-1), b)),
-    "mul": Numbers.mul,
-    "div": Numbers.div,
-    "neg": lambda n, a: n.mul(Fraction(-1), a),
-    "pow": Numbers.pow,
-    "sqrt": Numbers.sqrt,
-    "root": Numbers.root,
-    "factorial": Numbers.factorial,
-    "binom": Numbers.binom,
-    "percent": lambda n, a: n.mul(a, Fraction(1, 100)),
+    "add": Numbers._add,
+    "sub": lambda n, a, b: n._add(a, n._mul(Fraction(-1), b)),
+    "mul": Numbers._mul,
+    "div": Numbers.quotient,
+    "neg": lambda n, a: n._mul(Fraction(-1), a),
+    "pow": Numbers._pow,
+    "sqrt": Numbers._sqrt,
+    "root": Numbers._root,
+    "factorial": Numbers._factorial,
+    "binom": Numbers._binom,
+    "percent": lambda n, a: n._mul(a, Fraction(1, 100)),
     "degrees": lambda n, a: n.real(a) * n.mp.pi / 180,
     "abs": lambda n, a: abs(a),
-    "floor": Numbers.floor,
-    "ceil": Numbers.ceil,
-    "ln": Numbers.ln,
-    "log10": lambda n, a: n.div(n.ln(a), n.ln(Fraction(10))),
-    "exp": Numbers.exp,
+    "floor": Numbers._floor,
+    "ceil": Numbers._ceil,
+    "ln": Numbers._ln,
+    "log10": lambda n, a: n.quotient(n._ln(a), n._ln(Fraction(10))),
+    "exp": Numbers._exp,
     "pi": lambda n: +n.mp.pi,
     "e": lambda n: +n.mp.e,
     "i": lambda n: n.mp.mpc(0, 1),
@@ -234,11 +239,11 @@ _OPERATIONS: dict[str, Callable[..., Value]] = {
 
 
 def _trigonometric(name: str) -> Callable[..., Value]:
-    return lambda n, a: n.trigonometric(name, a)
+    return lambda n, a: n._trigonometric(name, a)
 
 
 def _inverse(name: str, mp_name: str) -> Callable[..., Value]:
-    return lambda n, a: n.inverse(mp_name, a)
+    return lambda n, a: n._inverse(mp_name, a)
 
 
 for _name in ("sin", "cos", "tan", "cot", "sec", "csc"):
@@ -248,14 +253,20 @@ for _name in ("sinh", "cosh", "tanh"):
 for _name in ("arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh"):
     _OPERATIONS[_name] = _inverse(_name, _name.replace("arc", "a"))
 
-_local = threading.local()
+
+class _PerThread(threading.local):
+    def __init__(self) -> None:
+        self.by_digits: dict[int, Numbers] = {}
+
+
+_per_thread = _PerThread()
 
 
 def numbers(digits: int = _DIGITS) -> Numbers:
     """This thread's arithmetic at that precision."""
-    found = _local.__dict__.get(digits)
+    found = _per_thread.by_digits.get(digits)
     if found is None:
-        found = _local.__dict__[digits] = Numbers(digits)
+        found = _per_thread.by_digits[digits] = Numbers(digits)
     return found
 
 

@@ -45,15 +45,15 @@ _BASED = re.compile(r"\(?([0-9]+|[0-9A-F]+)\)?\s*_\s*(?:\{\s*(\d{1,2})\s*\}|(\d{
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})\s*(?:(?:\\text\{)?\s*([ap])\.?\s?m\.?\s*\}?)?", re.IGNORECASE)
 _HOUR = re.compile(r"(\d{1,2})\s*(?:\\text\{)?\s*([ap])\.?\s?m\.?\s*\}?", re.IGNORECASE)
 _CHOICE = re.compile(r"\(?([A-Z])[).:]?")
-_MATRIX = re.compile(r"\\begin\{([bpvBV]?matrix|array)\}(?:\{[clr| ]*\})?(.*)\\end\{\1\}", re.DOTALL)
+_MATRIX = re.compile(r"\\begin\{([bpB]?matrix|array)\}(?:\{[clr| ]*\})?(.*)\\end\{\1\}", re.DOTALL)
 _CURRENCY = re.compile(r"(-?)\s*([$€£¥₹])\s*(?=[-\d.\\])")
 _TEXT = re.compile(r"\\text\{([^{}]*)\}")
 _UNIT_START = re.compile(
-    r"\\text\{|[€£¥₹¢]|(?<![A-Za-z\\])(?=[A-Za-z]{2})(?!(?:sqrt|pi|sin|cos|tan|log|ln|exp|inf)(?![A-Za-z]))[A-Za-z]+"
+    r"\\text\{|[$€£¥₹¢]|(?<![A-Za-z\\])(?=[A-Za-z]{2})(?!(?:sqrt|pi|sin|cos|tan|log|ln|exp|inf)(?![A-Za-z]))[A-Za-z]+"
     r"|(?<=\s)[mgsLh](?=$|[\s^/])"
 )
 _LABEL = re.compile(
-    r"[A-Za-zα-ωΑ-Ω∠][A-Za-zα-ωΑ-Ω' ∠]*(?:_(?:\w|\{\w+\}))?(?:\s*\([A-Za-z]\w*(?:,\s*[A-Za-z])*\))?"
+    r"[A-Za-zα-ωΑ-Ω∠△][A-Za-zα-ωΑ-Ω' ∠△]*(?:_(?:\w|\{\w+\}))?(?:\s*\([A-Za-z]\w*(?:,\s*[A-Za-z])*\))?"
 )
 _FUNCTION_LABEL = re.compile(r"([A-Za-z])\s*\([a-z](,\s*[a-z])*\)")
 _COUNTED = (
@@ -96,9 +96,10 @@ class _Reader:
             if form := reading(text):
                 yield form
         word = _TEXT.sub(r"\1", text).strip()
-        if word.isalpha() and len(word) >= 2 and (len(word) >= 3 or word != text):
+        if word.isalpha() and len(word) >= 2 and (len(word) >= 3 or word != text):  # "cat" is not c a t
             yield Words(word.casefold()) if word.casefold() not in _NUMBER_WORDS else _scalar(text)
-            return
+            if word != text or list(word) != sorted(word) or len(word) > 3:
+                return
         try:
             yield self.form(text)
         except Unparsable:

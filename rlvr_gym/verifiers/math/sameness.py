@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from functools import partial
@@ -25,14 +26,18 @@ _TRIES = 24
 _MAX_VARIABLES = 12
 
 
-def points(names: set[str]) -> Iterator[Mapping[str, Fraction]]:
-    """Fixed points to compare functions at: small fractions and a few integers, positive and negative."""
-    ordered = sorted(names)
+def points(a: Node, b: Node) -> Iterator[Mapping[str, Fraction]]:
+    """Where to compare two functions: small fractions and a few integers, positive and negative.
+
+    They are drawn from a hash of both, so that no answer can be made to agree with the gold just there.
+    """
+    names = sorted(symbols(a) | symbols(b))
+    mixed = zlib.crc32(repr((a, b)).encode()) if names else 0
     for row in range(_TRIES):
         point: dict[str, Fraction] = {}
-        for column, name in enumerate(ordered):
-            mixed = (row * 7919 + column * 104729 + row * column * 31 + 12345) % 9973
-            value = Fraction(mixed % 37 + 2, (7, 11, 3, 13, 1, 5)[(row + column) % 6])
+        for column, name in enumerate(names):
+            mixed = (mixed * 1103515245 + 12345) % (1 << 31)
+            value = Fraction((mixed >> 8) % 97 + 2, (7, 11, 3, 13, 1, 5)[(row + column) % 6])
             point[name] = -value if row % 4 == 2 else value
         yield point
 
@@ -47,7 +52,8 @@ def same_everywhere(a: Node, b: Node) -> bool | None:
     names = symbols(a) | symbols(b)
     if len(names) > _MAX_VARIABLES:
         return None
-    if _too_large(a, names) != _too_large(b, names):
+    first = next(points(a, b))
+    if _too_large(a, first) != _too_large(b, first):
         return False
     if not names:
         try:
@@ -59,7 +65,7 @@ def same_everywhere(a: Node, b: Node) -> bool | None:
     complex_values = _mentions_i(a) or _mentions_i(b)
     context = numbers()
     agreed, outside = 0, 0
-    for point in points(names):
+    for point in points(a, b):
         try:
             x, y = context.value(a, point), context.value(b, point)
             same = equal_values(x, y, partial(_values, a, b, point))
@@ -76,9 +82,9 @@ def same_everywhere(a: Node, b: Node) -> bool | None:
     return True if agreed >= 4 or (agreed == 0 and outside >= _POINTS) else None
 
 
-def _too_large(node: Node, names: set[str]) -> bool:
+def _too_large(node: Node, point: Mapping[str, Fraction]) -> bool:
     try:
-        numbers().value(node, next(points(names)))
+        numbers().value(node, point)
     except TooLarge:
         return True
     except (NoValue, Undecided):
@@ -97,14 +103,14 @@ def proportional(a: Node, b: Node) -> Fraction | bool | None:
         return False if symbols(a) != symbols(b) else None
     context = numbers()
     quotients = []
-    for point in points(names):
+    for point in points(a, b):
         try:
             over, under = context.value(a, point), context.value(b, point)
             if under == 0 or over == 0:
                 if over != under:
                     return False
                 continue
-            quotients.append(context.div(over, under))
+            quotients.append(context.quotient(over, under))
         except (NoValue, Undecided):
             continue
         if len(quotients) == _POINTS:

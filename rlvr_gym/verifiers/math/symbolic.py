@@ -51,13 +51,14 @@ def _parse(text: str) -> Any:
 
 def _same(gold: Any, answer: Any) -> bool:
     if isinstance(gold, sympy.Set) or isinstance(answer, sympy.Set):
-        return isinstance(gold, sympy.Set) and isinstance(answer, sympy.Set) and bool(gold == answer)
+        both = isinstance(gold, sympy.Set) and isinstance(answer, sympy.Set)
+        return both and bool(gold.doit() == answer.doit())
     if isinstance(gold, sympy.MatrixBase) or isinstance(answer, sympy.MatrixBase):
         return (
             isinstance(gold, sympy.MatrixBase)
             and isinstance(answer, sympy.MatrixBase)
             and gold.shape == answer.shape
-            and all(_same(a, b) for a, b in zip(gold, answer, strict=True))
+            and all(_same(a, b) for a, b in zip(gold.flat(), answer.flat(), strict=True))
         )
     if gold == answer:
         return True

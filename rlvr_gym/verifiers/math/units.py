@@ -46,7 +46,7 @@ _UNITS = _table(
     "yd,yard=1143/1250 mi,mile=1609344/1000",
     "mass g,gram=1 kg,kilogram=1000 mg,milligram=1/1000 lb,lbs,pound=45359237/100000 "
     "oz,ounce=45359237/1600000 ton,tonne=1000000",
-    "time s,sec,second=1 min,minute=60 h,hr,hour=3600 day=86400 week=604800 ms,millisecond=1/1000",
+    "time s,sec,secs,second=1 min,mins,minute=60 h,hr,hrs,hour=3600 day=86400 week=604800 ms,millisecond=1/1000",
     "volume l,L,liter,litre=1 ml,mL,milliliter,millilitre=1/1000 gallon,gal=473176473/125000000",
     "dollar $,dollar,usd,USD,buck=1 cent,¢=1/100",
     "euro €,euro=1",

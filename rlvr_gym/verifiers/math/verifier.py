@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import cache
 
 from pydantic import JsonValue
 
@@ -12,14 +11,13 @@ from rlvr_gym.tasks import Task
 from rlvr_gym.verdicts import Completion, Verdict
 from rlvr_gym.verifiers.answers import AnswerContract, Malformed
 from rlvr_gym.verifiers.base import Verifier
+from rlvr_gym.verifiers.math import algebra
 from rlvr_gym.verifiers.math.comparing import Sameness, same
 from rlvr_gym.verifiers.math.expression import MAX_CHARACTERS
-from rlvr_gym.verifiers.math.forms import Form, Listed, Words
+from rlvr_gym.verifiers.math.forms import Form, Listed
 from rlvr_gym.verifiers.math.normalise import normalise
 from rlvr_gym.verifiers.math.reading import read
-from rlvr_gym.verifiers.workers import Overrun, WorkerPool
-
-_MAX_SYMBOLIC_CHARACTERS = 1000
+from rlvr_gym.verifiers.workers import Overrun
 
 
 class Math(Verifier):
@@ -60,12 +58,13 @@ class Math(Verifier):
                 f"an answer of {len(said.text)} characters is over the limit of {MAX_CHARACTERS}"
             )
         golds, answers = read(gold), _read_parts(said.parts)
-        verdict = _compare(golds, answers)
-        if verdict is Sameness.YES:
-            return Verdict.right("the same value", answer=said.text)
-        if verdict is Sameness.NO:
-            return Verdict.wrong("not the reference", answer=said.text)
-        return self._ask_worker(gold, said.text, readable=(bool(golds), bool(answers)))
+        match _compare(golds, answers):
+            case Sameness.YES:
+                return Verdict.right("the same value", answer=said.text)
+            case Sameness.NO:
+                return Verdict.wrong("not the reference", answer=said.text)
+            case Sameness.OPEN:
+                return self._ask_algebra(gold, said.text, bool(golds), bool(answers))
 
     def solution(self, task: Task) -> str:
         """The reference as a final answer."""
@@ -79,34 +78,38 @@ class Math(Verifier):
         gold = _reference_text(reference)
         if read(gold):
             return None
+        if not algebra.beyond_our_grammar(gold):
+            return f"the reference {gold[:200]!r} cannot be read"
         try:
-            reply = _ask({"gold": gold, "answer": gold}, self.timeout_seconds)
+            reply = algebra.ask(gold, gold, self.timeout_seconds)
         except Overrun as error:
             return f"the reference {gold[:200]!r} cannot be worked with: {error}"
-        if reply["says"] == "unreadable gold":
-            return f"the reference {gold[:200]!r} cannot be read: {reply['reason']}"
-        return None
+        readable = reply["says"] != "unreadable gold"
+        return None if readable else f"the reference {gold[:200]!r} cannot be read: {reply['reason']}"
 
-    def _ask_worker(self, gold: str, answer: str, *, readable: tuple[bool, bool]) -> Verdict:
-        if len(gold) > _MAX_SYMBOLIC_CHARACTERS or len(answer) > _MAX_SYMBOLIC_CHARACTERS:
-            return Verdict.malformed(f"the answer cannot be read as a whole ({len(answer)} characters)")
+    def _ask_algebra(self, gold: str, answer: str, gold_read: bool, answer_read: bool) -> Verdict:
+        """Let sympy decide, if it can read what we could not."""
+        if not gold_read and not algebra.beyond_our_grammar(gold):
+            raise VerifierFault(f"the reference {gold[:200]!r} cannot be read")
+        if not answer_read and not algebra.beyond_our_grammar(answer):
+            return Verdict.malformed(f"the answer cannot be read as a whole: {answer[:200]!r}")
+        if not (algebra.readable(gold) and algebra.readable(answer)):
+            return Verdict.wrong("not shown to be the reference", answer=answer)
         try:
-            reply = _ask({"gold": gold, "answer": answer}, self.timeout_seconds)
+            reply = algebra.ask(gold, answer, self.timeout_seconds)
         except Overrun as error:
-            return Verdict.timeout(f"undecided within the limits of {_limits(self.timeout_seconds)}: {error}")
+            return Verdict.timeout(
+                f"undecided in {self.timeout_seconds:g} s and 1 GiB: {error}", answer=answer
+            )
         match reply["says"]:
             case "same":
                 return Verdict.right("the same value, says sympy", answer=answer)
-            case "unreadable gold" if not readable[0]:
+            case "unreadable gold" if not gold_read:
                 raise VerifierFault(f"the reference {gold[:200]!r} cannot be read: {reply['reason']}")
-            case "unreadable answer" if not readable[1]:
+            case "unreadable answer" if not answer_read:
                 return Verdict.malformed(f"the answer cannot be read as a whole: {reply['reason']}")
             case _:
                 return Verdict.wrong("not shown to be the reference", answer=answer)
-
-
-def _limits(seconds: float) -> str:
-    return f"{seconds:g} s and 1 GiB"
 
 
 def _reference_text(reference: JsonValue) -> str:
@@ -139,18 +142,7 @@ def _read_parts(parts: tuple[str, ...]) -> tuple[Form, ...]:
 
 def _compare(golds: tuple[Form, ...], answers: tuple[Form, ...]) -> Sameness:
     """YES if any reading of one is any reading of the other; OPEN if that is not known."""
-    if golds and not answers and all(isinstance(gold, Words) for gold in golds):
-        return Sameness.OPEN
     said = {same(gold, answer) for gold in golds for answer in answers}
     if Sameness.YES in said:
         return Sameness.YES
     return Sameness.OPEN if Sameness.OPEN in said or not said else Sameness.NO
-
-
-def _ask(question: dict[str, str], timeout_seconds: float) -> dict[str, str]:
-    return _workers().call(question, timeout_seconds=timeout_seconds)
-
-
-@cache
-def _workers() -> WorkerPool:
-    return WorkerPool("rlvr_gym.verifiers.math.symbolic:decide")

@@ -1,0 +1,63 @@
+"""The door to sympy: which answers may go to a worker process, and how they get there."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from rlvr_gym.verifiers.math.normalise import COMMANDS, FUNCTIONS
+from rlvr_gym.verifiers.workers import WorkerPool
+
+MAX_CHARACTERS = 1000
+
+_BEYOND = frozenset({"int", "sum", "prod", "lim", "max", "min", "gcd", "lcm", "det", "setminus", "cap"})
+"""Commands that our own grammar leaves to the algebra system."""
+
+_HARMLESS = COMMANDS | FUNCTIONS | _BEYOND | {"to", "rightarrow", "mathbb", "operatorname", "begin", "end"}
+_ENVIRONMENTS = frozenset({"pmatrix", "bmatrix", "vmatrix", "matrix", "array"})
+_COMMAND = re.compile(r"\\([A-Za-z]+)")
+_ENVIRONMENT = re.compile(r"\\(?:begin|end)\s*\{\s*([A-Za-z]*)\s*\}")
+_OPERATOR = re.compile(r"\\operatorname\s*\{\s*([A-Za-z]+)\s*\}")
+_BARE_OVER = re.compile(r"\\[dtc]?frac\s*(\d)")
+_BARE_UNDER = re.compile(r"(\\frac\{[^{}]*\}\s*)(\d)")
+_BARE_ROOT = re.compile(r"\\sqrt\s*(\d+)")
+_INDEX = re.compile(r"_\s*\{\s*[a-z]\s*=")
+_MISREAD = re.compile(r"\d\s+[\d.]|\d\s*_|[A-Za-z]{3}|[=<>:;…]|\.\.")
+"""What the algebra system's parser accepts and misreads: `12 34` is 46 to it, and `52_7` is 52."""
+
+
+def readable(text: str) -> bool:
+    """Whether the algebra system would read all of `text`, and read it right."""
+    environments = _ENVIRONMENT.findall(text)
+    text = _OPERATOR.sub(lambda m: f"\\{m[1]} ", _ENVIRONMENT.sub(" ", text))
+    commands = set(_COMMAND.findall(text))
+    rest = _INDEX.sub("_{", _COMMAND.sub(" ", text))
+    return (
+        len(text) <= MAX_CHARACTERS
+        and commands <= _HARMLESS
+        and set(environments) <= _ENVIRONMENTS
+        and not _MISREAD.search(rest)
+    )
+
+
+def beyond_our_grammar(text: str) -> bool:
+    """Whether `text` holds something that only the algebra system reads, and is `readable`."""
+    marked = "vmatrix" in text or not _BEYOND.isdisjoint(re.findall(r"[A-Za-z]+", text)) or "∩" in text
+    return marked and readable(text)
+
+
+def ask(gold: str, answer: str, timeout_seconds: float) -> dict[str, str]:
+    """What `symbolic.decide` says. Raises Overrun and VerifierFault as `WorkerPool.call` does."""
+    question = {"gold": _braced(gold), "answer": _braced(answer)}
+    return _workers().call(question, timeout_seconds=timeout_seconds)
+
+
+def _braced(text: str) -> str:
+    r"""`\frac12` and `\sqrt2` with the braces that the algebra system's parser wants."""
+    text = _BARE_OVER.sub(r"\\frac{\1}", text)
+    return _BARE_ROOT.sub(r"\\sqrt{\1}", _BARE_UNDER.sub(r"\1{\2}", text))
+
+
+@cache
+def _workers() -> WorkerPool:
+    return WorkerPool("rlvr_gym.verifiers.math.symbolic:decide")
