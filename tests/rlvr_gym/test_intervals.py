@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+
+from rlvr_gym.errors import ConfigError
+from rlvr_gym.evaluation.intervals import mean_interval, standard_error, wilson, within_set_error
+
+
+def test_wilson_gives_the_textbook_interval():
+    # Newcombe 1998, table I: 81 of 263, 0.2553 to 0.3662; 0 of 20, 0 to 0.1611
+    interval = wilson(81, 263)
+    assert (interval.low, interval.high) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    interval = wilson(0, 20)
+    assert (interval.low, interval.high) == pytest.approx((0.0, 0.1611), abs=5e-5)
+
+
+def test_one_sample_per_problem_is_a_plain_proportion():
+    values = np.array([1.0] * 7 + [0.0] * 13)
+    assert mean_interval(values, seed=0) == wilson(7, 20)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.25, 1.0])
+@pytest.mark.parametrize("problems", [1, 2, 30])
+@pytest.mark.parametrize("clustered", [False, True])
+def test_equal_values_never_give_a_zero_width(value: float, problems: int, clustered: bool):
+    clusters = list(range(problems)) if clustered else None
+    interval = mean_interval(np.full(problems, value), seed=0, clusters=clusters)
+    assert interval.low <= value <= interval.high
+    assert interval == wilson(value * problems, problems)
+    assert interval.high - interval.low > 0.1
+
+
+def test_one_problem_that_succeeds_once_does_not_shrink_the_interval_to_nothing():
+    values = np.zeros(30)
+    values[0] = 0.25
+    interval = mean_interval(values, seed=0)
+    assert interval.low < 0.0083 < 0.03 < interval.high < wilson(1, 30).high
+
+
+def test_the_interval_of_many_problems_is_the_mean_plus_or_minus_two_standard_errors():
+    values = np.tile([0.2, 0.4, 0.6, 0.8], 200)
+    error = standard_error(values)
+    assert error is not None
+    assert error == pytest.approx(np.sqrt(0.05 / 799), rel=1e-9)
+    interval = mean_interval(values, seed=3)
+    assert (interval.low, interval.high) == pytest.approx((0.5 - 1.96 * error, 0.5 + 1.96 * error), abs=7e-4)
+
+
+def test_equal_seeds_give_equal_intervals_and_leave_the_global_generator_alone():
+    values = np.linspace(0, 1, 40)
+    before = np.random.get_state(legacy=False)["state"]["key"].tolist()
+    assert mean_interval(values, seed=5) == mean_interval(values, seed=5)
+    assert np.random.get_state(legacy=False)["state"]["key"].tolist() == before
+
+
+def test_problems_of_a_cluster_are_drawn_together():
+    values = np.repeat([0.1, 0.9, 0.3, 0.7, 0.5, 0.2, 0.8, 0.6], 25)
+    clusters = list(np.repeat(np.arange(8), 25))
+    apart, together = mean_interval(values, seed=0), mean_interval(values, seed=0, clusters=clusters)
+    assert together.high - together.low > 4 * (apart.high - apart.low)
+    assert together == mean_interval(values[::25], seed=0, clusters=list(range(8)))
+
+
+def test_the_standard_error_over_clusters_is_that_of_a_ratio():
+    # clusters of sizes 1, 2, 1 with sums 1, 1, 0: mean 1/2, residuals 1/2, 0, -1/2, so var = 3/2 * 1/2 / 16
+    values = np.array([1.0, 1.0, 0.0, 0.0])
+    assert standard_error(values, ["a", "b", "b", "c"]) == pytest.approx(np.sqrt(3 / 64))
+    assert standard_error(values, ["a"] * 4) is None
+
+
+def test_within_set_noise_shrinks_with_samples_as_thirty_aime_problems_show():
+    # sqrt(30 * 0.2173 * 0.7827 / 1) / 30, and the same over sqrt(32)
+    accuracies = np.full(30, 0.2173)
+    assert within_set_error(accuracies, 1) == pytest.approx(0.075, abs=5e-4)
+    assert within_set_error(accuracies, 32) == pytest.approx(0.013, abs=5e-4)
+
+
+@pytest.mark.parametrize("values", [[], [0.5, 1.2], [-0.1], [float("nan")]])
+def test_values_outside_zero_and_one_are_refused(values: list[float]):
+    with pytest.raises(ConfigError, match="between 0 and 1"):
+        mean_interval(np.array(values), seed=0)
+
+
+def test_a_cluster_is_needed_for_every_problem():
+    with pytest.raises(ConfigError, match="2 clusters for 3 problems"):
+        mean_interval(np.array([0.1, 0.2, 0.3]), seed=0, clusters=["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("problems", "a", "b", "n"),
+    [(30, 0.5, 0.5, 4), (30, 0.2, 2.0, 4), (30, 5.0, 2.0, 16), (100, 0.1, 5.0, 16), (10, 1.0, 1.0, 1)],
+)
+def test_intervals_cover_the_truth_about_95_times_in_100(problems: int, a: float, b: float, n: int):
+    rng = np.random.default_rng(11)
+    covered = 0
+    for trial in range(300):
+        values = rng.binomial(n, rng.beta(a, b, problems)) / n
+        interval = mean_interval(values, seed=trial)
+        covered += interval.low <= a / (a + b) <= interval.high
+    # three standard errors of a share of 300 are 3.8 points
+    assert 0.91 <= covered / 300 <= 0.99
