@@ -17,7 +17,8 @@ from rlvr_gym.verdicts import Completion, FinishReason, Verdict
 class Rollout:
     """One finished, judged episode as the policy saw it, token by token.
 
-    `prompt_ids` is the first prompt; `token_ids` everything after it, environment turns included.
+    `prompt_ids` is the first prompt; `token_ids` everything after it up to the last sampled token,
+    environment turns included.
     `action_mask` is True for the tokens the policy sampled; only these carry a log-probability (the
     sampler's own, 0.0 elsewhere) and, in training, loss. `messages` is the conversation after the prompt.
     """
@@ -86,13 +87,16 @@ class _Episode:
         )
 
     def finished(self, task: Task, sample: int, completion: Completion, verdict: Verdict) -> Rollout:
+        # An environment's turn that filled the context was never read by the policy: the model could not
+        # even be shown it in training.
+        length = max((place for place, sampled in enumerate(self.action_mask, 1) if sampled), default=0)
         return Rollout(
             task=task,
             sample=sample,
             prompt_ids=self.prompt_ids,
-            token_ids=tuple(self.token_ids),
-            action_mask=tuple(self.action_mask),
-            logprobs=tuple(self.logprobs),
+            token_ids=tuple(self.token_ids[:length]),
+            action_mask=tuple(self.action_mask[:length]),
+            logprobs=tuple(self.logprobs[:length]),
             messages=tuple(self.messages),
             finish_reason=completion.finish_reason,
             verdict=verdict,
@@ -129,9 +133,7 @@ def collect(
     def settle(lane: int) -> bool:
         step = env.recv(lane)
         if step.verdict is None:
-            reply = generator.encode_reply(
-                latest[lane], [Message(role="user", content=step.observation)]
-            )
+            reply = generator.encode_reply(latest[lane], [Message(role="user", content=step.observation)])
             episodes[lane].answered(step.observation, reply)
         else:
             task, sample = tasks[lane // env.group_size], lane % env.group_size

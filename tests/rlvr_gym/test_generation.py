@@ -21,6 +21,7 @@ from transformers import (
     PreTrainedModel,
 )
 
+from rlvr_gym.conformance import check_generator
 from rlvr_gym.errors import ConfigError, TrainingError
 from rlvr_gym.generation.base import Prompt, SamplingParams
 from rlvr_gym.generation.transformers import TransformersGenerator
@@ -123,6 +124,11 @@ def forward_passes(model: PreTrainedModel) -> Iterator[list[tuple[int, int]]]:
         yield shapes
     finally:
         hook.remove()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_generator_honours_the_contract(kind: str):
+    check_generator(generator_of_kind(kind), PROMPTS)
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 1.7])
