@@ -24,7 +24,8 @@ def write_atomically(path: Path, text: str) -> None:
 def append_lines(path: Path, rows: list[dict[str, Any]]) -> None:
     """Append JSON lines in one write. A line torn off by an earlier crash is removed first."""
     drop_torn_line(path)
-    with path.open("a", encoding="utf-8") as file:
+    # The escape that replaces a lone surrogate here, \ud800, is JSON's own: the row comes back as it was.
+    with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
         file.write(_json_lines(rows))
 
 

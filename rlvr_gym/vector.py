@@ -181,6 +181,8 @@ class GroupVectorEnv(gymnasium.vector.VectorEnv[tuple[str, ...], Sequence[str], 
         if len(actions) != self.num_envs:
             raise ConfigError(f"{len(actions)} actions for {self.num_envs} lanes")
         live = [lane for lane in range(self.num_envs) if not self._done[lane]]
+        if not live:
+            raise gymnasium.error.ResetNeeded("every lane is finished: call reset() first")
         if missing := [lane for lane in live if actions[lane] is None]:
             raise ConfigError(f"lanes {missing} are not finished: each needs an action")
         for lane in live:

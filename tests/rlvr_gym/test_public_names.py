@@ -1,0 +1,68 @@
+import subprocess
+import sys
+
+import rlvr_gym
+import rlvr_gym.verifiers
+
+
+def test_the_public_names_are_these():
+    assert sorted(rlvr_gym.__all__) == [
+        "Card",
+        "Completion",
+        "ConfigError",
+        "DataError",
+        "Environment",
+        "EvaluationResult",
+        "FinishReason",
+        "FunctionVerifier",
+        "Generator",
+        "Group",
+        "GroupVectorEnv",
+        "Message",
+        "Outcome",
+        "Prompt",
+        "RlvrError",
+        "Rollout",
+        "SamplingParams",
+        "Step",
+        "Task",
+        "TaskSet",
+        "TextSpace",
+        "TooManyUnscored",
+        "TrainingError",
+        "Verdict",
+        "Verifier",
+        "VerifierFault",
+        "collect",
+        "evaluate",
+        "make",
+        "register",
+        "registered",
+        "verifiers",
+    ]
+
+
+def test_every_public_name_is_there():
+    for module in (rlvr_gym, rlvr_gym.verifiers):
+        assert all(hasattr(module, name) for name in module.__all__)
+        assert len(set(module.__all__)) == len(module.__all__)
+
+
+PROGRAM = """
+import sys, time
+began = time.process_time()
+import rlvr_gym
+took = time.process_time() - began
+heavy = {"torch", "transformers", "sympy", "docker", "datasets", "pyarrow", "math_verify", "jsonschema"}
+print(took, sorted(heavy & set(sys.modules)), len(rlvr_gym.registered()))
+"""
+
+
+def test_importing_is_light_and_brings_the_environments():
+    runs = [
+        subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True).stdout
+        for _ in range(3)
+    ]
+    assert min(float(run.split()[0]) for run in runs) < 0.5
+    assert runs[0].split(maxsplit=1)[1].strip().startswith("[] ")
+    assert int(runs[0].split()[-1]) >= 8

@@ -1,0 +1,82 @@
+import pytest
+from pydantic import ValidationError
+
+from rlvr_gym import Completion, FinishReason, FunctionVerifier, Outcome, Task, Verdict
+from rlvr_gym.verifiers import judge
+
+TASK = Task(prompt="1 + 1?", reference="2")
+
+
+def test_every_kind_of_verdict_has_its_score():
+    kinds = [
+        Verdict.right(),
+        Verdict.wrong(),
+        Verdict.malformed("-"),
+        Verdict.timeout("-"),
+        Verdict.unscored("-"),
+    ]
+    assert [(v.outcome.value, v.score, v.correct, v.scored) for v in kinds] == [
+        ("correct", 1.0, True, True),
+        ("incorrect", 0.0, False, True),
+        ("malformed", 0.0, False, True),
+        ("timeout", 0.0, False, True),
+        ("unscored", None, False, False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "score"),
+    [
+        (Outcome.INCORRECT, 1.0),
+        (Outcome.CORRECT, 0.5),
+        (Outcome.UNSCORED, 0.0),
+        (Outcome.CORRECT, None),
+        (Outcome.INCORRECT, float("nan")),
+        (Outcome.INCORRECT, -0.1),
+        (Outcome.CORRECT, 1.5),
+    ],
+)
+def test_a_score_that_does_not_go_with_its_outcome_is_refused(outcome, score):
+    with pytest.raises(ValidationError):
+        Verdict(outcome=outcome, score=score)
+
+
+def test_partial_credit_is_incorrect_and_below_one():
+    assert Verdict.wrong(score=0.75).outcome is Outcome.INCORRECT
+
+
+def test_a_completion_is_truncated_when_the_sampler_says_so():
+    assert Completion(text="4", finish_reason=FinishReason.LENGTH).truncated
+    assert not Completion(text="4").truncated
+
+
+def test_the_text_of_a_completion_can_always_be_encoded():
+    assert Completion(text="a\ud800b").text.encode() == "a\ufffdb".encode()
+
+
+@pytest.mark.parametrize("error", [ValueError("odd"), RecursionError("deep"), MemoryError(), SystemExit(3)])
+def test_a_verifier_that_raises_leaves_the_completion_unscored_and_is_named(error):
+    def verify(task, completion):
+        raise error
+
+    verdict = judge(FunctionVerifier(verify), TASK, Completion(text="2"))
+    assert verdict.outcome is Outcome.UNSCORED
+    assert "FunctionVerifier" in verdict.detail
+    assert type(error).__name__ in verdict.detail
+
+
+@pytest.mark.parametrize(("said", "expected"), [(True, Outcome.CORRECT), (False, Outcome.INCORRECT)])
+def test_a_function_may_say_right_or_wrong_with_a_bool(said, expected):
+    assert (
+        judge(FunctionVerifier(lambda task, completion: said), TASK, Completion(text="2")).outcome is expected
+    )
+
+
+def test_a_verifier_that_returns_something_else_leaves_the_completion_unscored():
+    class Garbage(FunctionVerifier.__mro__[1]):
+        def verify(self, task, completion):
+            return 1.0
+
+    verdict = judge(Garbage(), TASK, Completion(text="2"))
+    assert verdict.outcome is Outcome.UNSCORED
+    assert "returned float" in verdict.detail
