@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 _FUNCTION_NAMES = (
     "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh ln log lg exp"
@@ -106,6 +107,7 @@ _LEAD = re.compile(
 )
 
 
+@lru_cache(maxsize=4096)
 def normalise(text: str) -> str:
     """`text` in the plain notation. Time linear in its length."""
     text = text.translate(_CHARACTERS)
