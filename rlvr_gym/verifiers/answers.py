@@ -74,6 +74,11 @@ class AnswerContract:
             raise ConfigError(f"no answer marker '{marker}'; possible: {known}") from None
         object.__setattr__(self, "strict", strict)
 
+    @staticmethod
+    def of(contract: AnswerContract | str) -> AnswerContract:
+        """`contract` itself, or the contract of the marker that it names."""
+        return contract if isinstance(contract, AnswerContract) else AnswerContract(contract)
+
     def read(self, text: str) -> Answer | Malformed:
         """The final answer of a completion. Takes time linear in the length of `text`."""
         text = without_thinking(text)

@@ -35,12 +35,12 @@ class Exact(Verifier):
     joined markers never equals a gold answer, which is one.
 
     Args:
-        contract: where the answer stands.
+        contract: where the answer stands, or the name of a marker.
         ignore_case: compare without regard to case.
     """
 
-    def __init__(self, contract: AnswerContract, *, ignore_case: bool = False) -> None:
-        self.contract = contract
+    def __init__(self, contract: AnswerContract | str, *, ignore_case: bool = False) -> None:
+        self.contract = AnswerContract.of(contract)
         self.ignore_case = ignore_case
 
     def verify(self, task: Task, completion: Completion) -> Verdict:
@@ -73,14 +73,14 @@ class Choice(Verifier):
     anything that is no choice. Naming two choices, `A or B` or `A) one, (B) two`, is wrong.
 
     Args:
-        contract: where the answer stands.
+        contract: where the answer stands, or the name of a marker.
         choices: the letters, one character each.
     """
 
-    def __init__(self, contract: AnswerContract, choices: str = "ABCD") -> None:
+    def __init__(self, contract: AnswerContract | str, choices: str = "ABCD") -> None:
         if len(set(choices.casefold())) < max(2, len(choices)) or not choices.isalnum():
             raise ConfigError(f"choices must be at least two different letters or digits, not {choices!r}")
-        self.contract = contract
+        self.contract = AnswerContract.of(contract)
         self.choices = choices
         letter = f"([{choices}])"
         self._one = re.compile(rf"(?:\({letter}\)|{letter}(?:[.):]|$))(?:\s+(.*)|$)", re.I | re.S)

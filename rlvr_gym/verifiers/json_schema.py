@@ -42,9 +42,9 @@ class JsonSchema(Verifier):
     """
 
     def __init__(
-        self, schema: dict[str, Any] | type[BaseModel], *, contract: AnswerContract | None = None
+        self, schema: dict[str, Any] | type[BaseModel], *, contract: AnswerContract | str = Marker.WHOLE
     ) -> None:
-        self.contract = contract or AnswerContract(Marker.WHOLE)
+        self.contract = AnswerContract.of(contract)
         self._first_error = (
             BoundedSchema(schema).first_error if isinstance(schema, dict) else _model_errors(schema)
         )

@@ -26,11 +26,13 @@ class Numeric(Verifier):
     4,000 digits are compared exactly even then.
     """
 
-    def __init__(self, contract: AnswerContract, *, absolute: float = 0.0, relative: float = 0.0) -> None:
+    def __init__(
+        self, contract: AnswerContract | str, *, absolute: float = 0.0, relative: float = 0.0
+    ) -> None:
         for name, tolerance in {"absolute": absolute, "relative": relative}.items():
             if not (math.isfinite(tolerance) and tolerance >= 0):
                 raise ConfigError(f"the {name} tolerance must be a number from 0 up, not {tolerance}")
-        self.contract = contract
+        self.contract = AnswerContract.of(contract)
         self.absolute, self.relative = Fraction(str(absolute)), Fraction(str(relative))
 
     def verify(self, task: Task, completion: Completion) -> Verdict:

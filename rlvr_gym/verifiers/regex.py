@@ -37,8 +37,8 @@ class Regex(Verifier):
         contract: where the answer stands; by default the whole completion outside of its thinking.
     """
 
-    def __init__(self, pattern: str | None = None, *, contract: AnswerContract | None = None) -> None:
-        self.contract = contract or AnswerContract(Marker.WHOLE)
+    def __init__(self, pattern: str | None = None, *, contract: AnswerContract | str = Marker.WHOLE) -> None:
+        self.contract = AnswerContract.of(contract)
         self.pattern = pattern
         try:
             self._compiled = None if pattern is None else compile_linear(pattern)
