@@ -1,0 +1,76 @@
+"""The settings that sub-commands take as `key.sub=value`, validated before any work starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from rlvr_gym import registry
+from rlvr_gym.config import Config, EnvConfig, Settings, merge, parse_overrides, validate
+from rlvr_gym.environment import Environment
+from rlvr_gym.errors import ConfigError
+from rlvr_gym.generation.base import SamplingParams
+
+EnvName = Annotated[
+    str, typer.Argument(metavar="ENV", help="An environment's name or id; `rlvr envs` lists them.")
+]
+EnvOptions = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="env.KEY=VALUE", help="The environment's options, `rlvr envs ENV` lists them."),
+]
+
+
+class ModelSettings(Config):
+    """Which model, and in which number format: auto (as stored), float32, bfloat16 or float16."""
+
+    path: str
+    dtype: str = "auto"
+
+
+class EvalSettings(Config):
+    """What `rlvr eval` evaluates."""
+
+    env: EnvConfig
+    model: ModelSettings
+    sampling: SamplingParams
+
+
+class _EnvironmentSettings(Config):
+    env: EnvConfig
+
+
+def eval_settings(name: str, overrides: Sequence[str]) -> EvalSettings:
+    """The settings of an evaluation: sampling as the environment's card says, and `overrides` on top.
+
+    Raises ConfigError for anything unknown or missing.
+    """
+    card = registry.registered()[registry.find(name)]
+    sampling = card.sampling if card else SamplingParams()
+    base: Settings = {"env": _held_out(name), "model": {}, "sampling": sampling.model_dump()}
+    settings = merge(base, _parse(overrides))
+    if "path" not in settings["model"]:
+        raise ConfigError("which model? give model.path=FOLDER or a Hugging Face id, or model.path=tiny")
+    return validate(EvalSettings, settings)
+
+
+def make_environment(name: str, overrides: Sequence[str] | None) -> Environment:
+    """The environment of that name, its split `test` unless `overrides` say otherwise."""
+    settings = merge({"env": _held_out(name)}, _parse(overrides or ()))
+    return validate(_EnvironmentSettings, settings).env.make()
+
+
+def _held_out(name: str) -> Settings:
+    split = {"split": "test"} if "split" in registry.options(name) else {}
+    return {"id": name, **split}
+
+
+def _parse(overrides: Sequence[str]) -> Settings:
+    settings = parse_overrides(overrides)
+    for group, value in settings.items():
+        if not isinstance(value, dict):
+            raise ConfigError(f"cannot read '{group}={value}': settings look like key.sub=value")
+    if "id" in settings.get("env", {}):
+        raise ConfigError("the environment is named once, before the settings: leave env.id out")
+    return settings

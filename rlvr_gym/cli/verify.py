@@ -1,0 +1,134 @@
+"""`rlvr verify`: judge completions that exist already, without a model."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, TextIO
+
+import typer
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from rlvr_gym.cli.settings import EnvName, EnvOptions, make_environment
+from rlvr_gym.environment import Environment
+from rlvr_gym.errors import DataError
+from rlvr_gym.evaluation import judge_all
+from rlvr_gym.tasks import Task
+from rlvr_gym.verdicts import Completion, FinishReason, Outcome, Verdict
+
+STANDARD = Path("-")
+
+
+class CompletionLine(BaseModel):
+    """A line to judge: the task's id or index, and what was said. Other fields are of no concern here."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+    task: str | int
+    completion: str
+    finish_reason: str = FinishReason.STOP
+
+
+def verify(
+    env: EnvName,
+    options: EnvOptions = None,
+    completions: Annotated[
+        Path,
+        typer.Option(help='JSON lines such as {"task": ID or INDEX, "completion": TEXT}; - is stdin.'),
+    ] = STANDARD,
+    out: Annotated[
+        Path, typer.Option(help="Where the verdicts go, a JSON line each; - is stdout.")
+    ] = STANDARD,
+) -> None:
+    """Judge completions that exist already; verdicts come out in order, as JSON lines."""
+    environment = make_environment(env, options)
+    if environment.max_turns > 1:
+        note = f"note: '{env}' is multi-turn; only the final turn is judged, and each completion is taken for one"
+        typer.echo(note, err=True)
+    verdicts: list[Verdict] = []
+    with _input(completions) as lines, _output(out) as sink:
+        tasks: list[Task] = []
+        for verdict in judge_all(environment, _pairs(environment, lines, completions, tasks)):
+            row = {"task": tasks[len(verdicts)].id, **verdict.model_dump(mode="json")}
+            sink.write(json.dumps(row, ensure_ascii=False) + "\n")
+            verdicts.append(verdict)
+    typer.echo(_summary(verdicts), err=True)
+
+
+def _pairs(
+    env: Environment, lines: TextIO, path: Path, tasks: list[Task]
+) -> Iterator[tuple[Task, Completion]]:
+    """What each line asks to judge; the tasks are listed in `tasks` as they come."""
+    source = "stdin" if path == STANDARD else str(path)
+    try:
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                asked = _read(line, f"{source}, line {number}")
+                tasks.append(_task(env, asked.task, f"{source}, line {number}"))
+                yield (
+                    tasks[-1],
+                    Completion(text=asked.completion, finish_reason=FinishReason(asked.finish_reason)),
+                )
+    except UnicodeDecodeError as error:
+        raise DataError(f"{source} is not UTF-8 text: {error}") from error
+
+
+def _read(line: str, place: str) -> CompletionLine:
+    try:
+        return CompletionLine.model_validate(json.loads(line))
+    except json.JSONDecodeError as error:
+        raise DataError(f"{place} is broken: {error}") from error
+    except ValidationError as error:
+        problem = error.errors()[0]
+        field = ".".join(str(part) for part in problem["loc"]) or "the line"
+        raise DataError(
+            f'{place}: {field}: {problem["msg"]}; lines look like {{"task": "ID", "completion": "TEXT"}}'
+        ) from error
+
+
+def _task(env: Environment, key: str | int, place: str) -> Task:
+    try:
+        return env.tasks[key]
+    except (KeyError, IndexError) as error:
+        raise DataError(f"{place}: {error.args[0]}") from error
+
+
+@contextmanager
+def _input(path: Path) -> Iterator[TextIO]:
+    if path == STANDARD:
+        yield sys.stdin
+        return
+    try:
+        file = path.open(encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"cannot read completions from {path}: {error.strerror}") from error
+    with file:
+        yield file
+
+
+@contextmanager
+def _output(path: Path) -> Iterator[TextIO]:
+    """Where verdicts go. A file appears once it is whole."""
+    if path == STANDARD:
+        yield sys.stdout
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            yield file
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _summary(verdicts: list[Verdict]) -> str:
+    counts = Counter(verdict.outcome for verdict in verdicts)
+    shares = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome])
+    text = f"judged {len(verdicts)} completions" + (f": {shares}" if shares else "")
+    faults = Counter(verdict.detail for verdict in verdicts if not verdict.scored)
+    return f"{text}; the commonest fault: {faults.most_common(1)[0][0]}" if faults else text
