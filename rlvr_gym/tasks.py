@@ -50,9 +50,9 @@ class Task(BaseModel):
             self,
             *,
             prompt: str | Sequence[Message | dict[str, str]],
-            reference: JsonValue = None,
+            reference: Any = None,
             id: str = "",
-            metadata: Mapping[str, JsonValue] = ...,
+            metadata: Mapping[str, Any] = ...,
         ) -> None: ...
 
     @field_validator("prompt", mode="before")

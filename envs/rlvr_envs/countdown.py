@@ -103,8 +103,12 @@ class Countdown(rg.Verifier):
             return rg.Verdict.wrong("divides by zero", answer=read.text)
         if sorted(used) != sorted(problem.numbers):
             return rg.Verdict.wrong(f"uses {used}, not each of {problem.numbers} once", answer=read.text)
-        if value != problem.target or (equals and result.strip() != str(problem.target)):
+        if value != problem.target:
             return rg.Verdict.wrong(f"is {value}, not {problem.target}", answer=read.text)
+        if equals and result.strip() != str(problem.target):
+            return rg.Verdict.wrong(
+                f"claims to be {result.strip()[:20]}, not {problem.target}", answer=read.text
+            )
         return rg.Verdict.right(answer=read.text)
 
     def solution(self, task: rg.Task) -> str:

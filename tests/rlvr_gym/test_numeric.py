@@ -50,8 +50,19 @@ def test_every_way_to_write_a_number_is_read(text):
         "e5",
         ".",
         "-",
-    ]
-    + ["4,2", "1,23", "12,34,567", ",42", "42,", "0x2a", "4_2", "٤٢", "--42", "42%", "4.2.1", "1e99999"],
+        "4,2",
+        "1,23",
+        "12,34,567",
+        ",42",
+        "42,",
+        "0x2a",
+        "4_2",
+        "٤٢",
+        "--42",
+        "42%",
+        "4.2.1",
+        "1e99999",
+    ],
 )
 def test_what_is_not_wholly_a_number_is_malformed(text):
     assert outcome(42, text) == "malformed"

@@ -1,0 +1,59 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def published():
+    """Rows as the datasets are published, two of each."""
+    return {
+        "gsm8k": [
+            {"question": "Tom has 3 apples and buys 4. How many?", "answer": "3 + 4 = <<3+4=7>>7\n#### 7"},
+            {"question": "A car costs $1,200 and a bike $34. Together?", "answer": "1200 + 34\n#### 1,234"},
+        ],
+        "math500": [
+            {
+                "problem": "Convert $(0,3)$ to polar coordinates.",
+                "solution": "...",
+                "answer": "\\left( 3, \\frac{\\pi}{2} \\right)",
+                "subject": "Precalculus",
+                "level": 2,
+                "unique_id": "test/precalculus/807.json",
+            },
+            {
+                "problem": "What is $2^{-2}$?",
+                "solution": "...",
+                "answer": "\\frac14",
+                "subject": "Algebra",
+                "level": 1,
+                "unique_id": "test/algebra/1.json",
+            },
+        ],
+        "jsonl": [
+            {"prompt": "1 + 1? Answer in \\boxed{}.", "answer": "2"},
+            {"prompt": "Capital of France?", "answer": "Paris", "verifier": "exact"},
+        ],
+    }
+
+
+@pytest.fixture
+def write_rows(tmp_path):
+    """Writes rows to a JSON-lines file and returns its path."""
+
+    def write(rows, name="rows.jsonl"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def real_data():
+    """The folder of published datasets that RLVR_DATA names."""
+    if not os.environ.get("RLVR_DATA"):
+        pytest.skip("RLVR_DATA does not name a folder with gsm8k/ and math500/ as published")
+    return Path(os.environ["RLVR_DATA"])

@@ -1,0 +1,96 @@
+import pytest
+
+import rlvr_gym as rg
+
+
+def reward(env, text, task: int | str | rg.Task = 0):
+    env.reset(options={"task": task})
+    return env.step(text)[1]
+
+
+def test_a_file_of_prompts_and_answers_is_an_environment(write_rows):
+    env = rg.make("jsonl", data=write_rows([{"prompt": "1 + 1?", "answer": "2", "level": 1}]))
+    assert env.reset(options={"task": 0})[0] == "1 + 1?"
+    assert env.tasks[0].metadata == {"level": 1}
+    assert reward(env, "\\boxed{4/2}") == 1.0
+    assert reward(env, "\\boxed{3}") == 0.0
+
+
+def test_a_row_may_name_its_verifier_and_its_id(write_rows):
+    rows = [
+        {"prompt": "1 + 1?", "answer": "2", "id": "sum"},
+        {"prompt": "Capital of France?", "answer": "Paris", "verifier": "exact", "id": 7},
+        {"prompt": "Which?", "answer": "B", "verifier": "choice"},
+        {"prompt": "How much?", "answer": 1.5, "verifier": "numeric"},
+        {"prompt": "A word?", "answer": "[a-z]+", "verifier": "regex"},
+    ]
+    env = rg.make("jsonl", data=write_rows(rows), answer="line")
+    assert reward(env, "Answer: 4/2", "sum") == 1.0
+    assert reward(env, "Answer: Paris", "7") == 1.0
+    assert reward(env, "Answer: paris", "7") == 0.0
+    assert reward(env, "Answer: (B)", 2) == 1.0
+    assert reward(env, "Answer: 1.50", 3) == 1.0
+    assert reward(env, "Answer: word", 4) == 1.0
+    assert reward(env, "Answer: word 2", 4) == 0.0
+
+
+def test_one_verifier_may_judge_the_whole_file(write_rows):
+    env = rg.make(
+        "jsonl", data=write_rows([{"prompt": "?", "answer": "4/2"}]), verifier="exact", answer="whole"
+    )
+    assert reward(env, "4/2") == 1.0
+    assert reward(env, "2") == 0.0
+
+
+def test_a_prompt_may_be_chat_messages(write_rows):
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "1 + 1?"}]
+    env = rg.make("jsonl", data=write_rows([{"prompt": messages, "answer": "2"}]))
+    assert [m.role for m in env.tasks[0].prompt] == ["system", "user"]
+
+
+GOOD = {"prompt": "1 + 1?", "answer": "2"}
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (
+            {"prompt": "?", "answer": "2", "verifier": "maths"},
+            "no verifier 'maths'; possible: math, exact, choice",
+        ),
+        ({"prompt": "?", "answer": "2", "verifier": ["math"]}, "line 2"),
+        ({"prompt": "?", "answer": "E", "verifier": "choice"}, "expected one of A, B, C, D"),
+        ({"prompt": "?", "answer": "x", "verifier": "numeric"}, "expected a finite decimal number"),
+        ({"prompt": "?", "answer": "(?=x)", "verifier": "regex"}, "RE2 cannot compile"),
+        ({"prompt": "?", "answer": "", "verifier": "exact"}, "expected an answer as text"),
+        ({"prompt": "?", "answer": ""}, "line 2"),
+        ({"prompt": "?", "answer": None}, "line 2"),
+        ({"prompt": "?"}, "no field 'answer'; the row has prompt"),
+        ({"question": "?", "answer": "2"}, "no field 'prompt'; the row has answer, question"),
+        ({"prompt": [{"role": "judge", "content": "?"}], "answer": "2"}, "not a task of"),
+    ],
+)
+def test_a_row_that_cannot_be_judged_is_named_when_the_file_is_loaded(write_rows, row, message):
+    path = write_rows([GOOD, row])
+    with pytest.raises(rg.DataError, match=message) as raised:
+        _ = rg.make("jsonl", data=path).tasks.size
+    assert str(raised.value).startswith(f"{path}, line 2: ")
+
+
+def test_options_that_cannot_work_say_what_would(write_rows):
+    path = write_rows([GOOD])
+    with pytest.raises(
+        rg.ConfigError, match="no verifier 'maths'; possible: math, exact, choice, numeric, regex"
+    ):
+        rg.make("jsonl", data=path, verifier="maths")
+    with pytest.raises(rg.ConfigError, match="no answer marker 'box'; possible: boxed, tag"):
+        rg.make("jsonl", data=path, answer="box")
+    with pytest.raises(rg.ConfigError, match="environment 'jsonl' needs 'data'"):
+        rg.make("jsonl")
+
+
+def test_the_fingerprint_changes_with_the_verifier(write_rows):
+    def fingerprint(name, **more):
+        return rg.make("jsonl", data=write_rows([{**GOOD, **more}], name)).tasks.fingerprint
+
+    assert fingerprint("a.jsonl") != fingerprint("b.jsonl", verifier="exact")
