@@ -24,7 +24,7 @@ def tiny_model(
     layers: int = 2,
     hidden: int = 64,
     heads: int = 4,
-    context: int = 128,
+    context: int = 512,
     alphabet: str = PRINTABLE,
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """A randomly initialised Llama-style model, about 100,000 parameters by default, and its tokenizer.
@@ -63,7 +63,7 @@ def tiny_model(
     return model.eval(), tokenizer
 
 
-def character_tokenizer(alphabet: str = PRINTABLE, *, context: int = 128) -> PreTrainedTokenizerFast:
+def character_tokenizer(alphabet: str = PRINTABLE, *, context: int = 512) -> PreTrainedTokenizerFast:
     """One token per character of `alphabet`, the first of them with id 4, after the special tokens."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast

@@ -31,7 +31,7 @@ def wilson(successes: float, trials: float) -> Interval:
     share, shrink = successes / trials, 1 + _Z**2 / trials
     centre = (share + _Z**2 / (2 * trials)) / shrink
     half = _Z / shrink * math.sqrt(share * (1 - share) / trials + _Z**2 / (4 * trials**2))
-    return Interval(low=max(0.0, centre - half), high=min(1.0, centre + half))
+    return Interval(low=max(0.0, min(share, centre - half)), high=min(1.0, max(share, centre + half)))
 
 
 def mean_interval(values: np.ndarray, *, seed: int, clusters: Sequence[Hashable] | None = None) -> Interval:

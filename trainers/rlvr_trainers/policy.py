@@ -7,14 +7,17 @@ import math
 import os
 import resource
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, final
 
 import torch
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.checkpoint import checkpoint
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.utils import logging
 
@@ -144,23 +147,26 @@ def _device(name: str) -> str:
     return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
 
 
-def _with_lora(model: Any, config: LoraConfig, checkpoint: Path | None) -> Any:
+def _with_lora(model: Any, config: LoraConfig, saved: Path | None) -> Any:
     try:
         import peft
     except ModuleNotFoundError as error:
         raise ConfigError("model.lora needs peft: pip install peft") from error
-    if checkpoint is not None:
-        return peft.PeftModel.from_pretrained(model, str(checkpoint), is_trainable=True)
     targets = config.targets if isinstance(config.targets, str) else list(config.targets)
-    try:
-        return peft.get_peft_model(
-            model,
-            peft.LoraConfig(r=config.rank, lora_alpha=config.alpha, target_modules=targets, lora_dropout=0.0),
-        )
-    except ValueError as error:
-        raise ConfigError(
-            f"model.lora.targets={config.targets!r} does not fit this model: {error}"
-        ) from error
+    adapter = peft.LoraConfig(
+        r=config.rank, lora_alpha=config.alpha, target_modules=targets, lora_dropout=0.0
+    )
+    with warnings.catch_warnings():
+        # peft still asks transformers by the older name whether activations are recomputed.
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+        if saved is not None:
+            return peft.PeftModel.from_pretrained(model, str(saved), is_trainable=True)
+        try:
+            return peft.get_peft_model(model, adapter)
+        except ValueError as error:
+            raise ConfigError(
+                f"model.lora.targets={config.targets!r} does not fit this model: {error}"
+            ) from error
 
 
 def _checkpoint_gradients(model: Any) -> None:
@@ -169,7 +175,17 @@ def _checkpoint_gradients(model: Any) -> None:
     transformers does so only for layers in training mode; theirs alone is switched on, so that the dropout
     modules inside stay off.
     """
-    model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    for module in model.modules():
-        if isinstance(module, GradientCheckpointingLayer):
-            module.training = True
+    layers: list[Any] = [
+        module for module in model.modules() if isinstance(module, GradientCheckpointingLayer)
+    ]
+    if not layers:
+        raise ConfigError(
+            f"model.gradient_checkpointing: {type(model).__name__} has no layers that transformers can recompute; "
+            "lower batch.microbatch_tokens to save memory"
+        )
+    for layer in layers:
+        layer.gradient_checkpointing = True
+        layer._gradient_checkpointing_func = partial(
+            checkpoint, use_reentrant=False, preserve_rng_state=False
+        )
+        layer.training = True

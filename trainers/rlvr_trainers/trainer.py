@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import final
 
 import torch
-from rlvr_gym.evaluation.run import evaluate
 
 from rlvr_gym.clock import PhaseClock
 from rlvr_gym.environment import Environment
 from rlvr_gym.errors import ConfigError, RlvrError
+from rlvr_gym.evaluation.run import evaluate
 from rlvr_gym.generation.base import SamplingParams
 from rlvr_gym.registry import short_name
 from rlvr_gym.rollouts import Group, collect
