@@ -27,6 +27,7 @@ def envs(
         return
     id = registry.find(name)
     console.print(_card(id, registry.registered()[id]))
+    console.print("options, given as env.OPTION=VALUE:")
     console.print(_options(id))
     console.print(_example(id, options or []))
 
@@ -59,7 +60,7 @@ def _card(id: str, card: Card | None) -> Panel:
 
 
 def _options(id: str) -> Table:
-    table = Table("option", "default", title="options, given as env.OPTION=VALUE", title_justify="left")
+    table = Table("option", "default")
     for name, parameter in registry.options(id).items():
         required = parameter.default is parameter.empty
         table.add_row(name, "(required)" if required else Text(repr(parameter.default)))

@@ -81,6 +81,7 @@ def evaluate_model(
 def report(result: EvaluationResult, folder: Path) -> None:
     """Print the table of an evaluation's numbers."""
     console = Console()
+    console.print(_title(result), highlight=False, markup=False)
     console.print(_table(result))
     for line in _facts(result):
         console.print(line, highlight=False)
@@ -151,13 +152,14 @@ class _Display:
         )
 
 
-def _table(result: EvaluationResult) -> Table:
+def _title(result: EvaluationResult) -> str:
     said = result.conditions
-    sampling = said.sampling
-    table = Table(
-        title=f"{said.environment}, {said.model}: {result.problems} tasks x {result.n} samples, "
-        f"temperature {sampling.temperature:g}, top_p {sampling.top_p:g}, max_tokens {sampling.max_tokens}"
-    )
+    sampling = ", ".join(f"{name} {value:g}" for name, value in said.sampling)
+    return f"{said.environment}, {said.model}: {result.problems} tasks x {result.n} samples, {sampling}"
+
+
+def _table(result: EvaluationResult) -> Table:
+    table = Table()
     table.add_column("metric")
     table.add_column("value", justify="right")
     table.add_column("95 % interval", justify="right")
@@ -165,8 +167,10 @@ def _table(result: EvaluationResult) -> Table:
         table.add_column("unscored all wrong", justify="right")
         table.add_column("all right", justify="right")
         table.add_column("tasks", justify="right")
-    rows = {f"pass@{k}": estimate for k, estimate in result.pass_at_k.items()}
-    for name, estimate in {**rows, f"avg@{result.n}": result.avg_at_n}.items():
+    average = f"avg@{result.n}"
+    rows = {f"pass@{k}": estimate for k, estimate in result.pass_at_k.items() if k > 1}
+    first = f"pass@1 = {average}" if 1 in result.pass_at_k else average
+    for name, estimate in {first: result.avg_at_n, **rows}.items():
         cells = [f"{estimate.value:.4f}", f"{estimate.low:.4f} to {estimate.high:.4f}"]
         table.add_row(name, *cells, *(_bounds(estimate) if result.unscored else ()))
     return table

@@ -62,7 +62,10 @@ def _app(arguments: Sequence[str]) -> typer.Typer:
     if asked is not None and asked not in known:
         raise ConfigError(_unknown(asked, known))
     app = typer.Typer(
-        no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode="markdown",
+        pretty_exceptions_enable=False,
     )
     app.callback()(_callback)
     for name in sorted(known) if asked is None else [asked]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, TextIO
 
 import typer
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rlvr_gym.cli.settings import EnvName, EnvOptions, make_environment
 from rlvr_gym.environment import Environment
@@ -30,7 +30,7 @@ class CompletionLine(BaseModel):
 
     task: str | int
     completion: str
-    finish_reason: str = FinishReason.STOP
+    finish_reason: Annotated[FinishReason, Field(strict=False)] = FinishReason.STOP
 
 
 def verify(
@@ -71,7 +71,7 @@ def _pairs(
                 tasks.append(_task(env, asked.task, f"{source}, line {number}"))
                 yield (
                     tasks[-1],
-                    Completion(text=asked.completion, finish_reason=FinishReason(asked.finish_reason)),
+                    Completion(text=asked.completion, finish_reason=asked.finish_reason),
                 )
     except UnicodeDecodeError as error:
         raise DataError(f"{source} is not UTF-8 text: {error}") from error

@@ -42,9 +42,10 @@ class Estimate:
 class Noise:
     """The two noises of avg@n, as standard errors.
 
-    `within_set` comes from sampling completions of these problems, and more samples reduce it; None where no
-    problem has two scored samples. `between_set` comes from having drawn these problems and no others: no
-    number of samples reduces it.
+    `within_set` comes from sampling completions of these problems, and more samples reduce it. `between_set`
+    comes from having drawn these problems and no others: no number of samples reduces it. Both are None where
+    the samples do not show them: with fewer than two scored samples per problem, or where every problem was
+    always right or always wrong (within), or all were right equally often (between).
     """
 
     within_set: float | None
@@ -197,8 +198,8 @@ def _noise(counts: _Counts) -> Noise:
     within = within_set_error(accuracies, n - 1)
     clusters = counts.clusters and [c for c, ok in zip(counts.clusters, several, strict=True) if ok]
     total = standard_error(accuracies, clusters)
-    between = None if total is None else math.sqrt(max(0.0, total**2 - within**2))
-    return Noise(within_set=within, between_set=between)
+    between = math.sqrt(max(0.0, total**2 - within**2)) if total else None
+    return Noise(within_set=within or None, between_set=between)
 
 
 def _numbers(estimate: Estimate) -> dict[str, float | None]:

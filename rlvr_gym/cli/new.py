@@ -1,0 +1,62 @@
+"""`rlvr new`: a third-party environment package that works, to start from."""
+
+from __future__ import annotations
+
+import importlib.util
+import keyword
+import re
+from importlib import resources
+from importlib.metadata import version
+from pathlib import Path
+from string import Template
+from typing import Annotated
+
+import typer
+
+from rlvr_gym import registry
+from rlvr_gym.errors import ConfigError
+
+FILES = {
+    "pyproject.toml": "pyproject.toml.template",
+    "README.md": "README.md.template",
+    "{module}.py": "module.py.template",
+    "tests/test_{module}.py": "test_module.py.template",
+}
+"""What a package is made of: the file in it, and the template of ours."""
+
+
+def new(
+    name: Annotated[str, typer.Argument(help="The package's name, such as my-env.")],
+    directory: Annotated[
+        Path, typer.Option("--dir", help="Where the package's folder is made.", show_default=False)
+    ] = Path(),
+) -> None:
+    """Write an environment package: the module with three tasks, its registration, a test that passes."""
+    module = module_name(name)
+    folder = directory / name
+    if folder.exists():
+        raise ConfigError(f"{folder} is there already: choose another name, or --dir")
+    values = {"name": name, "module": module, "version": version("rlvr-gym")}
+    templates = resources.files("rlvr_gym.cli") / "templates"
+    for target, source in FILES.items():
+        path = folder / target.format(module=module)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        template = Template((templates / source).read_text(encoding="utf-8"))
+        path.write_text(template.substitute(values), encoding="utf-8")
+    typer.echo(f"{folder} is written. Next: cd {folder} && pip install -e . && pytest && rlvr play {name}")
+
+
+def module_name(name: str) -> str:
+    """The module that a package of this name holds. Raises ConfigError for a name that cannot be one."""
+    module = name.replace("-", "_")
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", module) or keyword.iskeyword(module) or module.endswith("_"):
+        raise ConfigError(
+            f"'{name}' cannot name a package: lower-case letters, digits and - or _, beginning with a letter, "
+            "and no word of Python's own, such as my-env"
+        )
+    if importlib.util.find_spec(module) is not None:
+        raise ConfigError(f"'{name}' cannot name a package: there is a module '{module}' already")
+    taken = {registry.short_name(id) for id in registry.registered()}
+    if name in taken:
+        raise ConfigError(f"there is an environment '{name}' already; taken: {', '.join(sorted(taken))}")
+    return module

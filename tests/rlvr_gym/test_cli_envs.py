@@ -1,0 +1,45 @@
+import pytest
+
+import rlvr_gym as rg
+from rlvr_gym import registry
+from rlvr_gym.cli.main import main
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    with pytest.raises(SystemExit) as exited:
+        main(["envs", *arguments])
+    said = capsys.readouterr()
+    assert exited.value.code == 0, said.err
+    return said.out
+
+
+def test_every_registered_environment_is_listed(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "200")
+    out = run(capsys)
+    for id in rg.registered():
+        assert registry.short_name(id) in out
+
+
+def test_a_card_comes_with_options_and_an_example(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "200")
+    out = run(capsys, "reverse", "env.digits=3")
+    task = rg.make("reverse", digits=3, split="test").tasks[0]
+    assert "rlvr/Reverse-v0" in out
+    assert "digits" in out
+    assert f"example, task {task.id}" in out
+    assert task.text in out
+    assert task.id[::-1] in out
+
+
+def test_an_environment_that_needs_data_is_not_fetched_for_an_example(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert "give env.data=PATH to see one" in run(capsys, "gsm8k")
+    assert "(required)" in run(capsys, "jsonl")
+
+
+def test_an_example_from_data_that_cannot_be_read_says_why(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "300")
+    file = tmp_path / "mine.jsonl"
+    file.write_text('{"prompt": "What is 1 + 1?", "answer": "2"}\n')
+    assert "What is 1 + 1?" in run(capsys, "jsonl", f"env.data={file}")
+    assert "no example" in run(capsys, "jsonl", f"env.data={tmp_path}/other.jsonl")
