@@ -62,7 +62,7 @@ def check_verifier(verifier: Verifier, tasks: Sequence[Task], *, seconds: float 
     for task in tasks:
         solution = verifier.solution(task)
         if solution is not None:
-            verdict = verifier.verify(task, Completion(text=solution))
+            verdict = _verdict_of(verifier, task, solution)
             assert verdict.correct, f"{name}'s own solution of '{task.id}', {solution!r}, gets {verdict!r}"
         hidden = () if solution is None else (f"<think>{solution}</think>", f"<think>{solution}")
         for text in (*BLANKS, *hidden):
