@@ -84,6 +84,7 @@ _RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱˣ]+")
 _LOWERED = re.compile("[₀₁₂₃₄₅₆₇₈₉₊₋ₐₑₒₓₖₘₙₜᵢⱼ]+")
 _THOUSANDS = re.compile(r"(?<=\d)\s*(?:\{,\}|,\\!)\s*(?=\d{3}(?!\d))")
 _THIN_THOUSANDS = re.compile(r"(?<![\d.,\\])\d{1,3}(?:(?:\\[,;:! ]|~|\s)\s*\d{3}(?!\d))+")
+_DOTTED = re.compile(r"(?<=[.\d])\\(?:bar|dot)\s*(?:\{\s*(\d+)\s*\})")
 _MIXED = re.compile(r"(?<![\w.}\\^])(\d+)\s+(\d+)/(\d+)(?![\w./^])")
 _DEGREES = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))")
 _WRAPPED = re.compile(
@@ -116,6 +117,7 @@ def normalise(text: str) -> str:
     text = unicodedata.normalize("NFKC", text).replace("−", "-").strip().strip("`")
     text = text[2:-2] if text.startswith("**") and text.endswith("**") and len(text) > 4 else text
     text = _without_delimiters(text)
+    text = _DOTTED.sub(r"\\overline{\1}", text)
     text = _THIN_THOUSANDS.sub(lambda m: re.sub(r"\D", "", m[0]), _THOUSANDS.sub("", text))
     text = _MIXED.sub(r"\1\\frac{\2}{\3}", text)
     text = _DEGREES.sub("°", _INVISIBLE.sub(" ", text)).replace("**", "^")

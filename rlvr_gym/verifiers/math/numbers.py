@@ -102,6 +102,7 @@ class Numbers:
         return self.real(a) / self.real(b)
 
     def _pow(self, a: Value, b: Value) -> Value:
+        """Odd roots of negative numbers are real (`(-8)^{1/3}` is -2); other powers of them are principal."""
         if a == 0 and b == 0:
             raise NoValue("zero to the power of zero")
         if a == 0:
@@ -118,6 +119,9 @@ class Numbers:
             if b.numerator.bit_length() + self.magnitude(a).bit_length() > 58:
                 raise TooLarge("the power is too large")
             return self.real(a) ** b.numerator
+        if isinstance(b, Fraction) and b.denominator % 2 == 1 and self.is_real(a) and a < 0:
+            sign = -1 if b.numerator % 2 else 1
+            return self._mul(Fraction(sign), self._pow(self._mul(Fraction(-1), a), b))
         log = self.mp.log(self.real(a)) * self.real(b)
         return self._exp(log)
 
@@ -130,15 +134,11 @@ class Numbers:
         return self._root(a, Fraction(2))
 
     def _root(self, a: Value, degree: Value) -> Value:
-        """The real root where there is one (of a negative number: of odd degree), else the principal one."""
+        """The real root where there is one, else the principal one."""
         if not isinstance(degree, Fraction) or degree.denominator != 1 or degree < 1:
             raise Undecided("a root of an unusual degree")
         if degree > 1000:
             raise TooLarge("the degree of the root is too large")
-        odd = degree.numerator % 2 == 1
-        negative = a < 0 if isinstance(a, Fraction | self.mp.mpf) else False
-        if odd and negative:
-            return self._mul(Fraction(-1), self._pow(self._mul(Fraction(-1), a), 1 / degree))
         return self._pow(a, 1 / degree)
 
     def _factorial(self, a: Value) -> Value:
@@ -175,12 +175,20 @@ class Numbers:
         return Fraction(0) if a == 1 else self.mp.log(self.real(a))
 
     def _trigonometric(self, name: str, a: Value) -> Value:
+        """A sine of a multiple of pi is 0, and not the rounding error that a root would magnify."""
         if self.magnitude(a) > 200:
             raise TooLarge("the angle is too large")
         value = getattr(self.mp, name)(self.real(a))
-        if self.magnitude(value) > 110 and name in ("tan", "cot", "sec", "csc"):
+        noise = self.mp.prec - 25
+        if self.magnitude(value) > noise:
             raise NoValue(f"a pole of {name}")
-        return value
+        zero = self.magnitude(value) < -noise and self.magnitude(a) > -20
+        return Fraction(0) if zero else value
+
+    def _hyperbolic(self, name: str, a: Value) -> Value:
+        if self.magnitude(a) > 50:
+            raise TooLarge("the argument is too large")
+        return getattr(self.mp, name)(self.real(a))
 
     def _inverse(self, name: str, a: Value) -> Value:
         return getattr(self.mp, name)(self.real(a))
@@ -242,6 +250,10 @@ def _trigonometric(name: str) -> Callable[..., Value]:
     return lambda n, a: n._trigonometric(name, a)
 
 
+def _hyperbolic(name: str) -> Callable[..., Value]:
+    return lambda n, a: n._hyperbolic(name, a)
+
+
 def _inverse(name: str, mp_name: str) -> Callable[..., Value]:
     return lambda n, a: n._inverse(mp_name, a)
 
@@ -249,7 +261,7 @@ def _inverse(name: str, mp_name: str) -> Callable[..., Value]:
 for _name in ("sin", "cos", "tan", "cot", "sec", "csc"):
     _OPERATIONS[_name] = _trigonometric(_name)
 for _name in ("sinh", "cosh", "tanh"):
-    _OPERATIONS[_name] = _trigonometric(_name)
+    _OPERATIONS[_name] = _hyperbolic(_name)
 for _name in ("arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh"):
     _OPERATIONS[_name] = _inverse(_name, _name.replace("arc", "a"))
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from functools import lru_cache
 
+from rlvr_gym.verifiers.math.atoms import TEXT, based, clock, scalar, unitless, words, words_and_signs
+from rlvr_gym.verifiers.math.brackets import closing_at, places, split
 from rlvr_gym.verifiers.math.expression import (
     MAX_CHARACTERS,
     Num,
@@ -16,8 +18,6 @@ from rlvr_gym.verifiers.math.expression import (
     symbols,
 )
 from rlvr_gym.verifiers.math.forms import (
-    Based,
-    Clock,
     Form,
     Labelled,
     Listed,
@@ -32,35 +32,20 @@ from rlvr_gym.verifiers.math.forms import (
 from rlvr_gym.verifiers.math.normalise import normalise
 from rlvr_gym.verifiers.math.numbers import NoValue, Undecided, equal, terminating
 from rlvr_gym.verifiers.math.sameness import same_everywhere
-from rlvr_gym.verifiers.math.units import ANGLE, Unit, parse_unit
+from rlvr_gym.verifiers.math.units import Unit
 
-MAX_ITEMS = 100
+MAX_ITEMS = 64
 _MAX_NESTING = 8
 
-_OPENERS, _CLOSERS = "([{⟦⟨", ")]}⟧⟩"
-_PARTNERS = dict(zip(_OPENERS, _CLOSERS, strict=True))
 _SIGNS = "=<>≤≥≠≈∈"
 _GROUPED = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
-_BASED = re.compile(r"\(?([0-9]+|[0-9A-F]+)\)?\s*_\s*(?:\{\s*(\d{1,2})\s*\}|(\d{1,2}))")
-_CLOCK = re.compile(r"(\d{1,2}):(\d{2})\s*(?:(?:\\text\{)?\s*([ap])\.?\s?m\.?\s*\}?)?", re.IGNORECASE)
-_HOUR = re.compile(r"(\d{1,2})\s*(?:\\text\{)?\s*([ap])\.?\s?m\.?\s*\}?", re.IGNORECASE)
 _CHOICE = re.compile(r"\(?([A-Z])[).:]?")
+_ALL_REALS = re.compile(r"(?:\\text\{)?\s*(?:all )?(?:real numbers|reals)\s*\}?", re.IGNORECASE)
 _MATRIX = re.compile(r"\\begin\{([bpB]?matrix|array)\}(?:\{[clr| ]*\})?(.*)\\end\{\1\}", re.DOTALL)
-_CURRENCY = re.compile(r"(-?)\s*([$€£¥₹])\s*(?=[-\d.\\])")
-_TEXT = re.compile(r"\\text\{([^{}]*)\}")
-_UNIT_START = re.compile(
-    r"\\text\{|[$€£¥₹¢]|(?<![A-Za-z\\])(?=[A-Za-z]{2})(?!(?:sqrt|pi|sin|cos|tan|log|ln|exp|inf)(?![A-Za-z]))[A-Za-z]+"
-    r"|(?<=\s)[mgsLh](?=$|[\s^/])"
-)
 _LABEL = re.compile(
     r"[A-Za-zα-ωΑ-Ω∠△][A-Za-zα-ωΑ-Ω' ∠△]*(?:_(?:\w|\{\w+\}))?(?:\s*\([A-Za-z]\w*(?:,\s*[A-Za-z])*\))?"
 )
 _FUNCTION_LABEL = re.compile(r"([A-Za-z])\s*\([a-z](,\s*[a-z])*\)")
-_COUNTED = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
-    "sixteen seventeen eighteen nineteen twenty"
-)
-_NUMBER_WORDS = {word: str(value) for value, word in enumerate(_COUNTED.split())}
 
 
 @lru_cache(maxsize=4096)
@@ -92,22 +77,18 @@ class _Reader:
         self._nesting = 0
 
     def readings(self, text: str) -> Iterator[Form]:
-        for reading in (_clock, _based):
-            if form := reading(text):
-                yield form
-        word = _TEXT.sub(r"\1", text).strip()
-        if word.isalpha() and len(word) >= 2 and (len(word) >= 3 or word != text):  # "cat" is not c a t
-            yield Words(word.casefold()) if word.casefold() not in _NUMBER_WORDS else _scalar(text)
-            if word != text or list(word) != sorted(word) or len(word) > 3:
-                return
+        timed, numeral = clock(text), based(text)
+        if found := timed or numeral:
+            yield found
+        if numeral or (timed and timed.half):
+            return
         try:
             yield self.form(text)
         except Unparsable:
-            if words := _words(text):
-                yield words
+            if found := words_and_signs(text):
+                yield found
             return
-        if word.isalpha() and len(word) == 2:
-            yield Words(word.casefold())
+        yield from _letters(text)
 
     def form(self, text: str) -> Form:
         """What `text` is. Raises Unparsable."""
@@ -126,17 +107,19 @@ class _Reader:
             raise Unparsable("nothing there")
         if text in ("∅", "⟦⟧", "⟦ ⟧"):
             return Listed((), braces=True)
-        if text == "ℝ":
-            return Ordered("()", (_scalar("-∞"), _scalar("∞")))
+        if text == "ℝ" or _ALL_REALS.fullmatch(text):
+            return Ordered("()", (scalar("-∞"), scalar("∞")))
         if choice := _CHOICE.fullmatch(text):
             return Scalar(parse(choice[1]), Unit())
+        if found := words(text):
+            return found
         for joints, build in self._splits():
-            parts = _split(text, joints)
+            parts = split(text, joints)
             if len(parts) > 1:
                 return build(parts)
-        if any(sign in text for sign in _SIGNS) and len(_split(text, _SIGNS)) > 1:
+        if any(sign in text for sign in _SIGNS) and len(split(text, _SIGNS)) > 1:
             return self._relation(text)
-        if len(parts := _split(text, "∪")) > 1:
+        if len(parts := split(text, "∪")) > 1:
             return Union(tuple(self.form(part) for part in parts))
         return self._single(text)
 
@@ -167,26 +150,28 @@ class _Reader:
     def _single(self, text: str) -> Form:
         if matrix := _MATRIX.fullmatch(text):
             return self._matrix(matrix[2])
-        if text[0] in "([⟦⟨" and _closing_at(text, 0) == len(text) - 1:
+        if text[0] in "([{⟦⟨" and closing_at(text, 0) == len(text) - 1:
             return self._bracketed(text)
         if "±" in text or "∓" in text:
             return self._plus_minus(text)
-        if len(parts := _split(text, ":")) > 1:
+        if len(parts := split(text, ":")) > 1:
             return Ratio(tuple(parse(part) for part in parts))
-        return _scalar(text)
+        return scalar(text)
 
     def _bracketed(self, text: str) -> Form:
         inside = text[1:-1].strip()
         if matrix := _MATRIX.fullmatch(inside):
             return self._matrix(matrix[2])
-        parts = _split(inside, ",;") if inside else []
-        if text[0] == "⟦":
+        parts = split(inside, ",;") if inside else []
+        if text[0] == "⟦" or (text[0] == "{" and len(parts) > 1):
             return self._set(inside)
+        if text[0] == "{":
+            return self.form(inside)
         closing = {"⟨": "()"}.get(text[0], text[0] + text[-1])
         if len(parts) == 1:
             if closing == "()" and any(sign in inside for sign in "∨∧" + _SIGNS + "±∪"):
                 return self.form(inside)
-            return self.form(inside) if _CHOICE.fullmatch(inside) else _scalar(text)
+            return self.form(inside) if _CHOICE.fullmatch(inside) else scalar(text)
         if not 2 <= len(parts) <= MAX_ITEMS or closing not in ("()", "(]", "[)", "[]"):
             raise Unparsable("brackets around nothing that belongs there")
         return Ordered(closing, tuple(self.form(part) for part in parts))
@@ -194,7 +179,7 @@ class _Reader:
     def _set(self, inside: str) -> Form:
         if not inside:
             return Listed((), braces=True)
-        builder = _split(inside, "|:")
+        builder = split(inside, "|:")
         if len(builder) == 2 and _LABEL.fullmatch(builder[0].split("∈")[0].strip()):
             return self.form(builder[1])
         form = self.form(inside)
@@ -211,25 +196,25 @@ class _Reader:
         rows = [row for row in body.split("¶") if row.strip() and row.strip() != "\\hline"]
         if not 1 <= len(rows) <= MAX_ITEMS:
             raise Unparsable("a matrix without rows, or with too many")
-        cells = [_split(row, "&") for row in rows]
+        cells = [split(row, "&") for row in rows]
         if len({len(row) for row in cells}) != 1 or len(cells) * len(cells[0]) > MAX_ITEMS:
             raise Unparsable("a matrix with rows of different length, or with too many entries")
         return Matrix(tuple(tuple(self.form(cell) for cell in row) for row in cells))
 
     def _relation(self, text: str) -> Form:
-        parts = [part.strip() for part in _split(text, _SIGNS)]
-        signs = [text[at] for at in _places(text, _SIGNS)]
+        parts = [part.strip() for part in split(text, _SIGNS)]
+        signs = [text[at] for at in places(text, _SIGNS)]
         if signs[-1] == "≈":
             return self._approximated(text, parts, signs)
         if signs == ["∈"] and _LABEL.fullmatch(parts[0]):
             return Labelled(_label(parts[0]), self.form(parts[1]), None)
         if set(signs) == {"="}:
             return self._equation(parts)
-        return Relation(tuple(parse(_unitless(part)) for part in parts), tuple(signs))
+        return Relation(tuple(parse(unitless(part)) for part in parts), tuple(signs))
 
     def _approximated(self, text: str, parts: list[str], signs: list[str]) -> Form:
         """`1/3 ≈ 0.33`: the exact side is the answer, provided that the other is it, rounded."""
-        exact = text[: _places(text, _SIGNS)[-1]].strip()
+        exact = text[: places(text, _SIGNS)[-1]].strip()
         form = self.form(exact) if not (len(signs) == 1 and _LABEL.fullmatch(exact)) else None
         if form is None:
             return Labelled(_label(exact), self.form(parts[-1]), None)
@@ -251,18 +236,31 @@ class _Reader:
             return Labelled(_label(parts[0]), forms[-1], self._as_relation(parts))
         if not labelled and _all_equal(forms):
             return forms[-1]
-        return Relation(tuple(parse(_unitless(part)) for part in parts), ("=",) * (len(parts) - 1))
+        return Relation(tuple(parse(unitless(part)) for part in parts), ("=",) * (len(parts) - 1))
 
     def _as_relation(self, parts: list[str]) -> Relation | None:
         try:
-            return Relation((parse(parts[0]), parse(_unitless(parts[-1]))), ("=",))
+            return Relation((parse(parts[0]), parse(unitless(parts[-1]))), ("=",))
         except Unparsable:
             return None
 
 
+def _letters(text: str) -> Iterator[Form]:
+    """What a short run of letters may be besides what it is as a form: `ab` a word, `abc` a product.
+
+    Letters of a product are put in alphabetical order; so no word is the product that its anagram is.
+    """
+    if not (text.isalpha() and text.isascii() and 2 <= len(text) <= 3):
+        return
+    if len(text) == 2:
+        yield Words(text.casefold())
+    elif list(text) == sorted(text):
+        yield scalar(text)
+
+
 def _is_label(text: str) -> bool:
     """Whether the left side only names what the right side is: letters, `f(x)`, a sum of letters, words."""
-    if _TEXT.fullmatch(text) or _LABEL.fullmatch(text):
+    if TEXT.fullmatch(text) or _LABEL.fullmatch(text):
         return text not in ("e", "i", "π")
     return bool(re.fullmatch(r"[A-Za-z]\w?(?:\s*[+*-]\s*[A-Za-z])+", text))
 
@@ -297,108 +295,3 @@ def _is_rounded(exact: Scalar, rounded: Scalar) -> bool:
         return equal(excess, Num(Fraction(0)), {})
     except (NoValue, Undecided):
         return False
-
-
-def _scalar(text: str) -> Scalar:
-    """An expression with an optional currency before it or unit after it."""
-    unit, scale = Unit(), 1
-    if currency := _CURRENCY.match(text):
-        text = currency[1] + text[currency.end() :]
-        _, unit = parse_unit(currency[2]) or (1, unit)
-    if whole := _TEXT.fullmatch(text):
-        text = whole[1]
-    if text.lower() in _NUMBER_WORDS:
-        text = _NUMBER_WORDS[text.lower()]
-    text, tail = _cut_unit(text)
-    if tail.lower() in ("percent", "per cent"):
-        text += "%"
-    elif tail:
-        scale, unit = parse_unit(tail) or (1, unit)
-    node = parse(text)
-    if isinstance(node, Op) and node.name == "degrees":
-        node, unit = node.args[0], Unit(dimension=ANGLE, things=unit.things)
-    return Scalar(node if scale == 1 else Op("mul", (node, Num(Fraction(scale)))), unit)
-
-
-def _cut_unit(text: str) -> tuple[str, str]:
-    """A text in front of its unit, and the unit as plain words; all of it and nothing, where it has none."""
-    start = _UNIT_START.search(text)
-    if not start or start.start() == 0:
-        return text, ""
-    tail = text[start.start() :]
-    words = _TEXT.sub(r" \1 ", tail).strip()
-    spelt = [word for word in re.findall(r"[A-Za-z]+", _TEXT.sub("", tail)) if len(word) == 3]
-    known = words.lower() in ("percent", "per cent") or parse_unit(words)
-    if not known or any(not (unit := parse_unit(word)) or unit[1].things for word in spelt):
-        return text, ""
-    return text[: start.start()].rstrip(), words
-
-
-def _unitless(text: str) -> str:
-    """A side of a relation without its unit, where that is all the words there are."""
-    return _cut_unit(text)[0]
-
-
-def _based(text: str) -> Based | None:
-    match = _BASED.fullmatch(text)
-    if not match:
-        return None
-    digits, base = match[1].lstrip("0") or "0", int(match[2] or match[3])
-    return Based(digits, base) if 2 <= base <= 36 and all(int(d, 36) < base for d in digits) else None
-
-
-def _clock(text: str) -> Clock | None:
-    if (match := _CLOCK.fullmatch(text)) and int(match[1]) < 24 and int(match[2]) < 60:
-        return Clock(int(match[1]) * 60 + int(match[2]), f"{match[3].lower()}m" if match[3] else "")
-    if (match := _HOUR.fullmatch(text)) and 1 <= int(match[1]) <= 12:
-        return Clock(int(match[1]) * 60, f"{match[2].lower()}m")
-    return None
-
-
-def _words(text: str) -> Words | None:
-    """Text without mathematics: words, at most with brackets and punctuation."""
-    plain = _TEXT.sub(r" \1 ", text).replace("∧", " and ").replace("∨", " or ")
-    if re.search(r"[\\=<>≤≥^_{}+*/]", plain) or not re.search(r"[^\W\d_]", plain):
-        return None
-    words = re.sub(r"[^\w\s-]", " ", plain).casefold().split()
-    while len(words) > 1 and words[0] in ("the", "a", "an"):
-        words.pop(0)
-    return Words(" ".join(words)) if words else None
-
-
-def _places(text: str, signs: str) -> list[int]:
-    """Where `signs` stand outside of all brackets."""
-    depth, found = 0, []
-    for index, character in enumerate(text):
-        if character in _OPENERS:
-            depth += 1
-        elif character in _CLOSERS:
-            depth -= 1
-        elif character in signs and depth == 0 and not _inside_environment(text, index):
-            found.append(index)
-    return found
-
-
-def _inside_environment(text: str, index: int) -> bool:
-    return text.count("\\begin", 0, index) > text.count("\\end", 0, index)
-
-
-def _split(text: str, signs: str) -> list[str]:
-    """`text` cut at `signs` that stand outside of all brackets."""
-    if not any(sign in text for sign in signs):
-        return [text]
-    cuts = _places(text, signs)
-    return [text[start + 1 : end] for start, end in zip([-1, *cuts], [*cuts, len(text)], strict=True)]
-
-
-def _closing_at(text: str, start: int) -> int:
-    """Where the bracket at `start` closes; `(` may be closed by `]`."""
-    depth = 0
-    for index in range(start, len(text)):
-        if text[index] in _OPENERS:
-            depth += 1
-        elif text[index] in _CLOSERS:
-            depth -= 1
-            if depth == 0:
-                return index
-    return -1

@@ -64,22 +64,22 @@ def same_everywhere(a: Node, b: Node) -> bool | None:
             return None
     complex_values = _mentions_i(a) or _mentions_i(b)
     context = numbers()
-    agreed, outside = 0, 0
+    inside: list[bool] = []
+    outside: list[bool] = []
     for point in points(a, b):
         try:
             x, y = context.value(a, point), context.value(b, point)
             same = equal_values(x, y, partial(_values, a, b, point))
         except (NoValue, Undecided):
             continue
-        if complex_values or context.is_real(x) or context.is_real(y):
-            if not same:
-                return False
-            agreed += 1
-        else:
-            outside += same
-        if agreed == _POINTS:
+        asked = complex_values or context.is_real(x) or context.is_real(y)
+        (inside if asked else outside).append(same)
+        if not all(inside):
+            return False
+        if len(inside) == _POINTS:
             return True
-    return True if agreed >= 4 or (agreed == 0 and outside >= _POINTS) else None
+    enough = len(inside) >= 4 or (len(inside + outside) >= _POINTS and all(outside))
+    return True if enough else None
 
 
 def _too_large(node: Node, point: Mapping[str, Fraction]) -> bool:

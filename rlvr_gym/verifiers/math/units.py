@@ -108,6 +108,8 @@ def _read(words: list[str]) -> Unit | None:
         if word in ("/", "per") or lower == "per":
             sign = -1
         elif word.startswith("^") or (lower in ("squared", "cubed") and last):
+            if last is None and things:
+                continue
             power = _POWERS.get(lower) or int(re.sub(r"[^\d-]", "", word))
             if last is None or not 1 <= abs(power) <= 6:
                 return None
