@@ -15,7 +15,6 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode
-from gymnasium.vector.utils import batch_space
 
 from rlvr_gym.environment import Environment, Info
 from rlvr_gym.errors import ConfigError
@@ -85,8 +84,9 @@ class GroupVectorEnv(gymnasium.vector.VectorEnv[tuple[str, ...], Sequence[str], 
         self.timeout_seconds = timeout_seconds
         self.single_observation_space = env.observation_space
         self.single_action_space = env.action_space
-        self.observation_space = batch_space(env.observation_space, self.num_envs)
-        self.action_space = batch_space(env.action_space, self.num_envs)
+        # Not `batch_space`, which copies the space, its random state included, for every lane.
+        self.observation_space = gymnasium.spaces.Tuple((env.observation_space,) * self.num_envs)
+        self.action_space = gymnasium.spaces.Tuple((env.action_space,) * self.num_envs)
         self._lanes = [env.lane() for _ in range(self.num_envs)]
         self._done = np.ones(self.num_envs, dtype=bool)
         self._judging: dict[int, _Job] = {}
@@ -121,12 +121,16 @@ class GroupVectorEnv(gymnasium.vector.VectorEnv[tuple[str, ...], Sequence[str], 
         root = int(self.np_random.integers(2**31))
         observations: list[str] = []
         infos: Info = {}
-        for lane, env in enumerate(self._lanes):
-            group = lane // self.group_size
-            choice = {} if tasks[group] is None else {"task": tasks[group]}
-            observation, info = env.reset(seed=derive_seed(root, group) % 2**31, options=choice)
-            observations.append(observation)
-            infos = self._add_info(infos, info, lane)
+        for group, task in enumerate(tasks):
+            for lane in self.lanes_of(group):
+                env = self._lanes[lane]
+                if task is None:
+                    observation, info = env.reset(seed=derive_seed(root, group) % 2**31)
+                    task = env.task
+                else:
+                    observation, info = env.reset(options={"task": task})
+                observations.append(observation)
+                infos = self._add_info(infos, info, lane)
         self._done[:] = False
         return tuple(observations), infos
 

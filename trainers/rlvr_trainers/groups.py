@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -183,12 +184,15 @@ class GroupSource:
         return Drawn(groups=kept[: self._wanted], everything=everything, rounds=rounds, stale=stale)
 
     def _round_size(self, kept: int, everything: Sequence[Group]) -> int:
-        """How many prompts to draw: what is missing, by the keep share seen so far, at most a full batch."""
+        """How many prompts to draw: twice what the keep share so far says is needed, at most a full batch.
+
+        Twice, because falling short costs a whole round of sampling, and a surplus only its own samples.
+        """
         missing = self._wanted - kept
         if not everything:
             return missing
-        keep_share = max(1 / self._wanted, sum(not degenerate(g) for g in everything) / len(everything))
-        return min(self._wanted, int(np.ceil(missing / keep_share)))
+        informative = sum(not degenerate(group) for group in everything)
+        return min(self._wanted, math.ceil(2 * missing * len(everything) / max(1, informative)))
 
     def _starved(self, everything: Sequence[Group], kept: int) -> str:
         scores = [outcome_scores(group) for group in everything]
