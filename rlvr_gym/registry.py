@@ -107,7 +107,7 @@ def options(name: str) -> dict[str, inspect.Parameter]:
     return dict(inspect.signature(creator).parameters)
 
 
-def make(name: str, **kwargs: Any) -> Environment:
+def make(name: str, /, **kwargs: Any) -> Environment:
     """The environment of that name or id, built with `kwargs`.
 
     `make("gsm8k", split="test")` is `gymnasium.make("rlvr_gym:rlvr/GSM8K-v0", split="test")` without

@@ -22,7 +22,7 @@ def tasks():
     return rg.TaskSet.from_tasks([rg.Task(prompt="1?", reference="1")], name="ones")
 
 
-def ones(size: int = 1, label: str = "x"):
+def ones(size: int = 1, label: str = "x", name: str = "y"):
     return rg.Environment(tasks(), rg.FunctionVerifier(lambda task, completion: True))
 
 
@@ -60,10 +60,10 @@ pytestmark = pytest.mark.usefixtures("clean_registry", "module")
 def test_an_environment_is_made_by_short_name_full_id_or_module_and_id():
     register("test/Ones-v0", card=CARD)(ones)
     for name in ("ones", "ONES", "test/Ones-v0", "rlvr_gym:test/Ones-v0", "rlvr_gym:ones"):
-        env = make(name, size=2)
+        env = make(name, size=2, name="z")
         assert isinstance(env, rg.Environment)
         assert env.card is CARD
-        assert (spec_of(env).id, spec_of(env).kwargs) == ("test/Ones-v0", {"size": 2})
+        assert (spec_of(env).id, spec_of(env).kwargs) == ("test/Ones-v0", {"size": 2, "name": "z"})
     assert registered()["test/Ones-v0"] is CARD
     assert short_name("test/Ones-v0") == "ones"
 
@@ -110,7 +110,7 @@ def test_a_module_that_cannot_be_imported_is_named():
 def test_options_are_checked_before_anything_is_built():
     register("test/Ones-v0")(ones)
     register("test/Data-v0")(needs_data)
-    with pytest.raises(rg.ConfigError, match="'ones' has no option 'sise'; possible: size, label"):
+    with pytest.raises(rg.ConfigError, match="'ones' has no option 'sise'; possible: size, label, name"):
         make("ones", sise=3)
     with pytest.raises(rg.ConfigError, match="environment 'data' needs 'data'"):
         make("data")
