@@ -74,11 +74,10 @@ class RowCache(Cache):
     Args:
         layers: how many attention layers the model has.
         max_rows: how many rows the buffers hold; may be lowered later, to shrink them when they next grow.
-        budget: how many tokens a row gains at most; buffers are not made wider than that asks for.
     """
 
-    def __init__(self, layers: int, max_rows: int, budget: int) -> None:
-        self.max_rows, self._budget = max_rows, budget
+    def __init__(self, layers: int, max_rows: int) -> None:
+        self.max_rows = max_rows
         self._window = _Window()
         self._columns = 0
         super().__init__(layers=[_RowLayer(self._window) for _ in range(layers)])
@@ -88,25 +87,27 @@ class RowCache(Cache):
         """How many columns are in use."""
         return self._window.end - self._window.start
 
-    def add(self, newcomers: Sequence[tuple[Prefix, int]]) -> None:
-        """Append rows: pairs of (prefix, how many rows begin with it). No prefix may be wider than `width`,
-        unless the cache is empty.
+    def add(self, newcomers: Sequence[tuple[Prefix, int]], to_come: int) -> None:
+        """Append rows: pairs of (prefix, how many rows begin with it).
+
+        No prefix may be wider than `width`, unless the cache is empty. `to_come` is how many tokens are still
+        expected at most; buffers are not made wider than that asks for.
         """
         window = self._window
         if window.rows == 0:
             window.start, window.end = 0, max(prefix.length for prefix, _ in newcomers)
         if window.end >= self._columns:
-            self._lay_out(like=newcomers[0][0].layers)
+            self._lay_out(newcomers[0][0].layers, to_come)
         for prefix, count in newcomers:
             for layer, (keys, values) in zip(self._row_layers, prefix.layers, strict=True):
                 layer.insert(keys, values, count)
             window.rows += count
 
-    def advance(self) -> None:
+    def advance(self, to_come: int) -> None:
         """Take the column that a forward pass has written into the window, and make room for the next."""
         self._window.end += 1
         if self._window.end >= self._columns:
-            self._lay_out(like=[layer.row for layer in self._row_layers])
+            self._lay_out([layer.row for layer in self._row_layers], to_come)
 
     def keep(self, rows: int, width: int, moved: Sequence[tuple[int, int]]) -> None:
         """Shrink to `rows` rows and the last `width` columns, after moving rows: pairs of (from, to)."""
@@ -120,10 +121,10 @@ class RowCache(Cache):
     def _row_layers(self) -> list[_RowLayer]:
         return cast("list[_RowLayer]", self.layers)
 
-    def _lay_out(self, like: Sequence[tuple[Tensor, Tensor]]) -> None:
+    def _lay_out(self, like: Sequence[tuple[Tensor, Tensor]], to_come: int) -> None:
         """New buffers, a quarter wider than the window, which moves to their first columns."""
         width = self.width
-        self._columns = width + min(self._budget, max(32, width // 4))
+        self._columns = width + min(max(1, to_come), max(32, width // 4))
         for layer, (keys, values) in zip(self._row_layers, like, strict=True):
             layer.lay_out(self.max_rows, self._columns, keys, values)
         self._window.start, self._window.end = 0, width

@@ -18,6 +18,8 @@ from rlvr_gym.verdicts import FinishReason
 
 _PREFILL_TOKENS = 8192
 """How many prompt tokens one forward pass takes, padding included; a single longer prompt goes alone."""
+_PREFILL_LOGITS = 2**24
+"""How many logits it gives: a row for each prompt and each different length among them."""
 
 
 class Group:
@@ -68,6 +70,7 @@ class Decoding:
     ) -> None:
         self._model, self._sampling, self._end_ids = model, sampling, end_ids
         self._device = next(model.parameters()).device
+        self._vocabulary: int = model.config.get_text_config().vocab_size
         # Longest first: rows are aligned at their latest token, so that a prompt which joins later always
         # fits into the columns that are there.
         self._pending = deque(sorted(groups, key=lambda group: -len(group.prompt_ids)))
@@ -106,16 +109,25 @@ class Decoding:
 
     def _prefill(self, places: int) -> list[Group]:
         """Compute prompts enough for `places` rows, and draw the first token of each of their samples."""
-        groups = [self._pending.popleft()]
-        length, n = len(groups[0].prompt_ids), len(groups[0].rows)
-        while self._pending and len(groups) * n < places and (len(groups) + 1) * length <= _PREFILL_TOKENS:
-            groups.append(self._pending.popleft())
+        groups = self._next_prompts(places)
         logits = self._forward_prompts(groups)
         rows = [row for group in groups for row in group.rows]
-        uniform = uniforms([row.stream for row in rows], [0] * len(rows)).view(len(groups), n)
+        uniform = uniforms([row.stream for row in rows], [0] * len(rows)).view(len(groups), -1)
         finished = self._record(rows, *draw(logits, self._sampling, uniform))
         self._waiting.extend(row for row in rows if row.finish_reason is None)
         return finished
+
+    def _next_prompts(self, places: int) -> list[Group]:
+        groups = [self._pending.popleft()]
+        longest, n = len(groups[0].prompt_ids), len(groups[0].rows)
+        lengths = {longest}
+        while self._pending and len(groups) * n < places:
+            count = len(groups) + 1
+            lengths.add(len(self._pending[0].prompt_ids))
+            if count * longest > _PREFILL_TOKENS or count * len(lengths) * self._vocabulary > _PREFILL_LOGITS:
+                break
+            groups.append(self._pending.popleft())
+        return groups
 
     def _forward_prompts(self, groups: Sequence[Group]) -> Tensor:
         """The logits (B, V) after each group's prompt; leaves its keys and values in `prefix`.
@@ -137,7 +149,7 @@ class Decoding:
         ).logits
         for group, prefix in zip(groups, prefixes(cache, lengths), strict=True):
             group.prefix = prefix
-        return logits[torch.arange(len(groups)), place.to(logits.device)]
+        return logits[torch.arange(len(groups), device=logits.device), place.to(logits.device)]
 
     def _join(self, rows: Sequence[Row]) -> None:
         newcomers: list[tuple[Prefix, int]] = []
@@ -147,9 +159,9 @@ class Decoding:
         if not newcomers:
             return
         if self._cache is None:
-            self._cache = RowCache(len(newcomers[0][0].layers), self._max_rows, self._budget)
-        self._cache.add(newcomers)
+            self._cache = RowCache(len(newcomers[0][0].layers), self._max_rows)
         self._rows.extend(rows)
+        self._cache.add(newcomers, self._to_come())
 
     def _decode(self) -> list[Group]:
         """One more token for every row."""
@@ -165,11 +177,17 @@ class Decoding:
             use_cache=True,
             logits_to_keep=1,
         ).logits[:, -1]
-        cache.advance()
+        cache.advance(self._to_come())
         uniform = uniforms([row.stream for row in rows], [len(row.token_ids) for row in rows])
         finished = self._record(rows, *draw(logits, self._sampling, uniform[:, None]))
         self._drop_finished_rows()
         return finished
+
+    def _to_come(self) -> int:
+        """How many tokens the rows, and those still to join them, can gain at most."""
+        if self._pending or self._waiting:
+            return self._budget
+        return max(row.group.budget - len(row.token_ids) for row in self._rows)
 
     def _mask(self, lengths: Tensor, width: int) -> Tensor | None:
         """Which columns each row may see: its own (`lengths`), at the right of `width`, and the new one."""
