@@ -74,6 +74,11 @@ def test_eight_float32_rewards_of_three_tenths_are_degenerate_although_their_std
     assert is_degenerate(rewards.numpy())
 
 
+def test_outcomes_equal_within_a_millionth_are_degenerate():
+    assert is_degenerate([0.1 + 0.2, 0.3, 0.3 + 9e-7])
+    assert not is_degenerate([0.3, 0.3 + 2e-6])
+
+
 def test_outcomes_a_hundredth_apart_are_not_degenerate():
     assert not is_degenerate([0.5, 0.51])
 

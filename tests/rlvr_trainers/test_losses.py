@@ -72,6 +72,13 @@ def test_an_unscored_sample_leaves_the_denominator_and_a_filtered_one_stays(make
     assert denominators.sequences == 2  # the first and the filtered second
 
 
+def test_a_group_of_which_nothing_is_known_is_none_of_the_prompts(make_batch: MakeBatch):
+    config = AlgorithmConfig(aggregation="prompt_mean")
+    batch = make_batch([[1, 1], [1, 0], [0, 0]], groups=[0, 1, 2], scored=[True, True, False])
+    weights = Denominators.of(config, batch, max_tokens=2).weights(batch)
+    torch.testing.assert_close(weights, table([[0.25, 0.25], [0.5, 0], [0, 0]]), rtol=1e-15, atol=0)
+
+
 def test_a_batch_without_a_single_token_has_loss_zero(make_batch: MakeBatch):
     for aggregation in ("sequence_mean", "token_mean", "prompt_mean", "constant"):
         config = AlgorithmConfig.model_validate({"aggregation": aggregation})
@@ -239,6 +246,11 @@ def test_the_top_entropy_mask_keeps_the_share_over_valid_tokens():
     mask = torch.tensor([[True] * 6, [True] * 4 + [False] * 2])
     kept = top_entropy_mask(entropy, mask, 0.2)
     assert kept.nonzero().tolist() == [[1, 2], [1, 3]]
+
+
+def test_tokens_of_equal_entropy_are_all_kept_rather_than_none():
+    mask = torch.ones(1, 4, dtype=torch.bool)
+    assert top_entropy_mask(torch.full((1, 4), 0.7), mask, 0.2).all()
 
 
 def test_masked_out_entropies_do_not_move_the_quantile():
