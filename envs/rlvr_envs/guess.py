@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import rlvr_gym as rg
 from rlvr_envs.styles import in_range
 from rlvr_gym.seeding import derive_seed
-from rlvr_gym.verifiers import AnswerContract, Malformed, Marker, Numeric
+from rlvr_gym.verifiers import AnswerContract, Exact, Malformed, Marker
 
 CARD = rg.Card(
     summary="Find a number from 1 to `high` in at most `max_turns` guesses; each wrong one is answered with "
@@ -28,7 +28,7 @@ def guess(split: str = "train", seed: int = 0, high: int = 100, max_turns: int =
     in_range("high", high, 10, 1_000_000)
     in_range("max_turns", max_turns, 2, 100)
     tasks = rg.TaskSet.procedural("guess", problem, split=split, seed=seed, high=high, max_turns=max_turns)
-    return Guess(tasks, Numeric(CONTRACT), max_turns=max_turns)
+    return Guess(tasks, Exact(CONTRACT), max_turns=max_turns)
 
 
 CONTRACT = AnswerContract(Marker.BOXED, strict=True)
@@ -52,7 +52,7 @@ class Guess(rg.Environment):
         """The hint for the latest guess; None once it is the number."""
         left = self.max_turns - len(replies)
         read = CONTRACT.read(replies[-1].text)
-        if isinstance(read, Malformed) or not re.fullmatch(r"[0-9]{1,9}", read.text):
+        if isinstance(read, Malformed) or not re.fullmatch(r"[1-9][0-9]{0,8}", read.text, re.ASCII):
             return f"I could not read one guess. Put one whole number in \\boxed{{}}. Guesses left: {left}."
         number, guessed = int(str(task.reference)), int(read.text)
         if guessed == number:

@@ -62,6 +62,10 @@ class PerTask(Verifier):
         """What the task's verifier knows."""
         return self._of(task).solution(task)
 
+    def check(self, task: rg.Task) -> None:
+        """Whether the task's verifier exists and can use its answer."""
+        self._of(task).check(task)
+
     def _of(self, task: rg.Task) -> Verifier:
         name = task.metadata.get("verifier") or self.default
         if name not in self.verifiers:

@@ -26,7 +26,7 @@ def stored_tasks(
     def checked(row: Row) -> rg.Task:
         task = to_task(row)
         try:
-            verifier.solution(task)
+            verifier.check(task)
         except rg.VerifierFault as error:
             raise rg.DataError(str(error)) from error
         return task

@@ -30,6 +30,14 @@ class Verifier(ABC):
         """
         return None
 
+    def check(self, task: Task) -> None:
+        """Raise VerifierFault or DataError where no completion of `task` could ever be judged.
+
+        Stored task sets ask this of every row, so that an unusable reference is named with its line when
+        the tasks are loaded. Unless overridden: whether `solution` raises.
+        """
+        self.solution(task)
+
 
 @final
 class FunctionVerifier(Verifier):

@@ -48,6 +48,10 @@ class WeightedSum(Verifier):
         """The first part's solution that satisfies all."""
         return _joint_solution(self, self.verifiers.values(), task)
 
+    def check(self, task: Task) -> None:
+        """Ask every part."""
+        _check_all(self.verifiers.values(), task)
+
 
 @final
 class AllOf(Verifier):
@@ -68,6 +72,10 @@ class AllOf(Verifier):
     def solution(self, task: Task) -> str | None:
         """The first part's solution that satisfies all."""
         return _joint_solution(self, self.verifiers.values(), task)
+
+    def check(self, task: Task) -> None:
+        """Ask every part."""
+        _check_all(self.verifiers.values(), task)
 
 
 @final
@@ -91,6 +99,15 @@ class GateThen(Verifier):
     def solution(self, task: Task) -> str | None:
         """A solution of one that satisfies both."""
         return _joint_solution(self, (self.then, self.gate), task)
+
+    def check(self, task: Task) -> None:
+        """Ask both."""
+        _check_all((self.gate, self.then), task)
+
+
+def _check_all(parts: Iterable[Verifier], task: Task) -> None:
+    for part in parts:
+        part.check(task)
 
 
 def _named(parts: Mapping[str, Verifier]) -> dict[str, Verifier]:

@@ -58,11 +58,15 @@ class Regex(Verifier):
         return Verdict.wrong(f"does not match {compiled.pattern}", answer=read.text)
 
     def solution(self, task: Task) -> str | None:
-        """The task's example, where it has one. A reference that should be a pattern is compiled."""
+        """The task's example, where it has one."""
+        if self.pattern is None or not isinstance(task.reference, str):
+            return None
+        return self.contract.write(task.reference)
+
+    def check(self, task: Task) -> None:
+        """Raise VerifierFault where the task should bring a pattern and does not."""
         if self.pattern is None:
             self._of(task)
-            return None
-        return self.contract.write(task.reference) if isinstance(task.reference, str) else None
 
     def _of(self, task: Task) -> Any:
         if not isinstance(task.reference, str):

@@ -61,6 +61,13 @@ def test_a_turn_without_exactly_one_guess_is_told_so_and_used_up(text):
     assert (reward, terminated, truncated) == (0.0, False, False)
 
 
+@pytest.mark.parametrize("text", ["\\boxed{42.0}", "\\boxed{042}", "\\boxed{+42}", "\\boxed{41, 42}", "42"])
+def test_what_is_no_guess_is_no_guess_on_the_last_turn_either(text):
+    env = start(max_turns=2)
+    guess(env, 1)
+    assert env.step(text)[1] == 0.0
+
+
 def test_naming_every_number_on_the_last_turn_earns_nothing():
     env = start(max_turns=2)
     guess(env, 1)

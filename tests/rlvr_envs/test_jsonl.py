@@ -63,6 +63,7 @@ GOOD = {"prompt": "1 + 1?", "answer": "2"}
         ({"prompt": "?", "answer": "x", "verifier": "numeric"}, "expected a finite decimal number"),
         ({"prompt": "?", "answer": "(?=x)", "verifier": "regex"}, "RE2 cannot compile"),
         ({"prompt": "?", "answer": "", "verifier": "exact"}, "expected an answer as text"),
+        ({"prompt": "?", "answer": "42 \\foo"}, "the reference .* cannot be read"),
         ({"prompt": "?", "answer": ""}, "line 2"),
         ({"prompt": "?", "answer": None}, "line 2"),
         ({"prompt": "?"}, "no field 'answer'; the row has prompt"),

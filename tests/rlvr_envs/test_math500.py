@@ -30,7 +30,7 @@ def test_answers_are_compared_for_equivalence(published, write_rows):
     ("field", "value", "message"),
     [
         ("answer", " ", "the gold answer is empty"),
-        ("answer", "}", "cannot be written as the final answer"),
+        ("answer", "}", "the reference '}' cannot be read"),
         ("answer", None, "not a task of 'math500'"),
         ("unique_id", "test/precalculus/807.json", "already stands at .*line 1"),
     ],

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from rlvr_gym import Completion, ConfigError, FunctionVerifier, Outcome, Task, Verdict
+from rlvr_gym import Completion, ConfigError, FunctionVerifier, Outcome, Task, Verdict, VerifierFault
 from rlvr_gym.conformance import check_verifier
 from rlvr_gym.verifiers import AllOf, Exact, GateThen, Numeric, TagFormat, WeightedSum
 
@@ -136,3 +136,16 @@ def test_a_composition_needs_named_parts():
     for build in (lambda: AllOf({}), lambda: AllOf({"": RIGHT}), lambda: WeightedSum({})):
         with pytest.raises(ConfigError, match="at least one part, each with a name"):
             build()
+
+
+def test_a_composition_checks_the_reference_with_every_part():
+    usable, unusable = Task(prompt="?", reference="4"), Task(prompt="?", reference="four")
+    parts = {"text": Exact("tag"), "number": Numeric("tag")}
+    for whole in (
+        AllOf(parts),
+        WeightedSum({name: (part, 1) for name, part in parts.items()}),
+        GateThen(Exact("tag"), Numeric("tag")),
+    ):
+        whole.check(usable)
+        with pytest.raises(VerifierFault, match="expected a finite decimal number"):
+            whole.check(unusable)

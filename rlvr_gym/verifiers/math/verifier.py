@@ -70,6 +70,12 @@ class Math(Verifier):
         """The reference as a final answer."""
         return self.contract.write(" ".join(_reference_text(task.reference).split()))
 
+    def check(self, task: Task) -> None:
+        """Raise VerifierFault for a reference that cannot be read, DataError for one that cannot be written."""
+        if problem := self.check_reference(task.reference):
+            raise VerifierFault(problem)
+        self.solution(task)
+
     def check_reference(self, reference: JsonValue) -> str | None:
         """What is wrong with a reference, None where it can be judged against.
 
