@@ -1,6 +1,9 @@
+import re
 from fractions import Fraction
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rlvr_envs.expressions import evaluate
 
 
@@ -87,3 +90,34 @@ def test_length_and_depth_are_bounded():
         evaluate("(" * 21 + "1" + ")" * 21)
     with pytest.raises(ValueError, match="longer than 500 characters"):
         evaluate("1+" * 1000 + "1")
+
+
+def trees(numbers):
+    """Expressions as (text, value) over the given numbers, with brackets wherever there are two operands."""
+    leaves = numbers.map(lambda n: (str(n), Fraction(n)))
+    return st.recursive(
+        leaves, lambda below: st.tuples(below, st.sampled_from("+-*/"), below).map(joined), max_leaves=12
+    )
+
+
+def joined(parts):
+    (left, a), sign, (right, b) = parts
+    value = {"+": a + b, "-": a - b, "*": a * b, "/": a / b if b else a}[sign]
+    return f"({left} {sign if b or sign != '/' else '*'} {right})", value if b or sign != "/" else a * b
+
+
+@given(trees(st.integers(0, 999)))
+def test_any_expression_has_the_value_it_was_built_with(tree):
+    text, value = tree
+    found, numbers = evaluate(text)
+    assert found == value
+    assert numbers == [int(digits) for digits in re.findall(r"\d+", text)]
+
+
+@given(st.text("0123456789+-*/() .eE_x", max_size=30))
+def test_any_other_text_is_read_or_refused(text):
+    try:
+        evaluate(text)
+    except (ValueError, ZeroDivisionError):
+        return
+    assert not set(text) - set("0123456789+-*/() ")
