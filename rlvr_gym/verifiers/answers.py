@@ -80,7 +80,12 @@ class AnswerContract:
         return contract if isinstance(contract, AnswerContract) else AnswerContract(contract)
 
     def read(self, text: str) -> Answer | Malformed:
-        """The final answer of a completion. Takes time linear in the length of `text`."""
+        """The final answer of a completion. Takes time linear in the length of `text`.
+
+        Half characters (lone surrogates), which no verdict could hold, are read as question marks.
+        """
+        if not text.isascii():
+            text = text.encode("utf-8", "replace").decode("utf-8")
         text = without_thinking(text)
         marks = list(_marks(self.marker, text))
         if not marks:

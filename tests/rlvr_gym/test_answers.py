@@ -160,6 +160,10 @@ def test_the_whole_completion_can_be_the_answer():
     assert parts("<think>hm</think>\n 42 \n", "whole") == ("42",)
 
 
+def test_half_characters_are_read_as_question_marks():
+    assert parts("\\boxed{4\ud800}") == ("4?",)
+
+
 def test_a_refusal_says_why():
     assert BOXED.read("42") == Malformed(reason="no \\boxed{...} in the completion")
 

@@ -155,6 +155,23 @@ BOMBS = [
     "{" * 1000 + "}" * 1000,
     "1_" * 1000,
     "|" * 2000,
+    r"\sqrt" * 1000 + "2",
+    r"\frac" * 1000 + "12",
+    r"\sin" * 1000 + "2",
+    r"\sin(" * 45 + "2" + ")" * 45,
+    "2" + "%" * 1000,
+    "x-" * 900 + "x",
+    "x/" * 900 + "x",
+    "x" * 2 + "*x" * 900,
+    "-(" * 900 + "x" + ")" * 900,
+    "-(1+" * 45 + "x" + ")" * 45,
+    r"\approx " * 900 + "1",
+    "1=" * 900 + "1",
+    r"\{" * 40 + "1" + r"\}" * 40,
+    "9" * 400 + r"\frac13 \approx " + "9" * 400 + r"\frac13",
+    r"\frac13 \approx 1e9999",
+    "x_{" + "y" * 3000 + "}",
+    "\ud800" * 10,
     r"\text{" + "a" * 3000 + "}",
     "1 " * 2000,
     "$" * 3000,
@@ -164,8 +181,9 @@ BOMBS = [
 @pytest.mark.parametrize("bomb", BOMBS, ids=lambda bomb: bomb[:24])
 def test_a_bomb_is_defused_without_a_worker(bomb: str):
     start = time.process_time()
-    assert not verdict("42", rf"\boxed{{{bomb}}}").correct
-    assert not verdict("42x", rf"\boxed{{{bomb}}}").correct
+    for reference in ("42", "42x"):
+        said = verdict(reference, rf"\boxed{{{bomb}}}")
+        assert said.outcome in (Outcome.INCORRECT, Outcome.MALFORMED)
     assert time.process_time() - start < 2.0
 
 
@@ -221,6 +239,38 @@ def test_model_text_is_never_executed(tmp_path):
     for payload in payloads:
         assert not verdict("42", rf"\boxed{{{payload}}}").correct
     assert not proof.exists()
+
+
+SIGNS = r"""
+\frac \sqrt \pi \sin ^ _ { } ( ) [ ] | , ; : = < > \le \ne \in \cup \pm \{ \} \text{ \text{cm}
+\text{or} m cm dollars $ \$ % ^\circ ! + - * / . 1 2 42 0.5 1e5 x y e i \infty \begin{pmatrix}
+\end{pmatrix} & \\ \left( \right) \overline{3} \binom \log \lfloor \rfloor and or AM 10:30 52_8 … ½
+√ ² ₂ ° ∞ ∅ \mathbb{R} \approx ' " \, \! ~ # @ ? million per square A Evelyn \begin{array}{cc}
+99999999! 9^9^9 \boxed \langle \rangle \emptyset \equiv \operatorname{foo} \mathrm{d}
+"""
+SOUP = SIGNS.split()
+REFERENCES = [
+    "42",
+    "x^2+1",
+    "(1,2)",
+    "x>2",
+    r"5\text{ cm}",
+    r"\begin{pmatrix}1\\2\end{pmatrix}",
+    "10:30 AM",
+    "52_8",
+    "Evelyn",
+]
+
+
+def test_no_jumble_of_signs_leaves_a_sample_unscored_or_takes_long():
+    rng = random.Random(0)
+    whole = Math("whole")
+    for _ in range(2000):
+        signs = rng.choices(SOUP, k=rng.choice([2, 3, 5, 8, 13, 60]))
+        jumble = "".join(sign + rng.choice(["", " "]) for sign in signs)
+        start = time.process_time()
+        assert verdict(rng.choice(REFERENCES), jumble, whole).scored, jumble
+        assert time.process_time() - start < 0.5, jumble
 
 
 PAIRS = [

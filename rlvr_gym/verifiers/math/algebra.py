@@ -22,7 +22,7 @@ _BARE_OVER = re.compile(r"\\[dtc]?frac\s*(\d)")
 _BARE_UNDER = re.compile(r"(\\frac\{[^{}]*\}\s*)(\d)")
 _BARE_ROOT = re.compile(r"\\sqrt\s*(\d+)")
 _INDEX = re.compile(r"_\s*\{\s*[a-z]\s*=")
-_MISREAD = re.compile(r"\d\s+[\d.]|\d\s*_|[A-Za-z]{3}|[=<>:;…]|\.\.")
+_MISREAD = re.compile(r"\d\s+[\d.]|\d\s*_|[A-Za-z]{3}|[=<>:;…@#?\x22'`~$]|\.\.")
 """What the algebra system's parser accepts and misreads: `12 34` is 46 to it, and `52_7` is 52."""
 
 

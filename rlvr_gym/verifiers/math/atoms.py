@@ -105,7 +105,7 @@ def words(text: str) -> Words | None:
 def words_and_signs(text: str) -> Words | None:
     """Text without mathematics: words, at most with numbers, brackets and punctuation among them."""
     plain = TEXT.sub(r" \1 ", text).replace("∧", " and ").replace("∨", " or ")
-    if re.search(r"[\\=<>≤≥^_{}+*/]", plain) or not re.search(r"[^\W\d_]", plain):
+    if re.search(r"""[^\w\s.,;:!?'"()-]|_""", plain) or not re.search(r"[^\W\d_]", plain):
         return None
     return _plain(re.sub(r"[^\w\s-]", " ", plain).split())
 

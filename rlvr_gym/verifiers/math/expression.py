@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -10,7 +11,7 @@ from rlvr_gym.verifiers.math.normalise import FUNCTIONS, GREEK
 
 MAX_CHARACTERS = 4000
 MAX_NODES = 2000
-MAX_DEPTH = 60
+MAX_DEPTH = 50
 
 
 class Unparsable(Exception):
@@ -53,6 +54,8 @@ _GREEK = frozenset(GREEK.values()) - {"π"}
 _CLOSING = {"(": ")", "[": "]", "{": "}", "⌊": "⌋", "⌈": "⌉"}
 _CONSTANTS = {"π": "pi", "e": "e", "i": "i", "∞": "inf"}
 _SPELT = {**dict.fromkeys(FUNCTIONS, ""), "sqrt": "", "pi": "", "infty": "", "inf": ""}
+_SUFFIXES = {"!": "factorial", "%": "percent", "°": "degrees"}
+_MAX_SUFFIXES = 4
 _NAMES = {"log": "ln", "lg": "log10"}
 _INVERSE = {"sin": "arcsin", "cos": "arccos", "tan": "arctan", "sinh": "arcsinh", "cosh": "arccosh"}
 _INVERSE["tanh"] = "arctanh"
@@ -132,29 +135,39 @@ class _Parser:
             raise Unparsable(f"over the limit of {MAX_NODES} operations")
         return Op(name, args)
 
-    def _sum(self) -> Node:
+    def _enter(self) -> None:
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise Unparsable(f"nested over the limit of {MAX_DEPTH}")
-        node = self._product()
+
+    def _balanced(self, name: str, nodes: list[Node]) -> Node:
+        """One node of many by a two-sided operation, as a shallow tree: evaluation must not recurse deeply."""
+        while len(nodes) > 1:
+            pairs = [self._op(name, a, b) for a, b in zip(nodes[::2], nodes[1::2], strict=False)]
+            nodes = pairs + nodes[len(pairs) * 2 :]
+        return nodes[0]
+
+    def _sum(self) -> Node:
+        terms = [self._product()]
         while self._peek() in ("+", "-"):
             sign = self._take().text
-            node = self._op("add" if sign == "+" else "sub", node, self._product())
-        self._depth -= 1
-        return node
+            term = self._product()
+            terms.append(term if sign == "+" else self._op("neg", term))
+        return self._balanced("add", terms)
 
     def _product(self) -> Node:
-        node = self._signed()
+        over, under = [self._signed()], list[Node]()
         while True:
             if self._peek() in ("*", "/"):
-                sign = self._take().text
-                node = self._op("mul" if sign == "*" else "div", node, self._signed())
-            elif self._begins_factor():
-                if self._kind() == "number":
-                    raise Unparsable("two numbers stand side by side")
-                node = self._op("mul", node, self._power())
+                (over if self._take().text == "*" else under).append(self._signed())
+            elif not self._begins_factor():
+                break
+            elif self._kind() == "number":
+                raise Unparsable("two numbers stand side by side")
             else:
-                return node
+                over.append(self._power())
+        numerator = self._balanced("mul", over)
+        return self._op("div", numerator, self._balanced("mul", under)) if under else numerator
 
     def _begins_factor(self) -> bool:
         text = self._peek()
@@ -173,28 +186,18 @@ class _Parser:
 
     def _power(self) -> Node:
         node = self._primary()
-        while True:
-            sign = self._peek()
-            if sign == "!":
-                self._at += 1
-                node = self._op("factorial", node)
-            elif sign == "%":
-                self._at += 1
-                node = self._op("percent", node)
-            elif sign == "°":
-                self._at += 1
-                node = self._op("degrees", node)
-            elif sign == "^":
+        for _ in range(_MAX_SUFFIXES):
+            if self._peek() == "^":
                 self._at += 1
                 return self._op("pow", node, self._exponent())
-            else:
+            if self._peek() not in _SUFFIXES:
                 return node
+            node = self._op(_SUFFIXES[self._take().text], node)
+        raise Unparsable(f"over {_MAX_SUFFIXES} signs after one operand")
 
     def _exponent(self) -> Node:
         """What stands raised: a group, or one signed operand with an exponent of its own (`2^3^2`)."""
-        self._depth += 1
-        if self._depth > MAX_DEPTH:
-            raise Unparsable(f"nested over the limit of {MAX_DEPTH}")
+        self._enter()
         negative = False
         while self._peek() in ("+", "-"):
             negative ^= self._take().text == "-"
@@ -209,18 +212,21 @@ class _Parser:
         return self._op("neg", node) if negative else node
 
     def _primary(self) -> Node:
+        self._enter()
         token = self._take()
         match token.kind:
             case "number":
-                return self._number(token.text)
+                node = self._number(token.text)
             case "letter":
-                return self._letter(token.text)
+                node = self._letter(token.text)
             case "command":
-                return self._command(token.text[1:])
+                node = self._command(token.text[1:])
             case "overline":
                 raise Unparsable("a line over digits means something only after a decimal point")
             case _:
-                return self._sign(token.text)
+                node = self._sign(token.text)
+        self._depth -= 1
+        return node
 
     def _sign(self, sign: str) -> Node:
         if sign in _CLOSING:
@@ -348,13 +354,9 @@ class _Parser:
         r"""A group, or all factors up to the next sign or function: `\sin 2x \cos x` is sin(2x) cos(x)."""
         if self._peek() in ("(", "{", "["):
             return self._primary()
-        self._depth += 1
-        if self._depth > MAX_DEPTH:
-            raise Unparsable(f"nested over the limit of {MAX_DEPTH}")
         node = self._power()
         while self._begins_factor() and self._kind() != "number" and self._peek()[1:] not in FUNCTIONS:
             node = self._op("mul", node, self._power())
-        self._depth -= 1
         if self._peek() == "/":
             raise Unparsable("a function of a quotient needs brackets")
         return node
@@ -371,3 +373,22 @@ def symbols(node: Node) -> set[str]:
         elif isinstance(current, Op):
             waiting.extend(current.args)
     return found
+
+
+def fingerprint(node: Node) -> int:
+    """A hash of an expression that is the same in every process."""
+    mixed, waiting = 0, [node]
+    while waiting:
+        current = waiting.pop()
+        if isinstance(current, Op):
+            mixed = zlib.crc32(current.name.encode(), mixed)
+            waiting.extend(current.args)
+        else:
+            mixed = zlib.crc32(
+                repr(current).encode() if isinstance(current, Sym) else _digest(current), mixed
+            )
+    return mixed
+
+
+def _digest(number: Num) -> bytes:
+    return f"{number.value.numerator:x}/{number.value.denominator:x}".encode()

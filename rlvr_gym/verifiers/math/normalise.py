@@ -167,7 +167,7 @@ def _unwrap(match: re.Match[str]) -> str:
         return f" {content} "
     if word in FUNCTIONS or (command.startswith("operatorname") and word.isalpha()):
         return f"\\{word} "
-    if word.lower() in ("and", "or") or not re.search(r"[^\W\d_]", word):
+    if _AND_OR.search(word) or not re.search(r"[^\W\d_]", word):
         return f" {content} "
     if re.search(r"[\d=+*/^<>()\\$%-]", word):
         return f" {content} "

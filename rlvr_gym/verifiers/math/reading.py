@@ -132,8 +132,8 @@ class _Reader:
 
     def _list(self, parts: list[str], joint: str) -> Form:
         """Answers side by side. `x = 1, x = 2` and `x = 1, 2` are a list of values of x."""
-        parts = [part for part in parts if part.strip()]
-        if not 1 <= len(parts) <= MAX_ITEMS:
+        parts = [part.strip().removesuffix(",") for part in parts]
+        if len(parts) > MAX_ITEMS:
             raise Unparsable(f"{len(parts)} answers side by side")
         items: list[Form] = []
         for form in (self.form(part) for part in parts):
@@ -207,7 +207,10 @@ class _Reader:
         if signs[-1] == "≈":
             return self._approximated(text, parts, signs)
         if signs == ["∈"] and _LABEL.fullmatch(parts[0]):
-            return Labelled(_label(parts[0]), self.form(parts[1]), None)
+            form = self.form(parts[1])
+            if not isinstance(form, Ordered | Listed | Union):
+                raise Unparsable("a member of something that is no set")
+            return Labelled(_label(parts[0]), form, None)
         if set(signs) == {"="}:
             return self._equation(parts)
         return Relation(tuple(parse(unitless(part)) for part in parts), tuple(signs))
@@ -285,10 +288,11 @@ def _is_rounded(exact: Scalar, rounded: Scalar) -> bool:
     literal = rounded.node
     if not isinstance(literal, Num) or symbols(exact.node):
         return False
-    places = len(str(float(literal.value)).partition(".")[2]) if not terminating(literal.value) else 0
-    scale = 1
-    while (literal.value * scale).denominator != 1 and places < 40:
-        scale, places = scale * 10, places + 1
+    if not terminating(literal.value):
+        return False
+    scale = next((10**p for p in range(40) if (literal.value * 10**p).denominator == 1), None)
+    if scale is None:
+        return False
     difference = Op("abs", (Op("sub", (exact.node, literal)),))
     try:
         excess = Op("floor", (Op("mul", (difference, Num(Fraction(scale)))),))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from functools import partial
 
-from rlvr_gym.verifiers.math.expression import Node, Num, Op, symbols
+from rlvr_gym.verifiers.math.expression import Node, Num, Op, fingerprint, symbols
 from rlvr_gym.verifiers.math.numbers import (
     NoValue,
     Numbers,
@@ -32,7 +31,7 @@ def points(a: Node, b: Node) -> Iterator[Mapping[str, Fraction]]:
     They are drawn from a hash of both, so that no answer can be made to agree with the gold just there.
     """
     names = sorted(symbols(a) | symbols(b))
-    mixed = zlib.crc32(repr((a, b)).encode()) if names else 0
+    mixed = fingerprint(a) ^ fingerprint(b) if names else 0
     for row in range(_TRIES):
         point: dict[str, Fraction] = {}
         for column, name in enumerate(names):

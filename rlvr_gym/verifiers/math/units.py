@@ -110,7 +110,7 @@ def _read(words: list[str]) -> Unit | None:
         elif word.startswith("^") or (lower in ("squared", "cubed") and last):
             if last is None and things:
                 continue
-            power = _POWERS.get(lower) or int(re.sub(r"[^\d-]", "", word))
+            power = _POWERS.get(lower) or int(re.sub(r"[^\d-]", "", word) or 0)
             if last is None or not 1 <= abs(power) <= 6:
                 return None
             scale, dimension, direction = last
