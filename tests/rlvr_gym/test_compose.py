@@ -122,8 +122,12 @@ def test_the_solution_of_a_composition_satisfies_every_part():
         GateThen(TagFormat(), Numeric("tag")),
     ):
         assert whole.solution(TASK) == "<think>...</think>\n<answer>42</answer>"
-        check_verifier(whole, [TASK])
     assert AllOf({"a": Exact("boxed"), "b": Exact("tag")}).solution(TASK) is None
+
+
+def test_a_composition_keeps_the_verifier_contract():
+    tidy = GateThen(TagFormat(), Numeric("tag"))
+    check_verifier(WeightedSum({"tidy": (tidy, 1), "text": (Exact("tag"), 2)}), [TASK])
 
 
 @pytest.mark.parametrize("weight", [0, -1, float("nan"), float("inf")])

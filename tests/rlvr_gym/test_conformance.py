@@ -71,7 +71,7 @@ class Recursive(Whole):
 
 class Slow(Whole):
     def verify(self, task, completion):
-        time.sleep(0.3 if len(completion.text) > 500_000 else 0)
+        time.sleep(0.5 if len(completion.text) > 500_000 else 0)
         return super().verify(task, completion)
 
 
@@ -101,7 +101,7 @@ def test_a_verifier_that_keeps_its_contract_passes():
         (Counting(), "in another thread"),
         (MainThreadOnly(), "signals work in the main thread only"),
         (Recursive(), "Recursive raised RecursionError"),
-        (Slow(), r"Slow took 0\.\d s over .*aaa"),
+        (Slow(), r"Slow took \d\.\d s over .*aaa"),
         (Unsure(), "Unsure has no score for .*only ASCII"),
         (Bool(), "returned .*, not a Verdict"),
     ],
@@ -109,7 +109,7 @@ def test_a_verifier_that_keeps_its_contract_passes():
 )
 def test_a_verifier_that_breaks_its_contract_is_told_where(verifier, message):
     with pytest.raises(AssertionError, match=re.compile(message, re.DOTALL)):
-        check_verifier(verifier, TASKS, seconds=0.25)
+        check_verifier(verifier, TASKS, seconds=0.45 if isinstance(verifier, Slow) else 10)
 
 
 def test_checking_on_no_task_at_all_is_refused():

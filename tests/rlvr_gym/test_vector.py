@@ -93,17 +93,17 @@ def test_lanes_are_judged_at_the_same_time():
     env.reset(seed=0)
     began = time.monotonic()
     assert env.step(["x"] * 8)[1].tolist() == [1.0] * 8
-    assert time.monotonic() - began < 0.9
+    assert time.monotonic() - began < 1.5
 
 
 def test_judging_begins_when_a_turn_is_sent():
-    env = vector(1, 1, sleeping(0.3))
+    env = vector(1, 1, sleeping(0.5))
     env.reset(seed=0)
     env.send(0, "x")
-    time.sleep(0.35)
+    time.sleep(0.5)
     began = time.monotonic()
     assert env.recv(0).reward == 1.0
-    assert time.monotonic() - began < 0.2
+    assert time.monotonic() - began < 0.4
 
 
 def test_a_verifier_that_raises_costs_its_own_lane_only():
@@ -154,22 +154,22 @@ def stuck():
 
 
 def test_a_verifier_that_hangs_is_given_up_on_and_its_thread_replaced(stuck):
-    env = vector(1, 2, stuck.verifier, workers=1, timeout_seconds=0.3)
+    env = vector(1, 2, stuck.verifier, workers=1, timeout_seconds=0.5)
     env.reset(seed=0)
     began = time.monotonic()
     _, rewards, terminations, _, infos = env.step(["hang", "fine"])
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 3
     assert rewards.tolist() == [0.0, 1.0]
     assert terminations.all()
     assert infos["scored"].tolist() == [False, True]
-    assert "gave no answer within 0.3 s" in infos["verdict"][0].detail
+    assert "gave no answer within 0.5 s" in infos["verdict"][0].detail
     assert infos["task"][0] == infos["task"][1]
     env.reset(seed=0)
     assert env.step(["fine", "fine"])[1].tolist() == [1.0, 1.0]
 
 
 def test_lanes_behind_stuck_ones_get_their_turn_in_any_order_of_asking(stuck):
-    env = vector(1, 4, stuck.verifier, workers=2, timeout_seconds=0.3)
+    env = vector(1, 4, stuck.verifier, workers=2, timeout_seconds=0.5)
     env.reset(seed=0)
     for lane in (2, 3):
         env.send(lane, "hang")
@@ -178,11 +178,11 @@ def test_lanes_behind_stuck_ones_get_their_turn_in_any_order_of_asking(stuck):
     began = time.monotonic()
     assert [env.recv(lane).reward for lane in (0, 1)] == [1.0, 1.0]
     assert [env.recv(lane).info["scored"] for lane in (2, 3)] == [False, False]
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 3
 
 
 def test_waiting_in_the_queue_is_not_charged_to_a_lane():
-    env = vector(1, 6, sleeping(0.15), workers=1, timeout_seconds=0.5)
+    env = vector(1, 6, sleeping(0.2), workers=1, timeout_seconds=1.0)
     env.reset(seed=0)
     assert env.step(["x"] * 6)[1].tolist() == [1.0] * 6
 
