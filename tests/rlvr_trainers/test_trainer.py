@@ -135,16 +135,7 @@ def test_four_steps_are_two_steps_and_two_more(tmp_path: Path) -> None:
 
 
 def start(run_dir: Path, *more: str) -> subprocess.Popen[str]:
-    command = [
-        sys.executable,
-        "-m",
-        "rlvr_gym.cli.main",
-        "train",
-        "dapo",
-        *SMALL,
-        f"run.dir={run_dir}",
-        *more,
-    ]
+    command = [Path(sys.executable).with_name("rlvr"), "train", "dapo", *SMALL, f"run.dir={run_dir}", *more]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
@@ -165,7 +156,7 @@ def test_a_killed_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
     process = start(killed, "run.steps=12")
     wait_for_step(killed, 3, process)
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.communicate()
     Trainer(config("dapo", killed, "run.steps=12"), name="dapo").run()
     assert same_weights(whole / "model", killed / "model")
     assert list(map(without_times, rows(whole))) == list(map(without_times, rows(killed)))

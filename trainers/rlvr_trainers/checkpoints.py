@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, final
 
 import torch
@@ -67,9 +68,10 @@ class Checkpoints:
         try:
             tensors = torch.load(folder / "optimizer.pt", weights_only=True, map_location="cpu")
             return tensors, json.loads((folder / "trainer.json").read_text(encoding="utf-8"))
-        except (OSError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError, UnpicklingError) as error:
             raise TrainingError(
-                f"cannot read the checkpoint {folder}: {error}; delete that folder to resume from an earlier one"
+                f"the checkpoint {folder} is damaged ({type(error).__name__}); delete that folder to resume from an "
+                "earlier one"
             ) from error
 
     def _prune(self, best: dict[str, Any] | None) -> None:

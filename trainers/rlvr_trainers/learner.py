@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, final
@@ -86,7 +87,7 @@ class Learner:
         with clock.phase("update"):
             for epoch in range(self.config.batch.epochs):
                 for rows in self._minibatches(batch, derive_seed(seed, epoch)):
-                    minibatch = batch.select(rows)
+                    minibatch = self._with_policy_mask(batch.select(rows))
                     if minibatch.mask_BT.any():
                         step_tables = self._accumulate_gradients(minibatch)
                         norms.append(self._optimizer_step())
@@ -110,18 +111,22 @@ class Learner:
 
     def _with_logprobs(self, batch: TokenBatch) -> TokenBatch:
         """Add log-probabilities of the old policy, where updates drift away from it, and of the reference."""
-        algorithm = self.config.algorithm
-        share = algorithm.entropy_top_share
-        if self.config.batch.updates > 1 or share or self._kl_in_reward:
-            old, entropy = self._logprobs(self.policy, batch, with_entropy=share is not None)
+        if self.config.batch.updates > 1 or self._kl_in_reward:
+            old, _ = self._logprobs(self.policy, batch, with_entropy=False)
             batch = dataclasses.replace(batch, old_logprobs_BT=old)
-            if share is not None:
-                kept = top_entropy_mask(entropy, batch.mask_BT, share)
-                batch = dataclasses.replace(batch, policy_mask_BT=kept)
         if self.reference is not None:
             ref, _ = self._logprobs(self.reference, batch, with_entropy=False)
             batch = dataclasses.replace(batch, ref_logprobs_BT=ref)
         return batch
+
+    def _with_policy_mask(self, minibatch: TokenBatch) -> TokenBatch:
+        """Add which tokens keep their policy term: all, or those of highest entropy in this optimizer step."""
+        share = self.config.algorithm.entropy_top_share
+        if share is None:
+            return minibatch
+        _, entropy = self._logprobs(self.policy, minibatch, with_entropy=True)
+        kept = top_entropy_mask(entropy, minibatch.mask_BT, share)
+        return dataclasses.replace(minibatch, policy_mask_BT=kept)
 
     @torch.no_grad()
     def _logprobs(self, policy: Policy, batch: TokenBatch, *, with_entropy: bool) -> tuple[Any, Any]:
@@ -189,13 +194,11 @@ class Learner:
             part = minibatch.select(rows).to(self.policy.device)
             logprobs, entropy = self.policy.logprobs(part, temperature=self._temperature, with_entropy=True)
             loss, table = policy_loss(algorithm, part, denominators, logprobs, entropy)
-            if not torch.isfinite(loss):
-                raise TrainingError(self._not_finite("loss", float(loss)))
             loss.backward()
             tables.append(table)
         self.ranks.sum_gradients(self.policy.parameters)
         tables = self.ranks.gather(tables)
-        self._check_sampler(tables)
+        self._check(tables)
         return tables
 
     def _optimizer_step(self) -> float:
@@ -209,8 +212,12 @@ class Learner:
         self.updates += 1
         return float(norm)
 
-    def _check_sampler(self, tables: Sequence[TokenTable]) -> None:
-        mismatch = float(torch.cat([table.mismatch_N for table in tables]).abs().mean())
+    def _check(self, tables: Sequence[TokenTable]) -> None:
+        """Refuse a step before it is taken; every rank sees the tables of all, so all stop together."""
+        logged = step_metrics(tables)
+        loss, mismatch = logged["loss"], logged["sampler/mismatch"]
+        if not math.isfinite(loss):
+            raise TrainingError(self._not_finite("loss", loss))
         if not mismatch <= self.config.run.max_mismatch:
             raise TrainingError(
                 f"the sampler's log-probabilities differ from the trainer's by {mismatch:.3g} per token on average, "

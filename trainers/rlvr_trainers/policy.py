@@ -173,7 +173,7 @@ def _checkpoint_gradients(model: Any) -> None:
     """Recompute activations in the backward pass.
 
     transformers does so only for layers in training mode; theirs alone is switched on, so that the dropout
-    modules inside stay off.
+    modules inside stay off. Layers that drop out by a rate of their own get the rate 0.
     """
     layers: list[Any] = [
         module for module in model.modules() if isinstance(module, GradientCheckpointingLayer)
@@ -189,3 +189,6 @@ def _checkpoint_gradients(model: Any) -> None:
             checkpoint, use_reentrant=False, preserve_rng_state=False
         )
         layer.training = True
+        for name, value in vars(layer).items():
+            if "dropout" in name and isinstance(value, float):
+                setattr(layer, name, 0.0)
