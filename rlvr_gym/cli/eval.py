@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from pathlib import Path
@@ -102,6 +103,8 @@ def _default_folder(env: str, model_path: str) -> Path:
 
 
 def _load(settings: ModelSettings) -> tuple[TransformersGenerator, ModelName]:
+    # Threads of torch that spin while they wait slow everything else down on a machine that is shared.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch
     from transformers.utils import logging
 
