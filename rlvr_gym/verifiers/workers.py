@@ -116,13 +116,17 @@ class WorkerPool:
 
     def _take(self) -> _Worker:
         with self._lock:
-            worker = self._start() if not self._idle else self._idle.pop()
-            while worker.dead:
+            while self._idle:
+                worker = self._idle.pop()
+                if not worker.dead:
+                    break
                 self._alive.discard(worker)
                 worker.kill()
-                worker = self._start() if not self._idle else self._idle.pop()
+            else:
+                worker = self._start()
             if not self._idle:
-                self._idle.append(self._start())
+                with contextlib.suppress(VerifierFault):  # no spare, then: this call has its worker
+                    self._idle.append(self._start())
             return worker
 
     def _start(self) -> _Worker:
