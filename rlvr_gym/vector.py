@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -91,6 +92,7 @@ class GroupVectorEnv(gymnasium.vector.VectorEnv[tuple[str, ...], Sequence[str], 
         self._done = np.ones(self.num_envs, dtype=bool)
         self._judging: dict[int, _Job] = {}
         self._threads = _DaemonThreads(workers, timeout_seconds)
+        self._end_threads = weakref.finalize(self, self._threads.close)
 
     def lanes_of(self, group: int) -> range:
         """The lanes of a group."""
@@ -205,8 +207,8 @@ class GroupVectorEnv(gymnasium.vector.VectorEnv[tuple[str, ...], Sequence[str], 
         return tuple(observations), rewards, terminations, truncations, infos
 
     def close_extras(self, **kwargs: Any) -> None:
-        """Let the judging threads end."""
-        self._threads.close()
+        """Let the judging threads end, as they also do once nobody holds this environment any more."""
+        self._end_threads()
 
 
 class _Overdue(Exception):

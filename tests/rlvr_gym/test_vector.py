@@ -1,3 +1,4 @@
+import gc
 import threading
 import time
 
@@ -209,16 +210,26 @@ def test_a_reset_forgets_turns_that_are_still_judged():
     assert env.recv(0).info["task"] == "t2"
 
 
-def test_no_thread_is_left_after_closing():
-    before = threading.active_count()
+def judging_threads():
+    return {thread for thread in threading.enumerate() if thread.name == "rlvr-judge"}
+
+
+@pytest.mark.parametrize("end", ["closed", "forgotten"])
+def test_no_thread_is_left_of_an_environment_that_is_closed_or_forgotten(end):
+    gc.collect()
+    before = judging_threads()
     env = vector(2, 2, workers=4)
     env.reset(seed=0)
     env.step(["x"] * 4)
-    env.close()
-    deadline = time.monotonic() + 5
-    while threading.active_count() > before and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert threading.active_count() == before
+    ours = judging_threads() - before
+    assert len(ours) == 4
+    if end == "closed":
+        env.close()
+    del env
+    gc.collect()
+    for thread in ours:
+        thread.join(5)
+        assert not thread.is_alive()
 
 
 def test_what_does_not_fit_is_refused_with_what_would():
