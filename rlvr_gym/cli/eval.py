@@ -57,7 +57,8 @@ def evaluate_model(
     asked = eval_settings(env, settings or [])
     environment = asked.env.make()
     card = environment.card
-    n = n or (card.samples_per_task if card else 1)
+    if n is None:
+        n = card.samples_per_task if card else 1
     ks = _parse_ks(k, n)
     folder = out or _default_folder(env, asked.model.path)
     generator, model = _load(asked.model)
@@ -130,6 +131,7 @@ class _Display:
             TextColumn("{task.fields[facts]}"),
             TimeElapsedColumn(),
             console=Console(stderr=True),
+            transient=True,
         )
         self._line = self._bar.add_task("", total=None, facts="")
         self._began = time.monotonic()
@@ -197,7 +199,7 @@ def _facts(result: EvaluationResult) -> list[str]:
             f"noise     of avg@{result.n}, as standard errors: {result.noise.within_set:.4f} from sampling "
             f"(more samples lower it), {result.noise.between_set:.4f} from the choice of tasks (they do not)"
         )
-    speed = result.completion_tokens / result.seconds
+    speed = result.completion_tokens / max(result.seconds, 1e-9)
     return [*lines, f"speed     {speed:,.0f} tokens per second, {_duration(result.seconds)} in all"]
 
 

@@ -99,7 +99,8 @@ def evaluate(
     TooManyUnscored as soon as more than `max_unscored_share` of all samples could not be judged.
     """
     card = env.card
-    n = n or (card.samples_per_task if card else 1)
+    if n is None:
+        n = card.samples_per_task if card else 1
     ks = _validated(n, k, max_unscored_share, samples_in_flight)
     tasks = _take(env, limit)
     conditions = _conditions(env, model, sampling or (card.sampling if card else SamplingParams()), seed)

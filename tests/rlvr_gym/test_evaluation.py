@@ -275,7 +275,7 @@ def test_a_line_that_is_no_sample_is_named_by_number(tmp_path: Path):
         ({"k": 5}, "every k between 1 and the 4 samples per task, not 5"),
         ({"k": (0, 1)}, "not 0, 1"),
         ({"k": ()}, "needs every k"),
-        ({"n": -1}, "n and samples_in_flight must be at least 1"),
+        ({"n": 0}, "n and samples_in_flight must be at least 1"),
         ({"limit": 0}, "limit must be at least 1, not 0"),
         ({"max_unscored_share": 1.5}, "between 0 and 1, not 1.5"),
     ],
