@@ -97,16 +97,19 @@ def published_rollouts(data: Path) -> list[Rollout]:
 def measure(judge: Judge, rollouts: list[Rollout]) -> list[str]:
     said: list[bool] = []
     seconds: list[float] = []
+    cpu_start = time.process_time()
     for gold, completion, _ in rollouts:
         start = time.perf_counter()
         said.append(judge(gold, completion))
         seconds.append(time.perf_counter() - start)
+    cpu_seconds = time.process_time() - cpu_start
     right = [said for said, rollout in zip(said, rollouts, strict=True) if rollout.right]
     wrong = [said for said, rollout in zip(said, rollouts, strict=True) if not rollout.right]
     seconds.sort()
     return [
         str(len(rollouts)),
         f"{len(rollouts) / sum(seconds):,.0f}",
+        f"{len(rollouts) / cpu_seconds:,.0f}",
         f"{1000 * seconds[int(0.99 * len(seconds))]:.2f}",
         f"{seconds[-1]:.2f}",
         f"{100 * sum(right) / len(right):.1f}",
@@ -119,14 +122,13 @@ def main() -> None:
     workloads = {"easy": easy_rollouts(4000), "mixed": mixed_rollouts()}
     if data := os.environ.get("RLVR_DATA"):
         workloads["published"] = published_rollouts(Path(data))
-    table = Table(
-        "workload", "judge", "rollouts", "per second", "p99 ms", "worst s", "accepted %", "wrongly %"
-    )
+    columns = "workload judge rollouts per-s per-CPU-s p99-ms worst-s right-accepted-% wrong-accepted-%"
+    table = Table(*columns.split())
     for name, rollouts in workloads.items():
         for judge_name, judged_by in JUDGES.items():
             judged_by("1", "\\boxed{1}")
             table.add_row(name, judge_name, *measure(judged_by, rollouts))
-    Console(width=100, file=sys.stdout).print(table)
+    Console(width=110, file=sys.stdout).print(table)
 
 
 if __name__ == "__main__":
