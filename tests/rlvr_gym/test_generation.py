@@ -292,6 +292,21 @@ def test_no_more_tokens_are_held_at_once_than_allowed():
     assert max(rows for rows, columns in passes if columns == 1) == 100 // widest
 
 
+def test_logits_of_many_prompts_are_bounded_for_a_large_vocabulary():
+    config = LlamaConfig(
+        vocab_size=2**18, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1
+    )
+    sizes: list[int] = []
+    model = LlamaForCausalLM(config).eval()
+    model.lm_head.register_forward_hook(lambda _, __, out: sizes.append(out.numel()))
+    different_lengths = [
+        Prompt(messages=PROMPTS[0].messages, seed=0, token_ids=(5,) * length) for length in range(1, 13)
+    ]
+    sample(TransformersGenerator(model, character_tokenizer(DIGITS)), different_lengths, max_tokens=1)
+    assert len(sizes) > 1
+    assert max(sizes) <= 2**24
+
+
 def test_modules_gradients_and_autocast_are_as_found_between_and_after_groups():
     generator = digits_generator()
     model = generator.model
