@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch.optim import AdamW
-from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from rlvr_gym.environment import Environment
 from rlvr_gym.errors import ConfigError, TrainingError
@@ -24,14 +23,12 @@ from rlvr_trainers.policy import Policy
 def warm_up(policy: Policy, env: Environment, config: TrainConfig, display: Display) -> None:
     """Maximise the log-likelihood of the environment's own solutions, averaged over tokens.
 
-    The learning rate falls to zero along a cosine. Deterministic given the
-    run's seed; interrupted, it starts again.
+    Deterministic given the run's seed; interrupted, it starts again.
     """
     settings = config.warmup
     assert settings is not None
     stream = TaskStream(env.tasks, seed=derive_seed(config.run.seed, "warm-up"))
     optimizer = AdamW(policy.parameters, lr=settings.learning_rate, weight_decay=0.0)
-    schedule = CosineAnnealingLR(optimizer, settings.steps)
     display.start("warm-up", settings.steps)
     for step in range(1, settings.steps + 1):
         tasks = [task for _ in range(settings.batch_size) for task in stream.draw(1)]
@@ -47,7 +44,6 @@ def warm_up(policy: Policy, env: Environment, config: TrainConfig, display: Disp
             raise TrainingError(f"warm-up step {step}: the loss is {loss}; lower warmup.learning_rate")
         torch.nn.utils.clip_grad_norm_(policy.parameters, config.optimizer.max_grad_norm)
         optimizer.step()
-        schedule.step()
         optimizer.zero_grad(set_to_none=True)
         display.advance(step, f"loss {loss:.3f}")
     display.stop()
