@@ -5,7 +5,7 @@ transformers' own dynamic cache copies everything it holds at each token; here a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -107,7 +107,8 @@ class RowCache(Cache):
         """Take the column that a forward pass has written into the window, and make room for the next."""
         self._window.end += 1
         if self._window.end >= self._columns:
-            self._lay_out([layer.row for layer in self._row_layers], to_come)
+            # One layer at a time, so that no more than one layer's old buffers stand beside the new ones.
+            self._lay_out((layer.row for layer in self._row_layers), to_come)
 
     def keep(self, rows: int, width: int, moved: Sequence[tuple[int, int]]) -> None:
         """Shrink to `rows` rows and the last `width` columns, after moving rows: pairs of (from, to)."""
@@ -121,7 +122,7 @@ class RowCache(Cache):
     def _row_layers(self) -> list[_RowLayer]:
         return cast("list[_RowLayer]", self.layers)
 
-    def _lay_out(self, like: Sequence[tuple[Tensor, Tensor]], to_come: int) -> None:
+    def _lay_out(self, like: Iterable[tuple[Tensor, Tensor]], to_come: int) -> None:
         """New buffers, a quarter wider than the window, which moves to their first columns."""
         width = self.width
         self._columns = width + min(max(1, to_come), max(32, width // 4))
