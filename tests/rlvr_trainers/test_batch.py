@@ -21,7 +21,7 @@ def two_rollouts(make_rollout: MakeRollout) -> list[Rollout]:
 
 def test_sequences_lie_one_a_row_padded_on_the_right(make_rollout: MakeRollout):
     batch = TokenBatch.of(two_rollouts(make_rollout), [0, 0], np.array([1.0, -1.0]))
-    assert batch.input_ids.tolist() == [[5, 6, 7, 8, 9], [1, 2, 3, 4, 0]]
+    assert batch.input_ids.tolist() == [[5, 6, 7, 8, 9], [1, 2, 3, 4, 1]]
     assert batch.position_ids.tolist() == [[0, 1, 2, 3, 4]] * 2
     assert batch.mask_BT.tolist() == [[True, False, True], [True, False, False]]
     assert batch.advantages_BT.tolist() == [[1, 0, 1], [-1, 0, 0]]

@@ -176,9 +176,13 @@ def microbatches(lengths: Sequence[int], budget_tokens: int) -> list[list[int]]:
 
 
 def _rows(sequences: Sequence[Tensor]) -> dict[str, Tensor]:
-    """One sequence a row, padded on the right. Any id will do for padding: no later token sees it."""
-    input_ids = torch.nn.utils.rnn.pad_sequence(list(sequences), batch_first=True, padding_value=0)
-    rows, width = input_ids.shape
+    """One sequence a row, padded on the right.
+
+    Any id will do for padding, for no later token sees it. It is the sequence's own first: transformers takes the
+    padding token for a sign that the caller has forgotten an attention mask.
+    """
+    rows, width = len(sequences), max(map(len, sequences))
+    input_ids = torch.stack([torch.cat([s, s[:1].expand(width - len(s))]) for s in sequences])
     device = input_ids.device
     return {
         "input_ids": input_ids,
