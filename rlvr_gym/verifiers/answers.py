@@ -21,7 +21,7 @@ class Marker(StrEnum):
     HASHES = "hashes"
     """After `####`, to the end of the line."""
     LINE = "line"
-    """After `Answer:` or `Final answer:` at the start of a line, to its end."""
+    """After `Answer:` or `Final answer:` at the start of a line, to its end; on the next line where that is empty."""
     WHOLE = "whole"
     """The whole completion is the answer."""
 
@@ -52,7 +52,7 @@ class Malformed:
 class AnswerContract:
     r"""Where the final answer stands.
 
-    Text inside `<think>...</think>` is not part of the answer; neither is what follows an unclosed
+    Text inside `<think>...</think>` (or `<thinking>`) is not part of the answer; neither is what follows an unclosed
     `<think>`, nor what precedes a `</think>` that the completion did not open (the prompt did). Of what is
     left, the *last* marker decides, so that a correction is honoured and an earlier slip forgiven. Markers
     with nothing between them but punctuation, "and", "or" or "=" are one answer, a list. The last marker
@@ -135,7 +135,7 @@ _SIGNS = {
     Marker.WHOLE: "answer",
 }
 
-_THINK = re.compile(r"<(/?)think>", re.ASCII | re.IGNORECASE)
+_THINK = re.compile(r"<\s*+(/?)\s*+think(?:ing)?(?:\s[^<>/]*+)?+>", re.ASCII | re.IGNORECASE)
 
 
 def without_thinking(text: str) -> str:
@@ -181,7 +181,9 @@ def _marks(marker: Marker, text: str) -> Iterator[_Mark]:
             assert_never(marker)
 
 
-_BOX_OR_BRACE = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*+(\{?)|\\.|[{}]", re.DOTALL)
+_BOX_OR_BRACE = re.compile(
+    r"\\(?:boxed|fbox)(?![A-Za-z])\s*+(\{?)|\\(?!\\(?:boxed|fbox)(?![A-Za-z])).|[{}]", re.DOTALL
+)
 
 
 def _boxes(text: str) -> Iterator[_Mark]:
@@ -207,7 +209,7 @@ def _boxes(text: str) -> Iterator[_Mark]:
     yield from sorted(found, key=lambda mark: mark.start)
 
 
-_TAG = re.compile(r"<(/?)answer>", re.ASCII | re.IGNORECASE)
+_TAG = re.compile(r"<(/?)answer\s*+>", re.ASCII | re.IGNORECASE)
 
 
 def _tags(text: str) -> Iterator[_Mark]:
@@ -226,9 +228,9 @@ def _tags(text: str) -> Iterator[_Mark]:
         yield _Mark(opened.start(), len(text), "", closed=False)
 
 
-_HASHES = re.compile(r"(?<!#)####(?!#)(.*)")
+_HASHES = re.compile(r"(?<!#)####(?!#)[ \t*_]*+(.*)")
 _ANSWER_LINE = re.compile(
-    r"^[ \t>#*_-]*+(?:the )?(?:final )?answer[ \t*_]*+:[ \t*_]*+(.*)",
+    r"^[ \t>#*_-]*+(?:the )?(?:final )?answer(?: is)?[ \t*_]*+[:：][ \t*_]*+(?:\r?\n\s*+)?+(.*)",
     re.ASCII | re.IGNORECASE | re.MULTILINE,
 )
 
@@ -240,12 +242,13 @@ def _lines(pattern: re.Pattern[str], text: str) -> Iterator[_Mark]:
 
 
 _JOINT = re.compile(
-    r"""(?: [\s,;.:!&$|*_()\[\]{}/=–—-]
-          | \\[\s,;:!()\[\]\\]
-          | \\q?quad(?![a-z])
-          | \\(?:text|textbf|mathrm|mbox|textrm)\s*+\{
-          | \\l?(?:and|or)(?![a-z]) | (?:and|or)(?![a-z])
+    r"""(?: [^\w\\] | _
+          | \\[^A-Za-z]
+          | \\(?:q?quad|newline|par|hspace\*?\{[^{}]*\}|vee|wedge|cup|to|pm|mp|text(?:bf|rm)?|mathrm|mbox)(?![a-z])
+          | \\l?(?:and|or)(?![a-z])
+          | (?:and|or)(?![a-z])(?:\s++(?:else|also|maybe|perhaps|possibly)(?![a-z]))?+
+          | (?<![^\s(])(?:[0-9]{1,2}|[a-z])[.)](?!\w)
       )*+""",
     re.VERBOSE | re.IGNORECASE,
 )
-"""What may stand between markers that are one answer."""
+"""What may stand between markers that are one answer: no word but "and" and "or", at most the labels of a list."""

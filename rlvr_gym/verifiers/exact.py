@@ -68,9 +68,10 @@ class Exact(Verifier):
 class Choice(Verifier):
     """The final answer names the right one of several lettered choices.
 
-    Read are `B`, `(B)`, `b`, `B.`, `B)`, `B:`, each but the first with the choice's text after it or not, and
-    any of them in bold or `\\text{}`. A letter followed by prose without a delimiter is malformed, and so is
-    anything that is no choice. Naming two choices, `A or B` or `A) one, (B) two`, is wrong.
+    Read are `B`, `(B)`, `[B]`, `b`, `B.`, `B)`, `B:`, each but the first with the choice's text after it or
+    not, any of them after "Option" or "Choice" and in bold or `\\text{}`. A letter followed by prose without
+    a delimiter is malformed, and so is anything that is no choice. Naming two choices, `A or B` or
+    `A) one, (B) two`, is wrong.
 
     Args:
         contract: where the answer stands, or the name of a marker.
@@ -83,9 +84,13 @@ class Choice(Verifier):
         self.contract = AnswerContract.of(contract)
         self.choices = choices
         letter = f"([{choices}])"
-        self._one = re.compile(rf"(?:\({letter}\)|{letter}(?:[.):]|$))(?:\s+(.*)|$)", re.I | re.S)
+        self._one = re.compile(
+            rf"(?:(?:option|choice)\s+)?(?:[(\[]{letter}[)\]][.:]?|{letter}(?:[.):]|$))(?:\s+(.*)|$)",
+            re.I | re.S,
+        )
         self._more = re.compile(
-            rf"(?:^|\b(?i:or|and|but|not)\b|[,/&|;])\s*\(?{letter}\b|\({letter}\)|\b{letter}[)]"
+            rf"(?:^|{_ALSO}|[,/&|;])\s*\(?{letter}\b|\({letter}\)|\b{letter}[)]"
+            rf"|{_ALSO}\s*\(?((?![ai]\b)(?i:[{choices}]))\b"
         )
         self._bare_list = re.compile(
             rf"\(?{letter}\)?(?:(?:\s*[,/&|;+]\s*|\s+)(?:(?:or|and)\s+)?\(?{letter}\)?)+", re.I
@@ -123,7 +128,7 @@ class Choice(Verifier):
 
     def _named(self, text: str) -> set[str]:
         """The choices that an answer names; none where it is not an answer of this kind."""
-        text = _EMPHASIS.sub("", text).strip()
+        text = _EMPHASIS.sub("", _SPACE.sub(" ", text)).strip()
         if self._bare_list.fullmatch(text):
             return {
                 self._canonical(letter) for letter in text if letter.casefold() in self.choices.casefold()
@@ -134,13 +139,17 @@ class Choice(Verifier):
         named = {self._canonical(one[1] or one[2])}
         rest = one[3] or ""
         if not _COMBINED.match(rest):
-            named |= {letter for match in self._more.finditer(rest) for letter in match.groups() if letter}
+            more = (letter for match in self._more.finditer(rest) for letter in match.groups() if letter)
+            named |= {self._canonical(letter) for letter in more}
         return named
 
     def _canonical(self, letter: str) -> str:
         return next(choice for choice in self.choices if choice.casefold() == letter.casefold())
 
 
-_EMPHASIS = re.compile(r"\\(?:text(?:bf|rm|it)?|math(?:rm|bf)|mbox)\s*(?=\{)|[{}$*`]")
+_ALSO = r"\b(?i:or|and|but|not|actually|maybe|perhaps|possibly|rather)\b"
+"""Words after which another letter is another answer."""
+_SPACE = re.compile(r"\\(?:[ ,;:]|q?quad(?![a-z]))|~")
+_EMPHASIS = re.compile(r"\\(?:text(?:bf|rm|it)?|math(?:rm|bf)|mbox|boxed|fbox)\s*(?=\{)|[{}$*`]")
 _COMBINED = re.compile(r"(?:both|neither|either)\b", re.I)
 """How a choice's own text may speak of other choices: `(D) Both A and B`."""

@@ -16,17 +16,21 @@ from rlvr_gym.verifiers.base import Verifier
 class TagFormat(Verifier):
     """The completion is `<think>...</think><answer>...</answer>` and nothing else.
 
-    Each tag stands exactly once, in the order given, written exactly so, not inside another, and holds
-    something; outside of them is white space only. Says nothing about whether the answer is right: combine
-    it with a verifier that does (`WeightedSum`, `GateThen`).
+    Each tag stands exactly once, in the order given, written exactly so (`<Answer >` is one too many), not
+    inside another, and holds something that can be seen; outside of them is white space only. Says nothing
+    about whether the answer is right: combine it with a verifier that does (`WeightedSum`, `GateThen`).
     """
 
     def __init__(self, tags: Sequence[str] = ("think", "answer")) -> None:
-        if not tags or len(set(tags)) < len(tags) or not all(_NAME.fullmatch(tag) for tag in tags):
+        if (
+            not tags
+            or len({tag.lower() for tag in tags}) < len(tags)
+            or not all(_NAME.fullmatch(tag) for tag in tags)
+        ):
             raise ConfigError(f"tags must be different names made of letters, digits, - and _, not {tags!r}")
         self.tags = tuple(tags)
         self._markers = tuple(marker for tag in self.tags for marker in (f"<{tag}>", f"</{tag}>"))
-        self._any_marker = re.compile("|".join(map(re.escape, self._markers)))
+        self._any_marker = re.compile(rf"<\s*+/?\s*+(?:{'|'.join(self.tags)})\s*+>", re.I)
 
     def verify(self, task: Task, completion: Completion) -> Verdict:
         """Check the structure; a completion without it is malformed."""
@@ -40,7 +44,9 @@ class TagFormat(Verifier):
         ]
         if any(pieces[::2]):
             return Verdict.malformed("there is text outside of the tags")
-        if empty := [tag for tag, inside in zip(self.tags, pieces[1::2], strict=True) if not inside]:
+        if empty := [
+            tag for tag, inside in zip(self.tags, pieces[1::2], strict=True) if not _SEEN.search(inside)
+        ]:
             return Verdict.malformed(f"<{empty[0]}> holds nothing")
         return Verdict.right()
 
@@ -52,3 +58,4 @@ class TagFormat(Verifier):
 
 
 _NAME = re.compile(r"[A-Za-z][\w-]*", re.ASCII)
+_SEEN = re.compile("[^\\s\u200b-\u200f\u2060\ufeff\u00ad]")

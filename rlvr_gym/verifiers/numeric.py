@@ -19,7 +19,8 @@ class Numeric(Verifier):
     """The final answer is a finite decimal number within a tolerance of the reference.
 
     The whole answer must be the number: an optional sign, digits with or without thousands separators
-    (`1,234`, `1{,}234`, `12\\,500`), an optional fraction and an optional exponent of up to four digits.
+    (`1,234`, `1{,}234`, `12\\,500`, `12 500`), an optional fraction and an optional exponent of up to four
+    digits. A currency sign (`\\$`), `$...$`, `\\text{...}` or `**...**` around it do not count.
     Nothing is computed and nothing is picked out of a longer text: `84/2` and `42 apples` are malformed, as
     are `nan` and `inf`. Without tolerance numbers are compared exactly, whatever their size. With one,
     |answer - gold| <= max(absolute, relative * |gold|), computed in exact fractions; numbers of more than
@@ -74,15 +75,23 @@ class _Decimal(NamedTuple):
         return self.sign * int(self.digits or "0") * Fraction(10) ** self.exponent
 
 
-_SEPARATOR = re.compile(r"\{,\}|\\,|[\u2009\u202f]")
+_SKIPPED = r"(?:\\?\$|\\[,;:! ]|\s)*+"
+_BARE = re.compile(rf"{_SKIPPED}(?:([+-]){_SKIPPED})?+(.*)", re.DOTALL)
+_WRAPPED = re.compile(
+    r"\\(?:text|mathrm|mathbf|textbf|boxed)\s*+\{([^{}]*)\}|\\\((.*)\\\)|\*\*(.*)\*\*", re.DOTALL
+)
+_MINUS = str.maketrans(dict.fromkeys("−–‐‑", "-"))
+_SEPARATOR = re.compile(r"\{,\}|,\\!|\\[, ]|(?<=[0-9])[ \u2009\u202f\u00a0](?=[0-9])")
 _NUMBER = re.compile(
     r"([+-]?)([0-9]{1,3}(?:,[0-9]{3})+|[0-9]*)(?:\.([0-9]*))?(?:[eE]([+-]?[0-9]{1,4}))?", re.ASCII
 )
 
 
 def _parse(text: str) -> _Decimal | None:
-    text = _SEPARATOR.sub(",", text.strip().strip("$").strip().replace("−", "-"))
-    number = _NUMBER.fullmatch(text)
+    text = _bare(text.translate(_MINUS))
+    if wrapped := _WRAPPED.fullmatch(text):
+        text = _bare(wrapped[wrapped.lastindex or 0])
+    number = _NUMBER.fullmatch(_SEPARATOR.sub(",", text))
     if not number or not (number[2] or number[3]):
         return None
     whole, fraction = number[2].replace(",", ""), number[3] or ""
@@ -92,6 +101,13 @@ def _parse(text: str) -> _Decimal | None:
         return _Decimal(1, "", 0)
     exponent = int(number[4] or 0) - len(fraction) + len(digits) - len(shortened)
     return _Decimal(-1 if number[1] == "-" else 1, shortened, exponent)
+
+
+def _bare(text: str) -> str:
+    """`text` without white space and dollar signs before it, behind its sign and after it."""
+    bare = _BARE.match(text.rstrip(" \t\r\n$\\"))
+    assert bare is not None
+    return (bare[1] or "") + bare[2]
 
 
 def _gold(task: Task) -> _Decimal:

@@ -78,10 +78,54 @@ def test_the_last_marker_decides():
         "; or ",
         " = ",
         "**, **",
+        "\u200b",
+        "，",
+        " → ",
+        " • ",
+        "` or `",
+        " + ",
+        r" \newline ",
+        r" \vee ",
+        " or maybe ",
+        "\n2. ",
+        " (b) ",
     ],
 )
 def test_markers_joined_by_nothing_but_punctuation_are_one_list(between: str):
     assert parts(rf"\boxed{{1}}{between}\boxed{{-2}}") == ("1", "-2")
+
+
+@pytest.mark.parametrize(
+    "tag", ["<think >", "<THINK>", "< think>", "<thinking>", '<think id="1">', "<think\n>"]
+)
+def test_a_thinking_tag_written_carelessly_hides_thoughts_all_the_same(tag: str):
+    name = "thinking" if "ing" in tag else "think"
+    assert parts(rf"{tag}\boxed{{42}}</{name}> Done.") is None
+    assert parts(rf"{tag}\boxed{{41}}</{name} > \boxed{{42}}") == ("42",)
+
+
+def test_a_backslash_too_many_before_a_box_changes_nothing():
+    assert parts(r"\\boxed{42}") == ("42",)
+    assert parts(r"\boxed{41}. No, \\boxed{42}") == ("42",)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "**Answer:** 42",
+        "**Final Answer:**\n42",
+        "Answer:\r\n\r\n42",
+        "The final answer is: 42",
+        "Answer：42",
+        "So 41?\n> Answer: **42**\nThat is all.",
+    ],
+)
+def test_an_answer_line_is_read_however_it_is_laid_out(text: str):
+    assert parts(text, "line") == ("42",)
+
+
+def test_emphasis_after_the_hashes_is_no_part_of_the_answer():
+    assert parts("#### **42**", "hashes") == ("42",)
 
 
 def test_words_between_markers_keep_them_apart():

@@ -98,6 +98,11 @@ def test_every_way_to_name_one_choice_is_read(gold, text):
         "A B",
         "ABCD",
         "A, B, C, D",
+        "B. Paris or maybe A. Lyon",
+        "B. Actually A",
+        "A. or b, I think",
+        "A. or b",
+        "(A). Possibly (B)",
     ],
 )
 def test_naming_several_choices_earns_nothing(text):
@@ -139,3 +144,11 @@ def test_they_keep_the_verifier_contract(marker):
 def test_strict_contracts_are_honoured():
     strict = Exact(AnswerContract("boxed", strict=True))
     assert outcome(strict, "2", "\\boxed{1}. No: \\boxed{2}") == Outcome.MALFORMED
+
+
+@pytest.mark.parametrize(
+    "text", [r"\textbf{(B)}\ 42", "Option B", r"\text{Option B}", "choice (B)", "(B).", "[B]", r"\boxed{B}"]
+)
+def test_a_choice_is_read_in_the_spellings_of_test_papers(text):
+    assert outcome(Choice("line"), "B", f"Answer: {text}") == "correct"
+    assert outcome(Choice("line"), "A", f"Answer: {text}") == "incorrect"

@@ -40,8 +40,11 @@ def test_the_structure_asked_for_is_right(text):
         ("<think>so</think><answer>42</answer>!", "text outside"),
         ("<think>so</think><answer> </answer>", "<answer> holds nothing"),
         ("<think></think><answer>42</answer>", "<think> holds nothing"),
-        ("<THINK>so</THINK><ANSWER>42</ANSWER>", "found none of them"),
-        ("< think>so</ think>< answer>42</ answer>", "found none of them"),
+        ("<THINK>so</THINK><ANSWER>42</ANSWER>", "found <THINK>"),
+        ("< think>so</ think>< answer>42</ answer>", "found < think>"),
+        ("so 42", "found none of them"),
+        ("<think>so</think><answer>41<Answer >42</answer>", "found <think> </think> <answer> <Answer >"),
+        ("<think>\u200b</think><answer>42</answer>", "<think> holds nothing"),
         ("<think>" * 200_000, "found <think> <think> <think> <think>"),
     ],
 )

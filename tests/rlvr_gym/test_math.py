@@ -317,3 +317,8 @@ def test_easy_verdicts_come_at_five_hundred_a_second():
         completion = f"So {number} is it. " * 20 + rf"\boxed{{{number}.0}}"
         assert verdict(str(number), completion).correct
     assert time.process_time() - start < 1.0
+
+
+def test_an_answer_that_says_nothing_is_not_the_same_as_a_reference_that_says_nothing():
+    task = Task(prompt="?", reference="~")
+    assert not judge(Math(), task, Completion(text=r"\boxed{\,}")).correct

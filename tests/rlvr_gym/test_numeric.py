@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from rlvr_gym import Completion, ConfigError, Task, VerifierFault
@@ -27,6 +29,13 @@ def outcome(reference, text, contract="whole", **tolerance):
         " 1234\n",
         "$1234$",
         "$1,234.00",
+        "\\$1,234.00",
+        "1,\\!234",
+        "1 234",
+        "\\text{1234}",
+        "\\(1234\\)",
+        "**1,234**",
+        "\\,1234\\ ",
     ],
 )
 def test_every_way_to_write_a_number_is_read(text):
@@ -74,6 +83,18 @@ def test_what_is_not_wholly_a_number_is_malformed(text):
 )
 def test_a_number_that_contains_the_answer_earns_nothing(gold, text):
     assert outcome(gold, text) == "incorrect"
+
+
+def test_every_way_to_write_a_minus_is_read():
+    for text in ("-7", "−7", "–7", "- 7", "-\\,7", "-\\$7", "$-7$"):
+        assert outcome(-7, text) == "correct"
+
+
+def test_a_megabyte_of_spaces_and_dollar_signs_takes_no_time():
+    began = time.process_time()
+    for text in (" " * 10**6 + "x", "$" * 10**6 + "x", "\\," * 500_000 + "x", "-" + " " * 10**6 + "7 7"):
+        assert outcome(42, "7" + text) == outcome(42, text) == "malformed"
+    assert time.process_time() - began < 2
 
 
 def test_zero_is_zero_however_it_is_written():

@@ -14,7 +14,7 @@ TEXT = re.compile(r"\\text\{([^{}]*)\}")
 _BASED = re.compile(r"\(?([0-9]+|[0-9A-F]+)\)?\s*_\s*(?:\{\s*(\d{1,2})\s*\}|(\d{1,2}))")
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})\s*(?:(?:\\text\{)?\s*([ap])\.?\s?m\.?\s*\}?)?", re.IGNORECASE)
 _HOUR = re.compile(r"(\d{1,2})\s*(?:\\text\{)?\s*([ap])\.?\s?m\.?\s*\}?", re.IGNORECASE)
-_CURRENCY = re.compile(r"(-?)\s*([$€£¥₹])\s*(?=[-\d.\\])")
+_CURRENCY = re.compile(r"(-?)\s*(?:USD|US)?\s*([$€£¥₹]|(?<=USD))\s*(?=[-\d.\\])")
 _UNIT_START = re.compile(
     r"\\text\{|[$€£¥₹¢]"
     r"|(?<![A-Za-z\\])(?=[A-Za-z]{2})(?!(?:sqrt|pi|sin|cos|tan|log|ln|exp|inf)(?![A-Za-z]))[A-Za-z]+"
@@ -33,7 +33,7 @@ def scalar(text: str) -> Scalar:
     unit, scale = Unit(), 1
     if currency := _CURRENCY.match(text):
         text = currency[1] + text[currency.end() :]
-        _, unit = parse_unit(currency[2]) or (1, unit)
+        _, unit = parse_unit(currency[2] or "$") or (1, unit)
     if whole := TEXT.fullmatch(text):
         text = whole[1]
     if text.lower() in _NUMBER_WORDS:
@@ -44,8 +44,10 @@ def scalar(text: str) -> Scalar:
     elif tail:
         scale, unit = parse_unit(tail) or (1, unit)
     node = parse(text)
-    if isinstance(node, Op) and node.name == "degrees":
-        node, unit = node.args[0], Unit(dimension=ANGLE, things=unit.things)
+    sign, inner = ("neg", node.args[0]) if isinstance(node, Op) and node.name == "neg" else ("", node)
+    if isinstance(inner, Op) and inner.name == "degrees":
+        node, unit = inner.args[0], Unit(dimension=ANGLE, things=unit.things)
+        node = Op(sign, (node,)) if sign else node
     return Scalar(node if scale == 1 else Op("mul", (node, Num(Fraction(scale)))), unit)
 
 

@@ -123,7 +123,7 @@ def _unlisted(form: Form, beside: Form) -> Form:
 def _same_scalar(gold: Scalar, answer: Scalar) -> Sameness:
     if gold.unit.contradicts(answer.unit):
         return Sameness.NO
-    if gold.unit.dimension == answer.unit.dimension and gold.unit.factor != answer.unit.factor:
+    if gold.unit.rescales(answer.unit):
         return _known(same_value(_scaled(gold), _scaled(answer)))
     said = same_value(gold.node, answer.node)
     if said is False and ANGLE in (gold.unit.dimension, answer.unit.dimension):

@@ -45,14 +45,17 @@ _COMMANDS = {
     **dict.fromkeys(["land", "wedge"], "∧"),
     **dict.fromkeys(["lor", "vee"], "∨"),
     **dict.fromkeys(["lvert", "rvert", "vert", "mid"], "|"),
-    **dict.fromkeys(["dfrac", "tfrac", "cfrac", "frac"], "\\frac"),
+    **dict.fromkeys(["dfrac", "tfrac", "cfrac", "nicefrac", "sfrac", "frac"], "\\frac"),
     **dict.fromkeys(["dbinom", "tbinom", "binom"], "\\binom"),
     **dict.fromkeys(["left", "right", "displaystyle", "textstyle", "limits", "!"], ""),
+    **dict.fromkeys(["bf", "rm", "it", "sf", "tt", "bfseries", "small", "normalsize"], " "),
+    **dict.fromkeys(["large", "Large", "LARGE", "huge", "Huge"], " "),
     **dict.fromkeys([a + b for a in ("big", "Big", "bigg", "Bigg") for b in ("", "l", "r")], ""),
     **dict.fromkeys(["quad", "qquad", "(", ")", "[", "]", ",", ";", ":", " "], " "),
     **dict.fromkeys(["dots", "ldots", "cdots"], "…"),
     **{"in": "∈", "cup": "∪", "cap": "∩", "infty": "∞", "pm": "±", "mp": "∓", "sqrt": "√", "colon": ":"},
-    **{"lbrace": "⟦", "rbrace": "⟧", "{": "⟦", "}": "⟧", "langle": "⟨", "rangle": "⟩", "degree": "°"},
+    **{"lbrace": "⟦", "rbrace": "⟧", "{": "⟦", "}": "⟧", "langle": "⟨", "rangle": "⟩"},
+    **{"degree": "°", "textdegree": "°", "Pr": "P"},
     **{"lfloor": "⌊", "rfloor": "⌋", "lceil": "⌈", "rceil": "⌉", "lbrack": "[", "rbrack": "]"},
     **{"\\": "¶", "%": "%", "$": "$", "&": "&", "_": "_", "#": "#"},
     **{"asin": "\\arcsin", "acos": "\\arccos", "atan": "\\arctan", "prime": "'", "circ": "∘"},
@@ -72,7 +75,8 @@ _CHARACTERS = str.maketrans(
         **dict.fromkeys("≃≅", "≈"),
         **dict.fromkeys("ø∅", "∅"),
         **dict.fromkeys("’′", "'"),
-        **{"∶": ":", "º": "°", "˚": "°", "ℝ": "\\mathbb{R}", "\u200b": "", "µ": "μ", "ϕ": "φ", "ϵ": "ε"},
+        **dict.fromkeys("\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\u00ad", ""),
+        **{"∶": ":", "º": "°", "˚": "°", "ℝ": "\\mathbb{R}", "µ": "μ", "ϕ": "φ", "ϵ": "ε"},
         **{
             c: "\\frac{{{}}}{{{}}}".format(*unicodedata.normalize("NFKC", c).split("⁄"))
             for c in "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒"
@@ -86,7 +90,14 @@ _THOUSANDS = re.compile(r"(?<=\d)\s*(?:\{,\}|,\\!)\s*(?=\d{3}(?!\d))")
 _THIN_THOUSANDS = re.compile(r"(?<![\d.,\\])\d{1,3}(?:(?:\\[,;:! ]|~|\s)\s*\d{3}(?!\d))+")
 _DOTTED = re.compile(r"(?<=[.\d])\\(?:bar|dot)\s*(?:\{\s*(\d+)\s*\})")
 _MIXED = re.compile(r"(?<![\w.}\\^])(\d+)\s+(\d+)/(\d+)(?![\w./^])")
-_DEGREES = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))")
+_DEGREES = re.compile(
+    r"(?:\{\})?\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))|(?<=\d)\^(?:\\text)?\{?o\}?(?![A-Za-z}])"
+)
+_TEMPERATURE = re.compile(r"\\text\{\s*°\s*([CF])\s*\}|°\s*\\text\{\s*([CF])\s*\}|°\s*([CF])(?![A-Za-z])")
+_SCALES = {"C": "celsius", "F": "fahrenheit"}
+_BRACED_SIGN = re.compile(r"(?<![A-Za-z])\{([-+.])\}")
+_OVER = re.compile(r"\{([^{}]*)\\over(?![A-Za-z])([^{}]*)\}")
+_QUOTIENT_UNIT = re.compile(r"\\frac\s*\{\s*\\text\{([^{}]*)\}\s*\}\s*\{\s*\\text\{([^{}]*)\}\s*\}")
 _WRAPPED = re.compile(
     r"\\(text|textrm|textbf|textit|textnormal|textsf|texttt|mathrm|mbox|hbox|operatorname\*?"
     r"|underline|framebox|mathbf|mathit|mathsf|mathcal|boldsymbol|bm|vec|mathbb)\s*\{([^{}]*)\}"
@@ -116,7 +127,7 @@ def normalise(text: str) -> str:
     text = _LOWERED.sub(lambda m: f"_{{{unicodedata.normalize('NFKC', m[0])}}}", text)
     text = unicodedata.normalize("NFKC", text).replace("−", "-").strip().strip("`")
     text = text[2:-2] if text.startswith("**") and text.endswith("**") and len(text) > 4 else text
-    text = _without_delimiters(text)
+    text = _OVER.sub(r"\\frac{\1}{\2}", _BRACED_SIGN.sub(r"\1", _without_delimiters(text)))
     text = _DOTTED.sub(r"\\overline{\1}", text)
     text = _THIN_THOUSANDS.sub(lambda m: re.sub(r"\D", "", m[0]), _THOUSANDS.sub("", text))
     text = _MIXED.sub(r"\1\\frac{\2}{\3}", text)
@@ -125,7 +136,8 @@ def normalise(text: str) -> str:
         text = _WRAPPED.sub(_unwrap, text)
     text = _LEAD.sub("", text.strip(), count=1)
     text = _ENVIRONMENT.sub(lambda m: f"\\{m[1]}{{{m[2]}}}", text)
-    text = _COMMAND.sub(_command, text)
+    text = _QUOTIENT_UNIT.sub(r"\\text{\1/\2}", _COMMAND.sub(_command, text))
+    text = _TEMPERATURE.sub(lambda m: f"\\text{{{_SCALES[m[1] or m[2] or m[3]]}}}", text)
     text = text.replace("<=", "≤").replace(">=", "≥").replace("!=", "≠").replace("==", "=").replace("~", " ")
     text = text.replace("+/-", "±").replace("infinity", "∞")
     text = _AND_OR.sub(lambda m: "∧" if m[1].lower() == "and" else "∨", text)

@@ -12,8 +12,12 @@ from rlvr_gym.verifiers.math.expression import Node, Num, Sym
 
 MAX_BITS = 20_000
 _DIGITS = 40
-_CLOSE = 25
-"""Values that agree to this many digits are equal."""
+_FINER_DIGITS = 120
+"""The two precisions at which equal values must agree."""
+_SPARE_DIGITS = 15
+"""How many of the digits computed may be wrong."""
+_MAX_GAP_BITS = 350
+"""Terms farther apart in size than this cannot be added: the smaller one would be lost, silently."""
 
 Value = Any
 """A `Fraction`, or a real or complex number of mpmath where the value is not rational or too large."""
@@ -86,7 +90,14 @@ class Numbers:
     def _add(self, a: Value, b: Value) -> Value:
         if isinstance(a, Fraction) and isinstance(b, Fraction):
             return a + b
+        self._refuse_to_lose(a, b)
         return self.real(a) + self.real(b)
+
+    def _refuse_to_lose(self, a: Value, b: Value) -> None:
+        x, y = self.real(a), self.real(b)
+        finite = self.mp.isfinite(x) and self.mp.isfinite(y)
+        if finite and x and y and abs(self.mp.mag(x) - self.mp.mag(y)) > _MAX_GAP_BITS:
+            raise TooLarge("one term is too small beside the other")
 
     def _mul(self, a: Value, b: Value) -> Value:
         if isinstance(a, Fraction) and isinstance(b, Fraction):
@@ -163,6 +174,8 @@ class Numbers:
         if not isinstance(a, Fraction):
             if isinstance(a, self.mp.mpc) or self.magnitude(a) > 100:
                 raise Undecided("the integer part is out of reach")
+            if abs(a - self.mp.nint(a)) < max(1, abs(a)) * self.mp.mpf(10) ** (_SPARE_DIGITS - self.mp.dps):
+                raise Undecided("an integer, or too close to one for its integer part to be known")
             return Fraction(int(self.mp.floor(a)))
         return Fraction(math.floor(a))
 
@@ -292,29 +305,30 @@ def equal(a: Node, b: Node, variables: Mapping[str, Fraction]) -> bool:
 def equal_values(x: Value, y: Value, again: Callable[[Numbers], tuple[Value, Value]]) -> bool:
     """Whether two values are the same; `again` gives both with more digits.
 
-    Rational values are compared exactly, others relatively. Where the difference is small but not small
-    beside the values themselves, as when both are a disguised zero, more digits decide.
+    Rational values are compared exactly, others relatively, at two precisions: what agrees at the lower one
+    only is not equal. Where the difference shrinks with the precision it is a rounding error, as when both
+    are a disguised zero; where it stays, it is real, however small.
     """
     if isinstance(x, Fraction) and isinstance(y, Fraction):
         return x == y
-    context = numbers()
-    if _agree(context, x, y):
-        if context.mp.isfinite(context.real(x)) and context.magnitude(x) > 2 * MAX_BITS:
+    context, finer = numbers(), numbers(_FINER_DIGITS)
+    agreed = _agree(context, x, y)
+    if not agreed and abs(context.real(x) - context.real(y)) > 1e-20:
+        return False
+    rough, x, y = context.real(x) - context.real(y), *again(finer)
+    if _agree(finer, x, y):
+        if agreed and finer.mp.isfinite(finer.real(x)) and finer.magnitude(x) > MAX_BITS:
             raise Undecided("too large to tell apart")
         return True
-    if abs(context.real(x) - context.real(y)) > 1e-20:
-        return False
-    finer = numbers(3 * _DIGITS)
-    x, y = again(finer)
-    vanishing = abs(finer.real(x) - finer.real(y)) < finer.mp.mpf(10) ** -(2 * _DIGITS + _CLOSE)
-    return _agree(finer, x, y) or bool(vanishing)
+    rounding_error = abs(rough) * finer.mp.mpf(10) ** -(_FINER_DIGITS - _DIGITS - _SPARE_DIGITS)
+    return bool(abs(finer.real(x) - finer.real(y)) <= rounding_error)
 
 
 def _agree(context: Numbers, x: Value, y: Value) -> bool:
     x, y = context.real(x), context.real(y)
     if not (context.mp.isfinite(x) and context.mp.isfinite(y)):
         return bool(x == y)
-    return bool(abs(x - y) <= max(abs(x), abs(y)) * context.mp.mpf(10) ** -_CLOSE)
+    return bool(abs(x - y) <= max(abs(x), abs(y)) * context.mp.mpf(10) ** (_SPARE_DIGITS - context.mp.dps))
 
 
 def right_to_six_digits(decimal: Fraction, value: Value) -> bool:

@@ -44,6 +44,7 @@ _ALL_REALS = re.compile(r"(?:\\text\{)?\s*(?:all )?(?:real numbers|reals)\s*\}?"
 _MATRIX = re.compile(r"\\begin\{([bpB]?matrix|array)\}(?:\{[clr| ]*\})?(.*)\\end\{\1\}", re.DOTALL)
 _LABEL = re.compile(
     r"[A-Za-zα-ωΑ-Ω∠△][A-Za-zα-ωΑ-Ω' ∠△]*(?:_(?:\w|\{\w+\}))?(?:\s*\([A-Za-z]\w*(?:,\s*[A-Za-z])*\))?"
+    r"|[A-Za-z]'*\(-?\d+(?:,\s*-?\d+)*\)|P\([^()]{1,60}\)|\|[A-Z]{2}\||\\overline\s*\{[A-Z]{2}\}"
 )
 _FUNCTION_LABEL = re.compile(r"([A-Za-z])\s*\([a-z](,\s*[a-z])*\)")
 
@@ -265,7 +266,7 @@ def _is_label(text: str) -> bool:
     """Whether the left side only names what the right side is: letters, `f(x)`, a sum of letters, words."""
     if TEXT.fullmatch(text) or _LABEL.fullmatch(text):
         return text not in ("e", "i", "π")
-    return bool(re.fullmatch(r"[A-Za-z]\w?(?:\s*[+*-]\s*[A-Za-z])+", text))
+    return bool(re.fullmatch(r"[A-Za-z]\w?(?:\s*[+*/-]\s*[A-Za-z])+", text))
 
 
 def _label(text: str) -> str:

@@ -22,11 +22,18 @@ class Unit:
     dimension: Dimension = ()
     things: frozenset[str] = field(default_factory=frozenset)
 
+    def rescales(self, other: Unit) -> bool:
+        """Whether both measure the same, each in its own unit; a number without a unit measures nothing."""
+        return self != NONE != other and self.dimension == other.dimension and self.factor != other.factor
+
     def contradicts(self, other: Unit) -> bool:
         """Whether the two cannot be said of the same number (apart from the scale: see `factor`)."""
         if self.dimension and other.dimension and self.dimension != other.dimension:
             return True
         return bool(self.things and other.things and not self.things & other.things)
+
+
+NONE = Unit()
 
 
 def _table(*rows: str) -> dict[str, tuple[Fraction, str]]:
@@ -55,6 +62,8 @@ _UNITS = _table(
     "rupee ₹,rupee,rs=1",
     "angle °,degree,deg=1",
     "radian radian,rad=1",
+    "celsius celsius=1",
+    "fahrenheit fahrenheit=1",
     "energy J,joule=1",
     "force N,newton=1",
     "power W,watt=1",

@@ -129,7 +129,10 @@ def _reference_text(reference: JsonValue) -> str:
 def _same_text(gold: str, answer: str) -> bool:
     if gold == answer:
         return True
-    return len(gold) + len(answer) <= MAX_CHARACTERS and normalise(gold) == normalise(answer)
+    if len(gold) + len(answer) > MAX_CHARACTERS:
+        return False
+    plain = normalise(gold)
+    return plain != "" and plain == normalise(answer)
 
 
 def _read_parts(parts: tuple[str, ...]) -> tuple[Form, ...]:
