@@ -27,7 +27,7 @@ def main(case_path: str, result_path: str) -> None:
         gradients[config.aggregation] = [p.grad.clone() for p in model.parameters()]
     if ranks.first:
         torch.save(gradients, Path(result_path))
-    ranks.wait()
+    ranks.leave()
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from typing import Any, final
 import torch
 
 from rlvr_gym.errors import TrainingError
+from rlvr_trainers.disk import DISK_ERRORS, not_written
 
 State = dict[str, Any]
 
@@ -31,7 +32,8 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """Steps that have a complete checkpoint, in order."""
-        return sorted(int(path.name.removeprefix("step-")) for path in self.folder.glob("step-*"))
+        names = (path.name.removeprefix("step-") for path in self.folder.glob("step-*"))
+        return sorted(int(name) for name in names if name.isdecimal())
 
     def path(self, step: int) -> Path:
         """The folder of a step's checkpoint."""
@@ -44,8 +46,8 @@ class Checkpoints:
         written; the checkpoints already there stay as they are.
         """
         temporary = self.folder / f".step-{step}.tmp"
+        self._clear_away()
         try:
-            shutil.rmtree(temporary, ignore_errors=True)
             temporary.mkdir(parents=True)
             save_model(temporary)
             torch.save(tensors, temporary / "optimizer.pt")
@@ -53,13 +55,14 @@ class Checkpoints:
             for path in temporary.iterdir():
                 _sync(path)
             _sync(temporary)
-            shutil.rmtree(self.path(step), ignore_errors=True)
+            self._remove(step)
             os.replace(temporary, self.path(step))
             _sync(self.folder)
-        except (OSError, RuntimeError) as error:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise TrainingError(self._failure(step, error)) from error
-        self._prune(state.get("best"))
+            self._prune(state.get("best"))
+        except DISK_ERRORS as error:
+            message = self._failure(step, error)
+            self._clear_away()
+            raise TrainingError(message) from error
         return self.path(step)
 
     def load(self, step: int) -> tuple[State, State]:
@@ -68,29 +71,42 @@ class Checkpoints:
         try:
             tensors = torch.load(folder / "optimizer.pt", weights_only=True, map_location="cpu")
             return tensors, json.loads((folder / "trainer.json").read_text(encoding="utf-8"))
-        except (OSError, RuntimeError, ValueError, UnpicklingError) as error:
+        except (OSError, EOFError, RuntimeError, ValueError, UnpicklingError) as error:
             raise TrainingError(
                 f"the checkpoint {folder} is damaged ({type(error).__name__}); delete that folder to resume from an "
                 "earlier one"
             ) from error
+
+    def clear(self) -> None:
+        """Delete all of them: a run begins anew."""
+        for step in self.steps():
+            self._remove(step)
 
     def _prune(self, best: dict[str, Any] | None) -> None:
         steps = self.steps()
         kept = {*steps[-self._keep :], best["step"] if best else -1}
         for step in steps:
             if step not in kept:
-                shutil.rmtree(self.path(step))
+                self._remove(step)
+
+    def _remove(self, step: int) -> None:
+        """Take a checkpoint's name away before its files, so that none is ever seen half deleted."""
+        if self.path(step).exists():
+            doomed = self.folder / f".step-{step}.old"
+            os.replace(self.path(step), doomed)
+            shutil.rmtree(doomed)
+
+    def _clear_away(self) -> None:
+        """Delete what was half written, or half deleted, when an earlier attempt or process ended."""
+        for path in self.folder.glob(".step-*"):
+            shutil.rmtree(path, ignore_errors=True)
 
     def _failure(self, step: int, error: Exception) -> str:
-        free = shutil.disk_usage(self.folder if self.folder.exists() else self.folder.parent).free
         last = self.steps()
         resume = (
             f"the same command resumes from step {last[-1]}" if last else "there is no earlier checkpoint"
         )
-        return (
-            f"cannot write the checkpoint of step {step} to {self.folder}: {error} "
-            f"({free / 1e6:,.0f} MB free there). Make room; {resume}"
-        )
+        return f"{not_written(f'the checkpoint of step {step}', self.folder, error)}. Make room; {resume}"
 
 
 def _sync(path: Path) -> None:

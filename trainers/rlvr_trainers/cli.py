@@ -29,8 +29,10 @@ def train(
 
     config = load_recipe(recipe, parse_overrides(settings or []))
     console = Console()
-    result = Trainer(config, name=Path(recipe).stem, display=Display(console)).run()
-    console.print(_summary(result), highlight=False, soft_wrap=True)
+    trainer = Trainer(config, name=Path(recipe).stem, display=Display(console))
+    result = trainer.run()
+    if trainer.ranks.first:
+        console.print(_summary(result), highlight=False, markup=False, soft_wrap=True)
     raise typer.Exit(0 if result.finished else 130)
 
 

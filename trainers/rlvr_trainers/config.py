@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, JsonValue, model_validator
 
+from rlvr_gym import registry
 from rlvr_gym.config import Config, EnvConfig
 from rlvr_gym.generation.base import SamplingParams
 from rlvr_trainers.algorithm import AlgorithmConfig
@@ -208,4 +209,6 @@ class TrainConfig(Config):
         """The environment that evaluations run on, None without evaluation."""
         if self.eval is None:
             return None
-        return EnvConfig.model_validate({**self.env.model_dump(), "split": "test", **self.eval.env})
+        named = str(self.eval.env.get("id", self.env.id))
+        split = {"split": "test"} if "split" in registry.options(named) else {}
+        return EnvConfig.model_validate({**self.env.model_dump(), **split, **self.eval.env})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import final
 
 from rich.console import Console
@@ -21,18 +22,19 @@ class Display:
         self.console = console or Console(quiet=True)
         self._bar: Progress | None = None
         self._task: TaskID | None = None
+        self._title = ""
         self._every = 1
         self._total = 0
         self._held_out = ""
 
     def say(self, text: str) -> None:
         """One line of text, above the bar."""
-        self.console.print(text, highlight=False)
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def start(self, title: str, total: int, *, done: int = 0) -> None:
         """Begin a phase of `total` steps, of which `done` are done."""
         self.stop()
-        self._every, self._total = max(1, total // 20), total
+        self._title, self._every, self._total = title, math.ceil(total / 20), total
         if not self.console.is_terminal:
             return
         self._bar = Progress(
@@ -51,7 +53,7 @@ class Display:
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=step, status=status)
         elif step % self._every == 0 or step == self._total:
-            self.say(f"step {step}/{self._total}  {status}")
+            self.say(f"{self._title} step {step}/{self._total}  {status}")
 
     def stop(self) -> None:
         """End the phase."""

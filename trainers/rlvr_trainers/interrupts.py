@@ -15,12 +15,14 @@ class Interrupts:
     """While entered, SIGINT and SIGTERM ask the run to stop.
 
     Inside `at_once` the request raises KeyboardInterrupt immediately; elsewhere it is noted until `check`. A
-    second request raises wherever it comes. Signals can only be handled on the main thread; on others this
+    second request raises wherever it comes. `patient`, nothing but `check` ever raises: processes that wait for
+    one another must stop at the same place. Signals can only be handled on the main thread; on others this
     does nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, patient: bool = False) -> None:
         self.requested = False
+        self._patient = patient
         self._immediate = False
         self._previous: dict[int, Any] = {}
 
@@ -36,7 +38,7 @@ class Interrupts:
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         again, self.requested = self.requested, True
-        if again or self._immediate:
+        if not self._patient and (again or self._immediate):
             raise KeyboardInterrupt
 
     def check(self) -> None:
@@ -47,7 +49,8 @@ class Interrupts:
     @contextmanager
     def at_once(self) -> Iterator[None]:
         """What runs inside may be broken off at any point."""
-        self.check()
+        if not self._patient:
+            self.check()
         self._immediate = True
         try:
             yield

@@ -195,7 +195,7 @@ class Learner:
             logprobs, entropy = self.policy.logprobs(part, temperature=self._temperature, with_entropy=True)
             loss, table = policy_loss(algorithm, part, denominators, logprobs, entropy)
             loss.backward()
-            tables.append(table)
+            tables.append(table.cpu())
         self.ranks.sum_gradients(self.policy.parameters)
         tables = self.ranks.gather(tables)
         self._check(tables)
@@ -206,10 +206,11 @@ class Learner:
         norm = torch.nn.utils.clip_grad_norm_(self.policy.parameters, self.config.optimizer.max_grad_norm)
         if not torch.isfinite(norm):
             raise TrainingError(self._not_finite("gradient norm", float(norm)))
+        # Counted before it is taken: one that is broken off midway has changed the weights.
+        self.updates += 1
         self.optimizer.step()
         self.schedule.step()
         self.optimizer.zero_grad(set_to_none=True)
-        self.updates += 1
         return float(norm)
 
     def _check(self, tables: Sequence[TokenTable]) -> None:

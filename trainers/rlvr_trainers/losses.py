@@ -107,6 +107,11 @@ class TokenTable:
     """k3 to the reference, whichever estimator trains."""
     entropy_N: Tensor | None
 
+    def cpu(self) -> Self:
+        """The same in main memory."""
+        columns = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return dataclasses.replace(self, **{n: c.cpu() for n, c in columns.items() if c is not None})
+
 
 def policy_loss(
     config: AlgorithmConfig,

@@ -14,8 +14,8 @@ PANELS = (
     ("reward and pass rate", ("reward/mean", "pass_rate/all")),
     ("degenerate groups, truncated completions", ("groups/degenerate_share", "truncation/share")),
     ("completion length, tokens", ("length/mean", "length/correct", "length/incorrect")),
-    ("entropy, nats per token", ("entropy/mean",)),
-    ("clipped tokens", ("clip/low", "clip/high")),
+    ("entropy, nats per token", ("entropy",)),
+    ("clipped tokens", ("clip/low_fraction", "clip/high_fraction")),
 )
 
 
@@ -32,8 +32,10 @@ def draw(run: Path, out: Path) -> Path:
     rows = list(read_lines(run / "metrics.jsonl"))
     if not rows:
         raise ConfigError(f"no metrics in {run}: is it the folder of a training run?")
-    import matplotlib
-
+    try:
+        import matplotlib
+    except ModuleNotFoundError as error:
+        raise ConfigError("drawing needs matplotlib: pip install 'rlvr-gym[train]'") from error
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
@@ -50,8 +52,12 @@ def draw(run: Path, out: Path) -> Path:
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
     figure.suptitle(run.name)
-    figure.savefig(out, dpi=110)
-    plt.close(figure)
+    try:
+        figure.savefig(out, dpi=110)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot write the picture {out}: {error}") from error
+    finally:
+        plt.close(figure)
     return out
 
 

@@ -24,6 +24,7 @@ from transformers.utils import logging
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.generation.loading import load_model
 from rlvr_gym.generation.transformers import TransformersGenerator
+from rlvr_gym.seeding import derive_seed
 from rlvr_trainers.batch import TokenBatch
 from rlvr_trainers.config import LoraConfig, ModelConfig, TrainConfig
 from rlvr_trainers.logprobs import token_logprobs
@@ -38,10 +39,13 @@ class Policy:
 
     def __init__(self, config: ModelConfig, *, seed: int, checkpoint: Path | None = None) -> None:
         self.config = config
-        self.device = torch.device(_device(config.device))
+        self.device = _device(config.device)
         source = config.path if checkpoint is None or config.lora else str(checkpoint)
-        model, self.tokenizer = load_model(source, "float32", seed=seed)
-        self.model: Any = model if config.lora is None else _with_lora(model, config.lora, checkpoint)
+        with _without_progress_bars():
+            model, self.tokenizer = load_model(source, "float32", seed=seed)
+            self.model: Any = (
+                model if config.lora is None else _with_lora(model, config.lora, checkpoint, seed)
+            )
         self.model.to(self.device)
         self.model.eval()
         if config.gradient_checkpointing:
@@ -141,13 +145,22 @@ def _without_progress_bars() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _device(name: str) -> str:
-    if name != "auto":
-        return name
-    return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        there = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+        raise ConfigError(
+            f"model.device={name} cannot be used: {str(error).partition(chr(10))[0]}; "
+            f"possible here: auto, {', '.join(there)}"
+        ) from error
+    return device
 
 
-def _with_lora(model: Any, config: LoraConfig, saved: Path | None) -> Any:
+def _with_lora(model: Any, config: LoraConfig, saved: Path | None, seed: int) -> Any:
     try:
         import peft
     except ModuleNotFoundError as error:
@@ -159,10 +172,14 @@ def _with_lora(model: Any, config: LoraConfig, saved: Path | None) -> Any:
     with warnings.catch_warnings():
         # peft still asks transformers by the older name whether activations are recomputed.
         warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+        # What it does about GPT-2's transposed layers is right.
+        warnings.filterwarnings("ignore", message="fan_in_fan_out is set to False", category=UserWarning)
         if saved is not None:
             return peft.PeftModel.from_pretrained(model, str(saved), is_trainable=True)
         try:
-            return peft.get_peft_model(model, adapter)
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(derive_seed("lora", seed))
+                return peft.get_peft_model(model, adapter)
         except ValueError as error:
             raise ConfigError(
                 f"model.lora.targets={config.targets!r} does not fit this model: {error}"

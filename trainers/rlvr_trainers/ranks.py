@@ -2,30 +2,41 @@
 
 Started by torchrun, every rank samples its share of the prompts and all gather the judged rollouts, so that
 advantages and denominators are computed from the whole batch everywhere; gradients, which are plain sums
-over microbatches, are then summed over ranks.
+over microbatches, are then summed over ranks. What could differ between ranks (whether a step succeeded,
+which evaluation was best, whether a stop was asked for) is settled by all of them together.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar, final
 
 import torch
 import torch.distributed as dist
+
+from rlvr_gym.errors import RlvrError, TrainingError
 
 T = TypeVar("T")
 
 
 @final
 class Ranks:
-    """The process group of this run; a single process where none was started."""
+    """The process group of this run; a single process where none was started.
+
+    Every method but `share` is for all ranks to call at the same place; each raises TrainingError when
+    another rank has ended.
+    """
 
     def __init__(self) -> None:
         self.world = int(os.environ.get("WORLD_SIZE", "1"))
         self.rank = int(os.environ.get("RANK", "0"))
-        if self.world > 1 and not dist.is_initialized():
-            dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        self._ours = self.world > 1 and not dist.is_initialized()
+        if self._ours:
+            if torch.cuda.is_available():
+                torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+            dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
 
     @property
     def first(self) -> bool:
@@ -41,9 +52,32 @@ class Ranks:
         if self.world == 1:
             return list(mine)
         parts: list[Any] = [None] * self.world
-        dist.all_gather_object(parts, list(mine))
+        with _others_needed():
+            dist.all_gather_object(parts, list(mine))
         longest = max(len(part) for part in parts)
         return [part[i] for i in range(longest) for part in parts if i < len(part)]
+
+    def together(self, work: Callable[[], T]) -> T:
+        """What `work` returns on this rank, unless it failed on any: then its RlvrError is raised on all."""
+        if self.world == 1:
+            return work()
+        result, error = None, None
+        try:
+            result = work()
+        except RlvrError as raised:
+            error = raised
+        for failure in self.gather([error]):
+            if failure is not None:
+                raise error or failure
+        return result  # type: ignore[return-value] # a T: no rank has failed
+
+    def agreed(self, value: T) -> T:
+        """The first rank's value."""
+        return self.gather([value])[0]
+
+    def any(self, condition: bool) -> bool:
+        """Whether it holds on any rank."""
+        return any(self.gather([condition]))
 
     def sum_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
         """Add up gradients over ranks, in place."""
@@ -52,15 +86,27 @@ class Ranks:
         for parameter in parameters:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
-            dist.all_reduce(parameter.grad)
+            self.summed(parameter.grad)
 
     def summed(self, tensor: torch.Tensor) -> torch.Tensor:
         """A tensor added up over ranks, in place."""
         if self.world > 1:
-            dist.all_reduce(tensor)
+            with _others_needed():
+                dist.all_reduce(tensor)
         return tensor
 
-    def wait(self) -> None:
-        """Return once every rank has come here."""
-        if self.world > 1:
-            dist.barrier()
+    def leave(self) -> None:
+        """End this process's part in the group, for good."""
+        if self._ours:
+            dist.destroy_process_group()
+            self._ours = False
+
+
+@contextmanager
+def _others_needed() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        raise TrainingError(
+            f"another process of this run has ended; its own message says why ({str(error).partition(chr(10))[0]})"
+        ) from error

@@ -28,16 +28,20 @@ def load_recipe(name: str, overrides: Settings | None = None) -> TrainConfig:
     return validate(TrainConfig, merge(_settings(name), overrides or {}))
 
 
-def _settings(name: str, beside: Path | None = None) -> Settings:
-    path = _find(name, beside)
+def _settings(name: str, extending: tuple[Path, ...] = ()) -> Settings:
+    path = _find(name, extending[-1].parent if extending else Path()).resolve()
+    if path in extending:
+        raise ConfigError(
+            f"recipes extend each other in a circle: {' > '.join(map(str, (*extending, path)))}"
+        )
     settings = read_yaml(path)
     base = settings.pop("extends", None)
-    return merge(_settings(str(base), path.parent), settings) if base else settings
+    return merge(_settings(str(base), (*extending, path)), settings) if base else settings
 
 
-def _find(name: str, beside: Path | None) -> Path:
+def _find(name: str, beside: Path) -> Path:
     if name.endswith((".yaml", ".yml")):
-        path = (beside / name) if beside else Path(name)
+        path = beside / Path(name).expanduser()
         if not path.exists():
             raise ConfigError(f"no recipe file {path}")
         return path

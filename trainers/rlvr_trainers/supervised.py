@@ -18,9 +18,10 @@ from rlvr_trainers.config import TrainConfig
 from rlvr_trainers.display import Display
 from rlvr_trainers.groups import TaskStream
 from rlvr_trainers.policy import Policy
+from rlvr_trainers.ranks import Ranks
 
 
-def warm_up(policy: Policy, env: Environment, config: TrainConfig, display: Display) -> None:
+def warm_up(policy: Policy, env: Environment, config: TrainConfig, display: Display, ranks: Ranks) -> None:
     """Maximise the log-likelihood of the environment's own solutions, averaged over tokens.
 
     Deterministic given the run's seed; interrupted, it starts again.
@@ -39,7 +40,7 @@ def warm_up(policy: Policy, env: Environment, config: TrainConfig, display: Disp
             [0] * len(pairs),
             np.zeros(len(pairs)),
         )
-        loss = _likelihood_step(policy, batch, config.batch.microbatch_tokens)
+        loss = _likelihood_step(policy, batch, config.batch.microbatch_tokens, ranks)
         if not np.isfinite(loss):
             raise TrainingError(f"warm-up step {step}: the loss is {loss}; lower warmup.learning_rate")
         torch.nn.utils.clip_grad_norm_(policy.parameters, config.optimizer.max_grad_norm)
@@ -49,17 +50,18 @@ def warm_up(policy: Policy, env: Environment, config: TrainConfig, display: Disp
     display.stop()
 
 
-def _likelihood_step(policy: Policy, batch: TokenBatch, budget_tokens: int) -> float:
+def _likelihood_step(policy: Policy, batch: TokenBatch, budget_tokens: int, ranks: Ranks) -> float:
     """Gradients of the mean negative log-likelihood over the batch's tokens; returns it."""
     total = 0.0
     tokens = int(batch.mask_BT.sum())
-    for rows in microbatches(batch.lengths_B.tolist(), budget_tokens):
+    for rows in ranks.share(microbatches(batch.lengths_B.tolist(), budget_tokens)):
         part = batch.select(rows).to(policy.device)
         logprobs_BT, _ = policy.logprobs(part, temperature=1.0)
         loss = -logprobs_BT.sum() / tokens
         loss.backward()
         total += float(loss.detach())
-    return total
+    ranks.sum_gradients(policy.parameters)
+    return sum(ranks.gather([total]))
 
 
 def _labels(env: Environment, tasks: list[Task], noise: float, seed: int) -> list[str]:

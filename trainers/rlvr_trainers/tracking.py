@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+import importlib.util
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, final
 
@@ -60,17 +61,19 @@ class TensorBoard:
         self._writer.close()
 
 
+def refuse_missing(modules: Sequence[str]) -> None:
+    """Raise ConfigError for a tracker that is not installed."""
+    for module in modules:
+        if importlib.util.find_spec(module) is None:
+            raise ConfigError(f"run.trackers asks for {module}, which is missing: pip install {module}")
+
+
 @final
 class Hosted:
     """W&B, or trackio, which has the same interface."""
 
     def __init__(self, module: str, run_name: str, config: dict[str, object]) -> None:
-        try:
-            self._library = importlib.import_module(module)
-        except ModuleNotFoundError as error:
-            raise ConfigError(
-                f"run.trackers asks for {module}, which is missing: pip install {module}"
-            ) from error
+        self._library = importlib.import_module(module)
         self._library.init(project="rlvr-gym", name=run_name, config=config)
         self._log: Callable[..., object] = self._library.log
 

@@ -6,13 +6,14 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import final
 
 import torch
 
 from rlvr_gym.clock import PhaseClock
 from rlvr_gym.environment import Environment
-from rlvr_gym.errors import ConfigError, RlvrError
+from rlvr_gym.errors import ConfigError, TrainingError
 from rlvr_gym.evaluation.run import evaluate
 from rlvr_gym.generation.base import SamplingParams
 from rlvr_gym.registry import short_name
@@ -22,6 +23,7 @@ from rlvr_gym.tasks import Task
 from rlvr_gym.vector import GroupVectorEnv
 from rlvr_trainers.checkpoints import Checkpoints, State
 from rlvr_trainers.config import TrainConfig
+from rlvr_trainers.disk import writing
 from rlvr_trainers.display import Display
 from rlvr_trainers.groups import Drawn, GroupSource, TaskStream
 from rlvr_trainers.interrupts import Interrupts
@@ -29,6 +31,7 @@ from rlvr_trainers.learner import Learner, Lesson
 from rlvr_trainers.policy import Policy
 from rlvr_trainers.ranks import Ranks
 from rlvr_trainers.records import RunRecords, group_metrics, sample_rows
+from rlvr_trainers.room import refuse_prompts_without_room
 from rlvr_trainers.supervised import warm_up
 from rlvr_trainers.tracking import Metrics
 
@@ -68,17 +71,22 @@ class Trainer:
     """
 
     def __init__(self, config: TrainConfig, *, name: str = "train", display: Display | None = None) -> None:
-        self.config, self.display = config, display or Display()
+        self.config = config
         self.env, self.held_out = _environments(config)
         self.ranks = Ranks()
+        self.display = display if display and self.ranks.first else Display()
         folder = config.run.dir or Path("runs") / f"{name}-{short_name(config.env.id)}"
-        self.records = RunRecords(folder, config, name=name, ranks=self.ranks)
+        self.records = RunRecords(
+            folder, config, name=name, tasks=self.env.tasks.fingerprint, ranks=self.ranks
+        )
         self.checkpoints = Checkpoints(folder, keep=config.run.keep)
-        self.resumed_from = max(self.checkpoints.steps(), default=None)
+        self.resumed_from = self.ranks.together(lambda: self.records.resumable(self.checkpoints.steps()))
+        self.resumed_from = self.ranks.agreed(self.resumed_from)
 
         checkpoint = None if self.resumed_from is None else self.checkpoints.path(self.resumed_from)
         self.policy = Policy(config.model, seed=config.run.seed, checkpoint=checkpoint)
         self.generator = self.policy.generator()
+        self._refuse_prompts_without_room()
         self.learner = Learner(self.policy, config, self.ranks)
         self.source = GroupSource(
             TaskStream(self.env.tasks, seed=derive_seed(config.run.seed, "tasks")),
@@ -101,23 +109,25 @@ class Trainer:
     def run(self) -> TrainResult:
         """Train to the last step, or until SIGINT or SIGTERM asks for a stop; a stop leaves a checkpoint."""
         finished = False
-        with Interrupts() as interrupts:
+        with Interrupts(patient=self.ranks.world > 1) as interrupts:
             try:
                 self._begin(interrupts)
                 self.display.start("training", self.config.run.steps, done=self.step)
                 while self.step < self.config.run.steps:
+                    if self.ranks.any(interrupts.requested):
+                        raise KeyboardInterrupt
                     self.display.trained(self.step + 1, self._train_step(interrupts))
-                    interrupts.check()
                 self._finish()
                 finished = True
             except KeyboardInterrupt:
                 self._save_if_whole()
-            except RlvrError:
-                self._save_if_whole()
+            except BaseException as error:
+                self._save_after(error)
                 raise
             finally:
                 self.display.stop()
                 self.records.close()
+                self.ranks.leave()
         return TrainResult(
             run_dir=self.records.folder,
             step=self.step,
@@ -128,21 +138,30 @@ class Trainer:
         )
 
     def _begin(self, interrupts: Interrupts) -> None:
-        """Everything that comes before the first step: warm-up, reference, first evaluation, checkpoint 0."""
-        self.records.open(resumed_from=self.resumed_from)
+        """Everything that comes before the first step: warm-up, reference, first evaluation, checkpoint 0.
+
+        Of a resumed run, the reference, and the evaluation where that of its latest step was broken off.
+        """
+        self.ranks.together(lambda: self.records.open(resumed_from=self.resumed_from))
         if self.resumed_from is not None:
             self.display.say(f"resuming {self.records.folder} after step {self.step}")
             self.learner.reference = self._reference()
         else:
             with interrupts.at_once():
                 if self.config.warmup:
-                    warm_up(self.policy, self.env, self.config, self.display)
+                    warm_up(self.policy, self.env, self.config, self.display, self.ranks)
                 self.learner.reference = self._reference()
-                metrics = self._evaluate()
-            self.before = self.after
-            self.records.log(0, metrics, [])
-            self._save()
+            if self.ranks.first:
+                self.checkpoints.clear()
         self._whole_at = self.learner.updates
+        if self.resumed_from is None or self._evaluation_missing():
+            with interrupts.at_once():
+                metrics = self._evaluate()
+            if self.step == 0:
+                self.before = self.after
+            self.records.complete(self.step, metrics)
+        if self.resumed_from is None:
+            self._save()
 
     def _train_step(self, interrupts: Interrupts) -> Metrics:
         """One rollout step and the optimizer steps over it."""
@@ -154,16 +173,19 @@ class Trainer:
                 lesson = self.learner.prepare(drawn.groups, self._clock)
             seed = derive_seed(self.config.run.seed, "minibatches", self.step)
             metrics = self.learner.update(lesson.batch, self._clock, seed=seed)
-        except (KeyboardInterrupt, RlvrError):
+        except BaseException:
             self.source.state = began_with
             raise
+        metrics |= group_metrics(drawn, lesson.rewards, self.config.reward) | self._speed(drawn, lesson)
+        samples = sample_rows(lesson, self.config.run.samples_per_step)
         self.step += 1
         self._whole_at = self.learner.updates
-        metrics |= group_metrics(drawn, lesson.rewards, self.config.reward) | self._speed(drawn, lesson)
-        if self.config.eval and self._due(self.config.eval.every):
-            metrics |= self._evaluate()
-        samples = sample_rows(lesson, self.config.run.samples_per_step)
-        self.records.log(self.step, metrics, samples)
+        try:
+            if self._evaluation_missing():
+                with interrupts.at_once():
+                    metrics |= self._evaluate()
+        finally:
+            self.records.log(self.step, metrics, samples)
         if self._due(self.config.run.checkpoint_every) or (self.best and self.best.step == self.step):
             self._save()
         return metrics
@@ -171,55 +193,84 @@ class Trainer:
     def _play(self, tasks: Sequence[Task], round_number: int) -> list[Group]:
         """Sample and judge one group per task; with several ranks, each plays its share."""
         mine = self.ranks.share(tasks)
-        groups: list[Group] = []
-        if mine:
-            vector = GroupVectorEnv(self.env, len(mine), self.config.batch.group_size)
-            seed = derive_seed(self.config.run.seed, "rollouts", self.step, round_number)
+        seed = derive_seed(self.config.run.seed, "rollouts", self.step, round_number)
+        return self.ranks.gather(self.ranks.together(lambda: self._collect(mine, seed)))
+
+    def _collect(self, tasks: Sequence[Task], seed: int) -> list[Group]:
+        if not tasks:
+            return []
+        vector = GroupVectorEnv(self.env, len(tasks), self.config.batch.group_size)
+        try:
             sampling = self.config.sampling.params
-            groups = collect(vector, self.generator, mine, sampling, seed=seed, clock=self._clock)
+            return collect(vector, self.generator, tasks, sampling, seed=seed, clock=self._clock)
+        finally:
             vector.close()
-        return self.ranks.gather(groups)
+
+    def _evaluation_missing(self) -> bool:
+        """Whether this step is one to evaluate after, and that has not been done."""
+        settings = self.config.eval
+        if settings is None or not self._due(settings.every):
+            return False
+        return self.after is None or self.after.step != self.step
 
     def _evaluate(self) -> Metrics:
-        """Held-out pass@1; randomness of its own, so that training goes on as if it had not happened."""
-        settings = self.config.eval
-        if settings is None or self.held_out is None:
+        """Held-out pass@1; randomness of its own, so that training goes on as if it had not happened.
+
+        Every rank evaluates all of it, and the first one's figures count.
+        """
+        if self.config.eval is None or self.held_out is None:
             return {}
+        score, metrics = self.ranks.agreed(self.ranks.together(self._score_held_out))
+        self.after = score
+        if self.best is None or score.value > self.best.value:
+            self.best = score
+        return metrics
+
+    def _score_held_out(self) -> tuple[Score, Metrics]:
+        settings, held_out = self.config.eval, self.held_out
+        assert settings is not None
+        assert held_out is not None
         temperature = (
             self.config.sampling.temperature if settings.temperature is None else settings.temperature
         )
         clock = PhaseClock()
         with clock.phase("evaluate"):
             result = evaluate(
-                self.held_out,
+                held_out,
                 self.generator,
                 n=settings.n,
                 k=(1,),
                 sampling=SamplingParams(temperature=temperature, max_tokens=self.config.sampling.max_tokens),
                 limit=settings.tasks,
                 seed=derive_seed(self.config.run.seed, "evaluation"),
+                max_unscored_share=self.config.run.max_unscored,
             )
         pass_at_1 = result.pass_at_k[1]
-        self.after = Score(step=self.step, value=pass_at_1.value, low=pass_at_1.low, high=pass_at_1.high)
-        if self.best is None or self.after.value > self.best.value:
-            self.best = self.after
-        return {
-            "eval/pass@1": self.after.value,
-            "eval/pass@1/low": self.after.low,
-            "eval/pass@1/high": self.after.high,
+        score = Score(step=self.step, value=pass_at_1.value, low=pass_at_1.low, high=pass_at_1.high)
+        return score, {
+            "eval/pass@1": score.value,
+            "eval/pass@1/low": score.low,
+            "eval/pass@1/high": score.high,
             "eval/truncation": result.truncation_rate,
             "seconds/evaluate": clock.seconds["evaluate"],
         }
 
     def _speed(self, drawn: Drawn, lesson: Lesson) -> Metrics:
-        """Seconds of each phase, and tokens per second of those that handle tokens."""
-        seconds = {phase: self._clock.seconds[phase] for phase in ("generate", "verify", "score", "update")}
+        """Seconds of each phase, and sampled tokens per second through it."""
         sampled = sum(rollout.length for group in drawn.everything for rollout in group)
-        trained = int(lesson.batch.mask_BT.sum()) * self.config.batch.epochs
-        rates = {"generate": sampled, "update": trained}
+        trained = int(lesson.batch.mask_BT.sum())
+        batch = lesson.batch
+        passes = (batch.old_logprobs_BT is not None) + (batch.ref_logprobs_BT is not None)
+        tokens = {
+            "generate": sampled,
+            "verify": sampled,
+            "score": trained * passes,
+            "update": trained * self.config.batch.epochs,
+        }
+        seconds = {phase: self._clock.seconds[phase] for phase in tokens}
         return {
             **{f"seconds/{phase}": value for phase, value in seconds.items()},
-            **{f"tokens_per_second/{phase}": n / max(seconds[phase], 1e-9) for phase, n in rates.items()},
+            **{f"tokens_per_second/{phase}": n / max(seconds[phase], 1e-9) for phase, n in tokens.items()},
             "memory/peak_mb": self.policy.peak_memory_bytes() / 1e6,
         }
 
@@ -236,27 +287,57 @@ class Trainer:
         stored = self.records.folder / "reference.pt"
         if self.resumed_from is None:
             if self.config.warmup and self.ranks.first:
-                torch.save(self.policy.model.state_dict(), stored)
+                with writing("the reference model", self.records.folder):
+                    torch.save(self.policy.model.state_dict(), stored)
             return self.policy.frozen_copy()
         reference = Policy(self.config.model, seed=self.config.run.seed).frozen_copy()
         if self.config.warmup:
-            reference.model.load_state_dict(torch.load(stored, weights_only=True))
+            try:
+                reference.model.load_state_dict(torch.load(stored, weights_only=True))
+            except (OSError, EOFError, RuntimeError, UnpicklingError) as error:
+                raise TrainingError(
+                    f"cannot read {stored}, the model that KL is measured to, which this run began with: {error}; "
+                    "a new run in another run.dir makes its own"
+                ) from error
         return reference
 
     def _finish(self) -> None:
         if self.ranks.first:
-            self.policy.save_merged(self.records.folder / "model")
+            with writing("the finished model", self.records.folder / "model"):
+                self.policy.save_merged(self.records.folder / "model")
+
+    def _save_after(self, error: BaseException) -> None:
+        """Keep what is whole although the run failed; a failure to do that is told as well."""
+        try:
+            self._save_if_whole()
+        except TrainingError as another:
+            raise TrainingError(f"{error}\nand {another}") from error
 
     def _save_if_whole(self) -> None:
-        """Save unless the weights are those of a half-done step, which is done again from the last checkpoint."""
+        """Save unless the weights are those of a half-done step, which is done again from the last checkpoint.
+
+        Waits for no other rank: the others may be anywhere, or gone.
+        """
         if self._whole_at == self.learner.updates:
-            self._save()
+            self._write_checkpoint()
 
     def _save(self) -> None:
+        whole_at, self._whole_at = self._whole_at, None  # what cannot be written now is not tried again
+        self.ranks.together(self._write_checkpoint)
+        self._whole_at = whole_at
+
+    def _write_checkpoint(self) -> None:
         if self.ranks.first and self.step not in self.checkpoints.steps():
             tensors = {**self.learner.tensors(), "torch_rng": torch.get_rng_state()}
             self.checkpoints.save(self.step, self.policy.save, tensors, self._state())
-        self.ranks.wait()
+
+    def _refuse_prompts_without_room(self) -> None:
+        max_tokens = self.config.sampling.max_tokens
+        refuse_prompts_without_room(self.env.tasks, self.generator, max_tokens=max_tokens)
+        if self.held_out and self.config.eval:
+            refuse_prompts_without_room(
+                self.held_out.tasks, self.generator, max_tokens=max_tokens, limit=self.config.eval.tasks
+            )
 
     def _state(self) -> State:
         scores = {"before": self.before, "after": self.after, "best": self.best}
@@ -278,6 +359,12 @@ class Trainer:
 def _environments(config: TrainConfig) -> tuple[Environment, Environment | None]:
     """The training environment and the held-out one, with what is wrong between them found before any work."""
     env = config.env.make()
+    size = env.tasks.size
+    if size is not None and size < config.batch.prompts:
+        raise ConfigError(
+            f"batch.prompts={config.batch.prompts} different prompts a step, but '{env.tasks.name}' "
+            f"({env.tasks.split}) has {size} tasks: give at most that"
+        )
     held_out = config.held_out.make() if config.held_out else None
     if held_out is not None and held_out.tasks.fingerprint == env.tasks.fingerprint:
         raise ConfigError(
