@@ -23,7 +23,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-PROMPT = "Natalia sold clips to {0} of her friends in April, and then she sold half as many clips in May. " * 2
+PROMPT = (
+    "Natalia sold clips to {0} of her friends in April, and then she sold half as many clips in May. " * 2
+)
 
 
 def main() -> None:
@@ -41,7 +43,9 @@ def main() -> None:
         for _ in range(options.rounds):
             for side in sides:
                 figures[side].append(_run(side, options))
-    print(f"{options.prompts} prompts x {options.group_size}, {options.completion} tokens, {options.steps} steps")
+    print(
+        f"{options.prompts} prompts x {options.group_size}, {options.completion} tokens, {options.steps} steps"
+    )
     for side in sides:
         speed = statistics.median(f["tokens_per_second"] for f in figures[side])
         memory = statistics.median(f["peak_bytes"] for f in figures[side])
@@ -56,7 +60,9 @@ def main() -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model")
     for name, default in [
         ("prompts", 8), ("group-size", 8), ("completion", 128), ("micro", 8), ("steps", 4), ("rounds", 3),
@@ -68,7 +74,9 @@ def _options() -> argparse.Namespace:
 
 def _run(side: str, options: argparse.Namespace) -> dict[str, float]:
     passed = [
-        f"--{name.replace('_', '-')}={value}" for name, value in vars(options).items() if value and name != "side"
+        f"--{name.replace('_', '-')}={value}"
+        for name, value in vars(options).items()
+        if value and name != "side"
     ]
     done = subprocess.run(
         [sys.executable, __file__, f"--side={side}", *passed], stdout=subprocess.PIPE, text=True, check=True
