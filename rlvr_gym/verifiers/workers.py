@@ -72,7 +72,7 @@ class WorkerPool:
         """The function's value for `task`.
 
         Raises Overrun when the work overran its time or memory or killed its worker, and VerifierFault when
-        no worker could be started or the function raised.
+        no worker could be started, the function raised, or somebody else killed the worker.
         """
         with self._turns:
             worker = self._take()
@@ -82,7 +82,7 @@ class WorkerPool:
             except BaseException as error:
                 closed = worker not in self._alive
                 self._discard(worker)
-                if closed and isinstance(error, Overrun):
+                if closed and isinstance(error, Overrun | VerifierFault):
                     raise VerifierFault("the worker pool was closed during the call") from error
                 raise
             if worker.calls >= self._recycle_after or "overrun" in reply:
@@ -205,6 +205,13 @@ class _Worker:
         self._process.wait()
         self._close()
 
+    def _end(self) -> Exception:
+        """Why the pipe to the process is closed. SIGKILL comes from outside: no task can send it."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            if self._process.wait(timeout=5.0) == -signal.SIGKILL:
+                return VerifierFault("a worker process was killed from outside, by the system perhaps")
+        return Overrun("the worker process died")
+
     def disown(self) -> None:
         """Let go of the process without touching it."""
         self._process.returncode = 0
@@ -228,7 +235,7 @@ class _Worker:
             except BlockingIOError:
                 continue
             except BrokenPipeError:
-                raise Overrun("the worker process died") from None
+                raise self._end() from None
 
     def _receive(self, deadline: float) -> dict[str, Any]:
         (length,) = struct.unpack(">I", self._read_exactly(4, deadline))
@@ -246,7 +253,7 @@ class _Worker:
             except BlockingIOError:
                 continue
             if not chunk:
-                raise Overrun("the worker process died")
+                raise self._end()
             chunks.append(chunk)
             count -= len(chunk)
         return b"".join(chunks)

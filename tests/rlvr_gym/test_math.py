@@ -322,3 +322,9 @@ def test_easy_verdicts_come_at_five_hundred_a_second():
 def test_an_answer_that_says_nothing_is_not_the_same_as_a_reference_that_says_nothing():
     task = Task(prompt="?", reference="~")
     assert not judge(Math(), task, Completion(text=r"\boxed{\,}")).correct
+
+
+def test_a_reference_beyond_the_range_of_floats_is_a_number_like_any_other():
+    task = Task(prompt="?", reference=10**400)
+    assert judge(Math(), task, Completion(text=r"\boxed{10^{400}}")).correct
+    assert not judge(Math(), task, Completion(text=r"\boxed{10^{401}}")).correct

@@ -65,6 +65,15 @@ def test_a_worker_that_dies_is_the_tasks_doing(pool: WorkerPool):
         pool.call(["die"], timeout_seconds=5)
 
 
+def test_a_worker_killed_from_outside_is_not_the_tasks_doing(pool: WorkerPool):
+    pid = pool.call(["pid"], timeout_seconds=5)
+    killer = threading.Timer(0.2, os.kill, (pid, signal.SIGKILL))
+    killer.start()
+    with pytest.raises(VerifierFault, match="killed from outside"):
+        pool.call(["sleep", 20], timeout_seconds=30)
+    assert pool.call(["echo", 3], timeout_seconds=5) == 3
+
+
 def test_a_worker_that_died_while_idle_is_nobodys_fault(pool: WorkerPool):
     for pid in [pool.call(["pid"], timeout_seconds=5) for _ in range(3)]:
         if running(pid):

@@ -121,7 +121,9 @@ class Math(Verifier):
 def _reference_text(reference: JsonValue) -> str:
     if isinstance(reference, str) and reference.strip():
         return reference.strip()
-    if isinstance(reference, int | float) and not isinstance(reference, bool) and math.isfinite(reference):
+    if isinstance(reference, int) and not isinstance(reference, bool):
+        return str(reference)
+    if isinstance(reference, float) and math.isfinite(reference):
         return str(reference)
     raise VerifierFault(f"a reference must be a text or a finite number, not {reference!r}")
 
