@@ -99,9 +99,10 @@ def test_samples_are_kept_with_their_verdicts_rewards_and_advantages(tmp_path: P
     assert sum(row["advantage"] for row in samples) == pytest.approx(0, abs=1e-9)
 
 
-def test_the_sampler_and_the_trainer_agree_on_log_probabilities(tmp_path: Path) -> None:
-    Trainer(config("grpo", tmp_path, "run.steps=2")).run()
-    assert all(row["sampler/mismatch"] < 1e-5 for row in rows(tmp_path)[1:])
+@pytest.mark.parametrize("temperature", [0.5, 1, 1.7])
+def test_the_sampler_and_the_trainer_agree_on_log_probabilities(temperature: float, tmp_path: Path) -> None:
+    Trainer(config("grpo", tmp_path, "run.steps=2", f"sampling.temperature={temperature}")).run()
+    assert all(0 < row["sampler/mismatch"] < 1e-5 for row in rows(tmp_path)[1:])
 
 
 def test_the_ratio_is_exactly_one_where_a_rollout_is_learned_from_once(tmp_path: Path) -> None:
