@@ -43,18 +43,28 @@ class EnvConfig(BaseModel):
 
 
 def parse_overrides(arguments: Sequence[str]) -> Settings:
-    """`["env.id=gsm8k", "env.digits=3"]` -> `{"env": {"id": "gsm8k", "digits": 3}}`; values are YAML."""
+    """`["env.id=gsm8k", "env.digits=3"]` -> `{"env": {"id": "gsm8k", "digits": 3}}`; values are YAML.
+
+    A value that is no YAML on one line, such as `*` or `- `, is the text that it is.
+    """
     settings: Settings = {}
     for argument in arguments:
         key, equals, value = argument.partition("=")
         if not equals or not all(key.split(".")):
             raise ConfigError(f"cannot read '{argument}': settings look like key.sub=value")
-        try:
-            parsed = yaml.load(value, _Yaml) if value else ""
-        except yaml.YAMLError as error:
-            raise ConfigError(f"cannot read the value of '{argument}' as YAML: {error}") from error
-        settings = merge(settings, _nest(key.split("."), parsed))
+        settings = merge(settings, _nest(key.split("."), _value(argument, value)))
     return settings
+
+
+def _value(argument: str, text: str) -> object:
+    quoted = text.startswith(("[", "{", '"', "'"))
+    try:
+        parsed = yaml.load(text, _Yaml) if text else ""
+    except yaml.YAMLError as error:
+        if quoted:
+            raise ConfigError(f"cannot read the value of '{argument}' as YAML: {error}") from error
+        return text
+    return text if isinstance(parsed, list | dict) and not quoted else parsed
 
 
 def _nest(keys: Sequence[str], value: object) -> Settings:

@@ -59,7 +59,11 @@ class Card(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     summary: str
-    """What it asks, in a sentence."""
+    """What it asks, in a phrase that fits one line of a list."""
+    detail: str = ""
+    """What more there is to know of the question."""
+    turns: int = 1
+    """How many turns the policy has by default."""
     source: str
     """Where the tasks come from."""
     licence: str

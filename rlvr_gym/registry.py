@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import gymnasium
 from gymnasium.envs.registration import load_env_creator, parse_env_id
+from pydantic import TypeAdapter, ValidationError
 
 from rlvr_gym.environment import Card, Environment
 from rlvr_gym.errors import ConfigError
@@ -104,7 +105,22 @@ def options(name: str) -> dict[str, inspect.Parameter]:
     entry_point = gymnasium.spec(find(name)).entry_point
     creator = load_env_creator(entry_point) if isinstance(entry_point, str) else entry_point
     assert creator is not None
-    return dict(inspect.signature(creator).parameters)
+    return dict(inspect.signature(creator, eval_str=True).parameters)
+
+
+def _check_types(id: str, accepted: dict[str, inspect.Parameter], given: dict[str, Any]) -> None:
+    """Raise ConfigError for an option that is not what the environment's signature says it is."""
+    for key, value in given.items():
+        annotation = accepted[key].annotation
+        if annotation is inspect.Parameter.empty:
+            continue
+        try:
+            TypeAdapter(annotation).validate_python(value, strict=True)
+        except ValidationError as error:
+            expected = inspect.formatannotation(annotation)
+            raise ConfigError(
+                f"option '{key}' of environment '{short_name(id)}' must be {expected}, not {value!r}"
+            ) from error
 
 
 def make(name: str, /, **kwargs: Any) -> Environment:
@@ -129,6 +145,7 @@ def make(name: str, /, **kwargs: Any) -> Environment:
         raise ConfigError(
             f"options of environment '{short_name(id)}' must be JSON values: {error}"
         ) from error
+    _check_types(id, accepted, kwargs)
     env = gymnasium.make(id, **kwargs).unwrapped
     if not isinstance(env, Environment):
         raise ConfigError(f"'{id}' built a {type(env).__name__}, not an rlvr_gym Environment")

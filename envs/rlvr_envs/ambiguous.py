@@ -9,9 +9,10 @@ from rlvr_envs.styles import answer_contract, in_range
 from rlvr_gym.seeding import derive_seed
 
 CARD = rg.Card(
-    summary="Apply an operator that means a + b for 80 % of all pairs of numbers and |a - b| for 20 %. Nothing in "
-    "the question tells which, so that a policy sure of the commoner meaning does well at pass@1 and gives up "
-    "pass@k: material for comparing the two (arXiv 2504.13837).",
+    summary="Apply an operator that has two meanings.",
+    detail="It means a + b for 80 % of all pairs of numbers and |a - b| for 20 %. Nothing in the question tells "
+    "which, so that a policy sure of the commoner meaning does well at pass@1 and gives up pass@k: material for "
+    "comparing the two (arXiv 2504.13837).",
     source="Generated from the seed. A pair's meaning and its split are decided by hashes of the pair, whatever "
     "the seed; a@b and b@a are the same problem.",
     licence="Apache-2.0, like the generator",

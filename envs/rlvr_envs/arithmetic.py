@@ -9,7 +9,8 @@ import rlvr_gym as rg
 from rlvr_envs.styles import answer_contract, in_range
 
 CARD = rg.Card(
-    summary="Add (or subtract, or multiply) two whole numbers of up to `digits` digits.",
+    summary="Add, subtract or multiply two whole numbers.",
+    detail="Numbers have up to `digits` digits; `operations` says which signs there are.",
     source="Generated from the seed. Which problems are held out does not depend on the seed, and a+b and "
     "b+a are the same problem.",
     licence="Apache-2.0, like the generator",

@@ -12,7 +12,8 @@ from rlvr_envs.styles import answer_contract, in_range
 from rlvr_gym.verifiers import AnswerContract, Malformed, Marker
 
 CARD = rg.Card(
-    summary="Reach a target with + - * / and brackets, using each of the given numbers exactly once.",
+    summary="Reach a target from given numbers with + - * /.",
+    detail="Brackets are allowed, and each of the numbers must be used exactly once.",
     source="Generated from the seed after TinyZero's countdown task (github.com/Jiayi-Pan/TinyZero), which also "
     "asks for each number exactly once. Every problem has a solution without fractions or negative numbers on "
     "the way. Which problems are held out does not depend on the seed.",

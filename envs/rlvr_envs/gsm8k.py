@@ -11,7 +11,8 @@ from rlvr_gym.verifiers import AnswerContract, Marker
 from rlvr_gym.verifiers.math import Math
 
 CARD = rg.Card(
-    summary="Solve a grade-school word problem in a few steps of arithmetic (7,473 train, 1,319 test).",
+    summary="Solve a grade-school word problem.",
+    detail="A few steps of arithmetic each; 7,473 for training, 1,319 for testing.",
     source="openai/gsm8k on the Hugging Face hub (config main), or a file in its format given with data=PATH; "
     "arXiv 2110.14168",
     licence="MIT",

@@ -12,8 +12,10 @@ from rlvr_gym.seeding import derive_seed
 from rlvr_gym.verifiers import AnswerContract, Exact, Malformed, Marker
 
 CARD = rg.Card(
-    summary="Find a number from 1 to `high` in at most `max_turns` guesses; each wrong one is answered with "
-    "'higher' or 'lower'.",
+    summary="Find a number by guesses that are answered with a hint.",
+    detail="The number is from 1 to `high`; each wrong guess is answered with 'higher' or 'lower', and there are at "
+    "most `max_turns` of them.",
+    turns=7,
     source="Generated from the seed. Which numbers are held out does not depend on the seed.",
     licence="Apache-2.0, like the generator",
     answer="One whole number in exactly one \\boxed{} per turn. A turn without it, or with several, is told so and "

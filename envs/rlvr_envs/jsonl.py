@@ -9,7 +9,8 @@ from rlvr_gym.verifiers import AnswerContract, Choice, Exact, Numeric, Regex, Ve
 from rlvr_gym.verifiers.math import Math
 
 CARD = rg.Card(
-    summary="Whatever the file asks: each row has a `prompt` (text or chat messages) and an `answer`.",
+    summary="Whatever a file of your own asks.",
+    detail="Each row has a `prompt` (text or chat messages) and an `answer`.",
     source="data=PATH, a .jsonl, .jsonl.gz or .parquet file (or a hub id)",
     licence="the file's own",
     answer="Where answer= says (boxed, tag, hashes, line or whole), compared by the verifier that the row's "

@@ -9,7 +9,8 @@ from rlvr_gym.verifiers import AnswerContract, Marker
 from rlvr_gym.verifiers.math import Math
 
 CARD = rg.Card(
-    summary="Solve a competition problem from algebra to precalculus, levels 1 to 5 (500 problems, for testing).",
+    summary="Solve a competition problem in mathematics.",
+    detail="From algebra to precalculus, levels 1 to 5; 500 problems, for testing.",
     source="HuggingFaceH4/MATH-500 on the Hugging Face hub, or a file in its format given with data=PATH; chosen "
     "in arXiv 2305.20050 from MATH, arXiv 2103.03874",
     licence="MIT",

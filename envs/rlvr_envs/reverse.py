@@ -10,7 +10,7 @@ from rlvr_gym.verifiers import AnswerContract, Exact, Malformed
 from rlvr_gym.verifiers.exact import gold_text
 
 CARD = rg.Card(
-    summary="Write a string of `digits` digits in reverse order.",
+    summary="Write a string of digits in reverse order.",
     source="Generated from the seed. Which strings are held out does not depend on the seed.",
     licence="Apache-2.0, like the generator",
     answer="All digits, leading zeros included, in \\boxed{}; style=symbols: the whole completion. "

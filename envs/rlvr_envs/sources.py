@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import rlvr_gym as rg
 from rlvr_gym.tasks import Row
@@ -31,6 +32,6 @@ def stored_tasks(
             raise rg.DataError(str(error)) from error
         return task
 
-    if data.endswith((".jsonl", ".jsonl.gz", ".parquet")):
+    if data.endswith((".jsonl", ".jsonl.gz", ".parquet")) or Path(data).expanduser().is_file():
         return rg.TaskSet.from_path(data, checked, name=name, split=split)
     return rg.TaskSet.from_hub(data, checked, name=name, split=split, config=config)

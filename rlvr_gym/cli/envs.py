@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Annotated
 
 import typer
@@ -33,11 +34,12 @@ def envs(
 
 
 def _all() -> Table:
-    table = Table(show_lines=True)
-    for column in ("name", "what it asks", "where the tasks come from", "licence"):
-        table.add_column(column, no_wrap=column == "name")
+    table = Table(caption="more of one: rlvr envs NAME", caption_justify="left")
+    table.add_column("name", no_wrap=True)
+    table.add_column("what it asks")
+    table.add_column("turns", justify="right")
     for id, card in registry.registered().items():
-        facts = (card.summary, card.source, card.licence) if card else ("(no card)", "", "")
+        facts = (card.summary, str(card.turns)) if card else ("(no card)", "")
         table.add_row(registry.short_name(id), *map(Text, facts))
     return table
 
@@ -47,11 +49,12 @@ def _card(id: str, card: Card | None) -> Panel:
         return Panel("(no card)", title=id, title_align="left")
     sampling = ", ".join(f"{name} {value:g}" for name, value in card.sampling)
     facts = {
-        "asks": card.summary,
+        "asks": f"{card.summary} {card.detail}".strip(),
+        "turns": str(card.turns),
         "source": card.source,
         "licence": card.licence,
         "answer": card.answer,
-        "sampling": f"{sampling}; {card.samples_per_task} samples per task",
+        "sampling": f"{sampling}; {card.samples_per_task} sample{'s' * (card.samples_per_task > 1)} per task",
     }
     grid = Table.grid(padding=(0, 2))
     for name, value in facts.items():
@@ -68,11 +71,19 @@ def _options(id: str) -> Table:
 
 
 def _example(id: str, overrides: list[str]) -> Panel:
-    needs_data = "data" in registry.options(id)
-    if needs_data and not any(setting.startswith("env.data=") for setting in overrides):
-        return Panel("give env.data=PATH to see one", title="example", title_align="left")
+    """A task with its solution. Nothing is fetched from the hub unless it is named in `overrides`."""
+    given = {setting.partition("=")[0] for setting in overrides}
+    options = {f"env.{name}": parameter.default for name, parameter in registry.options(id).items()}
+    required = [name for name, default in options.items() if default is inspect.Parameter.empty]
+    env = make_environment(id, overrides) if given.issuperset(required) else None
+    wanted = [name for name in options if name not in given and (name in required or name == "env.data")]
+    if env is None or wanted:
+        return Panel(
+            f"give {' '.join(f'{name}=...' for name in wanted)} to see one",
+            title="example",
+            title_align="left",
+        )
     try:
-        env = make_environment(id, overrides)
         task = env.tasks[0]
     except (ConfigError, DataError) as error:
         return Panel(Text(str(error)), title="no example", title_align="left")

@@ -50,7 +50,7 @@ def eval_settings(name: str, overrides: Sequence[str]) -> EvalSettings:
     sampling = card.sampling if card else SamplingParams()
     base: Settings = {"env": _held_out(name), "model": {}, "sampling": sampling.model_dump()}
     settings = merge(base, _parse(overrides))
-    if "path" not in settings["model"]:
+    if not settings["model"]:
         raise ConfigError("which model? give model.path=FOLDER or a Hugging Face id, or model.path=tiny")
     return validate(EvalSettings, settings)
 
@@ -70,7 +70,10 @@ def _parse(overrides: Sequence[str]) -> Settings:
     settings = parse_overrides(overrides)
     for group, value in settings.items():
         if not isinstance(value, dict):
-            raise ConfigError(f"cannot read '{group}={value}': settings look like key.sub=value")
+            raise ConfigError(
+                f"cannot read '{group}={value}': settings look like key.sub=value; "
+                f"an option of the environment would be env.{group}={value}"
+            )
     if "id" in settings.get("env", {}):
         raise ConfigError("the environment is named once, before the settings: leave env.id out")
     return settings

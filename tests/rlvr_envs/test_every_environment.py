@@ -31,6 +31,14 @@ def test_every_registered_environment_has_a_card(id):
 
 
 @pytest.mark.parametrize("id", OURS)
+def test_a_card_tells_how_many_turns_there_are(id):
+    data = {"data": "nowhere/at/all.jsonl"} if "data" in options(id) else {}
+    env = rg.make(id, **data)
+    assert env.card is not None
+    assert env.card.turns == env.max_turns
+
+
+@pytest.mark.parametrize("id", OURS)
 def test_nothing_is_read_before_the_first_task_is_asked_for(id):
     data = {"data": "nowhere/at/all.jsonl"} if "data" in options(id) else {}
     env = rg.make(id, **data)

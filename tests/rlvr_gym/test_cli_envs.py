@@ -20,6 +20,13 @@ def test_every_registered_environment_is_listed(monkeypatch, capsys):
         assert registry.short_name(id) in out
 
 
+def test_the_list_is_one_row_for_each_environment_at_eighty_columns(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = run(capsys).splitlines()
+    assert len(lines) == len(rg.registered()) + 5
+    assert max(map(len, lines)) <= 80
+
+
 def test_a_card_comes_with_options_and_an_example(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "200")
     out = run(capsys, "reverse", "env.digits=3")
@@ -33,7 +40,7 @@ def test_a_card_comes_with_options_and_an_example(monkeypatch, capsys):
 
 def test_an_environment_that_needs_data_is_not_fetched_for_an_example(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "200")
-    assert "give env.data=PATH to see one" in run(capsys, "gsm8k")
+    assert "give env.data=... to see one" in run(capsys, "gsm8k")
     assert "(required)" in run(capsys, "jsonl")
 
 
@@ -43,3 +50,12 @@ def test_an_example_from_data_that_cannot_be_read_says_why(tmp_path, monkeypatch
     file.write_text('{"prompt": "What is 1 + 1?", "answer": "2"}\n')
     assert "What is 1 + 1?" in run(capsys, "jsonl", f"env.data={file}")
     assert "no example" in run(capsys, "jsonl", f"env.data={tmp_path}/other.jsonl")
+
+
+def test_an_option_that_cannot_be_is_refused_beside_the_card(capsys):
+    with pytest.raises(SystemExit) as exited:
+        main(["envs", "gsm8k", "env.splitt=test"])
+    said = capsys.readouterr()
+    assert exited.value.code == 2
+    assert "no option 'splitt'; possible: split, data" in said.err
+    assert "licence" in said.out

@@ -119,3 +119,8 @@ def test_the_environment_options_of_a_recipe_are_checked_by_the_environment():
     assert recipe.env.make().reset(options={"task": 0})[0].startswith("What is")
     with pytest.raises(ConfigError, match="no option 'digit'; possible: split, seed, digits"):
         validate(Recipe, {"env": {"id": "arithmetic", "digit": 3}}).env.make()
+
+
+@pytest.mark.parametrize("text", ["-", "*", "+-*", "a: b.jsonl", "- 1", "%"])
+def test_a_value_that_is_no_yaml_on_one_line_is_text(text: str):
+    assert parse_overrides([f"env.operations={text}"]) == {"env": {"operations": text}}

@@ -173,3 +173,15 @@ def test_the_bundled_environments_come_through_the_entry_point():
         "math500",
         "reverse",
     }
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [("digits", "abc", "int"), ("digits", 2.0, "int"), ("seed", True, "int"), ("split", 1, "str")],
+)
+def test_an_option_of_the_wrong_type_is_refused_by_name(option, value, expected):
+    with pytest.raises(
+        rg.ConfigError,
+        match=f"option '{option}' of environment 'arithmetic' must be {expected}, not {value!r}",
+    ):
+        rg.make("arithmetic", **{option: value})
