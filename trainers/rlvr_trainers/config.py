@@ -121,7 +121,7 @@ class OverlongConfig(Config):
 class OptimizerConfig(Config):
     """AdamW, with linear warm-up over `warmup_steps` optimizer steps and then `schedule`."""
 
-    learning_rate: float = Field(default=1e-6, gt=0)
+    learning_rate: float = Field(default=1e-6, gt=0, le=1)
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = Field(default=0.0, ge=0)
     warmup_steps: int = Field(default=0, ge=0)
@@ -137,7 +137,7 @@ class WarmupConfig(Config):
 
     steps: int = Field(ge=1)
     batch_size: int = Field(default=256, ge=1)
-    learning_rate: float = Field(default=1e-3, gt=0)
+    learning_rate: float = Field(default=1e-3, gt=0, le=1)
     label_noise: float = Field(default=0.0, ge=0.0, lt=1.0)
 
 

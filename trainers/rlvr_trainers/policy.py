@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from logging import LogRecord, getLogger
 from pathlib import Path
 from typing import Any, final
 
@@ -41,6 +42,7 @@ class Policy:
         self.config = config
         self.device = _device(config.device)
         source = config.path if checkpoint is None or config.lora else str(checkpoint)
+        getLogger("transformers.modeling_utils").addFilter(_no_padding_advice)
         with _without_progress_bars():
             model, self.tokenizer = load_model(source, "float32", seed=seed)
             self.model: Any = (
@@ -143,6 +145,11 @@ def _without_progress_bars() -> Iterator[None]:
     finally:
         if active:
             logging.enable_progress_bar()
+
+
+def _no_padding_advice(record: LogRecord) -> bool:
+    """Some models take a sampled padding token for a sign that the caller has forgotten an attention mask."""
+    return "passing in an `attention_mask`" not in record.getMessage()
 
 
 def _device(name: str) -> torch.device:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
@@ -202,9 +203,22 @@ class Trainer:
         vector = GroupVectorEnv(self.env, len(tasks), self.config.batch.group_size)
         try:
             sampling = self.config.sampling.params
-            return collect(vector, self.generator, tasks, sampling, seed=seed, clock=self._clock)
+            with self._sampling():
+                return collect(vector, self.generator, tasks, sampling, seed=seed, clock=self._clock)
         finally:
             vector.close()
+
+    @contextmanager
+    def _sampling(self) -> Iterator[None]:
+        """Around what the sampler does: weights that it cannot use are not worth a checkpoint."""
+        try:
+            yield
+        except TrainingError as error:
+            self._whole_at = None
+            raise TrainingError(
+                f"after step {self.step}: {error}. These weights are not kept; a lower optimizer.learning_rate "
+                f"(now {self.config.optimizer.learning_rate:g}) usually helps, in a new run.dir"
+            ) from error
 
     def _evaluation_missing(self) -> bool:
         """Whether this step is one to evaluate after, and that has not been done."""
@@ -234,7 +248,7 @@ class Trainer:
             self.config.sampling.temperature if settings.temperature is None else settings.temperature
         )
         clock = PhaseClock()
-        with clock.phase("evaluate"):
+        with clock.phase("evaluate"), self._sampling():
             result = evaluate(
                 held_out,
                 self.generator,
@@ -312,6 +326,8 @@ class Trainer:
             self._save_if_whole()
         except TrainingError as another:
             raise TrainingError(f"{error}\nand {another}") from error
+        if steps := self.checkpoints.steps():
+            self.display.say(f"the latest checkpoint is {self.checkpoints.path(steps[-1])}")
 
     def _save_if_whole(self) -> None:
         """Save unless the weights are those of a half-done step, which is done again from the last checkpoint.
