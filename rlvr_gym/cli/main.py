@@ -41,12 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
         _app(arguments)(args=arguments, prog_name="rlvr")
-    except (RlvrError, ModuleNotFoundError) as error:
+    except (RlvrError, ModuleNotFoundError, OSError) as error:
         message = _message(error)
         if message is None or os.environ.get("RLVR_DEBUG") == "1":
             raise
         _say(f"error: {message}", style="red")
-        sys.exit(1 if isinstance(error, RlvrError) and not isinstance(error, ConfigError | DataError) else 2)
+        sys.exit(2 if isinstance(error, ConfigError | DataError | ModuleNotFoundError) else 1)
 
 
 def commands() -> dict[str, EntryPoint]:
@@ -123,6 +123,8 @@ def _interruptible(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _message(error: Exception) -> str | None:
     """What to tell the user; None for an error that is a defect of ours."""
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}" if error.filename else None
     if not isinstance(error, ModuleNotFoundError):
         return str(error)
     package = (error.name or "").partition(".")[0]

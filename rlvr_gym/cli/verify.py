@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rlvr_gym.cli.settings import EnvName, EnvOptions, make_environment
 from rlvr_gym.environment import Environment
-from rlvr_gym.errors import DataError
+from rlvr_gym.errors import ConfigError, DataError
 from rlvr_gym.evaluation import judge_all
 from rlvr_gym.tasks import Task
 from rlvr_gym.verdicts import Completion, FinishReason, Outcome, Verdict
@@ -80,14 +80,17 @@ def _pairs(
 def _read(line: str, place: str) -> CompletionLine:
     try:
         return CompletionLine.model_validate(json.loads(line))
-    except json.JSONDecodeError as error:
-        raise DataError(f"{place} is broken: {error}") from error
     except ValidationError as error:
         problem = error.errors()[0]
-        field = ".".join(str(part) for part in problem["loc"]) or "the line"
+        field = str(problem["loc"][0]) if problem["loc"] else "the line"
+        said = "it is no JSON object" if not problem["loc"] else problem["msg"]
         raise DataError(
-            f'{place}: {field}: {problem["msg"]}; lines look like {{"task": "ID", "completion": "TEXT"}}'
+            f'{place}: {field}: {said}; lines look like {{"task": "ID", "completion": "TEXT"}}'
         ) from error
+    except json.JSONDecodeError as error:
+        raise DataError(f"{place} is broken: {error.msg} at character {error.pos + 1}") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{place} is broken: {error}") from error
 
 
 def _task(env: Environment, key: str | int, place: str) -> Task:
@@ -100,6 +103,8 @@ def _task(env: Environment, key: str | int, place: str) -> Task:
 @contextmanager
 def _input(path: Path) -> Iterator[TextIO]:
     if path == STANDARD:
+        if sys.stdin.isatty():
+            typer.echo("reading completions from the terminal, a JSON line each; Ctrl-D ends", err=True)
         yield sys.stdin
         return
     try:
@@ -116,9 +121,11 @@ def _output(path: Path) -> Iterator[TextIO]:
     if path == STANDARD:
         yield sys.stdout
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        raise ConfigError(f"verdicts cannot go to {path}: it is a folder; give --out a file")
     temporary = path.with_name(f".{path.name}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("w", encoding="utf-8") as file:
             yield file
         temporary.replace(path)
@@ -129,6 +136,7 @@ def _output(path: Path) -> Iterator[TextIO]:
 def _summary(verdicts: list[Verdict]) -> str:
     counts = Counter(verdict.outcome for verdict in verdicts)
     shares = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome])
-    text = f"judged {len(verdicts)} completions" + (f": {shares}" if shares else "")
+    plural = "" if len(verdicts) == 1 else "s"
+    text = f"judged {len(verdicts)} completion{plural}" + (f": {shares}" if shares else "")
     faults = Counter(verdict.detail for verdict in verdicts if not verdict.scored)
     return f"{text}; the commonest fault: {faults.most_common(1)[0][0]}" if faults else text

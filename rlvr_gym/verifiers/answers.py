@@ -243,7 +243,7 @@ def _lines(pattern: re.Pattern[str], text: str) -> Iterator[_Mark]:
 
 _JOINT = re.compile(
     r"""(?: [^\w\\] | _
-          | \\[^A-Za-z]
+          | \\(?![A-Za-z])
           | \\(?:q?quad|newline|par|hspace\*?\{[^{}]*\}|vee|wedge|cup|to|pm|mp|text(?:bf|rm)?|mathrm|mbox)(?![a-z])
           | \\l?(?:and|or)(?![a-z])
           | (?:and|or)(?![a-z])(?:\s++(?:else|also|maybe|perhaps|possibly)(?![a-z]))?+

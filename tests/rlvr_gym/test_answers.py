@@ -107,6 +107,7 @@ def test_a_thinking_tag_written_carelessly_hides_thoughts_all_the_same(tag: str)
 def test_a_backslash_too_many_before_a_box_changes_nothing():
     assert parts(r"\\boxed{42}") == ("42",)
     assert parts(r"\boxed{41}. No, \\boxed{42}") == ("42",)
+    assert parts("\\boxed{41} or \\\n\\\\boxed{42}") == ("41", "42")
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,10 @@ def test_a_file_of_verdicts_appears_once_it_is_whole(tmp_path: Path, monkeypatch
         ('{"task": 0}', 'line 2: completion: Field required; lines look like {"task": "ID"'),
         ('{"task": 0, "completion": 5}', "line 2: completion: Input should be a valid string"),
         ('{"task": 0, "completion": "x"', "line 2 is broken: "),
-        ("[1, 2]", "line 2: the line: "),
+        ("[1, 2]", "line 2: the line: it is no JSON object"),
+        pytest.param("[" * 100_000, "line 2 is broken: ", id="deep"),
+        pytest.param('{"task": ' + "9" * 5000 + "}", "line 2 is broken: ", id="long number"),
+        ('{"task": true, "completion": "x"}', "line 2: task: "),
         ('{"task": 0, "completion": "x", "finish_reason": "tired"}', "line 2: finish_reason: "),
     ],
 )
@@ -116,3 +119,15 @@ def test_the_samples_of_an_evaluation_can_be_judged_again(tmp_path: Path, capsys
     file = tmp_path / "samples.jsonl"
     file.write_text(lines(row))
     assert run(capsys, *ENV, "--completions", str(file))[1][0]["outcome"] == "correct"
+
+
+def test_a_place_for_verdicts_that_cannot_be_is_named(tmp_path: Path, capsys):
+    completions = tmp_path / "completions.jsonl"
+    completions.write_text(lines({"task": 0, "completion": "?"}))
+    code, _, err = run(capsys, *ENV, "--completions", str(completions), "--out", str(tmp_path))
+    assert (code, err) == (2, f"error: verdicts cannot go to {tmp_path}: it is a folder; give --out a file\n")
+    code, _, err = run(
+        capsys, *ENV, "--completions", str(completions), "--out", str(completions / "verdicts")
+    )
+    assert code == 1
+    assert err.startswith(f"error: {completions}")
