@@ -113,6 +113,7 @@ def _load(settings: ModelSettings) -> tuple[TransformersGenerator, ModelName]:
     from rlvr_gym.generation.transformers import TransformersGenerator
 
     logging.disable_progress_bar()
+    logging.set_verbosity_error()
     model, tokenizer = load_model(settings.path, settings.dtype)
     name = ModelName(name=settings.path, weights=weights_hash(model))
     if torch.cuda.is_available():

@@ -18,6 +18,7 @@ _SPARE_DIGITS = 15
 """How many of the digits computed may be wrong."""
 _MAX_GAP_BITS = 350
 """Terms farther apart in size than this cannot be added: the smaller one would be lost, silently."""
+_HOPELESS_GAP_BITS = 4000
 
 Value = Any
 """A `Fraction`, or a real or complex number of mpmath where the value is not rational or too large."""
@@ -95,9 +96,13 @@ class Numbers:
 
     def _refuse_to_lose(self, a: Value, b: Value) -> None:
         x, y = self.real(a), self.real(b)
-        finite = self.mp.isfinite(x) and self.mp.isfinite(y)
-        if finite and x and y and abs(self.mp.mag(x) - self.mp.mag(y)) > _MAX_GAP_BITS:
-            raise TooLarge("one term is too small beside the other")
+        if not (x and y and self.mp.isfinite(x) and self.mp.isfinite(y)):
+            return
+        gap = abs(self.mp.mag(x) - self.mp.mag(y))
+        if gap > _HOPELESS_GAP_BITS:
+            raise TooLarge("one term is too small beside the other for any number that is written out")
+        if gap > _MAX_GAP_BITS:
+            raise Undecided("one term is too small beside the other")
 
     def _mul(self, a: Value, b: Value) -> Value:
         if isinstance(a, Fraction) and isinstance(b, Fraction):
@@ -312,22 +317,20 @@ def equal_values(x: Value, y: Value, again: Callable[[Numbers], tuple[Value, Val
     if isinstance(x, Fraction) and isinstance(y, Fraction):
         return x == y
     context, finer = numbers(), numbers(_FINER_DIGITS)
+    if not (context.mp.isfinite(context.real(x)) and context.mp.isfinite(context.real(y))):
+        return bool(context.real(x) == context.real(y))
     agreed = _agree(context, x, y)
-    if not agreed and abs(context.real(x) - context.real(y)) > 1e-20:
-        return False
     rough, x, y = context.real(x) - context.real(y), *again(finer)
     if _agree(finer, x, y):
-        if agreed and finer.mp.isfinite(finer.real(x)) and finer.magnitude(x) > MAX_BITS:
+        if agreed and finer.magnitude(x) > MAX_BITS:
             raise Undecided("too large to tell apart")
         return True
-    rounding_error = abs(rough) * finer.mp.mpf(10) ** -(_FINER_DIGITS - _DIGITS - _SPARE_DIGITS)
+    rounding_error = min(abs(rough), 1) * finer.mp.mpf(10) ** -(_FINER_DIGITS - _DIGITS - _SPARE_DIGITS)
     return bool(abs(finer.real(x) - finer.real(y)) <= rounding_error)
 
 
 def _agree(context: Numbers, x: Value, y: Value) -> bool:
     x, y = context.real(x), context.real(y)
-    if not (context.mp.isfinite(x) and context.mp.isfinite(y)):
-        return bool(x == y)
     return bool(abs(x - y) <= max(abs(x), abs(y)) * context.mp.mpf(10) ** (_SPARE_DIGITS - context.mp.dps))
 
 
