@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 import rlvr_gym as rg
 from rlvr_envs.expressions import evaluate
 from rlvr_envs.styles import answer_contract, in_range
-from rlvr_gym.verifiers import AnswerContract, Malformed, Marker
+from rlvr_gym.verifiers import AnswerContract, Marker
 
 CARD = rg.Card(
     summary="Reach a target from given numbers with + - * /.",
@@ -90,27 +90,23 @@ class Countdown(rg.Verifier):
     def verify(self, task: rg.Task, completion: rg.Completion) -> rg.Verdict:
         """Parse and compute the answer."""
         problem = _reference(task)
-        read = self.contract.read(completion.text)
-        if isinstance(read, Malformed):
-            return rg.Verdict.malformed(read.reason)
-        if len(read.parts) > 1:
-            return rg.Verdict.wrong(f"{len(read.parts)} answers where one is asked for", answer=read.text)
-        expression, equals, result = read.text.partition("=")
+        said = self.contract.read_one(completion.text)
+        if isinstance(said, rg.Verdict):
+            return said
+        expression, equals, result = said.partition("=")
         try:
             value, used = evaluate(expression)
         except ValueError as error:
             return rg.Verdict.malformed(str(error))
         except ZeroDivisionError:
-            return rg.Verdict.wrong("divides by zero", answer=read.text)
+            return rg.Verdict.wrong("divides by zero", answer=said)
         if sorted(used) != sorted(problem.numbers):
-            return rg.Verdict.wrong(f"uses {used}, not each of {problem.numbers} once", answer=read.text)
+            return rg.Verdict.wrong(f"uses {used}, not each of {problem.numbers} once", answer=said)
         if value != problem.target:
-            return rg.Verdict.wrong(f"is {value}, not {problem.target}", answer=read.text)
+            return rg.Verdict.wrong(f"is {value}, not {problem.target}", answer=said)
         if equals and result.strip() != str(problem.target):
-            return rg.Verdict.wrong(
-                f"claims to be {result.strip()[:20]}, not {problem.target}", answer=read.text
-            )
-        return rg.Verdict.right(answer=read.text)
+            return rg.Verdict.wrong(f"claims to be {result.strip()[:20]}, not {problem.target}", answer=said)
+        return rg.Verdict.right(answer=said)
 
     def solution(self, task: rg.Task) -> str:
         """The expression that the problem was made from."""

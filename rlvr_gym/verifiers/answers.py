@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import assert_never
 
 from rlvr_gym.errors import ConfigError, DataError
+from rlvr_gym.verdicts import Verdict
 
 
 class Marker(StrEnum):
@@ -102,6 +103,15 @@ class AnswerContract:
         if not all(mark.content for mark in joined):
             return Malformed(reason=f"the last {_SIGNS[self.marker]} is empty")
         return Answer(parts=tuple(mark.content for mark in reversed(joined)))
+
+    def read_one(self, text: str) -> str | Verdict:
+        """The final answer where one is asked for; where there is none, or a list, the verdict that says so."""
+        said = self.read(text)
+        if isinstance(said, Malformed):
+            return Verdict.malformed(said.reason)
+        if len(said.parts) > 1:
+            return Verdict.wrong(f"{len(said.parts)} answers where one is asked for", answer=said.text)
+        return said.text
 
     def write(self, answer: str) -> str:
         """A completion in which `answer` is the final answer.

@@ -9,7 +9,7 @@ from typing import final
 from rlvr_gym.errors import ConfigError, VerifierFault
 from rlvr_gym.tasks import Task
 from rlvr_gym.verdicts import Completion, Verdict
-from rlvr_gym.verifiers.answers import AnswerContract, Malformed
+from rlvr_gym.verifiers.answers import AnswerContract
 from rlvr_gym.verifiers.base import Verifier
 
 
@@ -46,14 +46,12 @@ class Exact(Verifier):
     def verify(self, task: Task, completion: Completion) -> Verdict:
         """Compare the final answer with `task.reference`."""
         gold = gold_text(task)
-        read = self.contract.read(completion.text)
-        if isinstance(read, Malformed):
-            return Verdict.malformed(read.reason)
-        if len(read.parts) > 1:
-            return Verdict.wrong(f"{len(read.parts)} answers where one is asked for", answer=read.text)
-        if self._normal(read.text) == self._normal(gold):
-            return Verdict.right(answer=read.text)
-        return Verdict.wrong(f"expected {gold!r}", answer=read.text)
+        said = self.contract.read_one(completion.text)
+        if isinstance(said, Verdict):
+            return said
+        if self._normal(said) == self._normal(gold):
+            return Verdict.right(answer=said)
+        return Verdict.wrong(f"expected {gold!r}", answer=said)
 
     def solution(self, task: Task) -> str:
         """The reference, marked as the final answer."""
@@ -99,16 +97,14 @@ class Choice(Verifier):
     def verify(self, task: Task, completion: Completion) -> Verdict:
         """Compare the letter that the final answer names with `task.reference`."""
         gold = self._gold(task)
-        read = self.contract.read(completion.text)
-        if isinstance(read, Malformed):
-            return Verdict.malformed(read.reason)
-        if len(read.parts) > 1:
-            return Verdict.wrong("names several choices", answer=read.text)
-        named = self._named(read.text)
+        said = self.contract.read_one(completion.text)
+        if isinstance(said, Verdict):
+            return said
+        named = self._named(said)
         if not named:
-            return Verdict.malformed(f"{read.text[:80]!r} does not name one of {', '.join(self.choices)}")
+            return Verdict.malformed(f"{said[:80]!r} does not name one of {', '.join(self.choices)}")
         if len(named) > 1:
-            return Verdict.wrong("names several choices", answer=read.text)
+            return Verdict.wrong("names several choices", answer=said)
         if named == {gold}:
             return Verdict.right(answer=gold)
         return Verdict.wrong(f"expected {gold}", answer="".join(named))

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from rlvr_gym.tasks import Task
 from rlvr_gym.verdicts import Completion, Verdict
-from rlvr_gym.verifiers.answers import AnswerContract, Malformed, Marker
+from rlvr_gym.verifiers.answers import AnswerContract, Marker
 from rlvr_gym.verifiers.base import Verifier
 from rlvr_gym.verifiers.bounded_schema import MAX_STEPS, BoundedSchema, TooManySteps, path_text
 
@@ -51,13 +51,11 @@ class JsonSchema(Verifier):
 
     def verify(self, task: Task, completion: Completion) -> Verdict:
         """Read the document and check it. `task.reference` plays no part."""
-        read = self.contract.read(completion.text)
-        if isinstance(read, Malformed):
-            return Verdict.malformed(read.reason)
-        if len(read.parts) > 1:
-            return Verdict.wrong(f"{len(read.parts)} answers where one is asked for", answer=read.text)
+        said = self.contract.read_one(completion.text)
+        if isinstance(said, Verdict):
+            return said
         try:
-            text = _last_fenced_block(read.text)
+            text = _last_fenced_block(said)
             document = _parse(text)
         except ValueError as error:
             return Verdict.malformed(str(error))

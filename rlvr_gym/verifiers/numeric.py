@@ -10,7 +10,7 @@ from typing import NamedTuple, final
 from rlvr_gym.errors import ConfigError, VerifierFault
 from rlvr_gym.tasks import Task
 from rlvr_gym.verdicts import Completion, Verdict
-from rlvr_gym.verifiers.answers import AnswerContract, Malformed
+from rlvr_gym.verifiers.answers import AnswerContract
 from rlvr_gym.verifiers.base import Verifier
 
 
@@ -39,17 +39,15 @@ class Numeric(Verifier):
     def verify(self, task: Task, completion: Completion) -> Verdict:
         """Compare the final answer with `task.reference`, a number or its text."""
         gold = _gold(task)
-        read = self.contract.read(completion.text)
-        if isinstance(read, Malformed):
-            return Verdict.malformed(read.reason)
-        if len(read.parts) > 1:
-            return Verdict.wrong(f"{len(read.parts)} answers where one is asked for", answer=read.text)
-        number = _parse(read.text)
+        said = self.contract.read_one(completion.text)
+        if isinstance(said, Verdict):
+            return said
+        number = _parse(said)
         if number is None:
-            return Verdict.malformed(f"{read.text[:80]!r} is not a decimal number")
+            return Verdict.malformed(f"{said[:80]!r} is not a decimal number")
         if self._equal(number, gold):
-            return Verdict.right(answer=read.text)
-        return Verdict.wrong(f"expected {task.reference}", answer=read.text)
+            return Verdict.right(answer=said)
+        return Verdict.wrong(f"expected {task.reference}", answer=said)
 
     def solution(self, task: Task) -> str:
         """The reference, marked as the final answer."""

@@ -7,7 +7,7 @@ from typing import Any, final
 from rlvr_gym.errors import ConfigError, VerifierFault
 from rlvr_gym.tasks import Task
 from rlvr_gym.verdicts import Completion, Verdict
-from rlvr_gym.verifiers.answers import AnswerContract, Malformed, Marker
+from rlvr_gym.verifiers.answers import AnswerContract, Marker
 from rlvr_gym.verifiers.base import Verifier
 
 
@@ -48,14 +48,12 @@ class Regex(Verifier):
     def verify(self, task: Task, completion: Completion) -> Verdict:
         """Match the final answer."""
         compiled = self._compiled or self._of(task)
-        read = self.contract.read(completion.text)
-        if isinstance(read, Malformed):
-            return Verdict.malformed(read.reason)
-        if len(read.parts) > 1:
-            return Verdict.wrong(f"{len(read.parts)} answers where one is asked for", answer=read.text)
-        if compiled.fullmatch(read.text):
-            return Verdict.right(answer=read.text)
-        return Verdict.wrong(f"does not match {compiled.pattern}", answer=read.text)
+        said = self.contract.read_one(completion.text)
+        if isinstance(said, Verdict):
+            return said
+        if compiled.fullmatch(said):
+            return Verdict.right(answer=said)
+        return Verdict.wrong(f"does not match {compiled.pattern}", answer=said)
 
     def solution(self, task: Task) -> str | None:
         """The task's example, where it has one."""
