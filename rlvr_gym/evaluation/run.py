@@ -12,7 +12,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import yaml
 
 from rlvr_gym.environment import Environment
 from rlvr_gym.errors import ConfigError, TooManyUnscored
@@ -261,6 +260,8 @@ def _conditions(env: Environment, model: ModelName, sampling: SamplingParams, se
 
 
 def _write_config(folder: Path, conditions: Conditions, **asked: Any) -> None:
+    import yaml  # here, because it is a good part of what `import rlvr_gym` would cost
+
     versions = {"python": platform.python_version()}
     for package in ("rlvr-gym", "numpy", "math-verify", "sympy", "torch", "transformers"):
         try:
