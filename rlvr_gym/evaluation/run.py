@@ -12,7 +12,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-
 from rlvr_gym.environment import Environment
 from rlvr_gym.errors import ConfigError, TooManyUnscored
 from rlvr_gym.evaluation.estimators import avg_at_n
