@@ -52,7 +52,6 @@ def tiny_model(
         embd_pdrop=0.0,
         attn_pdrop=0.0,
         initializer_range=0.1,
-        pad_token_id=_SPECIAL_TOKENS.index("<pad>"),
         bos_token_id=_SPECIAL_TOKENS.index("<bos>"),
         eos_token_id=_SPECIAL_TOKENS.index("<eos>"),
     )

@@ -85,13 +85,16 @@ class _Source:
 
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """The tokenizer that stands beside the model."""
+        missing = f"'{self._name}' holds a model but no tokenizer that can be read (tokenizer.json or its relatives)"
+        remedy = "write one there with tokenizer.save_pretrained"
         try:
-            return AutoTokenizer.from_pretrained(self._name, local_files_only=self._local)
+            tokenizer = AutoTokenizer.from_pretrained(self._name, local_files_only=self._local)
         except (OSError, ValueError, ImportError) as error:
-            raise ConfigError(
-                f"'{self._name}' holds a model but no tokenizer that can be read (tokenizer.json or its "
-                f"relatives): {_first_line(error)}; write one there with tokenizer.save_pretrained"
-            ) from error
+            raise ConfigError(f"{missing}: {_first_line(error)}; {remedy}") from error
+        # Where there are no files at all, transformers makes some families (GPT-2) an empty vocabulary.
+        if len(tokenizer) <= len(tokenizer.all_special_tokens):
+            raise ConfigError(f"{missing}; {remedy}")
+        return tokenizer
 
     def _config(self) -> PreTrainedConfig:
         try:

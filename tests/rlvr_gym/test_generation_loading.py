@@ -76,9 +76,9 @@ def test_a_missing_tokenizer_is_named(folder: Path):
 
 def test_missing_and_torn_weights_are_named(folder: Path):
     weights = load_file(folder / "model.safetensors")
-    weights.pop("lm_head.weight")
+    weights.pop("transformer.wpe.weight")
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(ConfigError, match=r"lacks 1 of the model's weights, lm_head.weight for one"):
+    with pytest.raises(ConfigError, match=r"lacks 1 of the model's weights, transformer.wpe.weight for one"):
         load_model(folder)
     (folder / "model.safetensors").write_bytes(b"torn")
     with pytest.raises(ConfigError, match="cannot read the weights of"):
