@@ -354,7 +354,9 @@ def test_a_model_with_a_lora_adapter_is_sampled_with_it():
     plain = tokens(sample(TransformersGenerator(model, tokenizer)))
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        config = peft.LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False)
+        config = peft.LoraConfig(
+            r=4, target_modules="all-linear", init_lora_weights=False, fan_in_fan_out=True
+        )
         adapted = peft.get_peft_model(model, config)
     groups = sample(TransformersGenerator(adapted, tokenizer))
     assert tokens(groups) != plain
