@@ -48,6 +48,7 @@ class Policy:
             self.model: Any = (
                 model if config.lora is None else _with_lora(model, config.lora, checkpoint, seed)
             )
+        _own_memory(self.model)
         self.model.to(self.device)
         self.model.eval()
         if config.gradient_checkpointing:
@@ -145,6 +146,16 @@ def _without_progress_bars() -> Iterator[None]:
     finally:
         if active:
             logging.enable_progress_bar()
+
+
+def _own_memory(model: Any) -> None:
+    """Move weights out of the file that they were mapped from, to where PyTorch aligns them.
+
+    In a file they begin at any multiple of 8 bytes, and kernels round differently there: a resumed run would not
+    be the same bit for bit. A mapped checkpoint would also keep its place on the disk after it is deleted.
+    """
+    for tensor in (*model.parameters(), *model.buffers()):
+        tensor.data = tensor.data.clone()
 
 
 def _no_padding_advice(record: LogRecord) -> bool:

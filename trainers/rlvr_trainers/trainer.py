@@ -148,6 +148,7 @@ class Trainer:
             self.display.say(f"resuming {self.records.folder} after step {self.step}")
             self.learner.reference = self._reference()
         else:
+            torch.manual_seed(derive_seed(self.config.run.seed, "torch"))
             with interrupts.at_once():
                 if self.config.warmup:
                     warm_up(self.policy, self.env, self.config, self.display, self.ranks)

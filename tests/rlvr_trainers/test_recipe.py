@@ -1,0 +1,83 @@
+"""Recipes: bundled ones, files of one's own, and what they extend."""
+
+from pathlib import Path
+
+import pytest
+from rlvr_trainers.recipe import load_recipe, recipe_names
+
+from rlvr_gym import ConfigError
+from rlvr_gym.config import parse_overrides
+
+NEEDED = parse_overrides(["model.path=tiny", "env.id=reverse"])
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_bundled_recipe_needs_a_model_and_an_environment_and_nothing_else(name: str) -> None:
+    assert load_recipe(name, NEEDED | {"env": {"id": "reverse", "digits": 2}}).env.id == "reverse"
+
+
+def test_the_presets_are_those_that_the_papers_describe() -> None:
+    loaded = {name: load_recipe(name, NEEDED) for name in recipe_names() if name != "quickstart"}
+    assert set(loaded) == {"dapo", "dr_grpo", "gspo", "grpo", "grpo_r1", "rloo"}
+    grpo, r1, dapo = loaded["grpo"], loaded["grpo_r1"], loaded["dapo"]
+    assert (grpo.batch.group_size, grpo.algorithm.kl_coefficient, grpo.batch.updates) == (64, 0.04, 1)
+    assert (r1.batch.group_size, r1.algorithm.clip_high, r1.optimizer.learning_rate) == (16, 10.0, 3e-6)
+    assert (dapo.algorithm.clip_low, dapo.algorithm.clip_high) == (0.2, 0.28)
+    assert (dapo.reward.right, dapo.reward.wrong, dapo.optimizer.warmup_steps) == (1, -1, 20)
+    assert dapo.dynamic_sampling is not None
+    assert dapo.overlong.penalty_share == 0.2
+    assert (loaded["dr_grpo"].algorithm.advantage, loaded["dr_grpo"].algorithm.aggregation) == (
+        "centred",
+        "constant",
+    )
+    gspo = loaded["gspo"]
+    assert (gspo.algorithm.ratio, gspo.algorithm.clip_low, gspo.algorithm.clip_high) == (
+        "sequence",
+        3e-4,
+        4e-4,
+    )
+    assert (loaded["rloo"].algorithm.advantage, loaded["rloo"].algorithm.kl_place) == (
+        "leave_one_out",
+        "reward",
+    )
+
+
+def test_a_recipe_of_ones_own_holds_only_what_differs_from_the_one_it_extends(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text(
+        "extends: dapo\nbatch: {prompts: 8}\noptimizer: {learning_rate: 1e-5}\n"
+    )
+    (tmp_path / "mine.yaml").write_text(
+        "extends: base.yaml\nmodel: {path: tiny}\nenv: {id: reverse, digits: 3}\ndynamic_sampling: null\n"
+    )
+    mine = load_recipe(str(tmp_path / "mine.yaml"), parse_overrides(["batch.prompts=4"]))
+    assert (mine.batch.prompts, mine.batch.group_size, mine.batch.minibatches) == (4, 16, 4)
+    assert mine.optimizer.learning_rate == 1e-5
+    assert mine.dynamic_sampling is None
+    assert mine.algorithm.clip_high == 0.28
+
+
+def test_recipes_that_extend_each_other_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("extends: b.yaml\n")
+    (tmp_path / "b.yaml").write_text("extends: ./a.yaml\n")
+    with pytest.raises(ConfigError, match=r"in a circle: .*a\.yaml > .*b\.yaml > .*a\.yaml"):
+        load_recipe(str(tmp_path / "a.yaml"))
+
+
+def test_a_missing_or_unreadable_recipe_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no recipe file .*none\.yaml"):
+        load_recipe(str(tmp_path / "none.yaml"))
+    (tmp_path / "list.yaml").write_text("- 1\n")
+    with pytest.raises(ConfigError, match=r"list\.yaml must hold a mapping"):
+        load_recipe(str(tmp_path / "list.yaml"))
+    (tmp_path / "odd.yaml").write_text("extends: dappo\n")
+    with pytest.raises(ConfigError, match=r"no recipe 'dappo'; did you mean 'dapo'\?"):
+        load_recipe(str(tmp_path / "odd.yaml"))
+
+
+def test_every_wrong_field_is_listed_at_once() -> None:
+    wrong = parse_overrides(["model.pth=x", "env.id=reverse", "batch.prompts=0", "run.keep=many"])
+    with pytest.raises(ConfigError) as refusal:
+        load_recipe("grpo", wrong)
+    said = str(refusal.value)
+    for path in ("model.path", "model.pth", "batch.prompts", "run.keep"):
+        assert f"  {path}: " in said
