@@ -1,5 +1,6 @@
 """The model in training: where its weights lie, what it computes in, and what must not be on in it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,11 +75,11 @@ def test_an_adapter_trains_in_bfloat16_with_recomputed_activations_and_several_u
 
 
 def test_an_adapter_begins_as_its_seed_says() -> None:
-    def adapter(seed: int) -> list[torch.Tensor]:
+    def adapter(seed: int) -> Sequence[torch.Tensor]:
         config = ModelConfig.model_validate({"path": "tiny", "lora": {"rank": 4}})
         return Policy(config, seed=seed).parameters
 
-    def same(a: list[torch.Tensor], b: list[torch.Tensor]) -> bool:
+    def same(a: Sequence[torch.Tensor], b: Sequence[torch.Tensor]) -> bool:
         return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
 
     state = torch.get_rng_state()

@@ -33,7 +33,7 @@ def config(*more: str) -> TrainConfig:
 def test_the_share_of_wrong_labels_is_what_it_says_and_they_are_always_the_same_tasks() -> None:
     env = config("env.digits=5").env.make()
     tasks = env.tasks.take(2000)
-    right = [env.solution(task) for task in tasks]
+    right = [str(env.solution(task)) for task in tasks]
 
     def wrong(labels: list[str]) -> list[bool]:
         return [label != solution for label, solution in zip(labels, right, strict=True)]
@@ -49,7 +49,7 @@ def test_the_share_of_wrong_labels_is_what_it_says_and_they_are_always_the_same_
 def test_a_demonstration_is_the_label_and_the_end_of_the_turn() -> None:
     env, policy = config().env.make(), Policy(config().model, seed=0)
     shown = _demonstration(policy, env.tasks.at(0), "42")
-    assert policy.tokenizer.decode(shown.token_ids[:-1]) == "42"
+    assert policy.tokenizer.decode(list(shown.token_ids[:-1])) == "42"
     assert shown.token_ids[-1] == policy.end_id
     assert all(shown.action_mask)
 

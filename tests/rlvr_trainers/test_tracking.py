@@ -1,6 +1,7 @@
 """Where metrics go."""
 
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,6 +62,7 @@ def test_tensorboard_forgets_what_a_resumed_run_does_again(tmp_path: Path) -> No
     for step in range(5):
         first.log(step, {"x": float(step)})
     first.close()
+    time.sleep(1.1)  # event files are read in the order of the seconds that they were begun in
     second = TensorBoard(tmp_path, first_step=3)
     second.log(3, {"x": 30.0})
     second.close()
