@@ -131,9 +131,10 @@ def _reward(text: str) -> float:
 
 
 def _ours(options: argparse.Namespace) -> dict[str, float]:
-    import rlvr_gym as rg
     from rlvr_trainers.recipe import load_recipe
     from rlvr_trainers.trainer import Trainer
+
+    import rlvr_gym as rg
 
     calls: list[float] = []
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rlvr_trainers.recipe import load_recipe
+from rlvr_trainers.trainer import Trainer
 
 from rlvr_gym.config import parse_overrides
 from rlvr_gym.evaluation.run import evaluate
@@ -12,8 +14,6 @@ from rlvr_gym.files import read_lines
 from rlvr_gym.rollouts import Group
 from rlvr_gym.seeding import derive_seed
 from rlvr_gym.tasks import Task
-from rlvr_trainers.recipe import load_recipe
-from rlvr_trainers.trainer import Trainer
 
 REVERSE = [
     "model.path=tiny:0123456789>",
