@@ -14,6 +14,8 @@ setup: .venv/.ready
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
+# A model this small is slowed down by a second thread.
+quickstart: export OMP_NUM_THREADS ?= 1
 quickstart: setup
 	$(BIN)/rlvr train quickstart
 

@@ -180,7 +180,7 @@ def _trl(options: argparse.Namespace) -> dict[str, float]:
     import torch
     from datasets import Dataset
     from transformers import AutoModelForCausalLM, AutoTokenizer
-    from trl import GRPOConfig, GRPOTrainer
+    from trl import GRPOConfig, GRPOTrainer  # pyright: ignore[reportMissingImports] - only where TRL is installed
 
     stamps: list[float] = []
 
