@@ -11,6 +11,10 @@ from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausa
 
 from rlvr_gym import FinishReason, Message, Rollout, Task, Verdict
 
+# One thread, as the processes that these tests start have: another number adds up in another order, and what is
+# compared here is compared bit for bit.
+torch.set_num_threads(1)
+
 
 def _rollout(
     prompt_ids: Sequence[int],
