@@ -23,6 +23,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import rlvr_gym as rg
+
 PROMPT = (
     "Natalia sold clips to {0} of her friends in April, and then she sold half as many clips in May. " * 2
 )
@@ -130,25 +132,26 @@ def _reward(text: str) -> float:
     return float(len(text) % 2)
 
 
+_calls: list[float] = []
+"""When our verifier was called."""
+
+
+def _parity(task: rg.Task, completion: rg.Completion) -> bool:
+    _calls.append(time.perf_counter())
+    return bool(_reward(completion.text))
+
+
+@rg.register("bench/Parity-v0")
+def parity() -> rg.Environment:
+    """Rewards that differ within groups, at no cost."""
+    tasks = rg.TaskSet.from_tasks([rg.Task(prompt=text) for text in _prompts()], name="parity")
+    return rg.Environment(tasks, rg.FunctionVerifier(_parity))
+
+
 def _ours(options: argparse.Namespace) -> dict[str, float]:
     from rlvr_trainers.recipe import load_recipe
     from rlvr_trainers.trainer import Trainer
 
-    import rlvr_gym as rg
-
-    calls: list[float] = []
-
-    def parity(task: rg.Task, completion: rg.Completion) -> bool:
-        calls.append(time.perf_counter())
-        return bool(_reward(completion.text))
-
-    @rg.register("bench/Parity-v0")
-    def build() -> rg.Environment:
-        tasks = rg.TaskSet.from_tasks([rg.Task(prompt=text) for text in _prompts()], name="parity")
-        return rg.Environment(tasks, rg.FunctionVerifier(parity))
-
-    build.__qualname__ = "BUILD"
-    globals()["BUILD"] = build
     with tempfile.TemporaryDirectory() as folder:
         overrides: dict[str, Any] = {
             "model": {"path": options.model},
@@ -166,7 +169,7 @@ def _ours(options: argparse.Namespace) -> dict[str, float]:
         before = _memory()
         trainer.run()
     samples = options.prompts * options.group_size
-    return _figures(options, calls[samples - 1 :: samples], before)
+    return _figures(options, _calls[samples - 1 :: samples], before)
 
 
 def _prompt_tokens(model: str) -> int:
