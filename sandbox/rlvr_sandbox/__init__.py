@@ -1,5 +1,6 @@
 """Runs programs that nobody vouches for, and says what they answered."""
 
+from rlvr_sandbox.blocking import BlockingSandbox
 from rlvr_sandbox.errors import (
     BadTests,
     BuildFailed,
@@ -24,7 +25,7 @@ from rlvr_sandbox.programs import (
     Tests,
 )
 from rlvr_sandbox.results import Failure, Outcome, Result, TestResult, Trust
-from rlvr_sandbox.sandbox import BlockingSandbox, Sandbox
+from rlvr_sandbox.sandbox import Sandbox
 
 __all__ = [
     "AssertTests",

@@ -27,11 +27,12 @@ import ray
 from ray.exceptions import RayActorError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from rlvr_sandbox.backends.choice import choose
+from rlvr_sandbox.blocking import open_on
 from rlvr_sandbox.errors import SandboxClosed, SandboxUnavailable
 from rlvr_sandbox.pool import AWAY_SECONDS, Job
 from rlvr_sandbox.programs import Limits, Program
 from rlvr_sandbox.results import Outcome, Result, Trust
-from rlvr_sandbox.sandbox import Sandbox
 from rlvr_sandbox.sessions import CellResult
 
 AHEAD = 2
@@ -64,7 +65,7 @@ class NodeSandbox:
     async def open(self, backend: str, slots: int | None) -> tuple[int, Sort]:
         """Open it. Returns how many programs it runs at once, and in what. Raises SandboxUnavailable."""
         slots = slots or len(os.sched_getaffinity(0))
-        self._box = await asyncio.to_thread(Sandbox.open_sync, backend, slots=slots)
+        self._box = await asyncio.to_thread(open_on, choose(backend, allow_unsafe=False), slots)
         used = self._box.backends[0]
         return slots, Sort(name=used.name, trust=used.trust)
 

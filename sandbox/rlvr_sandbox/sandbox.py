@@ -4,25 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from typing import TYPE_CHECKING, Self
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Self
 
 from rlvr_sandbox.backends.base import Backend
 from rlvr_sandbox.backends.choice import choose
+from rlvr_sandbox.blocking import BlockingSandbox, open_on
 from rlvr_sandbox.errors import SandboxUnavailable
-from rlvr_sandbox.pool import Pool
-from rlvr_sandbox.programs import MIB, Limits, Program
-from rlvr_sandbox.results import Result, Trust
-from rlvr_sandbox.selftest import self_test
-from rlvr_sandbox.sessions import Session, Sessions
-
-if TYPE_CHECKING:
-    from rlvr_sandbox.ray import RayPool, RaySession, RaySessions
-
-SESSION_LIMITS = Limits(wall_seconds=10.0, output_bytes=MIB)
-MOST_SESSIONS = 64
-"""Sessions whose supervisors are kept running; those beyond run their cells again when they are used."""
+from rlvr_sandbox.programs import Program
+from rlvr_sandbox.results import Result
 
 
 class Sandbox:
@@ -67,15 +57,7 @@ class Sandbox:
         """The twin for threads: its `run` returns the result, its `run_many` is an ordinary iterator."""
         if backend == "ray":
             return _on_ray(slots)
-        backends = choose(backend, allow_unsafe=allow_unsafe)
-        pool = Pool(backends, slots or len(os.sched_getaffinity(0)))
-        box = BlockingSandbox(pool, Sessions(backends, MOST_SESSIONS), backends)
-        try:
-            self_test(box.run_many, isolated=all(used.trust is not Trust.UNSAFE for used in backends))
-        except BaseException:
-            box.close()
-            raise
-        return box
+        return open_on(choose(backend, allow_unsafe=allow_unsafe), slots or len(os.sched_getaffinity(0)))
 
     async def run(self, program: Program) -> Result:
         """The verdict on one program."""
@@ -106,48 +88,3 @@ def _on_ray(slots: int | None) -> BlockingSandbox:
         ) from None
     pool = RayPool(slots=slots)
     return BlockingSandbox(pool, RaySessions(pool))
-
-
-class BlockingSandbox:
-    """Runs programs, several at a time, for any number of threads. Made by `Sandbox.open_sync`."""
-
-    def __init__(
-        self, pool: Pool | RayPool, sessions: Sessions | RaySessions, backends: Sequence[Backend] = ()
-    ) -> None:
-        self.backends = tuple(backends)
-        self._pool = pool
-        self._sessions = sessions
-
-    def submit(self, program: Program) -> Future[Result]:
-        """Queue a program."""
-        return self._pool.submit(program)
-
-    def run(self, program: Program) -> Result:
-        """The verdict on one program."""
-        return self.submit(program).result()
-
-    def run_many(self, programs: Iterable[Program]) -> Iterator[tuple[int, Result]]:
-        """The verdicts on many, each with the program's place among them, as they come."""
-        places = {self.submit(program): index for index, program in enumerate(programs)}
-        left = set(places)
-        while left:
-            done, left = wait(left, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield places[future], future.result()
-
-    def session(self, limits: Limits | None = None) -> Session | RaySession:
-        """A namespace in which cells are run one after another, beside the slots; close it when done."""
-        return self._sessions.open(limits or SESSION_LIMITS)
-
-    def close(self) -> None:
-        """End everything that runs, and leave nothing behind."""
-        self._pool.close()
-        self._sessions.close()
-        for backend in self.backends:
-            backend.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()

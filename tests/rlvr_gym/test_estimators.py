@@ -6,7 +6,7 @@ from math import comb
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rlvr_gym.errors import ConfigError
@@ -91,7 +91,6 @@ def majority(drawn: tuple[str | None, ...]) -> float:
     return ("right" in winners) / max(1, len(winners))
 
 
-@settings(deadline=None)
 @given(votes())
 def test_maj_at_k_is_the_mean_over_draws_of_what_the_plurality_earns(
     problem: tuple[int, int, tuple[int, ...], int],

@@ -223,8 +223,8 @@ def _check_image(engine: Engine, image: str) -> None:
                     f"the Docker engine at {engine.host} has no image {image}; {build}"
                 ) from None
             raise ImageMismatch(
-                f"the Docker engine at {engine.host} has {', '.join(others)}, of other versions of this "
-                f"package, but not {image}; {build}"
+                f"the Docker engine at {engine.host} has {len(others)} images of other versions of this package "
+                f"(`docker images {REPOSITORY}` lists them), but not {image}; {build}"
             ) from None
     if labels.get(LABEL) != ours:
         holds = f"supervisor {labels[LABEL]}" if LABEL in labels else "no supervisor"

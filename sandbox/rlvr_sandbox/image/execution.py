@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from rlvr_sandbox.image.program import Link
+from rlvr_sandbox.image.link import Link
 from rlvr_sandbox.image.zygotes import Zygote, ZygoteGone
 
 STDERR_BYTES = 64 << 10
