@@ -273,10 +273,16 @@ def _said(said: dict[str, Any], ending: tuple[Outcome, str]) -> tuple[Outcome, s
             return Outcome.CRASHED, reason
         case "bad_tests":
             return Outcome.UNSCORED, f"the tests cannot judge: {reason}"
-        case "gone" if ending[0] is not Outcome.PASSED:
+        case "gone" if ending[0] is not Outcome.PASSED and not _nonsense(reason, ending[0]):
             return ending
         case _:
             return Outcome.CRASHED, f"the program ended during the test: {reason}"
+
+
+def _nonsense(reason: str, ending: Outcome) -> bool:
+    """Whether the program spoke nonsense first: whether it then ended by itself or was stopped is a race."""
+    first = reason.startswith(("it said what is no message", "it answered what is no value"))
+    return first and ending in (Outcome.CRASHED, Outcome.INVALID)
 
 
 def _shown(value: object) -> str:

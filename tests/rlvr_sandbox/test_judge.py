@@ -280,6 +280,14 @@ def test_what_the_tests_process_says_of_a_test_is_its_outcome(
     assert result.passed == 1
 
 
+def test_nonsense_is_the_reason_whether_the_program_then_ends_by_itself_or_is_stopped() -> None:
+    gone = {"outcome": "gone", "reason": "it said what is no message: a message of 206 bytes"}
+    endings = [{}, *({"status": status, "ended_by_itself": True} for status in (0, 1, INVALID_STATUS))]
+    results = [judged(TWO_ASSERTS, asserted(PASSED, gone, **ending)) for ending in endings]
+    reasons = {(result.tests[1].outcome, result.tests[1].reason) for result in results}
+    assert reasons == {(Outcome.CRASHED, f"the program ended during the test: {gone['reason']}")}
+
+
 @pytest.mark.parametrize(
     "execution",
     [
