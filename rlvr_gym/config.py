@@ -57,6 +57,7 @@ class EnvConfig(BaseModel):
         env = registry.make(self.id, **self.options)
         if self.pass_rate is not None and self.pass_rates is not None:
             env.tasks = by_pass_rate(env.tasks, self.pass_rates, self.pass_rate)
+            env.selection = self.model_dump(mode="json", include={"pass_rate", "pass_rates"})
         return env
 
     def elsewhere(self) -> Settings:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import copy
 import string
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import gymnasium
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 from rlvr_gym.errors import ConfigError, VerifierFault
 from rlvr_gym.generation.base import SamplingParams
@@ -92,6 +92,8 @@ class Environment(gymnasium.Env[str, str]):
     metadata = {"render_modes": []}  # noqa: RUF012 - the base class's own shape
     card: Card | None = None
     """Set by the registry when the environment is made by name."""
+    selection: Mapping[str, JsonValue] = {}
+    """How `tasks` were chosen from those that `spec` stands for, as settings; empty where they are all there."""
 
     def __init__(self, tasks: TaskSet, verifier: Verifier, *, max_turns: int = 1) -> None:
         if max_turns < 1:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from rlvr_gym.cli.settings import parse_ks
 from rlvr_gym.evaluation import StoredRun, read_run
-from rlvr_gym.evaluation.compare import Comparison, Crossing, Difference, compare
+from rlvr_gym.evaluation.compare import Comparison, Crossing, Difference, compare, told
 
 EXAMPLES = 5
 
@@ -62,7 +62,9 @@ def _print(comparison: Comparison, first: Path, second: Path) -> None:
     for letter, folder, said in (("A", first, comparison.first), ("B", second, comparison.second)):
         console.print(f"{letter}  {folder}: {said.environment}, {said.model}", soft_wrap=True, markup=False)
     for name, one, other in comparison.notes:
-        console.print(f"not the same: {name}, {one} in A, {other} in B", style="yellow", markup=False)
+        console.print(
+            f"not the same: {name}, {told(one)} in A, {told(other)} in B", style="yellow", markup=False
+        )
     console.print(_tasks(comparison))
     console.print(_table(comparison))
     for line in (*_changes(comparison), *_crossings(comparison)):

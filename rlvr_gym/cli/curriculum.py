@@ -55,8 +55,12 @@ def _facts(found: Forecast) -> list[str]:
         f"prompts   {found.prompts}, of which {found.never_right} were never right and {found.always_right} always",
         f"suggested batch.group_size: {size}",
         f"suggested sampling.max_tokens: {_budget(found.budget)}",
-        f"judging   {median * 1000:.1f} ms for half of the samples, {slow * 1000:.1f} ms for 95 % of them",
+        f"judging   at most {_duration(median)} for half of the samples, {_duration(slow)} for 95 % of them",
     ]
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.2g} ms"
 
 
 def _budget(budget: Budget) -> str:

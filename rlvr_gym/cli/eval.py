@@ -18,6 +18,7 @@ from rlvr_gym.cli.settings import EvalSettings, ModelSettings, eval_settings, pa
 from rlvr_gym.environment import Environment
 from rlvr_gym.errors import ConfigError, TooManyUnscored
 from rlvr_gym.evaluation import EvaluationResult, ModelName, Plan, evaluate, plan_for
+from rlvr_gym.evaluation.run import refuse_impossible
 from rlvr_gym.generation.base import Generator
 
 
@@ -102,6 +103,7 @@ def evaluate_model(
     request_timeout: TimeoutOption = 600.0,
 ) -> None:
     """Sample from a model, judge, and report pass@k; the same command resumes."""
+    refuse_impossible(max_unscored, in_flight, until_half_width)
     names = [argument for argument in arguments if "=" not in argument]
     settings = eval_settings(_distinct(names), [each for each in arguments if "=" in each], model)
     ks, several = parse_ks(k), len(names) > 1

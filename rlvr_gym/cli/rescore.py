@@ -63,8 +63,8 @@ def _matrix(rescoring: Rescoring) -> Table:
     """Rows are the outcomes then, columns those now."""
     counts = rescoring.matrix
     found = [outcome for outcome in Outcome if any(outcome in flip for flip in counts)]
-    table = Table(title="outcomes then (rows) and now (columns)")
-    table.add_column("")
+    table = Table()
+    table.add_column("then \\ now")
     for outcome in found:
         table.add_column(str(outcome), justify="right")
     for then in found:
@@ -101,6 +101,10 @@ def _said(verdict: Verdict) -> str:
 def _kept(rescoring: Rescoring, folder: Path, dry_run: bool) -> str:
     changed, total = len(rescoring.changed), len(rescoring.rejudged)
     lost = sum(one.stored.verdict.scored and not one.today.verdict.scored for one in rescoring.rejudged)
+    if not changed and not lost:
+        return f"none of {total} verdicts is another one now" + (
+            "; nothing was written (--dry-run)" if dry_run else ""
+        )
     said = f"{changed} of {total} verdicts are others now"
     if lost:
         said += f", and {lost} that could not be judged now keep theirs"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from rlvr_gym.errors import ConfigError
-from rlvr_gym.evaluation.intervals import Interval, mean_interval, wilson
+from rlvr_gym.evaluation.intervals import Interval, mean_interval, running_interval, wilson
 from rlvr_gym.evaluation.samples import Conditions, Sample
 from rlvr_gym.evaluation.tallies import Tally, clusters_of, pass_measure, tally
 from rlvr_gym.seeding import derive_seed
@@ -118,9 +118,7 @@ def compare(
     ours, theirs = _by_problem(first), _by_problem(second)
     shared = sorted(problem for problem in ours if problem in theirs)
     if not shared:
-        raise ConfigError(
-            "the two runs have no task in common: none has the same id and the same prompt in both"
-        )
+        raise ConfigError(_nothing_in_common(ours, theirs))
     pairs = [(tally(ours[problem])[0], tally(theirs[problem])[0]) for problem in shared]
     most = min(max(pair[side].n for pair in pairs) for side in (0, 1))
     ks = _ks(k, most)
@@ -169,13 +167,15 @@ def difference_interval(
     """The 95 % interval of the mean of `changes`, one in [-1, 1] per problem, (P,).
 
     It is `mean_interval` on the scale from -1 to 1: the wider, at either end, of the paired bootstrap and of Wilson's
-    interval at the effective number of problems. Where nothing changed anywhere the spread is unknown, and the
-    interval is as wide as the share of problems that might still change: Wilson's, of none in as many as there are.
+    interval at the effective number of problems. The largest spread is that of changes by a whole 1, on as many
+    problems as may well change. Where nothing changed anywhere the spread is unknown, and the interval is as wide as the
+    share of problems that might still change: Wilson's, of none in as many as there are.
     """
     if not changes.any():
         reach = wilson(0, len(changes) if clusters is None else len(set(clusters))).high
         return Interval(low=-reach, high=reach)
-    scaled = mean_interval((changes + 1) / 2, seed=seed, clusters=clusters)
+    largest = running_interval(np.abs(changes), clusters=clusters).high - changes.mean() ** 2
+    scaled = mean_interval((changes + 1) / 2, seed=seed, clusters=clusters, largest_spread=largest / 4)
     return Interval(low=2 * scaled.low - 1, high=2 * scaled.high - 1)
 
 
@@ -239,6 +239,12 @@ def _by_problem(samples: Iterable[Sample]) -> ByProblem:
     return found
 
 
+def _nothing_in_common(ours: ByProblem, theirs: ByProblem) -> str:
+    ids = {task for task, _ in ours} & {task for task, _ in theirs}
+    found = f"{len(ids)} have the same id in both, and another prompt" if ids else "no id is in both"
+    return f"the two runs have no task in common, with the same id and the same prompt: {found}"
+
+
 def _solved_by_one(solver: ByProblem, other: ByProblem, shared: Sequence[Problem]) -> tuple[str, ...]:
     """The tasks that the one solved and the other did not, within as many scored samples as both have."""
     return tuple(
@@ -265,12 +271,23 @@ def _refuse_other_tasks(one: Conditions, other: Conditions) -> None:
         )
         if getattr(one, name) != getattr(other, name)
     ]
-    if differing:
-        raise ConfigError(
-            "these runs were not asked the same:\n"
-            + "\n".join(differing)
-            + "\n--common (common=True) compares them on the tasks whose id and prompt are the same"
-        )
+    if not differing:
+        return
+    differing += [
+        f"  {name}: {told(ours)} in the first, {told(theirs)} in the second"
+        for name, ours, theirs in _differing(one, other)
+        if name.startswith("options.")
+    ]
+    raise ConfigError(
+        "these runs were not asked the same:\n"
+        + "\n".join(differing)
+        + "\n--common (common=True) compares them on the tasks whose id and prompt are the same"
+    )
+
+
+def told(setting: Any) -> str:
+    """A setting as it is spoken of; None, as `Comparison.notes` has it, is one that was not set."""
+    return "not set" if setting is None else str(setting)
 
 
 def _differing(one: Conditions, other: Conditions) -> Iterable[tuple[str, Any, Any]]:

@@ -12,6 +12,8 @@ import numpy as np
 from rlvr_gym.errors import ConfigError
 
 REPLICATES = 5_000
+CAUTION = 0.25
+"""How much a spread that hangs on one problem alone is taken towards the largest there can be: a fifth of the way."""
 _TAIL = 0.025
 _Z = NormalDist().inv_cdf(1 - _TAIL)
 
@@ -24,17 +26,26 @@ class Interval:
     high: float
 
 
-def wilson(successes: float, trials: float) -> Interval:
-    """Wilson's score interval of a plain proportion; never of zero width. `trials` need not be whole."""
+def wilson(successes: float, trials: float, *, quantile: float = _Z) -> Interval:
+    """Wilson's score interval of a plain proportion; never of zero width. `trials` need not be whole.
+
+    `quantile` is how many standard errors wide the interval is: the normal distribution's, unless told otherwise.
+    """
     if not 0 <= successes <= trials or trials <= 0:
         raise ConfigError(f"{successes} successes in {trials} trials cannot be")
-    share, shrink = successes / trials, 1 + _Z**2 / trials
-    centre = (share + _Z**2 / (2 * trials)) / shrink
-    half = _Z / shrink * math.sqrt(share * (1 - share) / trials + _Z**2 / (4 * trials**2))
+    share, shrink = successes / trials, 1 + quantile**2 / trials
+    centre = (share + quantile**2 / (2 * trials)) / shrink
+    half = quantile / shrink * math.sqrt(share * (1 - share) / trials + quantile**2 / (4 * trials**2))
     return Interval(low=max(0.0, min(share, centre - half)), high=min(1.0, max(share, centre + half)))
 
 
-def mean_interval(values: np.ndarray, *, seed: int, clusters: Sequence[Hashable] | None = None) -> Interval:
+def mean_interval(
+    values: np.ndarray,
+    *,
+    seed: int,
+    clusters: Sequence[Hashable] | None = None,
+    largest_spread: float | None = None,
+) -> Interval:
     """The interval of the mean of `values`, one in [0, 1] per problem, (P,).
 
     Problems of one cluster (several questions about one text, say) are drawn together; None means that every
@@ -43,12 +54,13 @@ def mean_interval(values: np.ndarray, *, seed: int, clusters: Sequence[Hashable]
 
     - the bootstrap over problems, its percentiles expanded for small samples (Hesterberg 2015);
     - Wilson's interval at the effective number of problems, the one at which a proportion would vary as much
-      as this mean does.
+      as this mean does, with Student's t for the normal distribution.
 
     The bootstrap alone cannot see what the sample does not hold: where every problem failed, or all but one,
-    its width is zero, or nearly. Where all values are equal their spread is unknown, and the number of
-    clusters counts as the effective number: the most cautious assumption, as no value in [0, 1] varies more
-    than a proportion.
+    its width is zero, or nearly. Nor is a spread to be believed that hangs on a few problems: it is taken towards
+    `largest_spread`, the more so the more it hangs on them (see `_reliance`). None means the variance of a
+    proportion with this mean, as no value in [0, 1] varies more. Where all values are equal their spread is unknown
+    and the largest counts: the effective number is that of clusters.
     """
     values = np.asarray(values, dtype=float)
     if values.ndim != 1 or not len(values) or not ((values >= 0) & (values <= 1)).all():
@@ -56,7 +68,7 @@ def mean_interval(values: np.ndarray, *, seed: int, clusters: Sequence[Hashable]
     if clusters is None and np.isin(values, (0.0, 1.0)).all():
         return wilson(float(values.sum()), len(values))
     sums, sizes = cluster_sums(values, clusters)
-    floor = _wilson_at_effective_count(sums, sizes)
+    floor = _wilson_at_effective_count(sums, sizes, largest_spread)
     if len(sums) == 1:
         return floor
     tail = _expanded_tail(len(sums))
@@ -66,7 +78,10 @@ def mean_interval(values: np.ndarray, *, seed: int, clusters: Sequence[Hashable]
 
 def running_interval(values: np.ndarray, *, clusters: Sequence[Hashable] | None = None) -> Interval:
     """`mean_interval` without its bootstrap, cheap enough to follow every sample on a screen."""
-    return _wilson_at_effective_count(*cluster_sums(np.asarray(values, dtype=float), clusters))
+    values = np.asarray(values, dtype=float)
+    if clusters is None and np.isin(values, (0.0, 1.0)).all():
+        return wilson(float(values.sum()), len(values))
+    return _wilson_at_effective_count(*cluster_sums(values, clusters), None)
 
 
 def cluster_sums(values: np.ndarray, clusters: Sequence[Hashable] | None) -> tuple[np.ndarray, np.ndarray]:
@@ -115,21 +130,33 @@ def _variance(sums: np.ndarray, sizes: np.ndarray) -> float | None:
     count = len(sums)
     if count == 1:
         return None
-    residuals = sums - sums.sum() / sizes.sum() * sizes
-    return count / (count - 1) * float((residuals**2).sum()) / float(sizes.sum()) ** 2
+    return count / (count - 1) * float((_residuals(sums, sizes) ** 2).sum()) / float(sizes.sum()) ** 2
 
 
-def _wilson_at_effective_count(sums: np.ndarray, sizes: np.ndarray) -> Interval:
-    mean = float(sums.sum() / sizes.sum())
-    effective = _effective_count(mean, _variance(sums, sizes), len(sums))
-    return wilson(mean * effective, effective)
+def _residuals(sums: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    return sums - sums.sum() / sizes.sum() * sizes
 
 
-def _effective_count(mean: float, variance: float | None, count: int) -> float:
-    """How many problems a proportion would need to vary as little; `count` where the spread is unknown."""
+def _wilson_at_effective_count(sums: np.ndarray, sizes: np.ndarray, largest_spread: float | None) -> Interval:
+    mean, count = float(sums.sum() / sizes.sum()), len(sums)
+    proportion = mean * (1 - mean)
+    variance = _variance(sums, sizes)
     if variance is None or variance < 1e-12:
-        return float(count)
-    return max(1.0, mean * (1 - mean) / variance)
+        return wilson(mean * count, count)
+    largest = (proportion if largest_spread is None else largest_spread) / count
+    weight = CAUTION * _reliance(_residuals(sums, sizes))
+    believed = max(variance, (variance + weight * largest) / (1 + weight))
+    effective = max(1.0, proportion / believed)
+    return wilson(mean * effective, effective, quantile=_student_quantile(count - 1))
+
+
+def _reliance(residuals: np.ndarray) -> float:
+    """How much a variance hangs on few of its terms: 1 for one alone, 0 where they are spread as in a normal sample.
+
+    It is the excess of the kurtosis over the normal distribution's 3, divided by the number of terms.
+    """
+    squares = residuals**2
+    return max(0.0, float((squares**2).sum() / squares.sum() ** 2) - 3 / len(squares))
 
 
 def _expanded_tail(count: int) -> float:

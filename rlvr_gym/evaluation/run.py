@@ -121,7 +121,7 @@ def evaluate(
     TooManyUnscored as soon as more than `max_unscored_share` of all samples could not be judged, or when the
     generator fails sample after sample.
     """
-    _refuse_impossible(max_unscored_share, samples_in_flight, until_half_width)
+    refuse_impossible(max_unscored_share, samples_in_flight, until_half_width)
     plan = plan_for(env, n=n, k=k, sampling=sampling, limit=limit)
     conditions = _conditions(env, model, plan.sampling, seed)
     with _folder(run_dir) as folder:
@@ -182,7 +182,8 @@ def _locked(lock: IO[str]) -> bool:
     return True
 
 
-def _refuse_impossible(share: float, in_flight: int, half_width: float | None) -> None:
+def refuse_impossible(share: float, in_flight: int, half_width: float | None) -> None:
+    """Raise ConfigError for values of `evaluate` that cannot work, whatever is evaluated."""
     if in_flight < 1:
         raise ConfigError(f"samples_in_flight must be at least 1, not {in_flight}")
     if not 0.0 <= share <= 1.0:
@@ -202,7 +203,7 @@ def _take(env: Environment, limit: int | None) -> list[Task]:
 def _conditions(env: Environment, model: ModelName, sampling: SamplingParams, seed: int) -> Conditions:
     return Conditions(
         environment=env.spec.id if env.spec else f"{type(env).__name__} of '{env.tasks.name}'",
-        options=dict(env.spec.kwargs) if env.spec else {},
+        options={**(env.spec.kwargs if env.spec else {}), **env.selection},
         fingerprint=env.tasks.fingerprint,
         model=model.name,
         weights=model.weights,

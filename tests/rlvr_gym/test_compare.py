@@ -67,6 +67,14 @@ def test_where_nothing_changed_the_interval_is_still_as_wide_as_what_might():
     assert clustered.high > 0.5
 
 
+def test_one_small_change_does_not_rule_out_larger_ones():
+    # One of 100 problems changed by 1/16; that 1 in 100 changes by a whole 1 is no surprise after that.
+    changes = np.zeros(100)
+    changes[0] = 1 / 16
+    interval = difference_interval(changes, seed=0)
+    assert interval.low < -0.005 and 0.005 < interval.high < difference_interval(np.zeros(100), seed=0).high
+
+
 def test_problems_of_one_cluster_are_drawn_together():
     changes = np.repeat(np.random.default_rng(1).choice([-0.5, 0.0, 0.6], size=12), 10)
     alone = difference_interval(changes, seed=0)
@@ -133,8 +141,22 @@ def test_runs_that_were_not_asked_the_same_are_refused_unless_the_common_tasks_a
 def test_the_same_id_with_another_prompt_is_no_task_in_common():
     second = [sample.model_copy(update={"prompt": (rg.Message(role="user", content="else"),)}) for sample in
               samples({"a": [True]})]  # fmt: skip
-    with pytest.raises(rg.ConfigError, match="no task in common"):
+    with pytest.raises(
+        rg.ConfigError, match=r"no task in common.*: 1 have the same id in both, and another prompt"
+    ):
         compare(samples({"a": [True]}), second, common=True)
+    with pytest.raises(rg.ConfigError, match=r"no task in common.*: no id is in both"):
+        compare(samples({"a": [True]}), samples({"b": [True]}), common=True)
+
+
+def test_a_refusal_names_the_options_that_made_the_tasks_others():
+    first = samples({"a": [True]}, fingerprint="g", options={"digits": 2, "split": "test"})
+    with pytest.raises(rg.ConfigError) as refused:
+        compare(first, samples({"a": [True]}, options={"split": "test", "style": "symbols"}))
+    assert str(refused.value).splitlines()[2:4] == [
+        "  options.digits: 2 in the first, not set in the second",
+        "  options.style: not set in the first, symbols in the second",
+    ]
 
 
 def test_sampling_that_differs_is_told_and_not_refused():

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import rlvr_gym as rg
 from rlvr_gym.cli.main import main
 from rlvr_gym.config import EnvConfig
+from rlvr_gym.evaluation import read_run
 from rlvr_gym.evaluation.curriculum import (
     by_pass_rate,
     degenerate_probability,
@@ -136,3 +137,24 @@ def test_the_command_forecasts_and_a_recipe_takes_its_tasks_from_the_export(tmp_
         EnvConfig.model_validate({**settings, "split": "test"}).make().tasks.at(0)
     with pytest.raises(ValueError, match="belong together"):
         EnvConfig.model_validate({"id": "arithmetic", "pass_rate": [0.1, 0.9]})
+
+
+def test_samples_of_tasks_chosen_by_pass_rate_say_so_and_can_be_judged_again(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    tiny = ["arithmetic", "model.path=tiny", "env.digits=1", "env.split=train", "sampling.max_tokens=4"]
+    chosen = ["env.pass_rates=all/pass_rates.jsonl", "env.pass_rate=[0,0.5]"]
+    for arguments in (
+        ["eval", *tiny, "--limit", "6", "--n", "2", "--curriculum", "--out", "all"],
+        ["eval", *tiny, *chosen, "--n", "1", "--out", "chosen"],
+        ["rescore", "chosen"],
+    ):
+        with pytest.raises(SystemExit) as exited:
+            main(arguments)
+        assert exited.value.code == 0, capsys.readouterr().err
+    run = read_run("chosen")
+    assert run.conditions.options["pass_rate"] == [0.0, 0.5]
+    assert run.conditions.options["pass_rates"] == "all/pass_rates.jsonl"
+    Path("all/pass_rates.jsonl").rename("moved.jsonl")
+    with pytest.raises(SystemExit) as exited:
+        main(["rescore", "chosen", "env.pass_rates=moved.jsonl"])
+    assert exited.value.code == 0

@@ -164,6 +164,8 @@ def test_the_command_prints_the_matrix_examples_and_what_became_of_the_numbers(t
     code, out, _ = told(capsys, folder)
     assert "8 of 8 verdicts are others now" in out
     assert sum(sample.verdict.correct for sample in read_samples(folder / "samples.jsonl")) == 4
+    code, out, _ = told(capsys, folder)
+    assert "none of 8 verdicts is another one now" in out
 
 
 def test_an_environment_that_is_not_registered_is_named(tmp_path, capsys):
