@@ -36,8 +36,9 @@ class WorkerPool:
     killed with its process group when a call passes its deadline, retired after `recycle_after` calls, and
     dies when this process does, SIGKILL included (Linux; elsewhere a busy one ends its call first).
 
-    Callers beyond `workers` wait for their turn; the deadline counts from when their work begins. A child
-    made by `os.fork` starts workers of its own.
+    Callers beyond `workers` wait for their turn; the deadline counts from when it comes. The start of a worker,
+    where none was warm, is taken out of the call's time, though at most half of it: the reply is not later for
+    it, unless starting takes that long. A child made by `os.fork` starts workers of its own.
 
     Args:
         function: `package.module:function`, JSON value in, JSON value out. The module's file is run by
@@ -75,10 +76,11 @@ class WorkerPool:
         no worker could be started, the function raised, or somebody else killed the worker.
         """
         with self._turns:
+            deadline = time.monotonic() + timeout_seconds
             worker = self._take()
             try:
                 worker.wait_until_ready()
-                reply = worker.ask(task, time.monotonic() + timeout_seconds)
+                reply = worker.ask(task, max(deadline, time.monotonic() + timeout_seconds / 2))
             except BaseException as error:
                 closed = worker not in self._alive
                 self._discard(worker)
