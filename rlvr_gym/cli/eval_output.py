@@ -9,26 +9,32 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
-from rich.table import Table
+from rich.table import Column, Table
 
 from rlvr_gym.evaluation import Estimate, EvaluationResult, Progress
 from rlvr_gym.verdicts import Outcome
 
+SECONDS_BETWEEN_LOG_LINES = 30.0
+WIDE = 130
+"""Columns of a terminal that has room for a bar; in a narrower one the line's facts are all there is."""
+
 
 class Display:
-    """A live line on stderr: tasks done, running pass@1 with its interval, tokens per second, time left."""
+    """A live line on stderr: tasks done, running pass@1 with its interval, tokens per second, time left.
 
-    def __init__(self, name: str) -> None:
+    Where stderr is no terminal, but a log, it is a line every half minute.
+    """
+
+    def __init__(self, name: str, console: Console | None = None) -> None:
+        self._name, self._console = name, console or Console(stderr=True)
+        self._live = self._console.is_terminal
+        said = TextColumn("{task.fields[facts]}", table_column=Column(overflow="fold"))
+        wide = (BarColumn(), said, TimeElapsedColumn()) if self._console.width >= WIDE else (said,)
         self._bar = Bar(
-            TextColumn(name),
-            BarColumn(),
-            TextColumn("{task.fields[facts]}"),
-            TimeElapsedColumn(),
-            console=Console(stderr=True),
-            transient=True,
+            TextColumn(name), *wide, console=self._console, transient=True, disable=not self._live
         )
         self._line = self._bar.add_task("", total=None, facts="")
-        self._began = time.monotonic()
+        self._began = self._told = time.monotonic()
 
     def __enter__(self) -> Display:
         self._bar.start()
@@ -39,12 +45,13 @@ class Display:
 
     def show(self, progress: Progress) -> None:
         """Bring the line up to date."""
-        self._bar.update(
-            self._line,
-            total=progress.samples,
-            completed=progress.samples_done,
-            facts="  ".join(facts(progress, time.monotonic() - self._began)),
-        )
+        now = time.monotonic()
+        said = "  ".join(facts(progress, now - self._began))
+        if self._live:
+            self._bar.update(self._line, total=progress.samples, completed=progress.samples_done, facts=said)
+        elif now - self._told >= SECONDS_BETWEEN_LOG_LINES:
+            self._told = now
+            self._console.print(f"{self._name}  {said}", markup=False, highlight=False, soft_wrap=True)
 
 
 def facts(progress: Progress, seconds: float) -> list[str]:

@@ -168,8 +168,8 @@ def difference_interval(
 
     It is `mean_interval` on the scale from -1 to 1: the wider, at either end, of the paired bootstrap and of Wilson's
     interval at the effective number of problems. The largest spread is that of changes by a whole 1, on as many
-    problems as may well change. Where nothing changed anywhere the spread is unknown, and the interval is as wide as the
-    share of problems that might still change: Wilson's, of none in as many as there are.
+    problems as may well change. Where nothing changed anywhere the spread is unknown, and the interval is as wide as
+    the share of problems that might still change: Wilson's, of none in as many as there are.
     """
     if not changes.any():
         reach = wilson(0, len(changes) if clusters is None else len(set(clusters))).high

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +25,8 @@ class Panel(NamedTuple):
     metrics: dict[str, str]
     band: tuple[str, str] | None = None
 
+
+_ALARM = re.compile("detectors/(.+)/alarm")
 
 PANELS = (
     Panel(
@@ -54,7 +58,26 @@ PANELS = (
     ),
     Panel("KL to the reference, gradient norm", {"kl": "KL", "grad_norm": "gradient norm"}),
     Panel(
-        "groups drawn for each kept", {"groups/keep_share": "kept", "groups/keep_share_expected": "expected"}
+        "share of the groups drawn that are kept",
+        {"groups/keep_share": "kept", "groups/keep_share_expected": "expected"},
+    ),
+    Panel(
+        "signs of reward hacking, shares",
+        {
+            "detectors/canaries/rate": "paid for two answers",
+            "detectors/repetition/share": "repetitive",
+            "detectors/several_answers/share": "several answers",
+            "detectors/languages/share": "mixed scripts",
+        },
+    ),
+    Panel(
+        "signs of reward hacking, gaps and correlations",
+        {
+            "detectors/held_out/gap": "held-out gap",
+            "detectors/hidden_tests/gap": "hidden-test gap",
+            "detectors/format/correlation": "format and score",
+            "detectors/length/correlation": "length and score",
+        },
     ),
     Panel(
         "seconds of a step",
@@ -129,6 +152,7 @@ def training(run: TrainingRun, name: str) -> dict[str, Any]:
         "prompts": _at(config, "batch", "prompts"),
         "panels": [panel for panel in (_panel(one, run.metrics) for one in PANELS) if panel["lines"]],
         "held_out": [_held_out(row) for row in run.metrics if "eval/pass@1" in row],
+        "detectors": [_detector(name, run.metrics) for name in _detectors(run.metrics)],
     }
 
 
@@ -140,6 +164,27 @@ def _at(config: dict[str, Any], group: str, key: str) -> Any:
 def _held_out(row: dict[str, Any]) -> dict[str, Any]:
     names = {"value": "eval/pass@1", "low": "eval/pass@1/low", "high": "eval/pass@1/high"}
     return {"step": row["step"], **{name: row.get(metric) for name, metric in names.items()}}
+
+
+def _detectors(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """The detectors that said at some step whether there was an alarm."""
+    alarms = (_ALARM.fullmatch(metric) for row in rows for metric in row)
+    return sorted({alarm[1] for alarm in alarms if alarm})
+
+
+def _detector(name: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """How often a detector looked, how often there was an alarm, and from which step to which without a break."""
+    metric = f"detectors/{name}/alarm"
+    looks = [(row["step"], row[metric] > 0) for row in rows if metric in row]
+    stretches = [
+        [step for step, _ in looks] for alarm, looks in groupby(looks, lambda look: look[1]) if alarm
+    ]
+    return {
+        "name": name,
+        "looks": len(looks),
+        "alarms": sum(map(len, stretches)),
+        "stretches": [[steps[0], steps[-1]] for steps in stretches],
+    }
 
 
 def _panel(panel: Panel, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:

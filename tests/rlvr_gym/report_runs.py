@@ -87,6 +87,8 @@ def training(folder: Path, steps: int = 12, group: int = 4) -> Path:
                     "length/correct": 8.0 + step / 4, "groups/degenerate_share": 0.1, "truncation/share": 0.02,
                     "clip/low_fraction": 0.01, "clip/high_fraction": 0.02, "sampler/mismatch": 1e-6,
                     "seconds/generate": 1.0, "seconds/update": 2.0, "grad_norm": 0.5, "kl": float("nan"),
+                    "detectors/canaries/rate": 0.25, "detectors/canaries/alarm": float(step in (2, 3, 4, 9)),
+                    "detectors/several_answers/share": 0.0, "detectors/several_answers/alarm": 0.0,
                 }  # fmt: skip
             if step % 4 == 0:
                 row |= {"eval/pass@1": step / 20, "eval/pass@1/low": step / 22, "eval/pass@1/high": step / 18}

@@ -1,11 +1,15 @@
+import io
 import json
+import re
 from pathlib import Path
 
 import pytest
 import yaml
+from rich.console import Console
 
 import rlvr_gym as rg
-from rlvr_gym.cli.eval_output import facts, report
+from rlvr_gym.cli import eval_output
+from rlvr_gym.cli.eval_output import Display, facts, report
 from rlvr_gym.cli.main import main
 from rlvr_gym.evaluation import Interval, Progress, read_samples
 from tests.rlvr_gym.scripted import ScriptedGenerator, echo_env
@@ -80,6 +84,10 @@ def test_a_tiny_model_is_evaluated_and_the_same_command_resumes(tmp_path, monkey
         ),
         (["arithmetic", "model.path=tiny"], "'arithmetic' has no end of tasks: set a limit"),
         (["arithmetic", "model.path=./nowhere", "--limit", "2"], "nowhere"),
+        (
+            ["arithmetic", "model.path=./nowhere", "--limit", "2", "--until-half-width", "2"],
+            "until_half_width must lie between 0 and 0.5",
+        ),
     ],
 )
 def test_what_cannot_work_is_said_before_anything_is_sampled(
@@ -156,12 +164,34 @@ def test_sampling_until_the_interval_is_tight_says_where_it_stopped(tmp_path, mo
     assert "stopped  with all 10 tasks done and a half-width of 0.1388: 0.01 takes more tasks" in out
 
 
+PROGRESS = Progress(
+    tasks=20, tasks_done=5, samples=80, samples_done=24, samples_resumed=4, completion_tokens=2_000,
+    pass_at_1=0.5, interval=Interval(low=0.25, high=0.75),
+)  # fmt: skip
+
+
 def test_the_live_line_says_how_far_how_good_how_fast_and_how_long():
-    progress = Progress(
-        tasks=20, tasks_done=5, samples=80, samples_done=24, samples_resumed=4, completion_tokens=2_000,
-        pass_at_1=0.5, interval=Interval(low=0.25, high=0.75),
-    )  # fmt: skip
     # 20 samples in 10 s, and 56 are left
-    assert facts(progress, 10.0) == [
+    assert facts(PROGRESS, 10.0) == [
         "5 of 20 tasks", "pass@1 0.500 (0.250 to 0.750)", "200 tokens/s", "0:00:28 left",
     ]  # fmt: skip
+
+
+def test_a_log_gets_a_line_now_and_then_where_a_terminal_has_the_live_line(monkeypatch):
+    monkeypatch.setattr(eval_output, "SECONDS_BETWEEN_LOG_LINES", 0.0)
+    log = io.StringIO()
+    with Display("arithmetic", Console(file=log)) as display:
+        display.show(PROGRESS)
+    (line,) = log.getvalue().splitlines()
+    assert line.startswith("arithmetic  5 of 20 tasks  pass@1 0.500 (0.250 to 0.750)")
+
+
+@pytest.mark.parametrize("width", [80, 110, 160])
+def test_the_live_line_is_whole_on_narrow_terminals_too(width: int):
+    terminal = io.StringIO()
+    with Display("arithmetic", Console(file=terminal, force_terminal=True, width=width)) as display:
+        display.show(PROGRESS)
+    seen = " ".join(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.getvalue()).split())
+    assert re.search(
+        r"arithmetic .*5 of 20 tasks pass@1 0\.500 \(0\.250 to 0\.750\) [\d,]+ tokens/s 0:00:00 left", seen
+    )

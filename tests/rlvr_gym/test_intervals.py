@@ -41,8 +41,8 @@ def test_one_problem_that_succeeds_once_does_not_shrink_the_interval_to_nothing(
 
 @pytest.mark.parametrize("value", [1 / 4, 1 / 16, 1 / 64])
 def test_a_spread_that_hangs_on_one_problem_is_not_believed(value: float):
-    # Of 30 problems one succeeds once in 4, 16 or 64 samples. With the spread as it is, the effective number of problems
-    # is 120, 480 or 1,920, and at 64 samples the interval ends at 0.003.
+    # Of 30 problems one succeeds once in 4, 16 or 64 samples. With the spread as it is, the effective number of
+    # problems is 120, 480 or 1,920, and at 64 samples the interval ends at 0.003.
     values = np.zeros(30)
     values[0] = value
     interval = mean_interval(values, seed=0)

@@ -13,6 +13,7 @@ from rlvr_gym.evaluation import read_run, summarize, tally
 from rlvr_gym.report import write_report
 from rlvr_gym.report.evaluations import breakdowns, evaluation, lengths
 from rlvr_gym.report.page import SCRIPTS, page
+from rlvr_gym.report.training import read_training, training
 from tests.rlvr_gym import report_runs
 from tests.rlvr_gym.browsers import chromium
 
@@ -134,6 +135,18 @@ def test_every_completion_is_counted_once_in_the_lengths(folder: Path):
     assert found["medians"]["malformed"] == 1
 
 
+def test_the_alarms_of_a_training_run_are_told_with_their_steps(tmp_path: Path):
+    described = training(read_training(report_runs.training(tmp_path / "run")), "run")
+    assert described["detectors"] == [
+        {"name": "canaries", "looks": 12, "alarms": 4, "stretches": [[2, 4], [9, 9]]},
+        {"name": "several_answers", "looks": 12, "alarms": 0, "stretches": []},
+    ]
+    (shares,) = [
+        panel for panel in described["panels"] if panel["title"] == "signs of reward hacking, shares"
+    ]
+    assert [line["label"] for line in shares["lines"]] == ["paid for two answers", "several answers"]
+
+
 def test_a_report_of_more_samples_than_it_may_hold_has_whole_groups_from_all_over_the_run(tmp_path: Path):
     out = tmp_path / "report.html"
     write_report([report_runs.large_evaluation(tmp_path / "run", 1000)], out, samples=200)
@@ -213,6 +226,8 @@ def test_the_summary_shows_every_run_its_curves_and_the_comparison(report: Page)
         "held-out pass@1, 95 % interval", "12 of 20", "entropy, nats per token", "seconds of a step",
         "arithmetic, <img src=x onerror=",
         "43.8 % correct, 43.8 % incorrect, 11.9 % malformed, 0.6 % unscored; 17.5 % truncated",
+        "Alarms of the detectors of reward hacking", "canaries 4 of 12 looks 2 to 4, 9",
+        "No alarm: several answers.", "paid for two answers",
     ):  # fmt: skip
         assert words in seen, words
     assert "object" not in seen

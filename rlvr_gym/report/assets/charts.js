@@ -50,8 +50,9 @@ function extent(values) {
   return [low, high];
 }
 
-// Lines over x: `series` are {label, colour, dash, points: [[x, y]], band: [[x, low, high]]}.
-function lineChart({ title, series, xLabel, logarithmic, limits, note }) {
+// Lines over x: `series` are {label, colour, dash, points: [[x, y]], band: [[x, low, high]]}. A line that is `alone` has its
+// label in the title.
+function lineChart({ title, series, xLabel, logarithmic, limits, note, alone }) {
   const all = series.flatMap((one) => [
     ...one.points,
     ...(one.band || []).flatMap(([x, low, high]) => [
@@ -77,11 +78,11 @@ function lineChart({ title, series, xLabel, logarithmic, limits, note }) {
   );
   for (const one of series) svg.append(...lineAndBand(one, x, y));
   followPointer(svg, series, xs, x, xLabel);
-  const labels = series.filter((one) => one.label).map((one) => [one.label, one.colour]);
+  const labels = series.filter((one) => one.label).map((one) => [one.label, one.colour, one.dash || null]);
   return card(
     title,
     svg,
-    labels.length > 1 ? legend(labels) : null,
+    labels.length > 1 || (labels.length && !alone) ? legend(labels) : null,
     note ? element("p", { class: "note" }, note) : null,
   );
 }

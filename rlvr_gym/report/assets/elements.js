@@ -107,10 +107,18 @@ function card(title, ...children) {
   );
 }
 
+// Entries are [label, colour] of an area, or [label, colour, dash] of a line, dash being null where it is whole.
 function legend(entries) {
   return element(
     "div",
     { class: "legend" },
-    entries.map(([label, colour]) => element("span", null, swatch(colour), label)),
+    entries.map(([label, colour, dash]) =>
+      element("span", null, dash === undefined ? swatch(colour) : stroke(colour, dash), label),
+    ),
   );
+}
+
+function stroke(colour, dash) {
+  const line = drawn("line", { x1: 0, x2: 26, y1: 5, y2: 5, "stroke-width": 2.2, "stroke-dasharray": dash });
+  return drawn("svg", { class: "stroke", viewBox: "0 0 26 10" }, styled(line, { stroke: colour }));
 }

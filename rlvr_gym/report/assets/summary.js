@@ -9,6 +9,7 @@ function showSummary() {
     EVALUATIONS.length ? evaluationCards() : null,
     ...DATA.comparisons.map(comparisonSection),
     TRAININGS.length ? trainingTable() : null,
+    TRAININGS.some((run) => run.detectors.length) ? alarmSection() : null,
     TRAININGS.length ? trainingCards() : null,
   ];
   byId("summary").append(...sections.filter((section) => section !== null));
@@ -116,6 +117,7 @@ function curves() {
     xLabel: "k",
     logarithmic: true,
     limits: shareLimits(series),
+    alone: true,
   });
 }
 
@@ -271,6 +273,42 @@ function trainingTable() {
   );
 }
 
+// Which detectors of reward hacking raised an alarm, and when; those that did not are named below.
+function alarmSection() {
+  const several = TRAININGS.length > 1;
+  const rows = [],
+    quiet = [];
+  for (const run of TRAININGS) {
+    for (const one of run.detectors) {
+      if (one.alarms)
+        rows.push([
+          ...(several ? [[swatch(run.colour), run.name]] : []),
+          one.name.replace(/_/g, " "),
+          element("span", { class: "worse" }, `${one.alarms} of ${plural(one.looks, "look")}`),
+          stretchesOf(one),
+        ]);
+    }
+    const silent = run.detectors.filter((one) => !one.alarms).map((one) => one.name.replace(/_/g, " "));
+    if (silent.length) quiet.push(`${several ? `${run.name}: ` : ""}${silent.join(", ")}`);
+  }
+  return section(
+    "Alarms of the detectors of reward hacking",
+    element(
+      "div",
+      { class: "card" },
+      rows.length ? table([...(several ? ["run"] : []), "detector", "alarms", "at steps"], rows) : null,
+      quiet.length ? element("p", { class: "note" }, `No alarm: ${quiet.join("; ")}.`) : null,
+    ),
+  );
+}
+
+function stretchesOf({ stretches }, most = 5) {
+  const said = stretches
+    .slice(0, most)
+    .map(([first, last]) => (first === last ? String(first) : `${first} to ${last}`));
+  return said.join(", ") + (stretches.length > most ? ", …" : "");
+}
+
 const DASHES = [null, "5 3", "2 3", "8 3 2 3"];
 
 function trainingCards() {
@@ -283,7 +321,8 @@ function trainingCards() {
         const panel = run.panels.find((one) => one.title === title);
         return panel ? panel.lines.map((line, index) => trainingLine(run, panel, line, index)) : [];
       });
-      return lineChart({ title, series, xLabel: "step" });
+      const alone = series.every((one) => title.startsWith(one.label));
+      return lineChart({ title, series, xLabel: "step", alone });
     }),
   );
 }
