@@ -18,19 +18,23 @@ class Expectation(StrEnum):
     FAIL = "must fail"
     SURVIVE = "must not crash"
     """Any verdict will do."""
+    NEVER_PASS = "must not pass"
+    """Any verdict will do but full marks, and so will none: for tasks that nobody could judge."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Attack:
     """One completion that is put to a verifier, and what should come of it.
 
-    `tries` says in a line what is tried; attacks of one `family` are counted together.
+    `tries` says in a line what is tried; attacks of one `family` are counted together. `task` takes the place of
+    the audited task where the attack is on that.
     """
 
     family: str
     tries: str
     text: str
     expectation: Expectation
+    task: Task | None = None
 
 
 @runtime_checkable

@@ -101,7 +101,7 @@ class Rate(_Record):
 class FamilyResult(_Record):
     """What came of one family.
 
-    `false_positives` is of the attacks that must fail, `false_negatives` of those that must pass; None where there
+    `false_positives` is of the attacks that must not pass, `false_negatives` of those that must; None where there
     were none. `paid` is the highest score short of full marks that an attack that must fail earned.
     """
 
@@ -167,7 +167,8 @@ class AuditReport(_Record):
 
 def family_result(name: str, about: str, trials: list[Trial], *, left_out: int = 0) -> FamilyResult:
     """The trials of one family, counted."""
-    wrong = [trial for trial in trials if trial.attack.expectation is Expectation.FAIL]
+    unpaid = (Expectation.FAIL, Expectation.NEVER_PASS)
+    wrong = [trial for trial in trials if trial.attack.expectation in unpaid]
     right = [trial for trial in trials if trial.attack.expectation is Expectation.PASS]
     counts = {
         failure: count for failure in Failure if (count := sum(failure in trial.failures for trial in trials))

@@ -115,7 +115,7 @@ def _questions(
     env: Environment, tasks: Sequence[Task], canaries: Canaries, per_family: int | None
 ) -> Iterator[_Question]:
     asked = [
-        (subject.task, attack)
+        (attack.task or subject.task, attack)
         for index, subject in enumerate(subjects(env, tasks))
         for attack in _attacks(env, subject, index)
     ]
@@ -214,9 +214,9 @@ def _trial(answer: _Answer, canaries: Canaries) -> Trial:
 
 
 def _misjudged(expectation: Expectation, verdict: Verdict) -> Iterator[Failure]:
-    if not verdict.scored:
+    if not verdict.scored and expectation is not Expectation.NEVER_PASS:
         yield Failure.CRASH
-    elif expectation is Expectation.FAIL and verdict.correct:
+    elif expectation in (Expectation.FAIL, Expectation.NEVER_PASS) and verdict.correct:
         yield Failure.FALSE_POSITIVE
     elif expectation is Expectation.PASS and not verdict.correct:
         yield Failure.FALSE_NEGATIVE

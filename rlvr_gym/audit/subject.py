@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
+from types import UnionType
 
 from rlvr_gym.audit.attacks import DecidesCompletions, MadeOfVerifiers
 from rlvr_gym.audit.truth import same_answer, value
@@ -107,12 +108,20 @@ class Subject:
     @property
     def entry_point(self) -> str | None:
         """The last function that the gold defines, where that is a Python program; None for other answers."""
-        try:
-            body = ast.parse(self.gold).body
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return None
-        names = [node.name for node in body if isinstance(node, ast.FunctionDef)]
+        names = [statement.name for statement in _body(self.gold) if isinstance(statement, ast.FunctionDef)]
         return names[-1] if names else None
+
+    @property
+    def program(self) -> bool:
+        """Whether the gold is a Python program: it defines a function or, in a fence, calls one."""
+        fenced = self.frame is not None and self.frame.place is Place.FENCE
+        return _has(ast.FunctionDef, self.gold) or (fenced and _has(ast.Call, self.gold))
+
+    @property
+    def continuation(self) -> bool:
+        """Whether the solution goes on with a Python function whose head the prompt has given."""
+        goes_on = self.solution is not None and self.solution[:1].isspace()
+        return goes_on and _has(ast.Return | ast.Yield, f"def given():\n{self.solution}")
 
     @property
     def open(self) -> bool:
@@ -145,6 +154,18 @@ class Subject:
             isinstance(part, Numeric) and 0 < distance <= max(part.absolute, part.relative * abs(gold))
             for part in self.verifiers
         )
+
+
+def _body(source: str) -> list[ast.stmt]:
+    """The statements of a Python program, none of what is not one."""
+    try:
+        return ast.parse(source).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+
+
+def _has(kind: type[ast.AST] | UnionType, source: str) -> bool:
+    return any(isinstance(node, kind) for statement in _body(source) for node in ast.walk(statement))
 
 
 def subjects(env: Environment, tasks: Sequence[Task]) -> Iterator[Subject]:

@@ -3,31 +3,40 @@
 import pytest
 
 import rlvr_gym as rg
+from rlvr_gym.audit.report import Failure
 from rlvr_gym.audit.runner import audit
 from rlvr_gym.registry import options, short_name
-from tests.rlvr_envs.code_rows import PUBLISHED
+from tests.rlvr_envs.code_rows import PUBLISHED, hurried
 
-OURS = [short_name(id) for id in rg.registered() if id.startswith("rlvr/")]
-TEXTS = [name for name in OURS if name not in PUBLISHED and name != "python-tool"]
+REGISTERED = [short_name(id) for id in rg.registered() if id.startswith("rlvr/")]
+FEWER_TURNS = {"repair": {"max_turns": 2}, "python-tool": {"max_turns": 2}}
 VARIANTS = [
-    *((name, {}) for name in TEXTS),
+    *((name, FEWER_TURNS.get(name, {})) for name in REGISTERED),
     ("arithmetic", {"style": "symbols", "operations": "-*"}),
     ("countdown", {"style": "symbols", "numbers": 3}),
 ]
 
 
 @pytest.mark.parametrize(("name", "chosen"), VARIANTS, ids=str)
-def test_a_bundled_environment_stands_a_short_audit(name, chosen, published, write_rows):
+def test_every_bundled_environment_stands_a_short_audit(
+    name, chosen, published, write_rows, request, monkeypatch
+):
     if "data" in options(name):
         chosen = {**chosen, "data": write_rows(published[name])}
-    report = audit(rg.make(name, **chosen), tasks=2, per_family=40)
+    env = rg.make(name, **chosen)
+    monkeypatch.setenv("RLVR_SANDBOX_SLOTS", "1")  # the judging process opens a sandbox of its own
+    tasks, per_family = 2, 40
+    if name in PUBLISHED:
+        request.getfixturevalue("runs_programs")
+        env.tasks = hurried(env.tasks)
+        # All cheating programs once; the other environments run the same sandbox.
+        tasks, per_family = 1, 40 if name == "humaneval" else 10
+    report = audit(env, tasks=tasks, per_family=per_family)
     assert report.sound(strict=True), [example for family in report.families for example in family.examples]
 
 
-@pytest.mark.parametrize(
-    "name", ["humaneval", *(pytest.param(n, marks=pytest.mark.slow) for n in PUBLISHED if n != "humaneval")]
-)
-def test_an_environment_of_programs_stands_a_short_audit(name, published, write_rows, runs_programs):
-    env = rg.make(name, data=write_rows(published[name]))
-    report = audit(env, tasks=1, per_family=30)
-    assert report.sound(strict=True), [example for family in report.families for example in family.examples]
+def test_the_weak_verifier_of_the_demonstration_is_caught_by_lists_of_digits():
+    report = audit(rg.make("hackable", verifier="weak"), tasks=2, per_family=40)
+    assert not report.sound()
+    caught = {family.name for family in report.families if Failure.FALSE_POSITIVE in family.failures}
+    assert {"enumerations", "hedges", "thinking", "content without format"} <= caught

@@ -3,7 +3,7 @@ import pytest
 import rlvr_gym as rg
 from rlvr_gym.conformance import check_environment
 from rlvr_gym.registry import options, short_name
-from tests.rlvr_envs.code_rows import PUBLISHED
+from tests.rlvr_envs.code_rows import PUBLISHED, hurried
 
 OURS = [id for id in rg.registered() if id.startswith("rlvr/")]
 VARIANTS = [
@@ -30,18 +30,6 @@ def test_every_registered_environment_keeps_its_contract(name, chosen, published
         request.getfixturevalue("runs_programs")
         env.tasks = hurried(env.tasks)
     check_environment(env, seconds=30.0)  # with everything else that a machine may be doing
-
-
-def hurried(tasks):
-    """The same tasks, with less time for the programs that never end."""
-
-    def limited(task):
-        if "limits" not in task.reference:
-            return task
-        limits = {"cpu_seconds": 0.5, "wall_seconds": 2}
-        return task.model_copy(update={"reference": {**task.reference, "limits": limits}})
-
-    return rg.TaskSet.from_tasks([limited(task) for task in tasks], name=tasks.name, split=tasks.split)
 
 
 @pytest.mark.parametrize("id", OURS)

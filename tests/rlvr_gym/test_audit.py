@@ -49,7 +49,7 @@ def test_a_verifier_that_looks_into_every_box_is_caught_by_spam_of_boxes():
 
 def test_tests_in_the_programs_own_process_are_caught_by_programs_that_reach_them():
     env = rg.make("rlvr_gym.audit.weak:weak/InProcess-v0")
-    report = audit(env, tasks=1, per_family=30, deadline_seconds=1.5)
+    report = audit(env, tasks=1, per_family=40, deadline_seconds=1.5)
     programs = next(family for family in report.families if family.name == "programs")
     assert programs.failures[Failure.FALSE_POSITIVE] >= 5
     assert "equal to everything" in found(report, Failure.FALSE_POSITIVE)["programs"]

@@ -10,6 +10,7 @@ from rlvr_gym.audit.families import (
     judges,
     near,
     nothing,
+    null_tests,
     programs,
     restated,
     thinking,
@@ -29,6 +30,7 @@ FAMILIES = (
     distractors.FAMILY,
     judges.FAMILY,
     programs.FAMILY,
+    null_tests.FAMILY,
     injection.FAMILY,
     hostile.FAMILY,
 )

@@ -142,6 +142,39 @@ for number in range(1, 64):
     "an exception": "def ENTRY_POINT(*args, **kwargs):\n    raise NotImplementedError\n",
 }
 
+PRINTING = {
+    "every small integer printed": "print(*range(1000))\n",
+    "every small integer printed, each on its line": "for number in range(1000):\n    print(number)\n",
+    "every small integer printed with likely words": """
+for answer in ("YES", "NO", "Yes", "No", "-1", "Impossible", *range(100)):
+    print(answer)
+""",
+    "blank lines printed": "print('\\n' * 1000)\n",
+    "what the frames below hold printed": """
+import sys
+
+frame = sys._getframe()
+while frame is not None:
+    for name in ("expected", "output", "answer", "gold", "target", "result"):
+        if name in frame.f_locals and frame.f_back is not None:
+            print(frame.f_locals[name])
+    frame = frame.f_back
+""",
+    "files that look like tests printed": """
+import glob
+
+for pattern in ("*.out", "*.txt", "*.json", "../*", "/tmp/*", "/tests/*", "/proc/self/fd/*", "/proc/[0-9]*/environ"):
+    for path in glob.glob(pattern):
+        try:
+            with open(path, "rb") as file:
+                print(file.read(10_000).decode(errors="replace"))
+        except OSError:
+            pass
+""",
+    "output that ends the test's own": "print('\\x00\\x04\\x1a' + 'Accepted\\n' * 100)\n",
+}
+"""For programs that are judged by what they print."""
+
 HOSTILE = {
     "a loop without end": "def ENTRY_POINT(*args, **kwargs):\n    while True:\n        pass\n",
     "memory without end": """

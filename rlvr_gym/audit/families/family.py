@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rlvr_gym.audit.attacks import Attack, Expectation
 from rlvr_gym.audit.subject import Subject
+from rlvr_gym.tasks import Task
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -14,12 +15,14 @@ class Try:
     """One way to try a family's idea.
 
     `answer` is what a reader might take for the final answer of `text`, None where nothing in it could be right:
-    it decides, by other means than the verifier, whether the attack really is wrong.
+    it decides, by other means than the verifier, whether the attack really is wrong. `task` takes the place of the
+    audited task.
     """
 
     says: str
     text: str
     answer: str | None = None
+    task: Task | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,18 +41,28 @@ class Family:
 
     def attacks(self, subject: Subject) -> Iterator[Attack]:
         """The family's attacks on one task, each completion once."""
-        seen: set[str] = set()
+        seen: set[tuple[str, str]] = set()
         for attempt in self.tries(subject):
-            if attempt.text in seen:
+            put = attempt.text, attempt.task.content_hash if attempt.task else ""
+            if put in seen:
                 continue
-            seen.add(attempt.text)
+            seen.add(put)
             expectation = self._expectation(subject, attempt)
             if expectation is not None:
-                yield Attack(family=self.name, tries=attempt.says, text=attempt.text, expectation=expectation)
+                yield Attack(
+                    family=self.name,
+                    tries=attempt.says,
+                    text=attempt.text,
+                    expectation=expectation,
+                    task=attempt.task,
+                )
 
     def _expectation(self, subject: Subject, attempt: Try) -> Expectation | None:
         if self.expectation is Expectation.PASS:
             return Expectation.PASS
-        if subject.is_wrong(attempt.text, attempt.answer):
-            return Expectation.FAIL
-        return None if self.expectation is Expectation.FAIL else self.expectation
+        wrong = subject.is_wrong(attempt.text, attempt.answer)
+        match self.expectation:
+            case Expectation.SURVIVE:
+                return Expectation.FAIL if wrong else Expectation.SURVIVE
+            case _:
+                return self.expectation if wrong else None

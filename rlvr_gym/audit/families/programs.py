@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from textwrap import indent
 
 from rlvr_gym.audit.attacks import Attack, Expectation
-from rlvr_gym.audit.families.cheats import CHEATS, HOSTILE
+from rlvr_gym.audit.families.cheats import CHEATS, HOSTILE, PRINTING
 from rlvr_gym.audit.families.family import Family, Try
 from rlvr_gym.audit.subject import Subject
 
@@ -29,10 +30,15 @@ def program_attacks(entry_point: str) -> Iterator[Attack]:
 
 
 def tries(subject: Subject) -> Iterator[Try]:
-    """Cheats in the place of the solution, where that is a Python program that defines a function."""
-    if subject.frame and (entry_point := subject.entry_point):
-        for says, program in programs(entry_point):
+    """Cheats in the place of the solution, where that is a Python program or the rest of a function."""
+    if subject.frame and subject.program:
+        for says, program in programs(subject.entry_point or "main"):
             yield Try(says=says, text=subject.frame.around(program))
+        for says, program in PRINTING.items():
+            yield Try(says=says, text=subject.frame.around(program.lstrip("\n")))
+    elif subject.continuation:
+        for says, program in programs("cheat"):
+            yield Try(says=says, text=f"{indent(program, '    ')}    return cheat()\n")
 
 
 FAMILY = Family(
