@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from rlvr_gym.verifiers.math.normalise import COMMANDS, FUNCTIONS
+from rlvr_gym.verifiers.math.notation import COMMANDS, FUNCTIONS
 from rlvr_gym.verifiers.workers import WorkerPool
 
 MAX_CHARACTERS = 1000
@@ -18,6 +18,7 @@ _ENVIRONMENTS = frozenset({"pmatrix", "bmatrix", "vmatrix", "matrix", "array"})
 _COMMAND = re.compile(r"\\([A-Za-z]+)")
 _ENVIRONMENT = re.compile(r"\\(?:begin|end)\s*\{\s*([A-Za-z]*)\s*\}")
 _OPERATOR = re.compile(r"\\operatorname\s*\{\s*([A-Za-z]+)\s*\}")
+_DERIVATIVE = re.compile(r"frac\s*\{\s*d\s*\}\s*\{\s*d\s*[a-z]\s*\}")
 _BARE_OVER = re.compile(r"\\[dtc]?frac\s*(\d)")
 _BARE_UNDER = re.compile(r"(\\frac\{[^{}]*\}\s*)(\d)")
 _BARE_ROOT = re.compile(r"\\sqrt\s*(\d+)")
@@ -42,8 +43,13 @@ def readable(text: str) -> bool:
 
 def beyond_our_grammar(text: str) -> bool:
     """Whether `text` holds something that only the algebra system reads, and is `readable`."""
-    marked = "vmatrix" in text or not _BEYOND.isdisjoint(re.findall(r"[A-Za-z]+", text)) or "∩" in text
-    return marked and readable(text)
+    marked = (
+        "vmatrix" in text
+        or _DERIVATIVE.search(text)
+        or not _BEYOND.isdisjoint(re.findall(r"[A-Za-z]+", text))
+        or "∩" in text
+    )
+    return bool(marked) and readable(text)
 
 
 def ask(gold: str, answer: str, timeout_seconds: float) -> dict[str, str]:

@@ -6,10 +6,13 @@ from collections.abc import Iterable, Sequence
 from enum import Enum
 from fractions import Fraction
 
-from rlvr_gym.verifiers.math.expression import Node, Num, Op, Sym, symbols
+from rlvr_gym.verifiers.math.clocks import same_time
+from rlvr_gym.verifiers.math.exact_arithmetic import remainder
 from rlvr_gym.verifiers.math.forms import (
     Based,
+    Choice,
     Clock,
+    Congruence,
     Form,
     Labelled,
     Listed,
@@ -19,9 +22,13 @@ from rlvr_gym.verifiers.math.forms import (
     Relation,
     Scalar,
     Union,
+    Without,
 )
+from rlvr_gym.verifiers.math.nodes import Node, Num, Op, Sym, symbols
+from rlvr_gym.verifiers.math.real_sets import FLIPPED, Unsolved, real_set, same_set
+from rlvr_gym.verifiers.math.rearranging import rearranged
 from rlvr_gym.verifiers.math.sameness import proportional, same_everywhere, same_value
-from rlvr_gym.verifiers.math.units import ANGLE, Unit
+from rlvr_gym.verifiers.math.units import ANGLE, RADIAN
 
 
 class Sameness(Enum):
@@ -41,30 +48,35 @@ def same(gold: Form, answer: Form) -> Sameness:
     """Whether `answer` is the answer `gold`."""
     if isinstance(gold, Labelled) or isinstance(answer, Labelled):
         return _same_labelled(gold, answer)
-    gold, answer = _tupled(gold, answer), _tupled(answer, gold)
+    if isinstance(gold, Choice) or isinstance(answer, Choice):
+        return _same_choice(gold, answer)
+    if _is_assignment(gold) or _is_assignment(answer):
+        return _same_assignment(gold, answer)
     gold, answer = _only(gold), _only(answer)
     answer = _unlisted(answer, gold)
     if isinstance(gold, Relation) and isinstance(answer, Relation):
         return _same_relation(gold, answer)
-    gold, answer = _as_interval(gold), _as_interval(answer)
+    if _needs_solving(gold) or _needs_solving(answer):
+        return _same_set(gold, answer)
     match gold, answer:
         case Scalar(), Scalar():
             return _same_scalar(gold, answer)
         case Ordered(), Ordered():
             return _same_items(gold.items, answer.items) if gold.closing == answer.closing else Sameness.NO
-        case (Listed(), Listed()) | (Union(), Union()):
-            return _same_unordered(gold.items, answer.items)
+        case Listed(), Listed():
+            return _same_unordered(_distinct(gold, gold), _distinct(answer, gold))
         case Matrix(), Matrix():
             return _same_matrix(gold, answer)
-        case (Matrix(), Ordered("()")) | (Ordered("()"), Matrix()):
+        case (Matrix(), Ordered("()" | "[]")) | (Ordered("()" | "[]"), Matrix()):
             return _same_items(_vector(gold), _vector(answer))
         case (Ratio() | Scalar(), Ratio() | Scalar()):
             return _same_ratio(_terms(gold), _terms(answer))
-        case Based(), Scalar():
-            return _known(gold.digits == _numeral(answer))
+        case (Based(), Based() | Scalar()) | (Scalar(), Based()):
+            return _same_numeral(gold, answer)
         case Clock(), Clock():
-            silent = not (gold.half and answer.half)
-            return _known(gold.minutes == answer.minutes and (silent or gold.half == answer.half))
+            return _known(same_time(gold, answer))
+        case (Congruence(), Congruence() | Scalar()) | (Scalar(), Congruence()):
+            return _same_congruence(gold, answer)
         case _:
             return _known(gold == answer)
 
@@ -89,7 +101,7 @@ def _same_labelled(gold: Form, answer: Form) -> Sameness:
     if isinstance(gold, Labelled) and isinstance(answer, Labelled):
         return Sameness.NO
     if isinstance(gold, Labelled):
-        return same(gold.value, answer)
+        return Sameness.NO if gold.is_equation else same(gold.value, answer)
     return same(gold, answer.value) if isinstance(answer, Labelled) else Sameness.NO
 
 
@@ -97,19 +109,50 @@ def _relation_of(form: Form) -> Relation | None:
     return form.relation if isinstance(form, Labelled) else form if isinstance(form, Relation) else None
 
 
-def _tupled(form: Form, beside: Form) -> Form:
-    """`x = 1, y = 2` beside a tuple: the tuple, where the names are in alphabetical order."""
-    if not isinstance(form, Listed) or not isinstance(beside, Ordered | Matrix) or form.braces:
-        return form
+def _same_choice(gold: Form, answer: Form) -> Sameness:
+    """Whether both are one option; what is said to stand there must not contradict."""
+    if not isinstance(gold, Choice):
+        content = answer.content if isinstance(answer, Choice) else None
+        return same(gold, content) if content else Sameness.NO
+    if not isinstance(answer, Choice):
+        return same(gold.content, answer) if gold.content else Sameness.NO
+    if gold.letter != answer.letter:
+        return Sameness.NO
+    return same(gold.content, answer.content) if gold.content and answer.content else Sameness.YES
+
+
+def _is_assignment(form: Form) -> bool:
+    """Whether a form gives values to several names: `x = 1, y = 2`."""
+    if not isinstance(form, Listed) or len(form.items) < 2:
+        return False
     names = [item.label for item in form.items if isinstance(item, Labelled)]
-    if len(names) != len(form.items) or names != sorted(set(names)):
-        return form
-    return Ordered("()", tuple(item.value for item in form.items if isinstance(item, Labelled)))
+    return len(names) == len(form.items) and len(set(names)) == len(names)
+
+
+def _same_assignment(gold: Form, answer: Form) -> Sameness:
+    """Values of names beside a tuple are in the order of the alphabet, beside a list as they are written."""
+    named, other = (gold, answer) if _is_assignment(gold) else (answer, gold)
+    items = [item for item in named.items if isinstance(item, Labelled)] if isinstance(named, Listed) else []
+    if _is_assignment(other) and isinstance(other, Listed):
+        return _same_unordered(items, other.items)
+    if isinstance(other, Listed) and other.braces:
+        return Sameness.NO
+    if isinstance(other, Ordered | Matrix):
+        items.sort(key=lambda item: item.label)
+        values = other.items if isinstance(other, Ordered) and other.closing == "()" else _vector(other)
+    else:
+        values = other.items if isinstance(other, Listed) else (other,)
+    if all(isinstance(item.value, Scalar) for item in items) and len(values) == 1 and named is answer:
+        return _all(same(values[0], item.value) for item in items)
+    return _same_items(values, [item.value for item in items])
 
 
 def _only(form: Form) -> Form:
-    """A list or set of one answer is that answer."""
-    return form.items[0] if isinstance(form, Listed) and len(form.items) == 1 else form
+    """A list or set of one answer is that answer; a set of one set is not that set."""
+    if not isinstance(form, Listed) or len(form.items) != 1:
+        return form
+    inner = form.items[0]
+    return form if form.braces and isinstance(inner, Listed) and inner.braces else inner
 
 
 def _unlisted(form: Form, beside: Form) -> Form:
@@ -120,12 +163,24 @@ def _unlisted(form: Form, beside: Form) -> Form:
     return first if all(same(first, other) is Sameness.YES for other in rest) else form
 
 
+def _distinct(form: Listed, gold: Listed) -> Sequence[Form]:
+    """The items of a list; each once where the gold is a set or a list of tuples, which have no repetitions."""
+    if not gold.braces and not all(isinstance(item, Ordered) for item in gold.items):
+        return form.items
+    kept: list[Form] = []
+    for item in form.items:
+        if not any(same(item, other) is Sameness.YES for other in kept):
+            kept.append(item)
+    return kept
+
+
 def _same_scalar(gold: Scalar, answer: Scalar) -> Sameness:
-    if gold.unit.contradicts(answer.unit):
+    angles = {gold.unit.dimension, answer.unit.dimension} == {ANGLE, RADIAN}
+    if gold.unit.contradicts(answer.unit) and not angles:
         return Sameness.NO
     if gold.unit.rescales(answer.unit):
         return _known(same_value(_scaled(gold), _scaled(answer)))
-    said = same_value(gold.node, answer.node)
+    said = False if angles else same_value(gold.node, answer.node)
     if said is False and ANGLE in (gold.unit.dimension, answer.unit.dimension):
         return _known(same_everywhere(_radians(gold), _radians(answer)))
     return _known(said)
@@ -192,9 +247,34 @@ def _same_ratio(gold: Sequence[Node], answer: Sequence[Node]) -> Sameness:
     )
 
 
-def _numeral(form: Scalar) -> str | None:
-    """The digits of an answer that is one whole number: one whose base was left out."""
-    return str(form.node.value) if isinstance(form.node, Num) and not form.node.decimal else None
+def _same_numeral(gold: Form, answer: Form) -> Sameness:
+    """Numerals of the same value; an answer may leave out the base of the gold, but not bring in another than ten."""
+    if isinstance(gold, Based) and isinstance(answer, Based):
+        return _known(_value_of(gold) == _value_of(answer))
+    if isinstance(gold, Based) and isinstance(answer, Scalar):
+        number = answer.node if isinstance(answer.node, Num) and not answer.node.decimal else None
+        return _known(number is not None and str(number.value) == gold.digits)
+    if isinstance(gold, Scalar) and isinstance(answer, Based) and answer.base == 10:
+        return _known(same_everywhere(gold.node, Num(_value_of(answer))))
+    return Sameness.NO
+
+
+def _value_of(numeral: Based) -> Fraction:
+    return Fraction(int(numeral.digits, numeral.base))
+
+
+def _same_congruence(gold: Form, answer: Form) -> Sameness:
+    """Residues that differ by a multiple of one modulus; a modulus may be left out, as a unit may."""
+    if not (isinstance(gold, Congruence) and isinstance(answer, Congruence)):
+        residues = [form.residue if isinstance(form, Congruence) else form for form in (gold, answer)]
+        nodes = [form.node if isinstance(form, Scalar) else form for form in residues]
+        return _known(same_everywhere(*(node for node in nodes if isinstance(node, Num | Sym | Op))))
+    if same_everywhere(gold.modulus, answer.modulus) is not True:
+        return Sameness.NO
+    a, b, modulus = gold.residue, answer.residue, gold.modulus
+    if isinstance(a, Num) and isinstance(b, Num) and isinstance(modulus, Num):
+        return _known(remainder(a.value - b.value, modulus.value) == 0)
+    return _known(same_everywhere(a, b))
 
 
 def _same_relation(gold: Relation, answer: Relation) -> Sameness:
@@ -207,12 +287,25 @@ def _same_relation(gold: Relation, answer: Relation) -> Sameness:
         if a_sign != b_sign:
             return Sameness.NO
         factor = proportional(a, b)
-        return _known(factor if isinstance(factor, bool | None) else factor > 0 or a_sign in "=≠")
-    gold_interval, answer_interval = _as_interval(gold), _as_interval(answer)
-    if isinstance(gold_interval, Relation) or isinstance(answer_interval, Relation):
-        return _known(gold == answer)
+        if isinstance(factor, Fraction):
+            return _known(factor > 0 or a_sign in "=≠")
+        return Sameness.YES if a_sign == "=" and rearranged(a, b) else _known(factor)
+    if len(gold.signs) == len(answer.signs) and (said := _same_chain(gold, answer)) is Sameness.YES:
+        return said
     names = [{name for node in form.nodes for name in symbols(node)} for form in (gold, answer)]
-    return same(gold_interval, answer_interval) if names[0] == names[1] else Sameness.NO
+    return _same_set(gold, answer) if names[0] == names[1] else Sameness.NO
+
+
+def _same_chain(gold: Relation, answer: Relation) -> Sameness:
+    """`a < b < c`, also from the other end."""
+    nodes, signs = answer.nodes, answer.signs
+    for _ in range(2):
+        if gold.signs == signs:
+            said = _all(_known(same_everywhere(a, b)) for a, b in zip(gold.nodes, nodes, strict=True))
+            if said is not Sameness.NO:
+                return said
+        nodes, signs = nodes[::-1], tuple(FLIPPED.get(sign, sign) for sign in reversed(signs))
+    return Sameness.NO
 
 
 def _difference(relation: Relation) -> tuple[Node, str]:
@@ -223,62 +316,23 @@ def _difference(relation: Relation) -> tuple[Node, str]:
     return Op("sub", (left, right)), sign
 
 
-def _as_interval(form: Form) -> Form:
-    """An inequality in one variable, or several of them, as the interval of its solutions."""
-    if isinstance(form, Relation):
-        return _interval(form) or form
-    if not isinstance(form, Listed) or not form.items:
-        return form
-    relations = [item for item in form.items if isinstance(item, Relation)]
-    names = {name for relation in relations for node in relation.nodes for name in symbols(node)}
-    parts = [part for relation in relations if (part := _interval(relation))]
-    if len(parts) != len(form.items) or len(names) != 1 or not all(isinstance(p, Ordered) for p in parts):
-        return form
-    if form.joint == "∨":
-        return Union(tuple(parts))
-    return _both(parts[0], parts[1]) or form if len(parts) == 2 else form
+def _needs_solving(form: Form) -> bool:
+    """Whether a form is a set that has to be worked out: inequalities, unions, differences."""
+    if isinstance(form, Listed) and not form.braces:
+        return any(isinstance(item, Relation) for item in form.items)
+    return isinstance(form, Relation | Union | Without)
 
 
-_INFINITY = Scalar(Op("inf", ()), Unit())
-_MINUS_INFINITY = Scalar(Op("neg", (Op("inf", ()),)), Unit())
-_FLIPPED = {"<": ">", ">": "<", "≤": "≥", "≥": "≤", "≠": "≠"}
-
-
-def _interval(relation: Relation) -> Form | None:
-    nodes: Sequence[Node] = relation.nodes
-    signs: Sequence[str] = relation.signs
-    if len(nodes) == 2 and isinstance(nodes[1], Sym) and signs[0] in _FLIPPED:
-        nodes, signs = nodes[::-1], [_FLIPPED[signs[0]]]
-    if len(nodes) == 2 and isinstance(nodes[0], Sym) and not symbols(nodes[1]):
-        return _ray(signs[0], Scalar(nodes[1], Unit()))
-    if len(nodes) != 3 or not isinstance(nodes[1], Sym) or symbols(nodes[0]) or symbols(nodes[2]):
-        return None
-    if all(sign in ">≥" for sign in signs):
-        nodes, signs = nodes[::-1], [_FLIPPED[sign] for sign in reversed(signs)]
-    if not all(sign in "<≤" for sign in signs):
-        return None
-    closing = ("[" if signs[0] == "≤" else "(") + ("]" if signs[1] == "≤" else ")")
-    return Ordered(closing, (Scalar(nodes[0], Unit()), Scalar(nodes[2], Unit())))
-
-
-def _ray(sign: str, end: Scalar) -> Form | None:
-    match sign:
-        case ">" | "≥":
-            return Ordered("()" if sign == ">" else "[)", (end, _INFINITY))
-        case "<" | "≤":
-            return Ordered("()" if sign == "<" else "(]", (_MINUS_INFINITY, end))
-        case "≠":
-            return Union((Ordered("()", (_MINUS_INFINITY, end)), Ordered("()", (end, _INFINITY))))
-        case _:
-            return None
-
-
-def _both(a: Form, b: Form) -> Form | None:
-    """What a lower and an upper bound leave."""
-    if not isinstance(a, Ordered) or not isinstance(b, Ordered):
-        return None
-    if a.items[0] == _MINUS_INFINITY:
-        a, b = b, a
-    if a.items[1] != _INFINITY or b.items[0] != _MINUS_INFINITY:
-        return None
-    return Ordered(a.closing[0] + b.closing[1], (a.items[0], b.items[1]))
+def _same_set(gold: Form, answer: Form) -> Sameness:
+    if gold == answer:
+        return Sameness.YES
+    try:
+        return _known(same_set(real_set(gold), real_set(answer)))
+    except Unsolved:
+        pass
+    if isinstance(gold, Union) and isinstance(answer, Union):
+        sets = [isinstance(item, Ordered | Listed) for item in (*gold.items, *answer.items)]
+        return _same_unordered(gold.items, answer.items) if all(sets) else Sameness.NO
+    if isinstance(gold, Listed) and isinstance(answer, Listed):
+        return _same_unordered(gold.items, answer.items)
+    return Sameness.NO

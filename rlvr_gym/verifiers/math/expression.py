@@ -2,107 +2,44 @@
 
 from __future__ import annotations
 
-import re
-import zlib
-from dataclasses import dataclass
 from fractions import Fraction
 
-from rlvr_gym.verifiers.math.normalise import FUNCTIONS, GREEK
+from rlvr_gym.verifiers.math.nodes import Node, Num, Op, Sym
+from rlvr_gym.verifiers.math.notation import FUNCTIONS, NARY
+from rlvr_gym.verifiers.math.tokens import Token, Unparsable, is_letter, tokens
 
 MAX_CHARACTERS = 4000
 MAX_NODES = 2000
 MAX_DEPTH = 50
 
-
-class Unparsable(Exception):
-    """Not an expression of this grammar, or one over its limits."""
-
-
-@dataclass(frozen=True, slots=True)
-class Num:
-    """A number as written; `decimal` says that it had a decimal point."""
-
-    value: Fraction
-    decimal: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Sym:
-    """A variable."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Op:
-    """An operation or function on its operands."""
-
-    name: str
-    args: tuple[Node, ...]
-
-
-Node = Num | Sym | Op
-
-_TOKEN = re.compile(
-    r"(?P<number>(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)"
-    r"|(?P<overline>\\overline\s*\{\s*\d+\s*\})"
-    r"|(?P<command>\\[A-Za-z]+)"
-    r"|(?P<word>[A-Za-z]+)"
-    r"|(?P<sign>[^\s\w])|(?P<letter>\w)"
-)
-_GREEK = frozenset(GREEK.values()) - {"π"}
-_CLOSING = {"(": ")", "[": "]", "{": "}", "⌊": "⌋", "⌈": "⌉"}
+_CLOSING = {"(": ")", "[": "]", "{": "}", "⌊": "⌋", "⌈": "⌉", "⟦": "⟧"}
 _CONSTANTS = {"π": "pi", "e": "e", "i": "i", "∞": "inf"}
-_SPELT = {**dict.fromkeys(FUNCTIONS, ""), "sqrt": "", "pi": "", "infty": "", "inf": ""}
 _SUFFIXES = {"!": "factorial", "%": "percent", "°": "degrees"}
 _MAX_SUFFIXES = 4
-_NAMES = {"log": "ln", "lg": "log10"}
-_INVERSE = {"sin": "arcsin", "cos": "arccos", "tan": "arctan", "sinh": "arcsinh", "cosh": "arccosh"}
-_INVERSE["tanh"] = "arctanh"
+_NAMES = {"log": "ln", "lg": "log10", "ceiling": "ceil"}
+_NAMES |= {f"ar{name}": f"arc{name}" for name in ("sinh", "cosh", "tanh")}
+_INVERSE = {name: f"arc{name}" for name in ("sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh")}
+_BEFORE_A_FACTOR = frozenset("!)|⌋⌉")
+"""Signs after which a number is a factor: `3!7!`, and not the rest of a broken number."""
 
 
 def parse(text: str) -> Node:
     """The expression that `text`, in the plain notation, is as a whole. Raises Unparsable."""
     if len(text) > MAX_CHARACTERS:
         raise Unparsable(f"{len(text)} characters are over the limit of {MAX_CHARACTERS}")
-    return _Parser(_tokens(text)).whole()
-
-
-@dataclass(frozen=True, slots=True)
-class _Token:
-    kind: str
-    text: str
-
-
-def _tokens(text: str) -> list[_Token]:
-    tokens: list[_Token] = []
-    for match in _TOKEN.finditer(text):
-        kind = match.lastgroup or ""
-        if kind != "word":
-            tokens.append(_Token("sign" if match[0] in "+-" else kind, match[0]))
-        elif match[0] in _SPELT or (match[0].startswith("sqrt") and len(match[0]) == 4):
-            tokens.append(_spelt(match[0]))
-        elif len(match[0]) <= 3:
-            tokens += [_Token("letter", letter) for letter in match[0]]
-        else:
-            raise Unparsable(f"'{match[0][:40]}' is no expression")
-    return tokens
-
-
-def _spelt(word: str) -> _Token:
-    signs = {"sqrt": "√", "pi": "π", "infty": "∞", "inf": "∞"}
-    return _Token("sign", signs[word]) if word in signs else _Token("command", "\\" + word)
+    return _Parser(tokens(text)).whole()
 
 
 class _Parser:
     """Recursive descent; every method consumes what it names and returns its node."""
 
-    def __init__(self, tokens: list[_Token]) -> None:
+    def __init__(self, tokens: list[Token]) -> None:
         self._tokens = tokens
         self._at = 0
         self._nodes = 0
         self._depth = 0
         self._bars = 0
+        self._series = False
 
     def whole(self) -> Node:
         node = self._sum()
@@ -112,13 +49,13 @@ class _Parser:
 
     def _peek(self, ahead: int = 0) -> str:
         at = self._at + ahead
-        return self._tokens[at].text if at < len(self._tokens) else ""
+        return self._tokens[at].text if 0 <= at < len(self._tokens) else ""
 
     def _kind(self, ahead: int = 0) -> str:
         at = self._at + ahead
-        return self._tokens[at].kind if at < len(self._tokens) else "end"
+        return self._tokens[at].kind if 0 <= at < len(self._tokens) else "end"
 
-    def _take(self) -> _Token:
+    def _take(self) -> Token:
         if self._at == len(self._tokens):
             raise Unparsable("it ends where an operand is expected")
         self._at += 1
@@ -160,21 +97,32 @@ class _Parser:
         while True:
             if self._peek() in ("*", "/"):
                 (over if self._take().text == "*" else under).append(self._signed())
+            elif self._peek() == "\\mod":
+                self._at += 1
+                over, under = [self._op("mod", self._quotient(over, under), self._signed())], []
             elif not self._begins_factor():
-                break
-            elif self._kind() == "number":
+                return self._quotient(over, under)
+            elif self._kind() == "number" and not self._may_be_factor():
                 raise Unparsable("two numbers stand side by side")
             else:
                 over.append(self._power())
+
+    def _quotient(self, over: list[Node], under: list[Node]) -> Node:
         numerator = self._balanced("mul", over)
         return self._op("div", numerator, self._balanced("mul", under)) if under else numerator
+
+    def _may_be_factor(self) -> bool:
+        """Whether the number ahead is a factor: after `!`, `)` or a letter, or one power after another."""
+        if self._peek(-1) in _BEFORE_A_FACTOR or self._kind(-1) == "letter":
+            return True
+        return self._peek(1) == "^" and (self._peek(-2) == "^" or self._peek(-1) == "}")
 
     def _begins_factor(self) -> bool:
         text = self._peek()
         if text == "|":
             return self._bars == 0
         return self._kind() in ("number", "overline", "command", "letter") or (
-            text != "" and text in "([{⌊⌈√π∞"
+            text != "" and text in "([{⟦⌊⌈√π∞"
         )
 
     def _signed(self) -> Node:
@@ -286,9 +234,11 @@ class _Parser:
         return Num(whole.value + over.value / under.value)
 
     def _letter(self, letter: str) -> Node:
-        if not (letter.isascii() and letter.isalpha()) and letter not in _GREEK and letter != "π":
+        if not is_letter(letter) and letter != "π":
             raise Unparsable(f"'{letter}' is no letter of an expression")
         subscript = self._subscript()
+        while self._peek() == "'":
+            subscript += self._take().text
         if not subscript and letter in _CONSTANTS:
             return self._op(_CONSTANTS[letter])
         return Sym(letter + subscript)
@@ -306,11 +256,20 @@ class _Parser:
 
     def _command(self, name: str) -> Node:
         if name == "frac":
-            return self._op("div", self._argument(), self._argument())
+            over, under = self._argument(), self._argument()
+            if over in (Sym("d"), Sym("∂")) and isinstance(under, Op) and under.args[:1] == (over,):
+                raise Unparsable("a derivative")
+            return self._op("div", over, under)
+        if name in ("overline", "bar") and self._peek() == "{":
+            return self._op("conj", self._primary())
         if name == "binom":
             return self._op("binom", self._argument(), self._argument())
         if name in FUNCTIONS:
             return self._function(name)
+        if name in NARY:
+            return self._op(name, *self._arguments())
+        if name in ("sum", "prod"):
+            return self._sum_over(name)
         raise Unparsable(f"'\\{name}' is beyond this grammar")
 
     def _argument(self) -> Node:
@@ -319,11 +278,40 @@ class _Parser:
             digits = self._take().text
             if len(digits) > 1:
                 self._at -= 1
-                self._tokens[self._at] = _Token("number", digits[1:])
+                self._tokens[self._at] = Token("number", digits[1:])
             if not digits[0].isdigit():
                 raise Unparsable("a fraction of a decimal needs braces")
             return Num(Fraction(int(digits[0])))
         return self._primary()
+
+    def _arguments(self) -> list[Node]:
+        """What stands in brackets, between commas."""
+        opener = self._take().text
+        if opener not in ("(", "{", "[", "⟦"):
+            raise Unparsable("brackets are missing around the arguments")
+        nodes = [self._sum()]
+        while self._peek() == ",":
+            self._at += 1
+            nodes.append(self._sum())
+        self._expect(_CLOSING[opener])
+        return nodes
+
+    def _sum_over(self, name: str) -> Node:
+        r"""`\sum_{k=1}^{10} k^2`; not one inside of another, which would be slow."""
+        if self._series:
+            raise Unparsable("a sum within a sum")
+        self._series = True
+        self._expect("_")
+        self._expect("{")
+        variable = self._letter(self._take().text)
+        self._expect("=")
+        low = self._sum()
+        self._expect("}")
+        self._expect("^")
+        high = self._exponent()
+        body = self._product()
+        self._series = False
+        return self._op(name, body, variable, low, high)
 
     def _root(self) -> Node:
         if self._peek() == "[":
@@ -360,35 +348,3 @@ class _Parser:
         if self._peek() == "/":
             raise Unparsable("a function of a quotient needs brackets")
         return node
-
-
-def symbols(node: Node) -> set[str]:
-    """The variables in an expression."""
-    found: set[str] = set()
-    waiting = [node]
-    while waiting:
-        current = waiting.pop()
-        if isinstance(current, Sym):
-            found.add(current.name)
-        elif isinstance(current, Op):
-            waiting.extend(current.args)
-    return found
-
-
-def fingerprint(node: Node) -> int:
-    """A hash of an expression that is the same in every process."""
-    mixed, waiting = 0, [node]
-    while waiting:
-        current = waiting.pop()
-        if isinstance(current, Op):
-            mixed = zlib.crc32(current.name.encode(), mixed)
-            waiting.extend(current.args)
-        else:
-            mixed = zlib.crc32(
-                repr(current).encode() if isinstance(current, Sym) else _digest(current), mixed
-            )
-    return mixed
-
-
-def _digest(number: Num) -> bytes:
-    return f"{number.value.numerator:x}/{number.value.denominator:x}".encode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from rlvr_gym.verifiers.math.expression import Node
+from rlvr_gym.verifiers.math.nodes import Node
 from rlvr_gym.verifiers.math.units import Unit
 
 
@@ -34,10 +34,29 @@ class Based:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """A time of day; `half` is "am", "pm" or "" where it was left out."""
+    """A time of day, in seconds from midnight, and what is said of the half of the day it is in.
 
-    minutes: int
-    half: str
+    "half" for AM or PM, "day" for a time that counts from midnight, "open" for none of both.
+    """
+
+    seconds: int
+    said: Literal["half", "day", "open"]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """An option, by its letter; `content` is what is said to stand there, where that is said and can be read."""
+
+    letter: str
+    content: Form | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Congruence:
+    """`residue` modulo `modulus`."""
+
+    residue: Node
+    modulus: Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +94,14 @@ class Union:
 
 
 @dataclass(frozen=True, slots=True)
+class Without:
+    """A set of numbers without those of another."""
+
+    whole: Form
+    taken: Form
+
+
+@dataclass(frozen=True, slots=True)
 class Matrix:
     """Rows of entries; a vector written as a column or a row is one too."""
 
@@ -91,11 +118,31 @@ class Relation:
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """`x = 5`: a value and what it is the value of. `relation` is the same as a relation, where it is one."""
+    """`x = 5`: a value and what it is the value of. `relation` is the same as a relation, where it is one.
+
+    `is_equation` says that it is that relation rather than a value with a name: `x + y = 5`.
+    """
 
     label: str
     value: Form
     relation: Relation | None
+    is_equation: bool = False
 
 
-Form = Scalar | Words | Based | Clock | Ratio | Ordered | Listed | Union | Matrix | Relation | Labelled
+Form = (
+    Scalar
+    | Words
+    | Based
+    | Clock
+    | Choice
+    | Congruence
+    | Ratio
+    | Ordered
+    | Listed
+    | Union
+    | Without
+    | Matrix
+    | Relation
+    | Labelled
+)
+"""What a final answer can be."""

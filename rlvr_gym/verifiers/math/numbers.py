@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from rlvr_gym.verifiers.math.expression import Node, Num, Sym
+from rlvr_gym.verifiers.math.exact_arithmetic import MAX_BITS, exact_power, gcd, lcm, remainder
+from rlvr_gym.verifiers.math.nodes import SERIES, Node, Num, Op, Sym, size
 
-MAX_BITS = 20_000
 _DIGITS = 40
 _FINER_DIGITS = 120
 """The two precisions at which equal values must agree."""
@@ -19,6 +19,8 @@ _SPARE_DIGITS = 15
 _MAX_GAP_BITS = 350
 """Terms farther apart in size than this cannot be added: the smaller one would be lost, silently."""
 _HOPELESS_GAP_BITS = 4000
+_MAX_TERMS, _MAX_TERM_SIZE = 200, 40
+"""How long a sum may be, and how many operations each of its terms, to be added up here."""
 
 Value = Any
 """A `Fraction`, or a real or complex number of mpmath where the value is not rational or too large."""
@@ -51,6 +53,8 @@ class Numbers:
             return node.value
         if isinstance(node, Sym):
             return variables[node.name]
+        if node.name in SERIES:
+            return self._series(node, variables)
         args = [self.value(arg, variables) for arg in node.args]
         try:
             return self._bounded(_OPERATIONS[node.name](self, *args))
@@ -58,6 +62,20 @@ class Numbers:
             raise NoValue("division by zero") from None
         except (OverflowError, ValueError) as error:
             raise Undecided(f"{node.name} is out of range") from error
+
+    def _series(self, node: Op, variables: Mapping[str, Fraction]) -> Value:
+        """A sum or product of a bounded number of terms."""
+        body, variable, *bounds = node.args
+        low, high = (self.value(bound, variables) for bound in bounds)
+        if not all(isinstance(end, Fraction) and end.denominator == 1 for end in (low, high)):
+            raise Undecided("a sum that does not run over integers")
+        if not isinstance(variable, Sym) or high - low >= _MAX_TERMS or size(body) > _MAX_TERM_SIZE:
+            raise Undecided("a sum of many or of large terms")
+        total: Value = Fraction(0 if node.name == "sum" else 1)
+        join = self._add if node.name == "sum" else self._mul
+        for k in range(int(low), int(high) + 1):
+            total = self._bounded(join(total, self.value(body, {**variables, variable.name: Fraction(k)})))
+        return total
 
     def real(self, value: Value) -> Any:
         """As an mpmath number."""
@@ -126,7 +144,7 @@ class Numbers:
                 raise NoValue("division by zero")
             return Fraction(0)
         if isinstance(a, Fraction) and isinstance(b, Fraction):
-            exact = _exact_power(a, b)
+            exact = exact_power(a, b)
             if exact is not None:
                 return exact
         if self.magnitude(b) > 64:
@@ -158,8 +176,12 @@ class Numbers:
         return self._pow(a, 1 / degree)
 
     def _factorial(self, a: Value) -> Value:
-        if not isinstance(a, Fraction) or a.denominator != 1 or a < 0:
-            raise Undecided("a factorial of something other than a natural number")
+        if not isinstance(a, Fraction) or a.denominator != 1:
+            if self.magnitude(a) > 10:
+                raise Undecided("a large factorial of something other than a natural number")
+            return self.mp.gamma(self.real(a) + 1)
+        if a < 0:
+            raise NoValue("a factorial of a negative integer")
         if a <= 1500:
             return Fraction(math.factorial(int(a)))
         if a > 10**15:
@@ -167,13 +189,33 @@ class Numbers:
         return self.mp.exp(self.mp.loggamma(self.real(a + 1)))
 
     def _binom(self, n: Value, k: Value) -> Value:
-        if not (isinstance(n, Fraction) and isinstance(k, Fraction)) or n.denominator * k.denominator != 1:
+        if not (isinstance(n, Fraction) and isinstance(k, Fraction)) or k.denominator != 1 or k < 0:
             raise Undecided("a binomial of something other than integers")
-        if not 0 <= k <= n:
-            raise Undecided("a binomial out of range")
+        if n.denominator != 1 or n < k:
+            if k > 50:
+                raise Undecided("a binomial out of range")
+            return math.prod((n - j) / (j + 1) for j in range(int(k)))
         if n > 5000:
             raise TooLarge("the binomial is too large")
         return Fraction(math.comb(int(n), int(k)))
+
+    def _mod(self, a: Value, b: Value) -> Value:
+        if not (isinstance(a, Fraction) and isinstance(b, Fraction)):
+            raise Undecided("a remainder of something other than fractions")
+        left = remainder(a, b)
+        if left is None:
+            raise NoValue("division by zero")
+        return left
+
+    def _divisor(self, of: Callable[[Sequence[Fraction]], Fraction], values: Sequence[Value]) -> Value:
+        if not all(isinstance(value, Fraction) for value in values):
+            raise Undecided("a common divisor of something other than fractions")
+        return of(values)
+
+    def _greatest(self, sign: int, values: Sequence[Value]) -> Value:
+        if not all(self.is_real(value) for value in values):
+            raise NoValue("complex numbers have no order")
+        return max(values, key=lambda value: sign * self.real(value))
 
     def _floor(self, a: Value) -> Value:
         if not isinstance(a, Fraction):
@@ -212,32 +254,6 @@ class Numbers:
         return getattr(self.mp, name)(self.real(a))
 
 
-def _exact_power(a: Fraction, b: Fraction) -> Fraction | None:
-    """`a ** b` where it is rational and not too large."""
-    if abs(b.numerator) > MAX_BITS or b.denominator > 64:
-        return Fraction(1) if a == 1 else None
-    if (a.numerator.bit_length() + a.denominator.bit_length()) * abs(b.numerator) > MAX_BITS:
-        return Fraction(1) if a == 1 else None
-    if b.denominator == 1:
-        return a**b.numerator
-    if a < 0:
-        return None
-    over, under = _exact_root(a.numerator, b.denominator), _exact_root(a.denominator, b.denominator)
-    return None if over is None or under is None else Fraction(over, under) ** b.numerator
-
-
-def _exact_root(n: int, degree: int) -> int | None:
-    if n.bit_length() > 4000:
-        return None
-    if degree == 2:
-        root = math.isqrt(n)
-    elif n.bit_length() <= 900:
-        root = round(n ** (1 / degree))
-    else:
-        return None
-    return root if root**degree == n else None
-
-
 _OPERATIONS: dict[str, Callable[..., Value]] = {
     "add": Numbers._add,
     "sub": lambda n, a, b: n._add(a, n._mul(Fraction(-1), b)),
@@ -264,6 +280,18 @@ _OPERATIONS: dict[str, Callable[..., Value]] = {
 }
 
 
+_OPERATIONS |= {
+    "mod": Numbers._mod,
+    "gcd": lambda n, *values: n._divisor(gcd, values),
+    "lcm": lambda n, *values: n._divisor(lcm, values),
+    "max": lambda n, *values: n._greatest(1, values),
+    "min": lambda n, *values: n._greatest(-1, values),
+    "cis": lambda n, a: n._exp(n._mul(n.mp.mpc(0, 1), a)),
+    "conj": lambda n, a: a if isinstance(a, Fraction) else n.mp.conj(a),
+    "sgn": lambda n, a: n.quotient(a, abs(a)) if a else a,
+}
+
+
 def _trigonometric(name: str) -> Callable[..., Value]:
     return lambda n, a: n._trigonometric(name, a)
 
@@ -278,9 +306,10 @@ def _inverse(name: str, mp_name: str) -> Callable[..., Value]:
 
 for _name in ("sin", "cos", "tan", "cot", "sec", "csc"):
     _OPERATIONS[_name] = _trigonometric(_name)
-for _name in ("sinh", "cosh", "tanh"):
+for _name in ("sinh", "cosh", "tanh", "coth", "sech", "csch"):
     _OPERATIONS[_name] = _hyperbolic(_name)
-for _name in ("arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh"):
+_INVERSES = "arcsin arccos arctan arccot arcsec arccsc arcsinh arccosh arctanh"
+for _name in _INVERSES.split():
     _OPERATIONS[_name] = _inverse(_name, _name.replace("arc", "a"))
 
 

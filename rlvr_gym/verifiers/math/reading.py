@@ -7,17 +7,12 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from functools import lru_cache
 
-from rlvr_gym.verifiers.math.atoms import TEXT, based, clock, scalar, unitless, words, words_and_signs
-from rlvr_gym.verifiers.math.brackets import closing_at, places, split
-from rlvr_gym.verifiers.math.expression import (
-    MAX_CHARACTERS,
-    Num,
-    Op,
-    Unparsable,
-    parse,
-    symbols,
-)
+from rlvr_gym.verifiers.math.atoms import quantities, scalar
+from rlvr_gym.verifiers.math.brackets import closing_at, split
+from rlvr_gym.verifiers.math.clocks import clock
+from rlvr_gym.verifiers.math.expression import MAX_CHARACTERS, parse
 from rlvr_gym.verifiers.math.forms import (
+    Choice,
     Form,
     Labelled,
     Listed,
@@ -27,31 +22,54 @@ from rlvr_gym.verifiers.math.forms import (
     Relation,
     Scalar,
     Union,
+    Without,
     Words,
 )
+from rlvr_gym.verifiers.math.labels import NAME
+from rlvr_gym.verifiers.math.matrices import MATRIX, computed
+from rlvr_gym.verifiers.math.nodes import Num
 from rlvr_gym.verifiers.math.normalise import normalise
-from rlvr_gym.verifiers.math.numbers import NoValue, Undecided, equal, terminating
-from rlvr_gym.verifiers.math.sameness import same_everywhere
+from rlvr_gym.verifiers.math.numerals import based, other_locale
+from rlvr_gym.verifiers.math.progressions import spelt_out
+from rlvr_gym.verifiers.math.relations import SIGNS, congruence, relation
+from rlvr_gym.verifiers.math.texts import date_or_ordinal, option, says_nothing, words, words_and_signs
+from rlvr_gym.verifiers.math.tokens import Unparsable
 from rlvr_gym.verifiers.math.units import Unit
+from rlvr_gym.verifiers.math.vectors import of_unit_vectors
 
 MAX_ITEMS = 64
 _MAX_NESTING = 8
+_SMALL = 400
+"""The longest text in which the rarer notations are looked for."""
 
-_SIGNS = "=<>≤≥≠≈∈"
-_GROUPED = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
-_CHOICE = re.compile(r"\(?([A-Z])[).:]?")
+_GROUPED = re.compile(r"(?<![\d.,])(?:0{2,}\d{1,3}|[1-9]\d{0,2})(?:,\d{3})+(?![\d,])")
+_OPTION_LETTER = re.compile(r"\(?([A-Z])[).:]?")
 _ALL_REALS = re.compile(r"(?:\\text\{)?\s*(?:all )?(?:real numbers|reals)\s*\}?", re.IGNORECASE)
-_MATRIX = re.compile(r"\\begin\{([bpB]?matrix|array)\}(?:\{[clr| ]*\})?(.*)\\end\{\1\}", re.DOTALL)
-_LABEL = re.compile(
-    r"[A-Za-zα-ωΑ-Ω∠△][A-Za-zα-ωΑ-Ω' ∠△]*(?:_(?:\w|\{\w+\}))?(?:\s*\([A-Za-z]\w*(?:,\s*[A-Za-z])*\))?"
-    r"|[A-Za-z]'*\(-?\d+(?:,\s*-?\d+)*\)|P\([^()]{1,60}\)|\|[A-Z]{2}\||\\overline\s*\{[A-Z]{2}\}"
+_EXCEPT = re.compile(
+    r"(?:\\text\{)?\s*(?:all )?(?:real numbers|reals|ℝ),? (?:except|excluding|but)(?: for)?\s*\}?\s*"
+    r"(?:[a-z]\s*=\s*)?(\S.*)",
+    re.IGNORECASE,
 )
-_FUNCTION_LABEL = re.compile(r"([A-Za-z])\s*\([a-z](,\s*[a-z])*\)")
+_FOR = r"\\text\{\s*(?:where|for|with|for (?:all|any|some))\s*\}|for (?:all|any)|where|for"
+_QUALIFIER = re.compile(
+    rf"\s*(?:{_FOR})?\s*(?<![A-Za-z\\])[a-z]"
+    r"(?:\s*,\s*[a-z])*\s*∈\s*[ℤℕℚℝ](?:\^?\{?[+*]\}?|_\{[^{}]*\}|_\d)?"
+)
+_SYSTEM = re.compile(
+    r"⟦?\s*\\begin\{(cases|aligned|align|gathered|array)\}(?:\{[lcr| ]*\})?(.*)\\end\{\1\}\s*⟧?", re.DOTALL
+)
+_OUTWARD = re.compile(r"([\[\]])([^\[\]()]*,[^\[\]()]*)([\[\]])")
+_NAMED_POINT = re.compile(r"[A-Z]\s*(\(.*\))", re.DOTALL)
+_ALL_BUT = re.compile(r"ℝ\s*-\s*(?=⟦)")
+_RATIO_IN_WORDS = re.compile(r"(\d+)(?:\s*(?:\\text\{\s*to\s*\}|to)\s*(\d+)){1,3}")
 
 
 @lru_cache(maxsize=4096)
-def read(text: str) -> tuple[Form, ...]:
-    """Everything an answer can be read as, likeliest first; empty where it cannot be read as a whole."""
+def read(text: str, as_answer: bool = False) -> tuple[Form, ...]:
+    """Everything an answer can be read as, likeliest first; empty where it cannot be read as a whole.
+
+    What a policy says (`as_answer`) may also have the decimal comma and the option letters of everyday writing.
+    """
     if len(text) > MAX_CHARACTERS:
         return ()
     text = normalise(text)
@@ -60,15 +78,17 @@ def read(text: str) -> tuple[Form, ...]:
     variants = [_GROUPED.sub(lambda m: m[0].replace(",", ""), text)] if _grouped(text) else []
     forms: list[Form] = []
     for variant in [*variants, text]:
-        for form in _Reader().readings(variant):
+        for form in _Reader().readings(variant, as_answer):
             if form not in forms:
                 forms.append(form)
+    if as_answer and len(text) < _SMALL and (written := other_locale(text)):
+        forms.append(scalar(written))
     return tuple(forms)
 
 
 def _grouped(text: str) -> bool:
     """Whether the answer holds `1,234` outside of brackets, where the comma may group digits."""
-    return bool(_GROUPED.search(text)) and not any(opener in text for opener in "([⟦⟨")
+    return "," in text and bool(_GROUPED.search(text)) and not any(opener in text for opener in "([⟦⟨")
 
 
 class _Reader:
@@ -77,19 +97,47 @@ class _Reader:
     def __init__(self) -> None:
         self._nesting = 0
 
-    def readings(self, text: str) -> Iterator[Form]:
-        timed, numeral = clock(text), based(text)
-        if found := timed or numeral:
-            yield found
-        if numeral or (timed and timed.half):
+    def readings(self, text: str, as_answer: bool) -> Iterator[Form]:
+        if text.isdecimal() and text.isascii():
+            yield Scalar(Num(Fraction(int(text))), Unit())
             return
+        if len(text) < _SMALL:
+            text = self._plainer(text)
+            timed, numeral = clock(text), based(text)
+            if found := timed or numeral:
+                yield found
+            if numeral or (timed and timed.said == "half"):
+                return
+            if (chosen := option(text, as_answer)) and (form := self._choice(*chosen)):
+                yield form
         try:
-            yield self.form(text)
+            form = self.form(text)
         except Unparsable:
             if found := words_and_signs(text):
                 yield found
             return
+        yield form
+        if isinstance(form, Scalar):
+            yield from of_unit_vectors(form)
         yield from _letters(text)
+
+    def _plainer(self, text: str) -> str:
+        """Without what an integer parameter runs over, and with the usual brackets of intervals."""
+        if "∈" in text:
+            text = re.sub(rf"\s*(?:,|{_FOR}){_QUALIFIER.pattern}$", "", text).strip() or text
+        if text[0] == "]" or text[-1] == "[" or "[∪" in text.replace(" ", ""):
+            text = _OUTWARD.sub(
+                lambda m: f"{'[' if m[1] == '[' else '('}{m[2]}{']' if m[3] == ']' else ')'}", text
+            )
+        return text
+
+    def _choice(self, letter: str, content: str) -> Choice | None:
+        if not content:
+            return Choice(letter)
+        try:
+            return Choice(letter, self.form(content))
+        except Unparsable:
+            return Choice(letter, words_and_signs(content))
 
     def form(self, text: str) -> Form:
         """What `text` is. Raises Unparsable."""
@@ -106,23 +154,43 @@ class _Reader:
             text = text[1:].strip()
         if not text:
             raise Unparsable("nothing there")
-        if text in ("∅", "⟦⟧", "⟦ ⟧"):
-            return Listed((), braces=True)
-        if text == "ℝ" or _ALL_REALS.fullmatch(text):
-            return Ordered("()", (scalar("-∞"), scalar("∞")))
-        if choice := _CHOICE.fullmatch(text):
-            return Scalar(parse(choice[1]), Unit())
-        if found := words(text):
+        if found := self._phrase(text):
             return found
         for joints, build in self._splits():
             parts = split(text, joints)
             if len(parts) > 1:
                 return build(parts)
-        if any(sign in text for sign in _SIGNS) and len(split(text, _SIGNS)) > 1:
-            return self._relation(text)
+        if found := congruence(text):
+            return found
+        if any(sign in text for sign in SIGNS) and len(split(text, SIGNS)) > 1:
+            return relation(text, self.form)
         if len(parts := split(text, "∪")) > 1:
             return Union(tuple(self.form(part) for part in parts))
+        if len(parts := split(_ALL_BUT.sub("ℝ∖", text), "∖")) == 2:
+            return Without(self.form(parts[0]), self.form(parts[1]))
         return self._single(text)
+
+    def _phrase(self, text: str) -> Form | None:
+        """What is read by its words or signs as a whole."""
+        if text in ("∅", "⟦⟧", "⟦ ⟧") or (len(text) < _SMALL and says_nothing(text)):
+            return Listed((), braces=True)
+        if text == "…":
+            return Words(text)
+        if text == "ℝ" or _ALL_REALS.fullmatch(text):
+            return Ordered("()", (scalar("-∞"), scalar("∞")))
+        if letter := _OPTION_LETTER.fullmatch(text):
+            return Scalar(parse(letter[1]), Unit())
+        if found := date_or_ordinal(text) or words(text):
+            return found
+        if len(text) < _SMALL and (found := quantities(text)):
+            return found
+        if match := _EXCEPT.fullmatch(text):
+            return Without(self.form("ℝ"), self._set(match[1].strip("⟦⟧")))
+        if "\\begin" in text and (match := _SYSTEM.fullmatch(text)):
+            rows = [row.replace("&", "") for row in match[2].split("¶") if row.strip()]
+            if all(len(split(row, SIGNS)) > 1 for row in rows):
+                return self._list(rows, "∧")
+        return None
 
     def _splits(self) -> list[tuple[str, Callable[[list[str]], Form]]]:
         return [
@@ -138,30 +206,43 @@ class _Reader:
             raise Unparsable(f"{len(parts)} answers side by side")
         items: list[Form] = []
         for form in (self.form(part) for part in parts):
-            items += form.items if isinstance(form, Listed) and not form.braces else (form,)
+            opened = isinstance(form, Listed) and not form.braces and not _is_assignment(form)
+            items += form.items if isinstance(form, Listed) and opened else (form,)
+        items = spelt_out(items, MAX_ITEMS)
         sign = "∨" if joint == "∨" else "∧"
         first, rest = items[0], items[1:]
         if isinstance(first, Labelled):
             same = all(isinstance(item, Labelled) and item.label == first.label for item in rest)
-            if same or not any(isinstance(item, Labelled | Relation) for item in rest):
+            if same or not any(isinstance(item, Labelled | Relation | Listed) for item in rest):
                 values = (item.value if isinstance(item, Labelled) else item for item in items)
                 return Labelled(first.label, Listed(tuple(values), joint=sign), None)
         return Listed(tuple(items), joint=sign)
 
     def _single(self, text: str) -> Form:
-        if matrix := _MATRIX.fullmatch(text):
+        if matrix := MATRIX.fullmatch(text):
             return self._matrix(matrix[2])
         if text[0] in "([{⟦⟨" and closing_at(text, 0) == len(text) - 1:
             return self._bracketed(text)
         if "±" in text or "∓" in text:
             return self._plus_minus(text)
+        if "\\begin" in text and (form := computed(text, self._matrix)):
+            return form
         if len(parts := split(text, ":")) > 1:
-            return Ratio(tuple(parse(part) for part in parts))
+            return self._ratio(parts)
+        if (point := _NAMED_POINT.fullmatch(text)) and len(split(point[1][1:-1], ",;")) > 1:
+            return self.form(point[1])
+        if _RATIO_IN_WORDS.fullmatch(text):
+            return self._ratio(re.findall(r"\d+", text))
         return scalar(text)
+
+    def _ratio(self, parts: list[str]) -> Ratio:
+        if any(len(part.strip()) > 1 and part.strip()[0] == "0" and "." not in part for part in parts):
+            raise Unparsable("a term with a leading zero, as times of day have")
+        return Ratio(tuple(parse(part) for part in parts))
 
     def _bracketed(self, text: str) -> Form:
         inside = text[1:-1].strip()
-        if matrix := _MATRIX.fullmatch(inside):
+        if matrix := MATRIX.fullmatch(inside):
             return self._matrix(matrix[2])
         parts = split(inside, ",;") if inside else []
         if text[0] == "⟦" or (text[0] == "{" and len(parts) > 1):
@@ -170,18 +251,25 @@ class _Reader:
             return self.form(inside)
         closing = {"⟨": "()"}.get(text[0], text[0] + text[-1])
         if len(parts) == 1:
-            if closing == "()" and any(sign in inside for sign in "∨∧" + _SIGNS + "±∪"):
+            if closing == "()" and any(sign in inside for sign in "∨∧" + SIGNS + "±∪"):
                 return self.form(inside)
-            return self.form(inside) if _CHOICE.fullmatch(inside) else scalar(text)
+            return self.form(inside) if _OPTION_LETTER.fullmatch(inside) else scalar(text)
         if not 2 <= len(parts) <= MAX_ITEMS or closing not in ("()", "(]", "[)", "[]"):
             raise Unparsable("brackets around nothing that belongs there")
-        return Ordered(closing, tuple(self.form(part) for part in parts))
+        items = tuple(self.form(part) for part in parts)
+        if closing == "[]" and all(isinstance(item, Ordered) and item.closing == "[]" for item in items):
+            rows = tuple(item.items for item in items if isinstance(item, Ordered))
+            if len({len(row) for row in rows}) == 1:
+                return Matrix(rows)
+        return Ordered("()" if closing == "[]" and len(items) > 2 else closing, items)
 
     def _set(self, inside: str) -> Form:
         if not inside:
             return Listed((), braces=True)
         builder = split(inside, "|:")
-        if len(builder) == 2 and _LABEL.fullmatch(builder[0].split("∈")[0].strip()):
+        if len(builder) == 2 and _QUALIFIER.fullmatch(builder[1].strip()):
+            return Listed((self.form(builder[0]),), braces=True)
+        if len(builder) == 2 and NAME.fullmatch(builder[0].split("∈")[0].strip()):
             return self.form(builder[1])
         form = self.form(inside)
         items = form.items if isinstance(form, Listed) and not form.braces else (form,)
@@ -202,51 +290,11 @@ class _Reader:
             raise Unparsable("a matrix with rows of different length, or with too many entries")
         return Matrix(tuple(tuple(self.form(cell) for cell in row) for row in cells))
 
-    def _relation(self, text: str) -> Form:
-        parts = [part.strip() for part in split(text, _SIGNS)]
-        signs = [text[at] for at in places(text, _SIGNS)]
-        if signs[-1] == "≈":
-            return self._approximated(text, parts, signs)
-        if signs == ["∈"] and _LABEL.fullmatch(parts[0]):
-            form = self.form(parts[1])
-            if not isinstance(form, Ordered | Listed | Union):
-                raise Unparsable("a member of something that is no set")
-            return Labelled(_label(parts[0]), form, None)
-        if set(signs) == {"="}:
-            return self._equation(parts)
-        return Relation(tuple(parse(unitless(part)) for part in parts), tuple(signs))
 
-    def _approximated(self, text: str, parts: list[str], signs: list[str]) -> Form:
-        """`1/3 ≈ 0.33`: the exact side is the answer, provided that the other is it, rounded."""
-        exact = text[: places(text, _SIGNS)[-1]].strip()
-        form = self.form(exact) if not (len(signs) == 1 and _LABEL.fullmatch(exact)) else None
-        if form is None:
-            return Labelled(_label(exact), self.form(parts[-1]), None)
-        value = form.value if isinstance(form, Labelled) else form
-        rounded = self.form(parts[-1])
-        if not (isinstance(value, Scalar) and isinstance(rounded, Scalar) and _is_rounded(value, rounded)):
-            raise Unparsable("an approximation that is not one")
-        return form
-
-    def _equation(self, parts: list[str]) -> Form:
-        """`x = 5`, a chain of equal values such as `84/2 = 42`, or an equation."""
-        tuple_label = re.fullmatch(r"\(\s*[A-Za-z]\w?(?:\s*,\s*[A-Za-z]\w?)+\s*\)", parts[0])
-        labelled = bool(tuple_label) or _is_label(parts[0])
-        if not labelled and len(parts) == 2 and _is_label(parts[1]) and parts[1] not in ("e", "i", "π"):
-            parts, labelled = parts[::-1], True
-        values = parts[1:] if labelled else parts
-        forms = [self.form(part) for part in values]
-        if labelled and (len(forms) == 1 or _all_equal(forms)):
-            return Labelled(_label(parts[0]), forms[-1], self._as_relation(parts))
-        if not labelled and _all_equal(forms):
-            return forms[-1]
-        return Relation(tuple(parse(unitless(part)) for part in parts), ("=",) * (len(parts) - 1))
-
-    def _as_relation(self, parts: list[str]) -> Relation | None:
-        try:
-            return Relation((parse(parts[0]), parse(unitless(parts[-1]))), ("=",))
-        except Unparsable:
-            return None
+def _is_assignment(form: Listed) -> bool:
+    """Whether a list gives values to several names: `x = 1, y = 2`."""
+    names = [item.label for item in form.items if isinstance(item, Labelled)]
+    return len(names) == len(form.items) > 1 and len(set(names)) == len(names)
 
 
 def _letters(text: str) -> Iterator[Form]:
@@ -260,43 +308,3 @@ def _letters(text: str) -> Iterator[Form]:
         yield Words(text.casefold())
     elif list(text) == sorted(text):
         yield scalar(text)
-
-
-def _is_label(text: str) -> bool:
-    """Whether the left side only names what the right side is: letters, `f(x)`, a sum of letters, words."""
-    if TEXT.fullmatch(text) or _LABEL.fullmatch(text):
-        return text not in ("e", "i", "π")
-    return bool(re.fullmatch(r"[A-Za-z]\w?(?:\s*[+*/-]\s*[A-Za-z])+", text))
-
-
-def _label(text: str) -> str:
-    function = _FUNCTION_LABEL.fullmatch(text)
-    return "y" if function else re.sub(r"\\text|[\s{}]", "", text)
-
-
-def _all_equal(forms: list[Form]) -> bool:
-    """Whether all forms are scalars of one value: what a chain of equations claims."""
-    first = forms[0]
-    return all(
-        isinstance(first, Scalar)
-        and isinstance(form, Scalar)
-        and same_everywhere(first.node, form.node) is True
-        for form in forms[1:]
-    )
-
-
-def _is_rounded(exact: Scalar, rounded: Scalar) -> bool:
-    literal = rounded.node
-    if not isinstance(literal, Num) or symbols(exact.node):
-        return False
-    if not terminating(literal.value):
-        return False
-    scale = next((10**p for p in range(40) if (literal.value * 10**p).denominator == 1), None)
-    if scale is None:
-        return False
-    difference = Op("abs", (Op("sub", (exact.node, literal)),))
-    try:
-        excess = Op("floor", (Op("mul", (difference, Num(Fraction(scale)))),))
-        return equal(excess, Num(Fraction(0)), {})
-    except (NoValue, Undecided):
-        return False

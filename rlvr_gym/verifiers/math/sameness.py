@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from functools import partial
 
-from rlvr_gym.verifiers.math.expression import Node, Num, Op, fingerprint, symbols
+from rlvr_gym.verifiers.math.nodes import Node, Num, Op, fingerprint, symbols
 from rlvr_gym.verifiers.math.numbers import (
     NoValue,
     Numbers,
@@ -44,8 +44,8 @@ def points(a: Node, b: Node) -> Iterator[Mapping[str, Fraction]]:
 def same_everywhere(a: Node, b: Node) -> bool | None:
     """Whether two expressions agree, None where that cannot be decided here.
 
-    Constants are compared by value. Functions are compared at fixed points; points where neither is real
-    lie outside of what is asked, unless the imaginary unit is written. A value too large for the arithmetic
+    Constants are compared by value. Functions are compared at points; those where the first, the gold's, is not
+    real lie outside of what is asked, unless the imaginary unit is written. A value too large for the arithmetic
     here is not one that is within its reach.
     """
     names = symbols(a) | symbols(b)
@@ -71,7 +71,7 @@ def same_everywhere(a: Node, b: Node) -> bool | None:
             same = equal_values(x, y, partial(_values, a, b, point))
         except (NoValue, Undecided):
             continue
-        asked = complex_values or context.is_real(x) or context.is_real(y)
+        asked = complex_values or context.is_real(x)
         (inside if asked else outside).append(same)
         if not all(inside):
             return False
@@ -139,15 +139,30 @@ def same_value(gold: Node, answer: Node) -> bool | None:
 
 
 def _decimal(node: Node) -> Fraction | None:
-    """The value of a number written with a decimal point, signed or in percent."""
+    """The value of a number written with a decimal point, signed, in percent or times a power of ten."""
     if isinstance(node, Num):
         return node.value if node.decimal else None
+    if isinstance(node, Op) and node.name == "mul":
+        mantissa, power = _decimal(node.args[0]), _power_of_ten(node.args[1])
+        return None if mantissa is None or power is None else mantissa * power
     if not isinstance(node, Op) or node.name not in ("neg", "percent"):
         return None
     inner = _decimal(node.args[0])
     if inner is None:
         return None
     return -inner if node.name == "neg" else inner / 100
+
+
+def _power_of_ten(node: Node) -> Fraction | None:
+    """The value of `10^n` for a written integer n."""
+    if not isinstance(node, Op) or node.name != "pow" or node.args[0] != Num(Fraction(10)):
+        return None
+    exponent = node.args[1]
+    negative = isinstance(exponent, Op) and exponent.name == "neg"
+    digits = exponent.args[0] if isinstance(exponent, Op) and negative else exponent
+    if not isinstance(digits, Num) or digits.value.denominator != 1 or digits.value > 4000:
+        return None
+    return Fraction(10) ** int(-digits.value if negative else digits.value)
 
 
 def _without_end(node: Node) -> bool:

@@ -28,12 +28,28 @@ class Unit:
 
     def contradicts(self, other: Unit) -> bool:
         """Whether the two cannot be said of the same number (apart from the scale: see `factor`)."""
-        if self.dimension and other.dimension and self.dimension != other.dimension:
-            return True
-        return bool(self.things and other.things and not self.things & other.things)
+        if self.dimension and other.dimension:
+            if self.dimension != other.dimension and not _generic(self.dimension, other.dimension):
+                return True
+            return bool(self.things and other.things and not self.things & other.things)
+        if self.things and other.things:
+            return not self.things & other.things
+        counted, measured = (self, other) if self.things else (other, self)
+        return bool(counted.things and not counted.dimension and measured.dimension not in ((), _UNIT))
 
 
 NONE = Unit()
+RADIAN: Dimension = (("radian", 1),)
+_UNIT: Dimension = (("unit", 1),)
+
+
+def _generic(a: Dimension, b: Dimension) -> bool:
+    """Whether one is so many units, square units or cubic units, and the other may be that."""
+    for units, other in ((a, b), (b, a)):
+        if len(units) == 1 and units[0][0] == "unit":
+            power = units[0][1]
+            return other == (("length", power),) or (power == 1 and all(name != "unit" for name, _ in other))
+    return False
 
 
 def _table(*rows: str) -> dict[str, tuple[Fraction, str]]:
@@ -64,13 +80,22 @@ _UNITS = _table(
     "radian radian,rad=1",
     "celsius celsius=1",
     "fahrenheit fahrenheit=1",
-    "energy J,joule=1",
-    "force N,newton=1",
-    "power W,watt=1",
+    "energy J,joule=1000 kJ=1000000 cal,calorie=4184",
+    "force N,newton=1000",
+    "power W,watt=1000 kW=1000000",
     "current A,amp,ampere=1",
     "tension V,volt=1",
     "frequency Hz,hertz=1",
+    "calendar month=1 year,yr,yrs=12 decade=120 century=1200",
+    "unit unit=1",
+    "yuan yuan,rmb=1",
 )
+
+_COMPOSED = {
+    "force": {"mass": 1, "length": 1, "time": -2},
+    "energy": {"mass": 1, "length": 2, "time": -2},
+    "power": {"mass": 1, "length": 2, "time": -3},
+}
 
 _SCALES = {
     "dozen": 12,
@@ -91,15 +116,18 @@ _PHRASES = """
 """
 _NOT_UNITS = frozenset(_PHRASES.split())
 """Words that make a phrase of what follows a number, and no unit."""
+_SHORT = {"mph": "mile/hour", "kph": "km/hour", "kmh": "km/hour", "mpg": "mile/gallon"}
+_TEMPERATURES = frozenset({"celsius", "fahrenheit"})
 _POWERS = {"square": 2, "sq": 2, "cubic": 3, "squared": 2, "cubed": 3}
-_FILLERS = frozenset({"of", "the", "a", "an", "each", "in", "total", "per"})
+_FILLERS = frozenset({"*", "of", "the", "a", "an", "each", "in", "total", "per"})
 _WORD = re.compile(r"[A-Za-z]+|[$€£¥₹¢°]|\^\{?(-?\d)\}?|[/.]|\S")
 _MAX_WORDS = 8
 
 
 def parse_unit(text: str) -> tuple[int, Unit] | None:
     """What words after a number say: a scale (`million`, else 1) and a unit. None if they are no unit."""
-    words = _WORD.findall(text) and list(_WORD.finditer(text))
+    text = re.sub(r"[A-Za-z]+", lambda m: _SHORT.get(m[0].lower(), m[0]), text)
+    words = list(_WORD.finditer(text))
     if not words or len(words) > 2 * _MAX_WORDS:
         return None
     scale = 1
@@ -124,13 +152,15 @@ def _read(words: list[str]) -> Unit | None:
                 return None
             scale, dimension, direction = last
             factor *= scale ** (direction * (power - 1))
-            powers[dimension] = powers.get(dimension, 0) + direction * (power - 1)
+            _multiply(powers, dimension, direction * (power - 1))
         elif lower in ("square", "sq", "cubic"):
             raised = _POWERS[lower]
         elif (known := _known(word)) and not (lower == "in" and last):
             scale, dimension = known
+            if dimension in _TEMPERATURES:
+                powers.pop("angle", None)
             factor *= scale ** (sign * raised)
-            powers[dimension] = powers.get(dimension, 0) + sign * raised
+            _multiply(powers, dimension, sign * raised)
             last, raised = (scale, dimension, sign), 1
         elif word == "." or lower in _FILLERS:
             continue
@@ -140,6 +170,12 @@ def _read(words: list[str]) -> Unit | None:
             things.add(_singular(lower))
     dimension = tuple(sorted((name, power) for name, power in powers.items() if power))
     return Unit(factor=factor, dimension=dimension, things=frozenset(things))
+
+
+def _multiply(powers: dict[str, int], dimension: str, exponent: int) -> None:
+    """Multiply by a power of a dimension, a composed one in terms of the others."""
+    for name, power in _COMPOSED.get(dimension, {dimension: 1}).items():
+        powers[name] = powers.get(name, 0) + power * exponent
 
 
 def _known(word: str) -> tuple[Fraction, str] | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from functools import lru_cache
 
 from pydantic import JsonValue
 
@@ -14,7 +16,7 @@ from rlvr_gym.verifiers.base import Verifier
 from rlvr_gym.verifiers.math import algebra
 from rlvr_gym.verifiers.math.comparing import Sameness, same
 from rlvr_gym.verifiers.math.expression import MAX_CHARACTERS
-from rlvr_gym.verifiers.math.forms import Form, Listed
+from rlvr_gym.verifiers.math.forms import Clock, Form, Listed
 from rlvr_gym.verifiers.math.normalise import normalise
 from rlvr_gym.verifiers.math.reading import read
 from rlvr_gym.verifiers.workers import Overrun
@@ -57,7 +59,7 @@ class Math(Verifier):
             return Verdict.malformed(
                 f"an answer of {len(said.text)} characters is over the limit of {MAX_CHARACTERS}"
             )
-        golds, answers = read(gold), _read_parts(said.parts)
+        golds, answers = read_reference(gold), _read_parts(said.parts)
         match _compare(golds, answers):
             case Sameness.YES:
                 return Verdict.right("the same value", answer=said.text)
@@ -82,7 +84,7 @@ class Math(Verifier):
         Raises VerifierFault for one that is neither a string nor a finite number.
         """
         gold = _reference_text(reference)
-        if forms := read(gold):
+        if forms := read_reference(gold):
             unequal = _compare(forms, forms) is Sameness.NO
             return f"the reference {gold[:200]!r} does not equal itself" if unequal else None
         if not algebra.beyond_our_grammar(gold):
@@ -119,6 +121,9 @@ class Math(Verifier):
                 return Verdict.wrong("not shown to be the reference", answer=answer)
 
 
+_BOXED = AnswerContract("boxed")
+
+
 def _reference_text(reference: JsonValue) -> str:
     if isinstance(reference, str) and reference.strip():
         return reference.strip()
@@ -138,10 +143,19 @@ def _same_text(gold: str, answer: str) -> bool:
     return plain != "" and plain == normalise(answer)
 
 
+@lru_cache(maxsize=4096)
+def read_reference(text: str) -> tuple[Form, ...]:
+    r"""The readings of a reference; of one that has its answer in a `\boxed{...}`, of what stands there."""
+    if "\\boxed" not in text and "\\fbox" not in text:
+        return read(text)
+    said = _BOXED.read(text.replace("\\\\boxed", "\\boxed"))
+    return read(text) if isinstance(said, Malformed) else _read_parts(said.parts)
+
+
 def _read_parts(parts: tuple[str, ...]) -> tuple[Form, ...]:
     """The readings of an answer; several joined markers are one list of what each says."""
     if len(parts) == 1:
-        return read(parts[0])
+        return read(parts[0], as_answer=True)
     items: list[Form] = []
     for part in parts:
         forms = read(part)
@@ -152,8 +166,14 @@ def _read_parts(parts: tuple[str, ...]) -> tuple[Form, ...]:
     return (Listed(tuple(items)),)
 
 
-def _compare(golds: tuple[Form, ...], answers: tuple[Form, ...]) -> Sameness:
-    """YES if any reading of one is any reading of the other; OPEN if that is not known."""
+def _compare(golds: Sequence[Form], answers: Sequence[Form]) -> Sameness:
+    """YES if any reading of one is any reading of the other; OPEN if that is not known.
+
+    What may be a time of day on both sides is one: `3:20` is not `6:40`, though they are one ratio.
+    """
+    times = [[form for form in forms if isinstance(form, Clock)] for forms in (golds, answers)]
+    if all(times):
+        golds, answers = times[0], times[1]
     said = {same(gold, answer) for gold in golds for answer in answers}
     if Sameness.YES in said:
         return Sameness.YES

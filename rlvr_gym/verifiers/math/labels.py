@@ -1,0 +1,53 @@
+"""What may stand before `=` as the name of a value: `x`, `f(2)`, `P(A)`, `|AB|`, `\\text{Area}`, `\\frac{NO}{BO}`."""
+
+from __future__ import annotations
+
+import re
+
+from rlvr_gym.verifiers.math.texts import TEXT
+
+_NAME = r"[A-Za-zα-ωΑ-Ω∠△][A-Za-zα-ωΑ-Ω' ∠△]*(?:_(?:\w|\{[\w,]+\}))?"
+_ARGUMENTS = r"(?:\s*\([A-Za-zα-ω]\w*(?:,\s*[A-Za-zα-ω])*\))?"
+NAME = re.compile(
+    rf"{_NAME}(?:\^\{{-1\}})?{_ARGUMENTS}"
+    r"|[A-Za-z]'*\(-?\d+(?:,\s*-?\d+)*\)|P\([^()]{1,60}\)|\|[A-Za-z]{1,2}\||‖\s*[A-Za-z]{1,2}\s*‖"
+)
+_TUPLE = re.compile(r"\(\s*[A-Za-zα-ω]\w?(?:\s*,\s*[A-Za-zα-ω]\w?)+\s*\)")
+_LETTERS_ONLY = re.compile(
+    r"[A-Za-zα-ωΑ-Ω∠△|(\\](?:\\frac|[A-Za-zα-ωΑ-Ω∠△|'+*/:(){}\s-]|_(?:\w|\{[\w,]+\}))+"
+)
+_VALUE_OF_FUNCTION = re.compile(r"([A-Za-z])\s*\([a-z](,\s*[a-z])*\)")
+_ONE_LETTER = re.compile(r"[A-Za-zα-ωΑ-Ω]'*(?:_(?:\w|\{\w+\}))?|[A-Z]{2}")
+CONSTANTS = frozenset({"e", "i", "π"})
+
+
+def is_name(text: str) -> bool:
+    """Whether a side of an equation only names what the other side is."""
+    return bool(TEXT.fullmatch(text) or NAME.fullmatch(text)) and text not in CONSTANTS
+
+
+def is_tuple_of_names(text: str) -> bool:
+    """Whether a side of an equation is `(x, y)`."""
+    return bool(_TUPLE.fullmatch(text))
+
+
+def is_variable(text: str) -> bool:
+    """Whether a text is a variable, or a segment such as `AB`; after a value it names it too (`5 = x`)."""
+    return bool(_ONE_LETTER.fullmatch(text)) and text not in CONSTANTS
+
+
+def is_expression_of_names(text: str) -> bool:
+    r"""Whether a side has names and operations, but no number: `a+b`, `\frac{NO}{BO}`, `V_1:V_2`."""
+    return bool(_LETTERS_ONLY.fullmatch(text)) and bool(re.search(r"[A-Za-zα-ω]", text))
+
+
+def is_of_segments(text: str) -> bool:
+    """Whether the names in an expression are those of points, lengths and areas: capital letters."""
+    return not re.search(r"[a-zα-ω]", re.sub(r"\\frac|_(?:\w|\{[\w,]+\})", "", text))
+
+
+def label(text: str) -> str:
+    """A name to compare by; that of a function's value is `y`."""
+    if _VALUE_OF_FUNCTION.fullmatch(text):
+        return "y"
+    return re.sub(r"\\text|[\s{}]", "", text)

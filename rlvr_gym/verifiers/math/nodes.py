@@ -1,0 +1,87 @@
+"""The nodes of an expression, and what can be asked of a tree of them."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Num:
+    """A number as written; `decimal` says that it had a decimal point."""
+
+    value: Fraction
+    decimal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sym:
+    """A variable."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """An operation or function on its operands."""
+
+    name: str
+    args: tuple[Node, ...]
+
+
+Node = Num | Sym | Op
+
+SERIES = ("sum", "prod")
+"""Operations on a term, a variable, and its first and last value."""
+
+
+def symbols(node: Node) -> set[str]:
+    """The variables in an expression; what a sum runs over is none."""
+    found: set[str] = set()
+    waiting = [node]
+    while waiting:
+        current = waiting.pop()
+        if isinstance(current, Sym):
+            found.add(current.name)
+        elif isinstance(current, Op) and current.name in SERIES:
+            body, variable, *bounds = current.args
+            found |= symbols(body) - symbols(variable)
+            waiting.extend(bounds)
+        elif isinstance(current, Op):
+            waiting.extend(current.args)
+    return found
+
+
+def size(node: Node) -> int:
+    """How many nodes an expression has."""
+    return 1 + sum(size(arg) for arg in node.args) if isinstance(node, Op) else 1
+
+
+def fingerprint(node: Node) -> int:
+    """A hash of an expression that is the same in every process."""
+    mixed, waiting = 0, [node]
+    while waiting:
+        current = waiting.pop()
+        if isinstance(current, Op):
+            mixed = zlib.crc32(current.name.encode(), mixed)
+            waiting.extend(current.args)
+        else:
+            mixed = zlib.crc32(
+                repr(current).encode() if isinstance(current, Sym) else _digest(current), mixed
+            )
+    return mixed
+
+
+def _digest(number: Num) -> bytes:
+    return f"{number.value.numerator:x}/{number.value.denominator:x}".encode()
+
+
+def substituted(node: Node, values: Mapping[str, Node]) -> Node:
+    """The expression with other nodes in the place of some of its variables."""
+    if isinstance(node, Sym):
+        return values.get(node.name, node)
+    if isinstance(node, Op):
+        return Op(node.name, tuple(substituted(arg, values) for arg in node.args))
+    return node

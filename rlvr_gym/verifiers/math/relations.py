@@ -1,0 +1,156 @@
+"""Equations, inequalities, congruences and memberships: a name and its value, or a relation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from fractions import Fraction
+
+from rlvr_gym.verifiers.math import labels
+from rlvr_gym.verifiers.math.atoms import unitless
+from rlvr_gym.verifiers.math.brackets import places, split
+from rlvr_gym.verifiers.math.expression import parse
+from rlvr_gym.verifiers.math.forms import (
+    Congruence,
+    Form,
+    Labelled,
+    Listed,
+    Ordered,
+    Ratio,
+    Relation,
+    Scalar,
+    Union,
+    Without,
+)
+from rlvr_gym.verifiers.math.nodes import Node, Num, Op, symbols
+from rlvr_gym.verifiers.math.numbers import NoValue, Undecided, equal, terminating
+from rlvr_gym.verifiers.math.sameness import same_everywhere
+from rlvr_gym.verifiers.math.tokens import Unparsable
+
+SIGNS = "=<>≤≥≠≈∈"
+_VALUE_OF_FUNCTION = re.compile(r"([fghFGHPQ])\s*\(([a-z])\)")
+_MODULUS = re.compile(
+    r"(.*?)\s*,?\s*"
+    r"(?:\(\s*(?:\\mod|mod|\\text\{mod\})\s*([^()]+)\)|\\pmod\s*(\{[^{}]+\}|\w)|(?<=[^≡]) \\mod\s+([^()]+))"
+)
+
+ReadForm = Callable[[str], Form]
+
+
+def relation(text: str, read: ReadForm) -> Form:
+    """What a text with a sign of relation outside of brackets is; `read` reads its sides. Raises Unparsable."""
+    parts = [part.strip() for part in split(text, SIGNS)]
+    signs = [text[at] for at in places(text, SIGNS)]
+    if signs[-1] == "≈":
+        return _approximated(text, parts, signs, read)
+    if signs == ["∈"] and labels.is_name(parts[0]):
+        form = read(parts[1])
+        if not isinstance(form, Ordered | Listed | Union | Without):
+            raise Unparsable("a member of something that is no set")
+        return Labelled(labels.label(parts[0]), form, None)
+    if set(signs) == {"="}:
+        return _equation(parts, read)
+    return Relation(tuple(_side(part) for part in parts), tuple(signs))
+
+
+def congruence(text: str) -> Form | None:
+    r"""`3 \pmod 7`, alone or after `x ≡`. Raises Unparsable."""
+    if "mod" not in text or not ("pmod" in text or "≡" in text or "(" in text):
+        return None
+    match = _MODULUS.fullmatch(text)
+    if not match or not match[1]:
+        return None
+    modulus = match[2] or match[3] or match[4]
+    *names, residue = match[1].split("≡")
+    value = Congruence(parse(residue), parse(modulus))
+    if not names:
+        return value
+    if len(names) > 1 or not labels.is_name(names[0].strip()):
+        raise Unparsable("a congruence of expressions")
+    return Labelled(labels.label(names[0].strip()), value, None)
+
+
+def _side(text: str) -> Node:
+    """A side of an inequality, where `f(x)` is one name."""
+    if match := _VALUE_OF_FUNCTION.fullmatch(text):
+        return parse(f"{match[1]}_{{{match[2]}}}")
+    return parse(unitless(text))
+
+
+def _approximated(text: str, parts: list[str], signs: list[str], read: ReadForm) -> Form:
+    """`1/3 ≈ 0.33`: the exact side is the answer, provided that the other is it, rounded."""
+    exact = text[: places(text, SIGNS)[-1]].strip()
+    if len(signs) == 1 and labels.is_name(exact):
+        return Labelled(labels.label(exact), read(parts[-1]), None)
+    form = read(exact)
+    value = form.value if isinstance(form, Labelled) else form
+    rounded = read(parts[-1])
+    if not (isinstance(value, Scalar) and isinstance(rounded, Scalar) and _is_rounded(value, rounded)):
+        raise Unparsable("an approximation that is not one")
+    return form
+
+
+def _equation(parts: list[str], read: ReadForm) -> Form:
+    """`x = 5`, `x = y = 1`, a chain of equal values such as `84/2 = 42`, or an equation."""
+    if len(parts) == 2 and labels.is_variable(parts[1]) and not labels.is_name(parts[0]):
+        parts = parts[::-1]
+    if len(parts) > 2 and all(labels.is_variable(part) for part in parts[:-1]):
+        value = read(parts[-1])
+        return Listed(tuple(Labelled(labels.label(part), value, None) for part in parts[:-1]))
+    if labels.is_name(parts[0]) or labels.is_tuple_of_names(parts[0]):
+        forms = [read(part) for part in parts[1:]]
+        if len(forms) == 1 or _all_equal(forms):
+            return Labelled(labels.label(parts[0]), forms[-1], _as_relation(parts))
+        return Relation(tuple(_side(part) for part in parts), ("=",) * (len(parts) - 1))
+    if labels.is_expression_of_names(parts[0]) and (form := _value_of_names(parts, read)):
+        return form
+    forms = [read(part) for part in parts]
+    if _all_equal(forms):
+        return forms[-1]
+    return Relation(tuple(_side(part) for part in parts), ("=",) * (len(parts) - 1))
+
+
+def _value_of_names(parts: list[str], read: ReadForm) -> Form | None:
+    """`a + b = 5`: the value of an expression in names; where those are variables it is an equation as well."""
+    forms = [read(part) for part in parts[1:]]
+    value = forms[-1]
+    constant = isinstance(value, Ratio) or (isinstance(value, Scalar) and not symbols(value.node))
+    if not constant or not (len(forms) == 1 or _all_equal(forms)):
+        return None
+    equation = not labels.is_of_segments(parts[0])
+    return Labelled(labels.label(parts[0]), value, _as_relation(parts), is_equation=equation)
+
+
+def _as_relation(parts: list[str]) -> Relation | None:
+    try:
+        return Relation((parse(parts[0]), parse(unitless(parts[-1]))), ("=",))
+    except Unparsable:
+        return None
+
+
+def _all_equal(forms: list[Form]) -> bool:
+    """Whether all forms are scalars of one value: what a chain of equations claims."""
+    first = forms[0]
+    return all(
+        isinstance(first, Scalar)
+        and isinstance(form, Scalar)
+        and same_everywhere(first.node, form.node) is True
+        for form in forms[1:]
+    )
+
+
+def _is_rounded(exact: Scalar, rounded: Scalar) -> bool:
+    literal = rounded.node
+    if not isinstance(literal, Num) or symbols(exact.node):
+        return False
+    if not terminating(literal.value):
+        return False
+    scale = next((10**p for p in range(40) if (literal.value * 10**p).denominator == 1), None)
+    if scale is None:
+        return False
+    difference = Op("abs", (Op("sub", (exact.node, literal)),))
+    try:
+        excess = Op("floor", (Op("mul", (difference, Num(Fraction(scale)))),))
+        return equal(excess, Num(Fraction(0)), {})
+    except (NoValue, Undecided):
+        return False

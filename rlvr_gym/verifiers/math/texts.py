@@ -1,0 +1,106 @@
+"""Answers in words: names, dates, options of a multiple-choice question, "no solution"."""
+
+from __future__ import annotations
+
+import re
+
+from rlvr_gym.verifiers.math.forms import Words
+from rlvr_gym.verifiers.math.notation import FUNCTIONS, NARY
+from rlvr_gym.verifiers.math.numerals import value_of_words
+
+TEXT = re.compile(r"\\text\{([^{}]*)\}")
+_MATHEMATICS = FUNCTIONS | NARY | {"sqrt", "pi", "inf", "infty"}
+_NOTHING = re.compile(
+    r"(?:there (?:is|are) )?no (?:such )?(?:(?:real|integer|rational|positive|valid) )?"
+    r"(?:solutions?|roots?|values?|answers?)(?: exists?)?|none|(?:the )?(?:empty|null) set",
+    re.IGNORECASE,
+)
+_MONTH_NAMES = "january february march april may june july august september october november december"
+_ORDINAL_NAMES = "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth"
+_MONTHS = frozenset(_MONTH_NAMES.split())
+_ORDINALS = {name: f"{place}th" for place, name in enumerate(_ORDINAL_NAMES.split(), 1)}
+_ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)")
+_SAME_WORDS = {"dne": "does not exist", "ℤ": "integers", "ℕ": "natural numbers", "ℚ": "rational numbers"}
+
+_MAX_DATE = 40
+
+_OPTION = r"(?:the )?(?:(?:correct |final )?(?:option|choice|answer)(?: is)? )?"
+_LETTER = re.compile(rf"{_OPTION}(?:\(\s*([A-Ja-j])\s*\)|([A-J]))\s*[).:]?", re.IGNORECASE)
+_LETTER_AND_CONTENT = re.compile(
+    rf"{_OPTION}(?:\(\s*([A-J])\s*\)\s*[.:]?|([A-J])\s*[).:])\s*(\S.*)", re.DOTALL
+)
+_FURTHER_LETTER = re.compile(r"\(\s*[A-Ja-j]\s*\)|(?<![A-Za-z\\])[A-J](?:[).:]|$|\s*[,∧∨])|^[∧∨,;]")
+
+
+def plain(text: str) -> str:
+    r"""`text` without `\text{...}` around words."""
+    return " ".join(TEXT.sub(r" \1 ", text).replace("∧", " and ").replace("∨", " or ").split())
+
+
+def says_nothing(text: str) -> bool:
+    """Whether an answer says that there is no solution."""
+    return bool(_NOTHING.fullmatch(plain(text)))
+
+
+def option(text: str, lower_case: bool) -> tuple[str, str] | None:
+    """The letter of an option and the text that follows it: `(C)`, `C.`, `Option C`, `(C) 12`.
+
+    A small letter is an option in brackets, or anywhere where `lower_case` is set. Text that names another
+    option is none.
+    """
+    written = plain(text)
+    if match := _LETTER.fullmatch(written):
+        letter = match[1] or match[2]
+        bare = len(written) == 1
+        return (letter.upper(), "") if letter.isupper() or not bare or lower_case else None
+    match = _LETTER_AND_CONTENT.fullmatch(written)
+    if not match or _FURTHER_LETTER.search(match[3]):
+        return None
+    return match[1] or match[2], match[3]
+
+
+def words(text: str) -> Words | None:
+    """Text that is made of words only. Letters that could as well be a product are none."""
+    inside = TEXT.fullmatch(text.strip())
+    tokens = re.sub(r"[-']", " ", TEXT.sub(r" \1 ", text)).split()
+    longest = max((len(token) for token in tokens), default=0)
+    if text in _SAME_WORDS:
+        return Words(_SAME_WORDS[text])
+    if not all(token.isalpha() and token.isascii() for token in tokens) or _MATHEMATICS.intersection(tokens):
+        return None
+    if value_of_words(" ".join(tokens)) is not None:
+        return None
+    if longest < (2 if inside else 3 if len(tokens) == 1 else 4):
+        return None
+    return _canonical(tokens)
+
+
+def date_or_ordinal(text: str) -> Words | None:
+    """`20 June`, `June 20th, 2020`, `3rd`: words, though there are numbers in them."""
+    if len(text) > _MAX_DATE or not text[-1:].isalnum():
+        return None
+    tokens = plain(text).replace(",", " ").split()
+    month = any(token.casefold() in _MONTHS for token in tokens) and 2 <= len(tokens) <= 5
+    return _canonical(tokens) if month or _ORDINAL.fullmatch(text) else None
+
+
+def words_and_signs(text: str) -> Words | None:
+    """Text without mathematics: words, at most with numbers, brackets and punctuation among them."""
+    written = plain(text)
+    if re.search(r"""[^\w\s.,;:!?'"()-]|_""", written) or not re.search(r"[^\W\d_]", written):
+        return None
+    return _canonical(re.sub(r"[^\w\s-]", " ", written).split())
+
+
+def _canonical(tokens: list[str]) -> Words:
+    """In lower case and without a leading article; `the 20th of June` is `june 20`."""
+    lower = [token.casefold() for token in tokens]
+    while len(lower) > 1 and lower[0] in ("the", "a", "an"):
+        lower.pop(0)
+    lower = [_ORDINALS.get(token, _ORDINAL.sub(r"\1th", token)) for token in lower]
+    if len(lower) > 1 and any(token in _MONTHS for token in lower):
+        rest = [token.removesuffix("th") for token in lower if token not in (*_MONTHS, "of", "the")]
+        if all(token.isdecimal() for token in rest):
+            lower = [*(token for token in lower if token in _MONTHS), *rest]
+    text = " ".join(lower)
+    return Words(_SAME_WORDS.get(text, text))
