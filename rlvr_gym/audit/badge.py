@@ -24,6 +24,7 @@ from rlvr_gym.files import write_atomically
 FILE = "audits.json"
 """In the folder of the package that brings the environment."""
 
+_OURS = ("rlvr_gym.verifiers", "rlvr_gym.audit", "rlvr_sandbox")
 _JUDGING = ("rlvr-gym", "google-re2", "jsonschema", "latex2sympy2-extended", "math-verify", "sympy")
 """Distributions whose version may change a verdict."""
 
@@ -81,9 +82,9 @@ def record(report: AuditReport) -> Path:
 
 
 def fingerprint(id: str) -> str:
-    """A hash of the code of the environment's package, of this library's verifiers and audit, and of what they use."""
+    """A hash of the code of the environment's package, of this library's verifiers, sandbox and audit, and of their tools."""
     digest = hashlib.sha256(json.dumps([id, *_versions()]).encode())
-    for name in sorted({_module(id).partition(".")[0], "rlvr_gym.verifiers", "rlvr_gym.audit"}):
+    for name in sorted({_module(id).partition(".")[0], *_OURS}):
         digest.update(_code_hash(name).encode())
     return digest.hexdigest()[:16]
 

@@ -64,7 +64,8 @@ def audit(
         env: from `rlvr_gym.make`, any package's.
         tasks: how many of its tasks to attack.
         per_family: at most so many attacks of each family over all tasks, evenly chosen; None for all.
-        deadline_seconds: how long one verdict may take; longer than the verifier's own limits, where it has any.
+        deadline_seconds: how long one verdict may take, and each turn of an episode that has several; longer than
+            the verifier's own limits, where it has any.
         memory_bytes: how much memory the judging process may hold.
         on_progress: called with how many attacks are done, of how many.
     """
@@ -78,7 +79,10 @@ def audit(
 
     def process(hash_seed: int) -> JudgeProcess:
         return JudgeProcess(
-            spec, deadline_seconds=deadline_seconds, memory_bytes=memory_bytes, hash_seed=hash_seed
+            spec,
+            deadline_seconds=deadline_seconds * env.max_turns,
+            memory_bytes=memory_bytes,
+            hash_seed=hash_seed,
         )
 
     with TemporaryDirectory(prefix="rlvr-audit-") as folder:

@@ -43,7 +43,7 @@ def audit_environment(
     per_family: Annotated[
         int | None, typer.Option(help="At most so many attacks of each family; all unless given.")
     ] = None,
-    deadline: Annotated[float, typer.Option(help="Seconds that a verdict may take.")] = 30.0,
+    deadline: Annotated[float, typer.Option(help="Seconds that a verdict, or a turn, may take.")] = 30.0,
     strict: Annotated[bool, typer.Option("--strict", help="Fail on any false positive.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the reports as JSON.")] = False,
     keep: Annotated[

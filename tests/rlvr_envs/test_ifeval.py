@@ -1,3 +1,4 @@
+import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
@@ -51,6 +52,15 @@ def test_a_broken_row_is_named_with_file_and_line(published, write_rows, change,
     with pytest.raises(rg.DataError, match=message) as raised:
         _ = rg.make("ifeval", data=path).tasks.size
     assert str(raised.value).startswith(f"{path}, line 2: ")
+
+
+def test_without_the_extra_tasks_that_need_it_are_refused_when_they_load(published, write_rows, monkeypatch):
+    asked = {"instruction_id_list": ["language:response_language"], "kwargs": [{"language": "de"}]}
+    path = write_rows([published["ifeval"][0], {**published["ifeval"][1], **asked}])
+    monkeypatch.setitem(sys.modules, "langdetect", None)
+    with pytest.raises(rg.DataError, match="needs langdetect: pip install 'rlvr-gym") as raised:
+        _ = rg.make("ifeval", data=path).tasks.size
+    assert str(raised.value).startswith(f"{path}, line 2: task '1005': ")
 
 
 def test_options_are_checked(published, write_rows):

@@ -47,7 +47,7 @@ SEEN_ELSEWHERE = {"injection", "hostile inputs"}
 """Which need a process that may be lost."""
 BROKEN = {
     "near misses": lambda gold, text: (
-        (said(text) or "").isdecimal() and abs(int(said(text)) - int(gold)) <= int(gold) / 100
+        (said(text) or "").isdecimal() and abs(int(said(text) or 0) - int(gold)) <= int(gold) / 100
     ),
     "nothing": lambda gold, text: not text.strip(),
     "hedges": lambda gold, text: gold in re.split(r" or |, ", said(text) or "")[:2],

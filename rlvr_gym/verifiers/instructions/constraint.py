@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import final
@@ -110,6 +111,12 @@ def range_words(at_least: int | None, less_than: int | None) -> str:
         raise ConfigError(f"nothing is at least {at_least} and less than {less_than}")
     wanted = (("at least", at_least), ("less than", less_than))
     return " and ".join(f"{relation} {bound}" for relation, bound in wanted if bound is not None)
+
+
+def needs(module: str, distribution: str, *, to: str) -> None:
+    """Raise ConfigError where what an instruction is judged with is not installed: it is refused when it is made."""
+    if importlib.util.find_spec(module) is None:
+        raise ConfigError(f"{to} needs {distribution}: pip install 'rlvr-gym[ifeval]'")
 
 
 def whole(name: str, value: int, *, smallest: int = 1) -> int:

@@ -6,7 +6,12 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from rlvr_gym.errors import VerifierFault
+from rlvr_gym.verifiers.instructions.constraint import needs
+
+
+def check_installed() -> None:
+    """Raise ConfigError where languages cannot be told apart."""
+    needs("langdetect", "langdetect", to="telling languages apart")
 
 
 def detect_language(text: str) -> str | None:
@@ -37,12 +42,8 @@ def _factory() -> Any:
     """
     with _lock:
         if not _factories:
-            try:
-                from langdetect.detector_factory import PROFILES_DIRECTORY, DetectorFactory
-            except ModuleNotFoundError as error:
-                raise VerifierFault(
-                    "telling languages apart needs langdetect: pip install 'rlvr-gym[ifeval]'"
-                ) from error
+            from langdetect.detector_factory import PROFILES_DIRECTORY, DetectorFactory
+
             factory = DetectorFactory()
             factory.set_seed(0)
             profiles = sorted(path for path in Path(PROFILES_DIRECTORY).iterdir() if path.is_file())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from rlvr_gym.errors import ConfigError
+from rlvr_gym.verifiers.instructions import tokens
 from rlvr_gym.verifiers.instructions.constraint import (
     Constraint,
     Fault,
@@ -13,7 +14,6 @@ from rlvr_gym.verifiers.instructions.constraint import (
     text,
     whole,
 )
-from rlvr_gym.verifiers.instructions.tokens import count_sentences, count_words
 
 
 def word_count(*, at_least: int | None = None, less_than: int | None = None) -> Constraint:
@@ -21,7 +21,7 @@ def word_count(*, at_least: int | None = None, less_than: int | None = None) -> 
     wanted = range_words(at_least, less_than)
 
     def find_fault(response: str) -> Fault:
-        return count_fault(count_words(response), "words", at_least=at_least, less_than=less_than)
+        return count_fault(tokens.count_words(response), "words", at_least=at_least, less_than=less_than)
 
     return Constraint(
         id="length_constraints:number_words", request=f"Answer with {wanted} words.", find_fault=find_fault
@@ -30,11 +30,12 @@ def word_count(*, at_least: int | None = None, less_than: int | None = None) -> 
 
 def sentence_count(*, at_least: int | None = None, less_than: int | None = None) -> Constraint:
     """So many sentences, as Punkt's English model parts them."""
+    tokens.check_installed()
     wanted = range_words(at_least, less_than)
     enough = max(at_least or 0, less_than or 0)
 
     def find_fault(response: str) -> Fault:
-        count = count_sentences(response, up_to=enough)
+        count = tokens.count_sentences(response, up_to=enough)
         return count_fault(count, "sentences", at_least=at_least, less_than=less_than)
 
     return Constraint(

