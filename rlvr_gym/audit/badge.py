@@ -82,7 +82,7 @@ def record(report: AuditReport) -> Path:
 
 
 def fingerprint(id: str) -> str:
-    """A hash of the code of the environment's package, of this library's verifiers, sandbox and audit, and of their tools."""
+    """A hash of the code of the environment's package, of this library's that judges, and of the versions it uses."""
     digest = hashlib.sha256(json.dumps([id, *_versions()]).encode())
     for name in sorted({_module(id).partition(".")[0], *_OURS}):
         digest.update(_code_hash(name).encode())

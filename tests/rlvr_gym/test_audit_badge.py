@@ -76,6 +76,16 @@ def test_no_badge_is_shown_once_the_code_has_changed(package):
     assert badges.badge(ID) is None
 
 
+def test_a_badge_outlives_what_is_not_code(package):
+    rg.make("badgetest:badgetest/Fixed-v0")
+    badges.record(report())
+    (package / "__pycache__").mkdir(exist_ok=True)
+    (package / "__pycache__" / "other.cpython-311.pyc").write_bytes(b"cached")
+    (package / "tasks.jsonl").write_text("{}\n")
+    badges._code_hash.cache_clear()
+    assert badges.badge(ID) is not None
+
+
 def test_recording_is_deterministic_and_keeps_the_badges_of_others(package):
     rg.make("badgetest:badgetest/Fixed-v0")
     path = badges.record(report())

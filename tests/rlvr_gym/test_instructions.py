@@ -174,7 +174,7 @@ CASES = {
     "detectable_format:json_format": (
         {},
         [
-            ("{'a': 1}", False, False),  # Python, not JSON
+            ("{a: 1}", False, False),
             ('{"a": [1, null]}', True, True),
             ('```json\n{"a": 1}\n```', True, True),
             ("42", True, True),
