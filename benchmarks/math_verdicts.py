@@ -1,26 +1,39 @@
-"""Math verdicts per second and accuracy, ours and math-verify as shipped, in one run.
+r"""Math verdicts: accuracy and speed, ours and math-verify as shipped, in one run over the same answers.
 
-    python benchmarks/math_verdicts.py            # a few minutes: math-verify takes seconds over each bomb
-    RLVR_DATA=... python benchmarks/math_verdicts.py   # the published references of GSM8K and MATH-500 too
+    RLVR_DATA=... OMP_NUM_THREADS=1 python benchmarks/math_verdicts.py
+    ... --bombs 400   # math-verify over all hostile answers, at up to ten seconds each
 
-Three workloads, each judged once by each, in one process and one thread:
+Five workloads:
 
 - easy: rollouts of some 700 characters that end in a boxed integer, half of them right;
-- mixed: the accept and refuse pairs of `tests/rlvr_gym/math_cases.py`, which also give the accuracy;
-- published: every distinct reference against itself and with one digit changed.
+- real: 4,800 published solutions of MATH-500 and GSM8K with their answer in a box, spelled in one of the ways
+  models spell it; in half of them one digit of the answer is changed;
+- published: every distinct reference as it is and with one digit changed;
+- pairs: what `tests/rlvr_gym/math_cases.py` says is the same and is not;
+- hostile: `tests/rlvr_gym/hostile_inputs.py`, every one of which is in that time to be judged, and right or wrong as
+  it is; math-verify is asked a sample.
+
+Easy and real are judged by one process, then split over two. What is measured is the call of the judge, on
+warm processes; "late" is later than half a second after the five that both judges take as their limit.
 """
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import json
 import logging
+import multiprocessing
 import os
 import random
+import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 from math_verify import parse, verify
@@ -30,8 +43,9 @@ from rich.table import Table
 from rlvr_gym import Completion, Task
 from rlvr_gym.verifiers import Math, judge
 
-CASES = Path(__file__).parents[1] / "tests/rlvr_gym/math_cases.py"
-Judge = Callable[[str, str], bool]
+TESTS = Path(__file__).parents[1] / "tests/rlvr_gym"
+LATE_SECONDS = 5.5
+MATH = Math()
 
 
 class Rollout(NamedTuple):
@@ -42,19 +56,54 @@ class Rollout(NamedTuple):
     right: bool
 
 
-def ours(gold: str, completion: str) -> bool:
-    return judge(MATH, Task(prompt="?", reference=gold), Completion(text=completion)).correct
+class Judged(NamedTuple):
+    """What a judge said, and how long it took; None where it gave no verdict."""
+
+    said: bool | None
+    seconds: float
 
 
-def math_verify(gold: str, completion: str) -> bool:
+def ours(gold: str, completion: str) -> bool | None:
+    said = judge(MATH, Task(prompt="?", reference=gold), Completion(text=completion))
+    return said.correct if said.scored else None
+
+
+def math_verify(gold: str, completion: str) -> bool | None:
     return verify(parse(f"\\boxed{{{gold}}}"), parse(completion))
 
 
-MATH = Math()
-JUDGES: dict[str, Judge] = {"ours": ours, "math-verify": math_verify}
+JUDGES: dict[str, Callable[[str, str], bool | None]] = {"ours": ours, "math-verify": math_verify}
 
 
-def easy_rollouts(count: int) -> list[Rollout]:
+def judge_all(name: str, rollouts: list[Rollout]) -> list[Judged]:
+    judged: list[Judged] = []
+    for gold, completion, _ in rollouts:
+        start = time.perf_counter()
+        said = JUDGES[name](gold, completion)
+        judged.append(Judged(said, time.perf_counter() - start))
+    return judged
+
+
+WARM_UP = [Rollout(r"\frac12", r"\boxed{\int_0^1 x dx}", True), Rollout("1", r"\boxed{1}", True)]
+
+
+def get_ready(name: str, all_ready: Barrier) -> None:
+    """Called first in every process, so that none is measured while another still starts."""
+    logging.disable(logging.CRITICAL)
+    judge_all(name, WARM_UP)
+    all_ready.wait()
+
+
+def module_of_tests(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, TESTS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def easy(count: int) -> list[Rollout]:
     rng = random.Random(0)
     made: list[Rollout] = []
     for _ in range(count):
@@ -64,71 +113,152 @@ def easy_rollouts(count: int) -> list[Rollout]:
     return made
 
 
-def mixed_rollouts() -> list[Rollout]:
-    spec = importlib.util.spec_from_file_location("math_cases", CASES)
-    assert spec is not None
-    assert spec.loader is not None
-    cases = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(cases)
+def pairs() -> list[Rollout]:
+    cases = module_of_tests("math_cases")
     return [
         Rollout(gold, f"\\boxed{{{answer}}}", right)
         for right, kinds in ((True, cases.ACCEPT), (False, cases.REFUSE))
-        for pairs in kinds.values()
-        for gold, answer in pairs
+        for kind in kinds.values()
+        for gold, answer in kind
     ]
 
 
-def published_rollouts(data: Path) -> list[Rollout]:
-    golds: set[str] = set()
-    for path in ("math500/test.jsonl", "gsm8k/train.jsonl", "gsm8k/test.jsonl"):
-        rows = (json.loads(line) for line in (data / path).read_text(encoding="utf-8").splitlines())
-        golds |= {row["answer"].rpartition("####")[2].strip() for row in rows}
+def hostile() -> list[Rollout]:
+    inputs = module_of_tests("hostile_inputs")
+    return [
+        Rollout(hostile.gold, hostile.completion, hostile.right)
+        for kinds in (inputs.IN_PROCESS, inputs.FOR_WORKERS)
+        for kind in kinds.values()
+        for hostile in kind
+    ]
+
+
+def solutions(data: Path) -> Iterator[tuple[str, str]]:
+    """Every published reference, and its solution up to where the answer is stated."""
+    for path in ("math500/test.jsonl", "gsm8k/test.jsonl", "gsm8k/train.jsonl"):
+        for line in (data / path).read_text(encoding="utf-8").splitlines():
+            row = json.loads(line)
+            if path.startswith("math500"):
+                yield row["answer"], row["solution"].rpartition("\\boxed")[0]
+            else:
+                text, _, gold = row["answer"].rpartition("####")
+                yield gold.strip(), text
+
+
+INTEGER = re.compile(r"-?\d+")
+SIMPLE_FRACTION = re.compile(r"\\frac\{(\d+)\}\{(\d+)\}")
+SPELLINGS: dict[str, Callable[[str], str]] = {
+    "as published": lambda gold: gold,
+    "display fractions": lambda gold: gold.replace(r"\frac", r"\dfrac"),
+    "slashes": lambda gold: SIMPLE_FRACTION.sub(r"\1/\2", gold) if SIMPLE_FRACTION.fullmatch(gold) else gold,
+    "plain brackets": lambda gold: gold.replace(r"\left", "").replace(r"\right", ""),
+    "with a name": lambda gold: f"x = {gold}" if INTEGER.fullmatch(gold) else gold,
+    "a decimal": lambda gold: f"{gold}.0" if INTEGER.fullmatch(gold) else gold,
+    "in text": lambda gold: rf"\text{{{gold}}}" if INTEGER.fullmatch(gold) else gold,
+    "thousands": lambda gold: f"{int(gold):,}" if INTEGER.fullmatch(gold) else gold,
+    "in dollars": lambda gold: rf"\${gold}" if INTEGER.fullmatch(gold) else gold,
+    "a full stop": lambda gold: f"{gold}.",
+    "thin spaces": lambda gold: rf"\,{gold}\,",
+    "without text": lambda gold: re.sub(r"\\text\{([^{}]*)\}", r"\1", gold),
+    "display style": lambda gold: rf"\displaystyle {gold}",
+    "unicode": lambda gold: re.sub(r"\\pi(?![a-z])", "π", gold).replace("-", "−"),
+}
+
+
+def one_digit_changed(text: str, rng: random.Random) -> str | None:
+    places = [i for i, character in enumerate(text) if character.isdigit()]
+    if not places:
+        return None
+    place = rng.choice(places)
+    digit = rng.choice([d for d in "0123456789" if d != text[place]])
+    return f"{text[:place]}{digit}{text[place + 1 :]}"
+
+
+def real(data: Path, count: int) -> list[Rollout]:
+    """Half of the references from MATH-500, half of the rollouts right."""
     rng = random.Random(0)
+    stated = list(solutions(data))
     made: list[Rollout] = []
-    for gold in sorted(golds):
-        made.append(Rollout(gold, f"\\boxed{{{gold}}}", True))
-        if places := [i for i, character in enumerate(gold) if character.isdigit()]:
-            place = rng.choice(places)
-            digit = rng.choice([d for d in "0123456789" if d != gold[place]])
-            made.append(Rollout(gold, f"\\boxed{{{gold[:place]}{digit}{gold[place + 1 :]}}}", False))
+    while len(made) < count:
+        gold, steps = stated[rng.randrange(500)] if rng.random() < 0.5 else rng.choice(stated[500:])
+        answer, right = rng.choice(list(SPELLINGS.values()))(gold), len(made) % 2 == 0
+        said = answer if right else one_digit_changed(answer, rng)
+        if said is not None:
+            made.append(Rollout(gold, f"{steps}\n\nThe answer is $\\boxed{{{said}}}$.", right))
     return made
 
 
-def measure(judge: Judge, rollouts: list[Rollout]) -> list[str]:
-    said: list[bool] = []
-    seconds: list[float] = []
-    cpu_start = time.process_time()
-    for gold, completion, _ in rollouts:
+def published(data: Path) -> list[Rollout]:
+    rng = random.Random(0)
+    made: list[Rollout] = []
+    for gold in sorted({gold for gold, _ in solutions(data)}):
+        made.append(Rollout(gold, f"\\boxed{{{gold}}}", True))
+        if wrong := one_digit_changed(gold, rng):
+            made.append(Rollout(gold, f"\\boxed{{{wrong}}}", False))
+    return made
+
+
+def row(name: str, processes: int, rollouts: list[Rollout]) -> list[str]:
+    """Judge all of them in so many processes; the figures of one row."""
+    shards = [rollouts[start::processes] for start in range(processes)]
+    spawn = multiprocessing.get_context("spawn")
+    all_ready = spawn.Barrier(processes + 1)
+    with spawn.Pool(processes, get_ready, (name, all_ready)) as pool:
+        all_ready.wait()
         start = time.perf_counter()
-        said.append(judge(gold, completion))
-        seconds.append(time.perf_counter() - start)
-    cpu_seconds = time.process_time() - cpu_start
-    right = [said for said, rollout in zip(said, rollouts, strict=True) if rollout.right]
-    wrong = [said for said, rollout in zip(said, rollouts, strict=True) if not rollout.right]
-    seconds.sort()
+        judged = [one for shard in pool.map(partial(judge_all, name), shards, chunksize=1) for one in shard]
+        wall_seconds = time.perf_counter() - start
+    ordered = [rollout for shard in shards for rollout in shard]
+    seconds = sorted(one.seconds for one in judged)
     return [
-        str(len(rollouts)),
-        f"{len(rollouts) / sum(seconds):,.0f}",
-        f"{len(rollouts) / cpu_seconds:,.0f}",
-        f"{1000 * seconds[int(0.99 * len(seconds))]:.2f}",
+        name,
+        str(processes),
+        f"{len(judged):,}",
+        share([one.said is True for one, rollout in zip(judged, ordered, strict=True) if rollout.right]),
+        share([one.said is True for one, rollout in zip(judged, ordered, strict=True) if not rollout.right]),
+        str(sum(one.said is None for one in judged)),
+        str(sum(one.seconds > LATE_SECONDS for one in judged)),
+        f"{len(judged) / wall_seconds:,.0f}",
+        f"{1000 * seconds[int(0.99 * len(seconds))]:.1f}",
         f"{seconds[-1]:.2f}",
-        f"{100 * sum(right) / len(right):.1f}",
-        f"{100 * sum(wrong) / len(wrong):.1f}",
     ]
 
 
+def share(said: list[bool]) -> str:
+    return f"{100 * sum(said) / len(said):.1f} of {len(said):,}" if said else ""
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--bombs", type=int, default=20, help="hostile answers for math-verify (20)")
+    parser.add_argument("--easy", type=int, default=8000, help="easy rollouts (8000)")
+    return parser.parse_args()
+
+
 def main() -> None:
-    logging.disable(logging.CRITICAL)
-    workloads = {"easy": easy_rollouts(4000), "mixed": mixed_rollouts()}
+    chosen = options()
+    easy_rollouts = easy(chosen.easy)
+    jobs = [("easy", name, processes, easy_rollouts) for name in JUDGES for processes in (1, 2)]
     if data := os.environ.get("RLVR_DATA"):
-        workloads["published"] = published_rollouts(Path(data))
-    columns = "workload judge rollouts per-s per-CPU-s p99-ms worst-s right-accepted-% wrong-accepted-%"
+        mix = real(Path(data), 4800)
+        jobs += [("real", name, processes, mix) for name in JUDGES for processes in (1, 2)]
+        jobs += [("published", name, 1, published(Path(data))) for name in JUDGES]
+    else:
+        print("without RLVR_DATA, a folder with math500 and gsm8k, no real and no published answers")
+    jobs += [("pairs", name, 1, pairs()) for name in JUDGES]
+    bombs = hostile()
+    sample = random.Random(0).sample(bombs, min(chosen.bombs, len(bombs)))
+    jobs += [("hostile", "ours", 1, bombs), ("hostile", "math-verify", 1, sample)]
+    columns = (
+        "workload judge processes verdicts right-accepted-% wrong-accepted-% none late per-s p99-ms worst-s"
+    )
     table = Table(*columns.split())
-    for name, rollouts in workloads.items():
-        for judge_name, judged_by in JUDGES.items():
-            judged_by("1", "\\boxed{1}")
-            table.add_row(name, judge_name, *measure(judged_by, rollouts))
-    Console(width=110, file=sys.stdout).print(table)
+    for workload, name, processes, rollouts in jobs:
+        table.add_row(workload, *row(name, processes, rollouts))
+        print(f"{workload}, {name}, {processes}: done", file=sys.stderr)
+    Console(width=140, file=sys.stdout).print(table)
 
 
 if __name__ == "__main__":

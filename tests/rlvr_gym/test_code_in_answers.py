@@ -101,7 +101,7 @@ def test_code_in_a_reference_does_not_run(name: str, empty: Path):
 
 def test_code_in_what_a_judge_reads_or_replies_does_not_run(empty: Path):
     pytest.importorskip("httpx2")
-    texts = payloads(empty / "canary")
+    texts = payloads(empty / "canary")[::3]
     replies = iter(texts)
 
     def say(body: dict) -> str:

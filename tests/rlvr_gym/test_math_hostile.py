@@ -16,8 +16,8 @@ from tests.rlvr_gym.hostile_inputs import FOR_WORKERS, GOLDS, IN_PROCESS, Hostil
 
 ALL = [*chain(*IN_PROCESS.values(), *FOR_WORKERS.values())]
 GRACE_SECONDS = 0.5
-SAMPLE = [hostile for kind in FOR_WORKERS.values() for hostile in kind[:2]]
-"""Two of each kind that may cost a worker; all of them take a minute or two."""
+SAMPLE = [kind[0] for kind in FOR_WORKERS.values()]
+"""One of each kind that may cost a worker; all of them take a minute or two."""
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def judged_in_time(hostile: Hostile, canary: Path, timeout_seconds: float) -> Ve
 @pytest.mark.usefixtures("_warm")
 @pytest.mark.parametrize("hostile", SAMPLE, ids=lambda hostile: hostile.name)
 def test_an_answer_for_the_algebra_system_is_refused_by_its_deadline(hostile: Hostile, canary: Path):
-    said = judged_in_time(hostile, canary, 0.6)
+    said = judged_in_time(hostile, canary, 1.0)
     assert said.outcome in (Outcome.INCORRECT, Outcome.MALFORMED, Outcome.TIMEOUT)
 
 
@@ -84,7 +84,7 @@ def test_every_answer_for_the_algebra_system_is_refused_by_its_deadline(kind: st
 @pytest.mark.usefixtures("_warm")
 @pytest.mark.parametrize("name", GOLDS)
 def test_a_hostile_reference_makes_nothing_right_and_nothing_late(name: str, canary: Path):
-    said = judged_in_time(Hostile(name, r"\boxed{42}", GOLDS[name]), canary, 0.6)
+    said = judged_in_time(Hostile(name, r"\boxed{42}", GOLDS[name]), canary, 1.0)
     assert not said.correct
 
 
