@@ -59,8 +59,12 @@ def _ks_of(runs: tuple[StoredRun, StoredRun]) -> list[int] | None:
 
 def _print(comparison: Comparison, first: Path, second: Path) -> None:
     console = Console(highlight=False)
-    for letter, folder, said in (("A", first, comparison.first), ("B", second, comparison.second)):
-        console.print(f"{letter}  {folder}: {said.environment}, {said.model}", soft_wrap=True, markup=False)
+    sides = zip(
+        "AB", (first, second), (comparison.first, comparison.second), comparison.truncation_rates, strict=True
+    )
+    for letter, folder, said, truncated in sides:
+        named = f"{letter}  {folder}: {said.environment}, {said.model}; truncated {truncated:.1%}"
+        console.print(named, soft_wrap=True, markup=False)
     for name, one, other in comparison.notes:
         console.print(
             f"not the same: {name}, {told(one)} in A, {told(other)} in B", style="yellow", markup=False

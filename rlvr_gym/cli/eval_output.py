@@ -90,23 +90,24 @@ def report(
 def report_together(results: Mapping[str, EvaluationResult], names: Sequence[str]) -> None:
     """Print one table of several environments, those without a result included."""
     ks = sorted({k for result in results.values() for k in result.pass_at_k})
+    unscored = any(result.unscored for result in results.values())
     table = Table(title="all environments, with 95 % intervals")
-    table.add_column("environment")
-    for heading in ("tasks", *(f"pass@{k}" for k in ks), "truncated", "unscored"):
-        table.add_column(heading, justify="right")
+    table.add_column("environment", no_wrap=True)
+    for heading in ("tasks", *(f"pass@{k}" for k in ks), "truncated", *(["unscored"] if unscored else [])):
+        table.add_column(heading, justify="right", no_wrap=heading.startswith("pass@"))
     for name in names:
         result = results.get(name)
         if result is None:
             table.add_row(name, "too many unscored")
             continue
         cells = [_cell(result.pass_at_k[k]) if k in result.pass_at_k else "" for k in ks]
-        tasks = f"{result.problems} x {result.n}"
-        table.add_row(name, tasks, *cells, f"{result.truncation_rate:.1%}", str(result.unscored))
+        ends = [f"{result.truncation_rate:.1%}", *([str(result.unscored)] if unscored else [])]
+        table.add_row(name, f"{result.problems} x {result.n}", *cells, *ends)
     Console().print(table)
 
 
 def _cell(estimate: Estimate) -> str:
-    return f"{estimate.value:.4f} ({estimate.low:.4f} to {estimate.high:.4f})"
+    return f"{estimate.value:.4f}\n{estimate.low:.4f} to {estimate.high:.4f}"
 
 
 def _title(result: EvaluationResult) -> str:

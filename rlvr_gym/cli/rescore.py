@@ -57,6 +57,9 @@ def _print(rescoring: Rescoring, examples: int) -> None:
         console.print(
             f"pass@{k} {before.value:.4f} then, {after.value:.4f} now ({after.low:.4f} to {after.high:.4f})"
         )
+    console.print(
+        f"truncated {rescoring.after.truncation_rate:.1%} of {len(rescoring.after.samples)} samples"
+    )
 
 
 def _matrix(rescoring: Rescoring) -> Table:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from rlvr_gym.errors import ConfigError
-from rlvr_gym.evaluation.intervals import Interval, mean_interval, running_interval, wilson
+from rlvr_gym.evaluation.intervals import Interval, difference_interval
 from rlvr_gym.evaluation.samples import Conditions, Sample
+from rlvr_gym.evaluation.summary import truncation_rate
 from rlvr_gym.evaluation.tallies import Tally, clusters_of, pass_measure, tally
 from rlvr_gym.seeding import derive_seed
 
@@ -66,6 +67,7 @@ class Comparison:
 
     `gained` lists the problems that the second model solved and the first never did, within the first `samples`
     scored samples of each, and `lost` the reverse. `left_out` counts the problems of each run that the other lacks;
+    `truncation_rates` are the shares of each run's completions, on those problems, that ran out of tokens;
     `crossings` are those of the estimated curves between 1 and the largest k, real or by chance (see
     `crosses_for_certain`). `notes` are the conditions that differ, as (name, first, second).
     """
@@ -75,6 +77,7 @@ class Comparison:
     problems: int
     samples: int
     left_out: tuple[int, int]
+    truncation_rates: tuple[float, float]
     differences: dict[int, Difference]
     gained: tuple[str, ...]
     lost: tuple[str, ...]
@@ -128,6 +131,7 @@ def compare(
         problems=len(shared),
         samples=most,
         left_out=(len(ours) - len(shared), len(theirs) - len(shared)),
+        truncation_rates=(_truncation(ours, shared), _truncation(theirs, shared)),
         differences={wanted: difference(pairs, wanted, seed=seed) for wanted in ks},
         gained=_solved_by_one(theirs, ours, shared),
         lost=_solved_by_one(ours, theirs, shared),
@@ -159,24 +163,6 @@ def difference(pairs: Sequence[Pair], k: int, *, seed: int = 0) -> Difference:
         at_least=_mean([pass_measure(b.at_worst(), k) - pass_measure(a.at_best(), k) for a, b in whole]),
         at_most=_mean([pass_measure(b.at_best(), k) - pass_measure(a.at_worst(), k) for a, b in whole]),
     )
-
-
-def difference_interval(
-    changes: np.ndarray, *, seed: int, clusters: Sequence[Hashable] | None = None
-) -> Interval:
-    """The 95 % interval of the mean of `changes`, one in [-1, 1] per problem, (P,).
-
-    It is `mean_interval` on the scale from -1 to 1: the wider, at either end, of the paired bootstrap and of Wilson's
-    interval at the effective number of problems. The largest spread is that of changes by a whole 1, on as many
-    problems as may well change. Where nothing changed anywhere the spread is unknown, and the interval is as wide as
-    the share of problems that might still change: Wilson's, of none in as many as there are.
-    """
-    if not changes.any():
-        reach = wilson(0, len(changes) if clusters is None else len(set(clusters))).high
-        return Interval(low=-reach, high=reach)
-    largest = running_interval(np.abs(changes), clusters=clusters).high - changes.mean() ** 2
-    scaled = mean_interval((changes + 1) / 2, seed=seed, clusters=clusters, largest_spread=largest / 4)
-    return Interval(low=2 * scaled.low - 1, high=2 * scaled.high - 1)
 
 
 def crossings(pairs: Sequence[Pair], most: int) -> tuple[Crossing, ...]:
@@ -260,6 +246,10 @@ def _solved(samples: Sequence[Sample], others: Sequence[Sample]) -> bool:
         sorted((s for s in some if s.verdict.scored), key=lambda s: s.sample) for some in (samples, others)
     )
     return any(sample.verdict.correct for sample in ours[: len(theirs)])
+
+
+def _truncation(samples: ByProblem, shared: Sequence[Problem]) -> float:
+    return truncation_rate([sample for problem in shared for sample in samples[problem]])
 
 
 def _refuse_other_tasks(one: Conditions, other: Conditions) -> None:

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from rlvr_gym.errors import ConfigError, DataError
 from rlvr_gym.evaluation.intervals import mean_interval
 from rlvr_gym.evaluation.samples import Sample
+from rlvr_gym.evaluation.summary import truncation_rate
 from rlvr_gym.evaluation.tallies import Tally, clusters_of, tally
 from rlvr_gym.files import read_lines, write_atomically
 from rlvr_gym.seeding import derive_seed
@@ -163,7 +164,7 @@ def _suggested(groups: Sequence[GroupForecast]) -> int | None:
 def _budget(samples: Sequence[Sample]) -> Budget:
     limit = samples[0].sampling.max_tokens
     said = [sample for sample in samples if not sample.failed]
-    truncated = sum(sample.truncated for sample in said) / max(1, len(said))
+    truncated = truncation_rate(samples)
     right = [s.completion_tokens for s in said if s.verdict.correct and s.completion_tokens is not None]
     p99 = float(np.quantile(right, 0.99)) if right else None
     suggested = None if p99 is None else 16 * math.ceil(1.25 * p99 / 16)

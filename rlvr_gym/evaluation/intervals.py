@@ -39,13 +39,7 @@ def wilson(successes: float, trials: float, *, quantile: float = _Z) -> Interval
     return Interval(low=max(0.0, min(share, centre - half)), high=min(1.0, max(share, centre + half)))
 
 
-def mean_interval(
-    values: np.ndarray,
-    *,
-    seed: int,
-    clusters: Sequence[Hashable] | None = None,
-    largest_spread: float | None = None,
-) -> Interval:
+def mean_interval(values: np.ndarray, *, seed: int, clusters: Sequence[Hashable] | None = None) -> Interval:
     """The interval of the mean of `values`, one in [0, 1] per problem, (P,).
 
     Problems of one cluster (several questions about one text, say) are drawn together; None means that every
@@ -57,10 +51,10 @@ def mean_interval(
       as this mean does, with Student's t for the normal distribution.
 
     The bootstrap alone cannot see what the sample does not hold: where every problem failed, or all but one,
-    its width is zero, or nearly. Nor is a spread to be believed that hangs on a few problems: it is taken towards
-    `largest_spread`, the more so the more it hangs on them (see `_reliance`). None means the variance of a
-    proportion with this mean, as no value in [0, 1] varies more. Where all values are equal their spread is unknown
-    and the largest counts: the effective number is that of clusters.
+    its width is zero, or nearly. Nor is a spread to be believed that hangs on a few problems: it is taken towards that
+    of a proportion with this mean, as no values in [0, 1] vary more, and the more so the more it hangs on them
+    (see `_reliance`). Where all values are equal their spread is unknown and the largest counts: the effective number
+    is that of clusters.
     """
     values = np.asarray(values, dtype=float)
     if values.ndim != 1 or not len(values) or not ((values >= 0) & (values <= 1)).all():
@@ -68,12 +62,32 @@ def mean_interval(
     if clusters is None and np.isin(values, (0.0, 1.0)).all():
         return wilson(float(values.sum()), len(values))
     sums, sizes = cluster_sums(values, clusters)
-    floor = _wilson_at_effective_count(sums, sizes, largest_spread)
-    if len(sums) == 1:
-        return floor
-    tail = _expanded_tail(len(sums))
-    low, high = np.quantile(bootstrap_means(sums, sizes, seed=seed), [tail, 1 - tail])
-    return Interval(low=min(float(low), floor.low), high=max(float(high), floor.high))
+    return _with_bootstrap(_wilson_at_effective_count(sums, sizes), sums, sizes, seed)
+
+
+def difference_interval(
+    changes: np.ndarray, *, seed: int, clusters: Sequence[Hashable] | None = None
+) -> Interval:
+    """The interval of the mean of `changes`, one in [-1, 1] per problem, (P,).
+
+    As `mean_interval` on the scale from -1 to 1: the wider, at either end, of the paired bootstrap and of Wilson's
+    interval at the effective number of problems, with the normal distribution, as Student's t makes models that are
+    equally good differ too seldom. A spread that hangs on few problems is doubted so far as the changes go one way: it
+    may be that of changes by a whole 1 on as many problems as may well change. Where nothing changed anywhere the
+    spread is unknown, and the interval is as wide as the share of problems that might still change: Wilson's, of none
+    in as many as there are.
+    """
+    if not changes.any():
+        reach = wilson(0, len(changes) if clusters is None else len(set(clusters))).high
+        return Interval(low=-reach, high=reach)
+    mean, sizes_of_changes = float(changes.mean()), np.abs(changes)
+    one_way = (mean / float(sizes_of_changes.mean())) ** 2
+    largest = running_interval(sizes_of_changes, clusters=clusters).high - mean**2
+    spread = one_way * largest + (1 - one_way) * float(changes.var())
+    sums, sizes = cluster_sums((changes + 1) / 2, clusters)
+    floor = _wilson_at_effective_count(sums, sizes, largest_spread=spread / 4, quantile=_Z)
+    scaled = _with_bootstrap(floor, sums, sizes, seed)
+    return Interval(low=2 * scaled.low - 1, high=2 * scaled.high - 1)
 
 
 def running_interval(values: np.ndarray, *, clusters: Sequence[Hashable] | None = None) -> Interval:
@@ -81,7 +95,7 @@ def running_interval(values: np.ndarray, *, clusters: Sequence[Hashable] | None 
     values = np.asarray(values, dtype=float)
     if clusters is None and np.isin(values, (0.0, 1.0)).all():
         return wilson(float(values.sum()), len(values))
-    return _wilson_at_effective_count(*cluster_sums(values, clusters), None)
+    return _wilson_at_effective_count(*cluster_sums(values, clusters))
 
 
 def cluster_sums(values: np.ndarray, clusters: Sequence[Hashable] | None) -> tuple[np.ndarray, np.ndarray]:
@@ -137,7 +151,27 @@ def _residuals(sums: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     return sums - sums.sum() / sizes.sum() * sizes
 
 
-def _wilson_at_effective_count(sums: np.ndarray, sizes: np.ndarray, largest_spread: float | None) -> Interval:
+def _with_bootstrap(floor: Interval, sums: np.ndarray, sizes: np.ndarray, seed: int) -> Interval:
+    """The wider, at either end, of `floor` and the bootstrap."""
+    if len(sums) == 1:
+        return floor
+    tail = _expanded_tail(len(sums))
+    low, high = np.quantile(bootstrap_means(sums, sizes, seed=seed), [tail, 1 - tail])
+    return Interval(low=min(float(low), floor.low), high=max(float(high), floor.high))
+
+
+def _wilson_at_effective_count(
+    sums: np.ndarray,
+    sizes: np.ndarray,
+    *,
+    largest_spread: float | None = None,
+    quantile: float | None = None,
+) -> Interval:
+    """Wilson's interval at the number of problems at which a proportion would vary as much as the mean does.
+
+    `largest_spread` is the variance towards which one that hangs on few problems is taken, None that of a
+    proportion. `quantile` None is Student's t.
+    """
     mean, count = float(sums.sum() / sizes.sum()), len(sums)
     proportion = mean * (1 - mean)
     variance = _variance(sums, sizes)
@@ -147,7 +181,7 @@ def _wilson_at_effective_count(sums: np.ndarray, sizes: np.ndarray, largest_spre
     weight = CAUTION * _reliance(_residuals(sums, sizes))
     believed = max(variance, (variance + weight * largest) / (1 + weight))
     effective = max(1.0, proportion / believed)
-    return wilson(mean * effective, effective, quantile=_student_quantile(count - 1))
+    return wilson(mean * effective, effective, quantile=quantile or _student_quantile(count - 1))
 
 
 def _reliance(residuals: np.ndarray) -> float:

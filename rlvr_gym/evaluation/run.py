@@ -127,7 +127,8 @@ def evaluate(
     with _folder(run_dir) as folder:
         store = SampleStore(folder / SAMPLES if folder else None, conditions, plan.tasks, plan.n)
         if folder:
-            _write_config(folder, conditions, model, n=plan.n, k=list(plan.ks), limit=limit)
+            asked = {"n": plan.n, "k": list(plan.ks), "limit": limit, "until_half_width": until_half_width}
+            _write_config(folder, conditions, model, **asked)
         Drawing(
             env,
             generator,

@@ -125,7 +125,6 @@ def summarize(
         return {wanted: estimate(tallies, measure, wanted, seed=seed) for wanted in sorted(set(k))}
 
     known = [sample.completion_tokens for sample in samples if sample.completion_tokens is not None]
-    said = [sample for sample in samples if not sample.failed]
     outcomes = Counter(sample.verdict.outcome for sample in samples)
     return EvaluationResult(
         conditions=samples[0].conditions,
@@ -139,12 +138,18 @@ def summarize(
         noise=_noise(tallies),
         outcomes={outcome: outcomes[outcome] for outcome in Outcome},
         fault=commonest_fault(samples),
-        truncation_rate=sum(sample.truncated for sample in said) / max(1, len(said)),
+        truncation_rate=truncation_rate(samples),
         mean_completion_tokens=sum(known) / len(known) if known else None,
         completion_tokens=sum(known),
         seconds=math.fsum(sample.seconds for sample in samples),
         samples=tuple(samples),
     )
+
+
+def truncation_rate(samples: Sequence[Sample]) -> float:
+    """The share of completions that ran out of tokens, of those that the sampler gave."""
+    said = [sample for sample in samples if not sample.failed]
+    return sum(sample.truncated for sample in said) / max(1, len(said))
 
 
 def commonest_fault(samples: Sequence[Sample]) -> str | None:
