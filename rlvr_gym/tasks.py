@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
 
-from rlvr_gym.errors import ConfigError, DataError
+from rlvr_gym.errors import ConfigError, DataError, VerifierFault
 from rlvr_gym.seeding import derive_rng, derive_seed
+
+if TYPE_CHECKING:
+    from rlvr_gym.verifiers.base import Verifier
 
 Row = dict[str, Any]
 
@@ -140,12 +143,15 @@ class TaskSet(ABC):
         *,
         name: str,
         split: str,
+        verifier: Verifier | None = None,
     ) -> TaskSet:
         """Tasks made of `rows()`, pairs of (where it stands, row); called once, at the first access.
 
-        Here and in the other sources, a row of which `to_task` makes None is left out.
+        Here and in the other sources, a row of which `to_task` makes None is left out, and a `verifier` checks
+        every gold answer when the tasks are loaded: one that it cannot use, or does not find right, is a DataError
+        that names the row and the task.
         """
-        return _StoredTaskSet(rows, to_task, name=name, split=split)
+        return _StoredTaskSet(rows, to_task, name=name, split=split, verifier=verifier)
 
     @staticmethod
     def from_tasks(tasks: Iterable[Task], *, name: str, split: str = "test") -> TaskSet:
@@ -160,24 +166,39 @@ class TaskSet(ABC):
 
     @staticmethod
     def from_path(
-        path: str | Path, to_task: Callable[[Row], Task | None], *, name: str, split: str
+        path: str | Path,
+        to_task: Callable[[Row], Task | None],
+        *,
+        name: str,
+        split: str,
+        verifier: Verifier | None = None,
     ) -> TaskSet:
         """Tasks from a `.jsonl`, `.jsonl.gz` or `.parquet` file, one a row."""
         path = Path(path).expanduser()
         if path.suffix == ".parquet":
-            return TaskSet.from_rows(lambda: _parquet_rows(path), to_task, name=name, split=split)
-        if path.name.endswith((".jsonl", ".jsonl.gz")):
-            return TaskSet.from_rows(lambda: _jsonl_rows(path), to_task, name=name, split=split)
-        raise ConfigError(
-            f"cannot read tasks from {path}: the name must end in .jsonl, .jsonl.gz or .parquet"
-        )
+            rows = _parquet_rows
+        elif path.name.endswith((".jsonl", ".jsonl.gz")):
+            rows = _jsonl_rows
+        else:
+            raise ConfigError(
+                f"cannot read tasks from {path}: the name must end in .jsonl, .jsonl.gz or .parquet"
+            )
+        return TaskSet.from_rows(lambda: rows(path), to_task, name=name, split=split, verifier=verifier)
 
     @staticmethod
     def from_hub(
-        repo: str, to_task: Callable[[Row], Task | None], *, name: str, split: str, config: str | None = None
+        repo: str,
+        to_task: Callable[[Row], Task | None],
+        *,
+        name: str,
+        split: str,
+        config: str | None = None,
+        verifier: Verifier | None = None,
     ) -> TaskSet:
         """Tasks from a split of a Hugging Face hub dataset, or of a local folder in the hub's format."""
-        return TaskSet.from_rows(lambda: _hub_rows(repo, config, split), to_task, name=name, split=split)
+        return TaskSet.from_rows(
+            lambda: _hub_rows(repo, config, split), to_task, name=name, split=split, verifier=verifier
+        )
 
     @staticmethod
     def procedural(
@@ -205,9 +226,10 @@ class _StoredTaskSet(TaskSet):
         *,
         name: str,
         split: str,
+        verifier: Verifier | None = None,
     ) -> None:
         self.name, self.split = name, split
-        self._rows, self._to_task = rows, to_task
+        self._rows, self._to_task, self._verifier = rows, to_task, verifier
 
     @cached_property
     def _tasks(self) -> list[Task]:
@@ -217,6 +239,8 @@ class _StoredTaskSet(TaskSet):
             task = self._build(place, row)
             if task is None:
                 continue
+            if self._verifier is not None:
+                _check_gold(self._verifier, task, place)
             if task.id in places:
                 raise DataError(f"{place}: task id '{task.id}' already stands at {places[task.id]}")
             places[task.id] = place
@@ -320,6 +344,16 @@ class _ProceduralTaskSet(TaskSet):
         if task_id not in self._index_of:
             raise KeyError(f"no task '{task_id}' among the first {limit:,} of '{self.name}' ({self.split})")
         return self.at(self._index_of[task_id])
+
+
+def _check_gold(verifier: Verifier, task: Task, place: str) -> None:
+    try:
+        verifier.check(task)
+    except (VerifierFault, ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
+        known = isinstance(error, VerifierFault | DataError)
+        why = str(error) if known else f"{type(verifier).__name__} cannot use it: {error!r}"
+        named = f"task '{task.id}'" in why
+        raise DataError(f"{place}: {why}" if named else f"{place}: task '{task.id}': {why}") from error
 
 
 def _digest_of(tasks: Iterable[Task], *settings: JsonValue) -> str:

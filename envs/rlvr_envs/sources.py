@@ -24,18 +24,6 @@ def stored_tasks(
     answer `verifier` cannot use, or does not find right, is a DataError naming the row and the task, when the
     tasks are loaded.
     """
-
-    def checked(row: Row) -> rg.Task | None:
-        task = to_task(row)
-        if task is None:
-            return None
-        try:
-            verifier.check(task)
-        except (rg.VerifierFault, rg.DataError) as error:
-            task_named = f"task '{task.id}'" in str(error)
-            raise rg.DataError(str(error) if task_named else f"task '{task.id}': {error}") from error
-        return task
-
     if data.endswith((".jsonl", ".jsonl.gz", ".parquet")) or Path(data).expanduser().is_file():
-        return rg.TaskSet.from_path(data, checked, name=name, split=split)
-    return rg.TaskSet.from_hub(data, checked, name=name, split=split, config=config)
+        return rg.TaskSet.from_path(data, to_task, name=name, split=split, verifier=verifier)
+    return rg.TaskSet.from_hub(data, to_task, name=name, split=split, config=config, verifier=verifier)
