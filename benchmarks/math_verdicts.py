@@ -3,18 +3,19 @@ r"""Math verdicts: accuracy and speed, ours and math-verify as shipped, in one r
     RLVR_DATA=... OMP_NUM_THREADS=1 python benchmarks/math_verdicts.py
     ... --bombs 400   # math-verify over all hostile answers, at up to ten seconds each
 
-Five workloads:
+Six workloads:
 
 - easy: rollouts of some 700 characters that end in a boxed integer, half of them right;
 - real: 4,800 published solutions of MATH-500 and GSM8K with their answer in a box, spelled in one of the ways
   models spell it; in half of them one digit of the answer is changed;
 - published: every distinct reference as it is and with one digit changed;
 - pairs: what `tests/rlvr_gym/math_cases.py` says is the same and is not;
-- hostile: `tests/rlvr_gym/hostile_inputs.py`, every one of which is in that time to be judged, and right or wrong as
-  it is; math-verify is asked a sample.
+- policy: the same of `tests/rlvr_gym/math_policy.txt`, which was written without a look at the verifier;
+- hostile: `tests/rlvr_gym/hostile_inputs.py`, nearly all wrong; math-verify is asked a sample.
 
-Easy and real are judged by one process, then split over two. What is measured is the call of the judge, on
-warm processes; "late" is later than half a second after the five that both judges take as their limit.
+Easy and real are judged by one process, then split over two. What is measured is the call of the judge, in warm
+processes. "None" are answers without a verdict, "late" those with one only half a second after the five
+seconds that both judges take as their limit. CPU seconds are those of the judging process, not of our workers.
 """
 
 from __future__ import annotations
@@ -57,10 +58,14 @@ class Rollout(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """What a judge said, and how long it took; None where it gave no verdict."""
+    """What a judge said, None where it gave no verdict, and how long it took.
+
+    `cpu_seconds` are those of the judging process: what is left of `seconds` went to waiting, for a worker or a core.
+    """
 
     said: bool | None
     seconds: float
+    cpu_seconds: float
 
 
 def ours(gold: str, completion: str) -> bool | None:
@@ -78,9 +83,10 @@ JUDGES: dict[str, Callable[[str, str], bool | None]] = {"ours": ours, "math-veri
 def judge_all(name: str, rollouts: list[Rollout]) -> list[Judged]:
     judged: list[Judged] = []
     for gold, completion, _ in rollouts:
-        start = time.perf_counter()
+        start, cpu_start = time.perf_counter(), time.process_time()
         said = JUDGES[name](gold, completion)
-        judged.append(Judged(said, time.perf_counter() - start))
+        cpu_seconds = time.process_time() - cpu_start
+        judged.append(Judged(said, time.perf_counter() - start, cpu_seconds))
     return judged
 
 
@@ -120,6 +126,14 @@ def pairs() -> list[Rollout]:
         for right, kinds in ((True, cases.ACCEPT), (False, cases.REFUSE))
         for kind in kinds.values()
         for gold, answer in kind
+    ]
+
+
+def policy() -> list[Rollout]:
+    return [
+        Rollout(case.gold, case.completion, case.right)
+        for case in module_of_tests("math_policy").cases()
+        if case.contract == "boxed"
     ]
 
 
@@ -209,7 +223,8 @@ def row(name: str, processes: int, rollouts: list[Rollout]) -> list[str]:
         judged = [one for shard in pool.map(partial(judge_all, name), shards, chunksize=1) for one in shard]
         wall_seconds = time.perf_counter() - start
     ordered = [rollout for shard in shards for rollout in shard]
-    seconds = sorted(one.seconds for one in judged)
+    seconds, cpu_seconds = sorted(one.seconds for one in judged), sorted(one.cpu_seconds for one in judged)
+    p99 = int(0.99 * len(judged))
     return [
         name,
         str(processes),
@@ -219,7 +234,9 @@ def row(name: str, processes: int, rollouts: list[Rollout]) -> list[str]:
         str(sum(one.said is None for one in judged)),
         str(sum(one.seconds > LATE_SECONDS for one in judged)),
         f"{len(judged) / wall_seconds:,.0f}",
-        f"{1000 * seconds[int(0.99 * len(seconds))]:.1f}",
+        f"{len(judged) / sum(cpu_seconds):,.0f}",
+        f"{1000 * seconds[p99]:.1f}",
+        f"{1000 * cpu_seconds[p99]:.1f}",
         f"{seconds[-1]:.2f}",
     ]
 
@@ -247,18 +264,20 @@ def main() -> None:
         jobs += [("published", name, 1, published(Path(data))) for name in JUDGES]
     else:
         print("without RLVR_DATA, a folder with math500 and gsm8k, no real and no published answers")
-    jobs += [("pairs", name, 1, pairs()) for name in JUDGES]
+    for workload, rollouts in {"pairs": pairs(), "policy": policy()}.items():
+        jobs += [(workload, name, 1, rollouts) for name in JUDGES]
     bombs = hostile()
     sample = random.Random(0).sample(bombs, min(chosen.bombs, len(bombs)))
     jobs += [("hostile", "ours", 1, bombs), ("hostile", "math-verify", 1, sample)]
     columns = (
-        "workload judge processes verdicts right-accepted-% wrong-accepted-% none late per-s p99-ms worst-s"
+        "workload judge processes verdicts right-accepted-% wrong-accepted-% none late "
+        "per-s per-CPU-s p99-ms p99-CPU-ms worst-s"
     )
     table = Table(*columns.split())
     for workload, name, processes, rollouts in jobs:
         table.add_row(workload, *row(name, processes, rollouts))
         print(f"{workload}, {name}, {processes}: done", file=sys.stderr)
-    Console(width=140, file=sys.stdout).print(table)
+    Console(width=170, file=sys.stdout).print(table)
 
 
 if __name__ == "__main__":
