@@ -58,7 +58,8 @@ def audit(
     """Attack the verifier of an environment that was made by name, and report on it.
 
     The same audit of the same environment gives an equal report. Every verdict is given in a fresh interpreter
-    that is killed when it overruns, so that an unsound verifier harms nobody but itself.
+    that is killed when it overruns, so that an unsound verifier harms nobody but itself. Raises ConfigError where
+    no task can be judged, because there is no judge, say, or nothing to run programs with.
 
     Args:
         env: from `rlvr_gym.make`, any package's.
@@ -89,6 +90,7 @@ def audit(
         canaries = Canaries(Path(folder))
         questions = list(_questions(env, chosen, canaries, per_family))
         with process(0) as first:
+            _refuse_without_verdicts(first, env, chosen)
             answers, left_out = _asked(first, questions, on_progress)
         with process(1) as second:
             repeated = [
@@ -113,6 +115,19 @@ def _chosen(env: Environment, count: int) -> list[Task]:
         return env.tasks.take(count)
     drawn = derive_rng("audit", env.tasks.name, size).sample(range(size), count)
     return [env.tasks.at(index) for index in sorted(drawn)]
+
+
+def _refuse_without_verdicts(process: JudgeProcess, env: Environment, tasks: Sequence[Task]) -> None:
+    """Raise ConfigError where the verifier has no verdict on any task's solution."""
+    why = ""
+    for task in tasks:
+        verdict = process.judge(task, env.solution(task) or "I do not know.").verdict
+        if isinstance(verdict, Lost) or verdict.scored:
+            return
+        why = why or verdict.detail
+    raise ConfigError(
+        f"nothing can be audited here, as the solutions of {len(tasks)} tasks get no verdict: {why}"
+    )
 
 
 def _questions(

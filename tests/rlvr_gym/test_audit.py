@@ -113,6 +113,13 @@ def test_the_same_audit_gives_an_equal_report_that_survives_json():
     assert AuditReport.model_validate_json(report.model_dump_json()) == report
 
 
+def test_what_gets_no_verdict_at_all_is_not_called_unsound_but_cannot_be_audited():
+    with pytest.raises(
+        rg.ConfigError, match="solutions of 1 tasks get no verdict: Unsound failed: ConnectionErr"
+    ):
+        unsound("unavailable")
+
+
 def test_an_environment_without_a_name_cannot_be_audited():
     env = rg.make("arithmetic")
     with pytest.raises(rg.ConfigError, match="register it"):

@@ -63,6 +63,9 @@ class Unsound(rg.Verifier):
         self.asked = getattr(self, "asked", 0) + 1
         return rg.Verdict.wrong(f"question {self.asked}") if answer == "B" else None
 
+    def unavailable(self, answer):
+        raise ConnectionError("there is no judge")
+
     def pays(self, answer):
         return rg.Verdict.wrong(score=0.5) if answer != "42" else None
 
