@@ -21,9 +21,14 @@ CARD = rg.Card(
 
 
 @rg.register("rlvr/GSM8K-v0", card=CARD)
-def gsm8k(split: str = "train", data: str = "openai/gsm8k") -> rg.Environment:
-    """`data` is a hub id, or a file or folder with the fields `question` and `answer`."""
-    verifier = rg.verifiers.Math(AnswerContract(Marker.BOXED))
+def gsm8k(
+    split: str = "train", data: str = "openai/gsm8k", require_simplified: bool = False
+) -> rg.Environment:
+    """`data` is a hub id, or a file or folder with the fields `question` and `answer`.
+
+    With `require_simplified` an answer that leaves arithmetic to do is wrong.
+    """
+    verifier = rg.verifiers.Math(AnswerContract(Marker.BOXED), require_simplified=require_simplified)
     return rg.Environment(
         stored_tasks(data, to_task, verifier, name="gsm8k", split=split, config="main"), verifier
     )

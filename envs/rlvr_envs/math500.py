@@ -20,9 +20,14 @@ CARD = rg.Card(
 
 
 @rg.register("rlvr/MATH500-v0", card=CARD)
-def math500(split: str = "test", data: str = "HuggingFaceH4/MATH-500") -> rg.Environment:
-    """`data` is a hub id, or a file or folder with `problem`, `answer`, `subject`, `level` and `unique_id`."""
-    verifier = rg.verifiers.Math(AnswerContract(Marker.BOXED))
+def math500(
+    split: str = "test", data: str = "HuggingFaceH4/MATH-500", require_simplified: bool = False
+) -> rg.Environment:
+    """`data` is a hub id, or a file or folder with `problem`, `answer`, `subject`, `level` and `unique_id`.
+
+    With `require_simplified` an answer that leaves arithmetic to do is wrong.
+    """
+    verifier = rg.verifiers.Math(AnswerContract(Marker.BOXED), require_simplified=require_simplified)
     return rg.Environment(stored_tasks(data, to_task, verifier, name="math500", split=split), verifier)
 
 

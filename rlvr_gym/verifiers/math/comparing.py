@@ -100,6 +100,9 @@ def _same_labelled(gold: Form, answer: Form) -> Sameness:
         return _same_relation(gold_relation, answer_relation)
     if isinstance(gold, Labelled) and isinstance(answer, Labelled):
         return Sameness.NO
+    labelled, other = (gold, answer) if isinstance(gold, Labelled) else (answer, gold)
+    if isinstance(labelled, Labelled) and isinstance(labelled.value, Listed) and _is_assignment(other):
+        return Sameness.NO
     if isinstance(gold, Labelled):
         return Sameness.NO if gold.is_equation else same(gold.value, answer)
     return same(gold, answer.value) if isinstance(answer, Labelled) else Sameness.NO
@@ -131,7 +134,7 @@ def _is_assignment(form: Form) -> bool:
 
 def _same_assignment(gold: Form, answer: Form) -> Sameness:
     """Values of names beside a tuple are in the order of the alphabet, beside a list as they are written."""
-    named, other = (gold, answer) if _is_assignment(gold) else (answer, gold)
+    named, other = (gold, _only(answer)) if _is_assignment(gold) else (answer, _only(gold))
     items = [item for item in named.items if isinstance(item, Labelled)] if isinstance(named, Listed) else []
     if _is_assignment(other) and isinstance(other, Listed):
         return _same_unordered(items, other.items)

@@ -20,7 +20,7 @@ from rlvr_gym.verifiers.math.notation import (
 
 _RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱˣ]+")
 _LOWERED = re.compile("[₀₁₂₃₄₅₆₇₈₉₊₋ₐₑₒₓₖₘₙₜᵢⱼ]+")
-_THOUSANDS = re.compile(r"(?<=\d)\s*(?:\{,\}|,\\!)\s*(?=\d{3}(?!\d))")
+_THOUSANDS = re.compile(r"(?<=\d)\s*(?:\{,\}|,\s*\\!)\s*(?=\d{3}(?!\d))")
 _THIN_THOUSANDS = re.compile(r"(?<![\d.,\\])\d{1,3}(?:(?:\\[,;:! ]|~|\s)\s*\d{3}(?!\d))+")
 _DOTTED = re.compile(r"(?<=[.\d])\\(?:bar|dot)\s*(?:\{\s*(\d+)\s*\})")
 _PERIOD_IN_BRACKETS = re.compile(r"(?<=\d\.)\((\d+)\)")
@@ -135,7 +135,7 @@ def _closes_at_end(text: str, start: int) -> bool:
 
 
 def _without_full_stop(text: str) -> str:
-    text = text.strip().rstrip("¶;,\\").rstrip()
+    text = text.strip().rstrip("¶;,\\").rstrip().removesuffix("{}")
     while text.endswith(".") and not text.endswith(".."):
         text = text[:-1].rstrip()
     return text
@@ -168,7 +168,7 @@ def _unwrap(match: re.Match[str]) -> str:
         return f" {dict(zip('RZNQC', 'ℝℤℕℚℂ', strict=True)).get(word, word)} "
     if command == "overrightarrow" or command in _SYMBOLIC:
         return f" {content} "
-    if command in ("mathrm", "operatorname") and len(word) == 1:
+    if (command in ("mathrm", "operatorname") and len(word) == 1) or word in ("i", "e"):
         return f" {content} "
     if word in FUNCTIONS or word in NARY or (command.startswith("operatorname") and word.isalpha()):
         return f"\\{word} "

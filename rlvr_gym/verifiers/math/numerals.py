@@ -23,6 +23,7 @@ _BASED = re.compile(
 )
 _POINT_GROUPS = re.compile(r"(-?\d{1,3}(?:\.\d{3})+),(\d+)|(-?\d{1,3}(?:\.\d{3}){2,})")
 _QUOTE_GROUPS = re.compile(r"(-?\d{1,3}(?:'\d{3})+)(\.\d+)?")
+_THOUSANDS = re.compile(r"-?[1-9]\d{0,2},\d{3}")
 _DECIMAL_COMMA = re.compile(r"(-?\d+),(\d+)")
 
 
@@ -77,8 +78,8 @@ def based(text: str) -> Based | None:
 def other_locale(text: str) -> str | None:
     """`1.234,56`, `1'234` and `0,25` with a decimal point, where they cannot be a list of whole numbers as well.
 
-    A comma between digits is a decimal comma if a zero stands before it, groups of digits do, or a currency sign
-    beside it; and, since a list such as `42,0` must not pass for 42, if what follows it is not zero.
+    A comma between digits is a decimal comma unless it groups thousands; and, since a list such as `42,0` must not
+    pass for 42, unless nothing but zeros follows it, without a currency sign.
     """
     sign = re.search(r"[€$£]", text)
     plain = re.sub(r"\s*[€$£]\s*", "", text) if sign else text
@@ -87,7 +88,7 @@ def other_locale(text: str) -> str | None:
         return _restored(text, plain, f"{whole}.{match[2]}" if match[2] else whole)
     if match := _QUOTE_GROUPS.fullmatch(plain):
         return _restored(text, plain, match[1].replace("'", "") + (match[2] or ""))
-    match = _DECIMAL_COMMA.fullmatch(plain)
+    match = None if _THOUSANDS.fullmatch(plain) else _DECIMAL_COMMA.fullmatch(plain)
     if match and (sign or Fraction(int(match[2])) != 0) and len(match[2]) <= 30:
         return _restored(text, plain, f"{match[1]}.{match[2]}")
     return None

@@ -122,7 +122,9 @@ class _Reader:
         yield from _letters(text)
 
     def _plainer(self, text: str) -> str:
-        """Without what an integer parameter runs over, and with the usual brackets of intervals."""
+        """Without braces around it or what an integer parameter runs over, with the usual brackets of intervals."""
+        if text[0] == "{" and "," not in text and closing_at(text, 0) == len(text) - 1:
+            text = text[1:-1].strip() or text
         if "∈" in text:
             text = re.sub(rf"\s*(?:,|{_FOR}){_QUALIFIER.pattern}$", "", text).strip() or text
         if text[0] == "]" or text[-1] == "[" or "[∪" in text.replace(" ", ""):

@@ -24,6 +24,7 @@ from rlvr_gym.verifiers.math.sameness import same_everywhere
 
 INFINITY: Node = Op("inf", ())
 MINUS_INFINITY: Node = Op("neg", (INFINITY,))
+_WITHOUT_LIMIT = ((INFINITY, "<"), (MINUS_INFINITY, ">"))
 FLIPPED = {"<": ">", ">": "<", "≤": "≥", "≥": "≤", "≠": "≠", "=": "="}
 
 
@@ -179,6 +180,10 @@ def _solved_chain(relation: Relation) -> RealSet:
 
 
 def _solved(left: Node, sign: str, right: Node, name: str) -> RealSet:
+    if isinstance(left, Op) and not symbols(left):
+        left, sign, right = right, FLIPPED[sign], left
+    if (right, sign) in _WITHOUT_LIMIT and symbols(left):
+        return (Interval(MINUS_INFINITY, False, INFINITY, False),)
     if isinstance(right, Op) and right.name == "abs":
         left, sign, right = right, FLIPPED[sign], left
     if isinstance(left, Op) and left.name == "abs" and not symbols(right) and _value(right) > 0:
@@ -190,18 +195,18 @@ def _solved(left: Node, sign: str, right: Node, name: str) -> RealSet:
 
 def _of_polynomial(f: Node, sign: str, name: str) -> RealSet:
     """Where `a x^2 + b x + c` is above 0, below 0, 0 or not 0; the coefficients are found from three values."""
+    x = Sym(name)
     at = {k: substituted(f, {name: Num(Fraction(k))}) for k in (-1, 0, 1)}
-    c, half = at[0], Num(Fraction(1, 2))
+    c, slope = at[0], Op("sub", (at[1], at[0]))
+    if same_everywhere(f, Op("add", (Op("mul", (slope, x)), c))) is True:
+        return _ray(Op("neg", (Op("div", (c, slope)),)), sign if _value(slope) > 0 else FLIPPED[sign])
+    half = Num(Fraction(1, 2))
     a = Op("sub", (Op("mul", (half, Op("add", (at[1], at[-1])))), c))
     b = Op("mul", (half, Op("sub", (at[1], at[-1]))))
-    x = Sym(name)
     square = Op("mul", (a, Op("mul", (x, x))))
     if same_everywhere(f, Op("add", (square, Op("add", (Op("mul", (b, x)), c))))) is not True:
         raise Unsolved("not a polynomial of degree two")
-    if not _equal(a, Num(Fraction(0))):
-        return _of_roots(_roots(a, b, c), sign if _value(a) > 0 else FLIPPED[sign])
-    root = Op("neg", (Op("div", (c, b)),))
-    return _ray(root, sign if _value(b) > 0 else FLIPPED[sign])
+    return _of_roots(_roots(a, b, c), sign if _value(a) > 0 else FLIPPED[sign])
 
 
 def _roots(a: Node, b: Node, c: Node) -> list[Node]:

@@ -19,6 +19,7 @@ from rlvr_gym.verifiers.math.expression import MAX_CHARACTERS
 from rlvr_gym.verifiers.math.forms import Clock, Form, Listed
 from rlvr_gym.verifiers.math.normalise import normalise
 from rlvr_gym.verifiers.math.reading import read
+from rlvr_gym.verifiers.math.simplified import work_left
 from rlvr_gym.verifiers.workers import Overrun
 
 
@@ -36,13 +37,22 @@ class Math(Verifier):
     Args:
         contract: where in the completion the answer stands; an `AnswerContract` or the name of a marker.
         timeout_seconds: how long the last layer may take, per verdict.
+        require_simplified: call an answer wrong that is equal but leaves arithmetic to do (`84/2`, `\sqrt{12}`), where
+            the reference leaves none.
     """
 
-    def __init__(self, contract: AnswerContract | str = "boxed", *, timeout_seconds: float = 5.0) -> None:
+    def __init__(
+        self,
+        contract: AnswerContract | str = "boxed",
+        *,
+        timeout_seconds: float = 5.0,
+        require_simplified: bool = False,
+    ) -> None:
         if not timeout_seconds > 0:
             raise ConfigError(f"timeout_seconds must be above 0, not {timeout_seconds}")
         self.contract = contract if isinstance(contract, AnswerContract) else AnswerContract(contract)
         self.timeout_seconds = timeout_seconds
+        self.require_simplified = require_simplified
 
     def verify(self, task: Task, completion: Completion) -> Verdict:
         """Judge the final answer of `completion` against `task.reference`, a string or a number.
@@ -62,6 +72,8 @@ class Math(Verifier):
         golds, answers = read_reference(gold), _read_parts(said.parts)
         match _compare(golds, answers):
             case Sameness.YES:
+                if self.require_simplified and (left := _work_left(golds, answers)):
+                    return Verdict.wrong(f"the same value, but not simplified: {left}", answer=said.text)
                 return Verdict.right("the same value", answer=said.text)
             case Sameness.NO:
                 return Verdict.wrong("not the reference", answer=said.text)
@@ -111,6 +123,8 @@ class Math(Verifier):
                 f"undecided in {self.timeout_seconds:g} s and 1 GiB: {error}", answer=answer
             )
         match reply["says"]:
+            case "same" if self.require_simplified and gold_read and not answer_read:
+                return Verdict.wrong("the same value, but not simplified", answer=answer)
             case "same":
                 return Verdict.right("the same value, says sympy", answer=answer)
             case "unreadable gold" if not gold_read:
@@ -164,6 +178,15 @@ def _read_parts(parts: tuple[str, ...]) -> tuple[Form, ...]:
         first = forms[0]
         items += first.items if isinstance(first, Listed) and not first.braces else (first,)
     return (Listed(tuple(items)),)
+
+
+def _work_left(golds: Sequence[Form], answers: Sequence[Form]) -> str | None:
+    """What every right reading of the answer leaves to do; None where the reference leaves something to do as well."""
+    if all(work_left(gold) for gold in golds):
+        return None
+    right = [answer for answer in answers if _compare(golds, [answer]) is Sameness.YES]
+    left = [work_left(answer) for answer in right]
+    return None if None in left else left[0]
 
 
 def _compare(golds: Sequence[Form], answers: Sequence[Form]) -> Sameness:
