@@ -72,7 +72,7 @@ def difference_interval(
 
     As `mean_interval` on the scale from -1 to 1: the wider, at either end, of the paired bootstrap and of Wilson's
     interval at the effective number of problems, with the normal distribution, as Student's t makes models that are
-    equally good differ too seldom. A spread that hangs on few problems is doubted so far as the changes go one way: it
+    equally good differ too seldom. A spread that hangs on few problems is doubted where all changes go one way: it
     may be that of changes by a whole 1 on as many problems as may well change. Where nothing changed anywhere the
     spread is unknown, and the interval is as wide as the share of problems that might still change: Wilson's, of none
     in as many as there are.
@@ -80,10 +80,9 @@ def difference_interval(
     if not changes.any():
         reach = wilson(0, len(changes) if clusters is None else len(set(clusters))).high
         return Interval(low=-reach, high=reach)
-    mean, sizes_of_changes = float(changes.mean()), np.abs(changes)
-    one_way = (mean / float(sizes_of_changes.mean())) ** 2
-    largest = running_interval(sizes_of_changes, clusters=clusters).high - mean**2
-    spread = one_way * largest + (1 - one_way) * float(changes.var())
+    spread = float(changes.var())
+    if (changes >= 0).all() or (changes <= 0).all():
+        spread = running_interval(np.abs(changes), clusters=clusters).high - float(changes.mean()) ** 2
     sums, sizes = cluster_sums((changes + 1) / 2, clusters)
     floor = _wilson_at_effective_count(sums, sizes, largest_spread=spread / 4, quantile=_Z)
     scaled = _with_bootstrap(floor, sums, sizes, seed)
