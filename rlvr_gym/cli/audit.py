@@ -24,6 +24,7 @@ from rlvr_gym.environment import Environment
 from rlvr_gym.errors import ConfigError
 
 UNSOUND = 1
+NOT_AUDITED = 2
 
 
 def audit_environment(
@@ -53,13 +54,20 @@ def audit_environment(
     """Attack a verifier: false positives, false negatives, crashes, hangs, and code that ran.
 
     Exits with 0 where the verifier is sound, 1 where it is not: code ran, it crashed, hung or was inconsistent, or
-    there were more than 1 % false positives (any, with --strict) or 3 % false negatives.
+    there were more than 1 % false positives (any, with --strict) or 3 % false negatives. 2: nothing could be judged.
     """
     given = list(options or [])
     if every and env is not None:
         given.insert(0, env)
     chosen = _all(given) if every else [_one(env, given)]
-    reports = [_audited(one, tasks, per_family, deadline) for one in chosen]
+    reports: list[AuditReport] = []
+    for one in chosen:
+        try:
+            reports.append(_audited(one, tasks, per_family, deadline))
+        except ConfigError as error:
+            if not every:
+                raise
+            typer.echo(f"{one.spec.id if one.spec else one} is not audited: {error}", err=True)
     if as_json:
         rows = [{"sound": r.sound(strict=strict), **r.model_dump(mode="json")} for r in reports]
         typer.echo(json.dumps(rows if every else rows[0], indent=1))
@@ -67,9 +75,16 @@ def audit_environment(
         for report in reports:
             show(report, strict=strict)
     if keep:
-        for report in reports:
-            typer.echo(f"badge kept in {record(report)}", err=True)
-    raise typer.Exit(0 if all(report.sound(strict=strict) for report in reports) else UNSOUND)
+        _record(reports)
+    if not all(report.sound(strict=strict) for report in reports):
+        raise typer.Exit(UNSOUND)
+    raise typer.Exit(0 if len(reports) == len(chosen) else NOT_AUDITED)
+
+
+def _record(reports: Sequence[AuditReport]) -> None:
+    """Keep the badges that are earned; then raise ConfigError where one is not."""
+    for report in sorted(reports, key=lambda report: not report.sound(strict=True)):
+        typer.echo(f"badge kept in {record(report)}", err=True)
 
 
 def _one(name: str | None, options: Sequence[str]) -> Environment:

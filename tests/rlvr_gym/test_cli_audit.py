@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -38,6 +39,13 @@ def test_the_report_is_json_for_machines(capsys):
     hedges = next(family for family in report["families"] if family["name"] == "hedges")
     assert hedges["false_positives"]["count"] == hedges["false_positives"]["of"]
     assert hedges["examples"][0]["failure"] == "false positive"
+
+
+def test_where_nothing_can_be_judged_the_exit_status_is_neither_sound_nor_unsound(monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    code, out, err = run(capsys, "unsound:test/Unsound-v0", "env.ways=unavailable")
+    assert (code, out) == (2, "")
+    assert "nothing can be audited here, as the solutions of 1 tasks get no verdict: Unsound failed" in err
 
 
 @pytest.mark.parametrize(
