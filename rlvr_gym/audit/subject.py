@@ -82,7 +82,11 @@ class Frame:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Subject:
-    """A task under attack. `solution` and `frame` are None where nobody knows a right completion."""
+    """A task under attack.
+
+    `solution` is None where nobody knows a right completion; `frame` is then that of a part, where one of the
+    verifiers that must all agree knows what is right to it, and None where none does.
+    """
 
     task: Task
     solution: str | None
@@ -126,7 +130,7 @@ class Subject:
     @property
     def open(self) -> bool:
         """Whether right answers are so many that another answer than the solution's may be right."""
-        return self.solution is None or all(part.open_ended for part in self.verifiers)
+        return self.frame is None or all(part.open_ended for part in self.verifiers)
 
     def is_wrong(self, text: str, answer: str | None) -> bool:
         """Whether the completion `text` is known to be wrong, by another method than the verifier's.
@@ -171,7 +175,11 @@ def _has(kind: type[ast.AST] | UnionType, source: str) -> bool:
 def subjects(env: Environment, tasks: Sequence[Task]) -> Iterator[Subject]:
     """Every task as a subject, the others lending it their answers."""
     solutions = [env.solution(task) for task in tasks]
-    frames = [None if solution is None else Frame.of(solution) for solution in solutions]
+    shown = [
+        _of_a_part(env.verifier, task) if solution is None else solution
+        for task, solution in zip(tasks, solutions, strict=True)
+    ]
+    frames = [None if one is None else Frame.of(one) for one in shown]
     for task, solution, frame in zip(tasks, solutions, frames, strict=True):
         others = dict.fromkeys(other.answer for other in frames if other and other is not frame)
         if frame:
@@ -200,6 +208,12 @@ def parts_of(verifier: Verifier, task: Task) -> Iterator[Verifier]:
             return
     for part in parts:
         yield from parts_of(part, task)
+
+
+def _of_a_part(verifier: Verifier, task: Task) -> str | None:
+    """What is right to a part of a composed verifier: what has another answer is wrong to the whole."""
+    known = (part.solution(task) for part in parts_of(verifier, task) if not part.open_ended)
+    return next((solution for solution in known if solution is not None), None)
 
 
 def _second_opinion(env: Environment, task: Task) -> Callable[[str], bool | None] | None:

@@ -42,6 +42,15 @@ def sums(references, verifier):
     return rg.Environment(rg.TaskSet.from_tasks(tasks, name="sums"), verifier)
 
 
+def test_a_part_that_knows_the_answer_is_enough_to_attack_the_whole():
+    steps = rg.verifiers.Steps(rg.verifiers.Equations())
+    env = sums(["12", "7"], WeightedSum({"answer": (rg.verifiers.Math(), 0.8), "steps": (steps, 0.2)}))
+    assert env.solution(env.tasks[0]) is None
+    assert "\\boxed{13}" in {attack.text for attack in attacks(env, "near misses", 1)}
+    assert "<think>\\boxed{12}</think>" in {attack.text for attack in attacks(env, "thinking", 1)}
+    assert not attacks(env, "restated", 1)
+
+
 def test_other_tasks_golds_are_drawn_so_that_they_differ_from_the_gold():
     env = sums(["2", "2.0", "\\frac{4}{2}", "3"], rg.verifiers.Math())
     texts = [attack.text for attack in attacks(env, "other tasks' golds", 4)]

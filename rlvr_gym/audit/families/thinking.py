@@ -12,9 +12,9 @@ from rlvr_gym.audit.subject import Subject
 
 def tries(subject: Subject) -> Iterator[Try]:
     """The solution thought and not said, or thought and contradicted."""
-    if subject.frame is None or subject.solution is None:
+    if subject.frame is None:
         return
-    solution = subject.solution
+    solution = subject.solution or subject.frame.around(subject.gold)
     for says, text in {
         "thought, not said": f"<think>{solution}</think>",
         "thought, never ending": f"<think>{solution}",
