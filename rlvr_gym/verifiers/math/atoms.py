@@ -15,7 +15,8 @@ from rlvr_gym.verifiers.math.units import ANGLE, Unit, parse_unit
 _CURRENCY = re.compile(r"(-?)\s*(?:USD|US)?\s*([$€£¥₹]|(?<=USD))\s*(?=[-\d.\\])")
 _UNIT_START = re.compile(
     r"\\text\{|[$€£¥₹¢]"
-    r"|(?<![A-Za-z\\])(?=[A-Za-z]{2})(?!(?:sqrt|pi|sin|cos|tan|log|ln|exp|inf|gcd|lcm|max|min|mod)(?![A-Za-z]))[A-Za-z]+"
+    r"|(?<![A-Za-z\\])(?=[A-Za-z]{2})(?!(?:sqrt|pi|sin|cos|tan|log|ln|exp|inf|mod)(?![A-Za-z])"
+    r"|(?:gcd|lcm|max|min)\s*\()[A-Za-z]+"
     r"|(?<=\s)[mgsLh](?=$|[\s^/])|(?<=\d\s)[NJWVA](?=$)"
 )
 _PERCENT = frozenset({"percent", "per cent", "percentage", "pct"})
@@ -37,7 +38,8 @@ def scalar(text: str) -> Scalar:
     if tail.lower() in _PERCENT:
         text = f"({text})%"
     elif tail:
-        scale, unit = parse_unit(tail) or (1, unit)
+        each = currency is not None and tail.lower().startswith(("per ", "/", "each"))
+        scale, unit = parse_unit(f"{currency[2] or '$'} {tail}" if currency and each else tail) or (1, unit)
     counted = value_of_words(text) if tail and text.isalpha() else None
     node = parse(text) if counted is None else Num(Fraction(counted))
     sign, inner = ("neg", node.args[0]) if isinstance(node, Op) and node.name == "neg" else ("", node)

@@ -102,10 +102,20 @@ def _same_labelled(gold: Form, answer: Form) -> Sameness:
         return Sameness.NO
     labelled, other = (gold, answer) if isinstance(gold, Labelled) else (answer, gold)
     if isinstance(labelled, Labelled) and isinstance(labelled.value, Listed) and _is_assignment(other):
-        return Sameness.NO
+        return _same_roots(gold, other) if isinstance(gold, Labelled) else Sameness.NO
     if isinstance(gold, Labelled):
         return Sameness.NO if gold.is_equation else same(gold.value, answer)
     return same(gold, answer.value) if isinstance(answer, Labelled) else Sameness.NO
+
+
+def _same_roots(gold: Labelled, answer: Form) -> Sameness:
+    """`x_1 = 2, x_2 = 3` for `x = 2` or `x = 3`."""
+    items = (
+        [item for item in answer.items if isinstance(item, Labelled)] if isinstance(answer, Listed) else []
+    )
+    if any(item.label.partition("_")[0] != gold.label for item in items):
+        return Sameness.NO
+    return same(gold.value, Listed(tuple(item.value for item in items)))
 
 
 def _relation_of(form: Form) -> Relation | None:

@@ -21,7 +21,7 @@ from rlvr_gym.verifiers.math.notation import (
 _RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱˣ]+")
 _LOWERED = re.compile("[₀₁₂₃₄₅₆₇₈₉₊₋ₐₑₒₓₖₘₙₜᵢⱼ]+")
 _THOUSANDS = re.compile(r"(?<=\d)\s*(?:\{,\}|,\s*\\!)\s*(?=\d{3}(?!\d))")
-_THIN_THOUSANDS = re.compile(r"(?<![\d.,\\])\d{1,3}(?:(?:\\[,;:! ]|~|\s)\s*\d{3}(?!\d))+")
+_THIN_THOUSANDS = re.compile(r"(?<![\d.,\\_^])\d{1,3}(?:(?:\\[,;:! ]|~|\s)\s*\d{3}(?!\d))+")
 _DOTTED = re.compile(r"(?<=[.\d])\\(?:bar|dot)\s*(?:\{\s*(\d+)\s*\})")
 _PERIOD_IN_BRACKETS = re.compile(r"(?<=\d\.)\((\d+)\)")
 _MIXED = re.compile(r"(?<![\w.}\\^)])(\d+)[ ~]+(\d+)/(\d+)(?![\d./^]|[A-Za-z](?![A-Za-z]))")
@@ -34,7 +34,7 @@ _BRACED_SIGN = re.compile(r"(?<![A-Za-z])\{([-+.:=<>])\}")
 _OVER = re.compile(r"\{([^{}]*)\\(over|choose)(?![A-Za-z])([^{}]*)\}")
 _CHOSEN = re.compile(
     r"(?:\{\s*\})?[_^]\s*\{?\s*(\d+)\s*\}?\s*(?:\\text\{C\}|C)\s*_\s*\{?\s*(\d+)\s*\}?"
-    r"|(?<![A-Za-z\\}])C\(\s*(\d+)\s*,\s*(\d+)\s*\)"
+    r"|(?<![A-Za-z\\}])C\(\s*(\d+|[a-z])\s*,\s*(\d+|[a-z])\s*\)"
 )
 _UNIT_TEXT = r"\\text\{[^{}]*\}(?:\s*\^\s*(?:\{\s*-?\d\s*\}|\d))?"
 _QUOTIENT_UNIT = re.compile(rf"\\frac\s*\{{\s*({_UNIT_TEXT})\s*\}}\s*\{{\s*({_UNIT_TEXT})\s*\}}")
@@ -89,6 +89,7 @@ def normalise(text: str) -> str:
         text = _OVER.sub(_over, _BRACED_SIGN.sub(r"\1", text))
         text = _ANGLES.sub(lambda m: "⟨" if "left" in m[0] else "⟩", _DOTTED.sub(r"\\overline{\1}", text))
     text = _THIN_THOUSANDS.sub(lambda m: re.sub(r"\D", "", m[0]), _THOUSANDS.sub("", text))
+    text = text.replace("{,}", ",")
     text = _PERIOD_IN_BRACKETS.sub(r"\\overline{\1}", _MIXED.sub(r"\1\\frac{\2}{\3}", text))
     text = _DEGREES.sub("°", _INVISIBLE.sub(" ", text)).replace("**", "^")
     if "\\" in text:
@@ -170,7 +171,11 @@ def _unwrap(match: re.Match[str]) -> str:
         return f" {content} "
     if (command in ("mathrm", "operatorname") and len(word) == 1) or word in ("i", "e"):
         return f" {content} "
-    if word in FUNCTIONS or word in NARY or (command.startswith("operatorname") and word.isalpha()):
+    if (
+        word in FUNCTIONS
+        or (word in NARY and match.string[match.end() : match.end() + 1] == "(")
+        or (command.startswith("operatorname") and word.isalpha())
+    ):
         return f"\\{word} "
     if _AND_OR.search(word) or not re.search(r"[^\W\d_]", word):
         return f" {content} "

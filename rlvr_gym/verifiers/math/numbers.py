@@ -189,8 +189,12 @@ class Numbers:
         return self.mp.exp(self.mp.loggamma(self.real(a + 1)))
 
     def _binom(self, n: Value, k: Value) -> Value:
-        if not (isinstance(n, Fraction) and isinstance(k, Fraction)) or k.denominator != 1 or k < 0:
-            raise Undecided("a binomial of something other than integers")
+        if not (isinstance(n, Fraction) and isinstance(k, Fraction)):
+            raise Undecided("a binomial of something other than fractions")
+        if max(abs(n), abs(k)) > 10**6:
+            raise TooLarge("the binomial is too large")
+        if k.denominator != 1 or k < 0:
+            return self.mp.binomial(self.real(n), self.real(k))
         if n.denominator != 1 or n < k:
             if k > 50:
                 raise Undecided("a binomial out of range")

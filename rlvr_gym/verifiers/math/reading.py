@@ -32,7 +32,15 @@ from rlvr_gym.verifiers.math.normalise import normalise
 from rlvr_gym.verifiers.math.numerals import based, other_locale
 from rlvr_gym.verifiers.math.progressions import spelt_out
 from rlvr_gym.verifiers.math.relations import SIGNS, congruence, relation
-from rlvr_gym.verifiers.math.texts import date_or_ordinal, option, says_nothing, words, words_and_signs
+from rlvr_gym.verifiers.math.texts import (
+    announced,
+    date_or_ordinal,
+    option,
+    says_nothing,
+    with_remainder,
+    words,
+    words_and_signs,
+)
 from rlvr_gym.verifiers.math.tokens import Unparsable
 from rlvr_gym.verifiers.math.units import Unit
 from rlvr_gym.verifiers.math.vectors import of_unit_vectors
@@ -182,8 +190,14 @@ class _Reader:
             return Ordered("()", (scalar("-∞"), scalar("∞")))
         if letter := _OPTION_LETTER.fullmatch(text):
             return Scalar(parse(letter[1]), Unit())
-        if found := date_or_ordinal(text) or words(text):
+        if found := date_or_ordinal(text) or with_remainder(text) or words(text):
             return found
+        if (
+            len(text) < _SMALL
+            and (value := announced(text))
+            and not isinstance(form := self.form(value), Words)
+        ):
+            return form
         if len(text) < _SMALL and (found := quantities(text)):
             return found
         if match := _EXCEPT.fullmatch(text):

@@ -23,6 +23,14 @@ _ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)")
 _SAME_WORDS = {"dne": "does not exist", "ℤ": "integers", "ℕ": "natural numbers", "ℚ": "rational numbers"}
 
 _MAX_DATE = 40
+_REMAINDER = re.compile(r"(\d+)\s*(?:R|r|remainder)\.?\s*(\d+)")
+_ANNOUNCED = re.compile(
+    r"(?:\\text\{\s*)?(?:the|our|its) ((?:[a-z]+ ){1,6})(?:is|are|equals)(?:\s*\}\s*|\s+)(\S.*)",
+    re.IGNORECASE,
+)
+_DOUBTS = frozenset(
+    {"not", "no", "never", "or", "if", "than", "wrong", "incorrect", "false", "other", "opposite", "guess"}
+)
 
 _OPTION = r"(?:the )?(?:(?:correct |final )?(?:option|choice|answer)(?: is)? )?"
 _LETTER = re.compile(rf"{_OPTION}(?:\(\s*([A-Ja-j])\s*\)|([A-J]))\s*[).:]?", re.IGNORECASE)
@@ -82,6 +90,18 @@ def date_or_ordinal(text: str) -> Words | None:
     tokens = plain(text).replace(",", " ").split()
     month = any(token.casefold() in _MONTHS for token in tokens) and 2 <= len(tokens) <= 5
     return _canonical(tokens) if month or _ORDINAL.fullmatch(text) else None
+
+
+def with_remainder(text: str) -> Words | None:
+    """`17 R 3`."""
+    match = _REMAINDER.fullmatch(plain(text)) if len(text) <= _MAX_DATE else None
+    return Words(f"{match[1]} remainder {match[2]}") if match else None
+
+
+def announced(text: str) -> str | None:
+    """What is announced by a sentence that names it: 12 in `The area is 12`."""
+    match = _ANNOUNCED.fullmatch(text)
+    return match[2] if match and not _DOUBTS.intersection(match[1].lower().split()) else None
 
 
 def words_and_signs(text: str) -> Words | None:

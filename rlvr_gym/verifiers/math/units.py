@@ -40,12 +40,16 @@ class Unit:
 
 NONE = Unit()
 RADIAN: Dimension = (("radian", 1),)
+_MONEY = frozenset({"dollar", "euro", "sterling", "yen", "rupee", "yuan"})
 _UNIT: Dimension = (("unit", 1),)
 
 
 def _generic(a: Dimension, b: Dimension) -> bool:
-    """Whether one is so many units, square units or cubic units, and the other may be that."""
+    """Whether one is so many units, square units or cubic units, and the other may be that; or a price for each of
+    something, where the other does not say of what."""
     for units, other in ((a, b), (b, a)):
+        if len(units) == 1 and units[0][0] in _MONEY and [part for part in other if part[1] > 0] == [*units]:
+            return True
         if len(units) == 1 and units[0][0] == "unit":
             power = units[0][1]
             return other == (("length", power),) or (power == 1 and all(name != "unit" for name, _ in other))
@@ -70,7 +74,7 @@ _UNITS = _table(
     "mass g,gram=1 kg,kilogram=1000 mg,milligram=1/1000 lb,lbs,pound=45359237/100000 "
     "oz,ounce=45359237/1600000 ton,tonne=1000000",
     "time s,sec,secs,second=1 min,mins,minute=60 h,hr,hrs,hour=3600 day=86400 week=604800 ms,millisecond=1/1000",
-    "volume l,L,liter,litre=1 ml,mL,milliliter,millilitre=1/1000 gallon,gal=473176473/125000000",
+    "volume l,L,liter,litre=1/1000 ml,mL,cc,milliliter,millilitre=1/1000000 gallon,gal=473176473/125000000000",
     "dollar $,dollar,usd,USD,buck=1 cent,¢=1/100",
     "euro €,euro=1",
     "sterling £=1",
@@ -92,6 +96,7 @@ _UNITS = _table(
 )
 
 _COMPOSED = {
+    "volume": {"length": 3},
     "force": {"mass": 1, "length": 1, "time": -2},
     "energy": {"mass": 1, "length": 2, "time": -2},
     "power": {"mass": 1, "length": 2, "time": -3},
