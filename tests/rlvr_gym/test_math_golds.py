@@ -1,8 +1,11 @@
-"""The published references of GSM8K and MATH-500, from the folder that RLVR_DATA names."""
+"""The published references of GSM8K and MATH-500, from the folder that RLVR_DATA names, and rewrites of them."""
 
 import json
 import os
 import random
+import re
+from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -53,3 +56,77 @@ def test_no_published_reference_is_equal_to_itself_with_one_digit_changed(golds:
             if said.correct or not said.scored:
                 wrong.append((gold, changed))
     assert wrong == []
+
+
+def rewrites(gold: str) -> Iterator[str]:
+    """The same answer in other spellings, by rules that cannot change what it says."""
+    yield f"${gold}$"
+    yield rf"\( {gold} \)"
+    yield f"{gold}."
+    yield rf"\displaystyle {gold}"
+    yield gold.replace(",", ", ") if "{" not in gold else gold
+    yield re.sub(r"(?<=[a-z\d}]) ?([+=]) ?(?=[a-z\d\\])", r" \1 ", gold)
+    for name in ("dfrac", "tfrac", "cfrac"):
+        yield re.sub(r"\\[dt]?frac(?![a-z])", rf"\\{name}", gold)
+    if "\\left" not in gold and "begin" not in gold:
+        yield re.sub(r"(?<![\\a-z])\)", r"\\right)", re.sub(r"(?<![\\a-z])\(", r"\\left(", gold))
+    if "\\left" in gold:
+        yield re.sub(r"\\(left|right)(?![a-z{}.|])", "", gold)
+    if word := re.fullmatch(r"\\text\{(\w+)\}", gold):
+        yield word[1]
+        yield rf"\textbf{{{word[1]}}}"
+    if whole := re.fullmatch(r"-?\d+", gold):
+        yield from rewritten_integer(int(whole[0]))
+    if fraction := re.fullmatch(r"(-?)\\frac\{(\d+)\}\{(\d+)\}", gold):
+        yield from rewritten_fraction(fraction[1], int(fraction[2]), int(fraction[3]))
+    if terms := re.fullmatch(r"([\w^]+) *\+ *([\w^]+)", gold):
+        yield f"{terms[2]} + {terms[1]}"
+
+
+def rewritten_integer(value: int) -> Iterator[str]:
+    yield f"{value}.0"
+    yield f"{value:,}"
+    yield f"{value:,}".replace(",", "{,}")
+    yield f"{value:,}".replace(",", r"\,")
+    yield rf"\text{{{value}}}"
+    yield f"x = {value}"
+    if value:
+        yield rf"\frac{{{2 * value}}}{{2}}"
+
+
+def rewritten_fraction(sign: str, over: int, under: int) -> Iterator[str]:
+    yield f"{sign}{over}/{under}"
+    yield rf"\frac{{{sign}{over}}}{{{under}}}"
+    yield rf"{sign}\frac{{{3 * over}}}{{{3 * under}}}"
+    decimal = Fraction(over, under)
+    if 10**6 % under == 0:
+        yield f"{sign}{float(decimal)}"
+    if over > under:
+        yield rf"{sign}{over // under}\frac{{{over % under}}}{{{under}}}"
+
+
+def test_no_rewrite_of_a_published_reference_is_refused_and_none_with_a_digit_changed_accepted(
+    golds: list[str],
+):
+    rng = random.Random(1)
+    refused: list[tuple[str, str]] = []
+    accepted: list[tuple[str, str]] = []
+    seen = 0
+    for gold in sorted(set(golds)):
+        task = Task(prompt="?", reference=gold)
+        for rewrite in sorted({*rewrites(gold)} - {gold}):
+            seen += 1
+            if not judge(MATH, task, Completion(text=f"\\boxed{{{rewrite}}}")).correct:
+                refused.append((gold, rewrite))
+            place = rng.choice([i for i, character in enumerate(rewrite) if character.isdigit()] or [-1])
+            if place >= 0 and (changed := with_another_digit(rewrite, place, rng)) != rewrite:
+                said = judge(MATH, task, Completion(text=f"\\boxed{{{changed}}}"))
+                accepted += [(gold, changed)] if said.correct or not said.scored else []
+    assert seen > 5000
+    assert refused == []
+    assert accepted == []
+
+
+def with_another_digit(text: str, place: int, rng: random.Random) -> str:
+    digit = rng.choice([d for d in "0123456789" if d != text[place]])
+    return text[:place] + digit + text[place + 1 :]
