@@ -105,7 +105,11 @@ def _same_labelled(gold: Form, answer: Form) -> Sameness:
         return _same_roots(gold, other) if isinstance(gold, Labelled) else Sameness.NO
     if isinstance(gold, Labelled):
         return Sameness.NO if gold.is_equation else same(gold.value, answer)
-    return same(gold, answer.value) if isinstance(answer, Labelled) else Sameness.NO
+    if not isinstance(answer, Labelled):
+        return Sameness.NO
+    if isinstance(gold, Listed) and answer.relation:
+        return _same_set(gold, answer.relation)
+    return same(gold, answer.value)
 
 
 def _same_roots(gold: Labelled, answer: Form) -> Sameness:

@@ -41,6 +41,11 @@ def is_expression_of_names(text: str) -> bool:
     return bool(_LETTERS_ONLY.fullmatch(text)) and bool(re.search(r"[A-Za-zα-ω]", text))
 
 
+def is_product(text: str) -> bool:
+    """Whether a name is rather a product of variables: `xy`."""
+    return bool(re.fullmatch(r"[a-z]{2,3}", text))
+
+
 def is_of_segments(text: str) -> bool:
     """Whether the names in an expression are those of points, lengths and areas: capital letters."""
     return not re.search(r"[a-zα-ω]", re.sub(r"\\frac|_(?:\w|\{[\w,]+\})", "", text))

@@ -72,6 +72,8 @@ _LEAD = re.compile(
 )
 _TRAIL = re.compile(rf"(?:\\text\{{)?\s+is (?:the|our|my) {_ANSWER}\s*\}}?\.?$", re.IGNORECASE)
 _TIMES_X = re.compile(r"(?<=\d)\s*[xX]\s*(?=10\s*\^)")
+_INCHES = re.compile(r"(?<=\d)\s*(?:\"|'')(?=\s*$)")
+_FEET = re.compile(r"(?<=\d)'(?=\s*\d+(?:\.\d+)?\s*\\text\{inches|\s*$)")
 _ASIDE = re.compile(r"(.*\S)\s*\(\s*([∨=≈].*)\)", re.DOTALL)
 _REPEATED = re.compile(r"(?<![\d.])(\d*)\.(\d+)\s*(?:…|\.{3,})")
 
@@ -99,6 +101,8 @@ def normalise(text: str) -> str:
         text = _ENVIRONMENT.sub(lambda m: f"\\{m[1]}{{{m[2]}}}", text)
         text = _QUOTIENT_UNIT.sub(_quotient_unit, _COMMAND.sub(_command, text))
     text = _TEMPERATURE.sub(lambda m: f"\\text{{{_SCALES[m[1] or m[2] or m[3]]}}}", text)
+    if '"' in text or "'" in text:
+        text = _FEET.sub(r" \\text{feet} ", _INCHES.sub(r" \\text{inches}", text))
     for written, sign in SIGN_OF_TEXT:
         text = text.replace(written, sign)
     text = _REPEATED.sub(_repeated, _CHOSEN.sub(_chosen, text))

@@ -147,7 +147,8 @@ class _Reader:
         try:
             return Choice(letter, self.form(content))
         except Unparsable:
-            return Choice(letter, words_and_signs(content))
+            said = words_and_signs(content)
+            return Choice(letter, said) if said else None
 
     def form(self, text: str) -> Form:
         """What `text` is. Raises Unparsable."""
@@ -238,7 +239,8 @@ class _Reader:
         if matrix := MATRIX.fullmatch(text):
             return self._matrix(matrix[2])
         if text[0] in "([{⟦⟨" and closing_at(text, 0) == len(text) - 1:
-            return self._bracketed(text)
+            several = text[0] == "(" and "±" in text and len(split(text[1:-1], ",")) > 1
+            return self._plus_minus(text) if several else self._bracketed(text)
         if "±" in text or "∓" in text:
             return self._plus_minus(text)
         if "\\begin" in text and (form := computed(text, self._matrix)):

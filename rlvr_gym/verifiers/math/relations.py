@@ -100,7 +100,8 @@ def _equation(parts: list[str], read: ReadForm) -> Form:
     if labels.is_name(parts[0]) or labels.is_tuple_of_names(parts[0]):
         forms = [read(part) for part in parts[1:]]
         if len(forms) == 1 or _all_equal(forms):
-            return Labelled(labels.label(parts[0]), forms[-1], _as_relation(parts))
+            equation = labels.is_product(parts[0])
+            return Labelled(labels.label(parts[0]), forms[-1], _as_relation(parts), is_equation=equation)
         return Relation(tuple(_side(part) for part in parts), ("=",) * (len(parts) - 1))
     if labels.is_expression_of_names(parts[0]) and (form := _value_of_names(parts, read)):
         return form

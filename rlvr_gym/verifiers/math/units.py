@@ -184,7 +184,7 @@ def _multiply(powers: dict[str, int], dimension: str, exponent: int) -> None:
 
 
 def _known(word: str) -> tuple[Fraction, str] | None:
-    for name in (word, word.lower(), _singular(word.lower())):
+    for name in (word, word.lower(), _singular(word.lower()), word.lower().removesuffix("s")):
         if name in _UNITS and (len(name) > 1 or name == word):
             return _UNITS[name]
     return None
