@@ -160,6 +160,7 @@ def test_sampling_until_the_interval_is_tight_says_where_it_stopped(tmp_path, mo
     assert code == 0
     assert "32 tasks x 1 samples" in out
     assert "stopped  at 32 of 100 tasks: no half-width is above 0.05" in out
+    assert yaml.safe_load(Path("enough/config.yaml").read_text())["until_half_width"] == 0.2
     code, out, _ = run(capsys, *asked, "10", "--until-half-width", "0.01", "--out", "small")
     assert "stopped  with all 10 tasks done and a half-width of 0.1388: 0.01 takes more tasks" in out
 

@@ -161,6 +161,12 @@ def test_a_refusal_names_the_options_that_made_the_tasks_others():
     ]
 
 
+def test_the_truncated_share_of_each_run_is_that_of_the_common_tasks():
+    first, second = samples({"a": [True] * 4, "b": [True] * 4}), samples({"a": [True] * 4})
+    cut = [s.model_copy(update={"finish_reason": rg.FinishReason.LENGTH}) for s in first[:1] + first[4:]]
+    assert compare([*cut, *first[1:4]], second).truncation_rates == (0.25, 0.0)
+
+
 def test_sampling_that_differs_is_told_and_not_refused():
     warm = rg.SamplingParams(temperature=0.6)
     found = compare(samples({"a": [True]}), samples({"a": [True]}, sampling=warm))
@@ -235,6 +241,7 @@ def test_the_command_prints_differences_changes_and_whether_the_curves_cross(tmp
     assert "12 tasks in common" in out
     assert "lost    0 tasks that A alone solved in 8 samples" in out
     assert "the pass@k curves do not cross" in out
+    assert out.splitlines()[0].endswith("; truncated 0.0%")
     code, out, _ = told(capsys, first, second, "--k", "2", "--json")
     assert json.loads(out)["differences"]["2"]["low"] > 0
 

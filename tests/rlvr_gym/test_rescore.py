@@ -160,6 +160,7 @@ def test_the_command_prints_the_matrix_examples_and_what_became_of_the_numbers(t
     assert out.count("incorrect -> correct") == 1
     assert "then  no answer; an old mistake" in out
     assert "pass@1 0.0000 then, 0.5000 now" in out
+    assert "truncated 0.0% of 8 samples" in out
     assert "nothing was written (--dry-run)" in out
     code, out, _ = told(capsys, folder)
     assert "8 of 8 verdicts are others now" in out
