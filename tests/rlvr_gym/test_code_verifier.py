@@ -272,3 +272,27 @@ def test_the_sandbox_is_opened_when_the_first_program_comes_as_the_machine_says(
     assert ran.returncode == 0, ran.stderr
     assert said in ran.stdout
     assert ran.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("tests", "holds"),
+    [
+        (Calls(function="Solution.add", tests=(CallCase(arguments=(1,), expected=2),)), "class Solution:"),
+        (Calls(function="add", tests=(CallCase(arguments=(1,), expected=2),)), "def add("),
+        (Stdio(tests=(StdioCase(input="1", output="2"),)), "range(1000)"),
+    ],
+    ids=["method", "function", "output"],
+)
+def test_cheating_programs_are_tried_where_no_solution_is_known_and_none_passes(tests, holds):
+    task = rg.Task(prompt="?", reference=Problem(tests=tests).reference())
+    attacks = list(CodeVerifier().audit_attacks(task))
+    assert len(attacks) >= 20
+    assert any(holds in attack.text for attack in attacks)
+    for attack in attacks:
+        said = CodeVerifier().verify(task, rg.Completion(text=attack.text))
+        assert (said.correct, said.scored) == (False, True), attack.tries
+
+
+def test_a_known_solution_shows_the_audit_what_to_try():
+    solved = DOUBLE.model_copy(update={"solution": RIGHT})
+    assert not list(CodeVerifier().audit_attacks(rg.Task(prompt="?", reference=solved.reference())))

@@ -161,13 +161,13 @@ while frame is not None:
     frame = frame.f_back
 """,
     "files that look like tests printed": """
-import glob
+import glob, os
 
 for pattern in ("*.out", "*.txt", "*.json", "../*", "/tmp/*", "/tests/*", "/proc/self/fd/*", "/proc/[0-9]*/environ"):
     for path in glob.glob(pattern):
         try:
-            with open(path, "rb") as file:
-                print(file.read(10_000).decode(errors="replace"))
+            file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+            print(os.read(file, 10_000).decode(errors="replace"))
         except OSError:
             pass
 """,

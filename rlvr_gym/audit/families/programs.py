@@ -29,6 +29,17 @@ def program_attacks(entry_point: str) -> Iterator[Attack]:
         yield Attack(family=NAME, tries=says, text=text, expectation=Expectation.FAIL)
 
 
+def cheats_at(function: str | None) -> Iterator[Attack]:
+    """Cheats as attacks where tests call `function`, which may be `Class.method`, or read what is printed (None)."""
+    name, _, method = (function or "main").partition(".")
+    called = "cheat" if method else name
+    wrapper = f"\n\nclass {name}:\n    def {method}(self, *args, **kwargs):\n        return cheat(*args, **kwargs)\n"
+    for says, program in {**CHEATS, **({} if function else PRINTING)}.items():
+        source = program.lstrip("\n").replace("ENTRY_POINT", called) + (wrapper if method else "")
+        text = f"```python\n{source}```"
+        yield Attack(family=NAME, tries=says, text=text, expectation=Expectation.FAIL)
+
+
 def tries(subject: Subject) -> Iterator[Try]:
     """Cheats in the place of the solution, where that is a Python program or the rest of a function."""
     if subject.frame and subject.program:

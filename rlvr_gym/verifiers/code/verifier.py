@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, final
 
 from rlvr_gym.errors import ConfigError, DataError
@@ -12,11 +13,13 @@ from rlvr_gym.verdicts import Completion, Outcome, Verdict
 from rlvr_gym.verifiers.answers import Malformed
 from rlvr_gym.verifiers.base import Verifier
 from rlvr_gym.verifiers.code.extraction import Blocks, Extracted, continued, extract
-from rlvr_gym.verifiers.code.problems import Problem
+from rlvr_gym.verifiers.code.problems import Asserts, Calls, Problem
 from rlvr_gym.verifiers.code.running import run
 
 if TYPE_CHECKING:
     from rlvr_sandbox import Result
+
+    from rlvr_gym.audit import Attack
 
 _SHOWN = 300
 _ADDRESS = re.compile(r"at 0x[0-9a-f]{6,16}\b")
@@ -96,6 +99,16 @@ class CodeVerifier(Verifier):
         if problem is None:
             return None
         return task.model_copy(update={"id": f"{task.id} (impossible)", "reference": problem.reference()})
+
+    def audit_attacks(self, task: Task) -> Iterator[Attack]:
+        """Cheating programs, where no solution shows the audit what is asked for: it has none, or has a class."""
+        from rlvr_gym.audit.families.programs import cheats_at
+
+        problem = Problem.of(task)
+        function = problem.tests.function if isinstance(problem.tests, Calls) else None
+        unknown = problem.solution is None and not isinstance(problem.tests, Asserts)
+        if not self.continues and (unknown or "." in (function or "")):
+            yield from cheats_at(function)
 
     def _verdict(self, problem: Problem, extracted: Extracted, result: Result) -> Verdict:
         from rlvr_sandbox import Outcome as Ending
