@@ -1,4 +1,4 @@
-"""Sixteen hundred answers to accept and as many to refuse, that the verifier was not written for."""
+"""Two thousand answers to accept and as many to refuse, that the verifier was not written for."""
 
 from itertools import groupby
 
@@ -21,8 +21,8 @@ def judged_otherwise(case: Case) -> str | None:
 
 def test_there_are_hundreds_to_accept_and_hundreds_to_refuse_and_none_twice():
     every = list(cases())
-    assert sum(case.right for case in every) > 1500
-    assert sum(not case.right for case in every) > 1500
+    assert sum(case.right for case in every) >= 2000
+    assert sum(not case.right for case in every) >= 2000
     assert len({case[1:4] for case in every}) == len(every)
 
 
