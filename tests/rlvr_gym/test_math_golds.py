@@ -64,7 +64,8 @@ def rewrites(gold: str) -> Iterator[str]:
     yield rf"\( {gold} \)"
     yield f"{gold}."
     yield rf"\displaystyle {gold}"
-    yield gold.replace(",", ", ") if "{" not in gold else gold
+    if "{" not in gold and not re.search(r"\d,\d{3}", gold):
+        yield gold.replace(",", ", ")
     yield re.sub(r"(?<=[a-z\d}]) ?([+=]) ?(?=[a-z\d\\])", r" \1 ", gold)
     for name in ("dfrac", "tfrac", "cfrac"):
         yield re.sub(r"\\[dt]?frac(?![a-z])", rf"\\{name}", gold)

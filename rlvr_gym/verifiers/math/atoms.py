@@ -17,7 +17,7 @@ _UNIT_START = re.compile(
     r"\\text\{|[$€£¥₹¢]"
     r"|(?<![A-Za-z\\])(?=[A-Za-z]{2})(?!(?:sqrt|pi|sin|cos|tan|log|ln|exp|inf|mod)(?![A-Za-z])"
     r"|(?:gcd|lcm|max|min)\s*\()[A-Za-z]+"
-    r"|(?<=\s)[mgsLh](?=$|[\s^/])|(?<=\d\s)[NJWVA](?=$)"
+    r"|(?<=\s)[mgsLh](?=$|[\s^/])|(?<=\d\s)[NJWVAKCTMF](?=$)|(?<=[\d\s])Ω(?=$)"
 )
 _PERCENT = frozenset({"percent", "per cent", "percentage", "pct"})
 _QUANTITIES = re.compile(r"(?:(\d+(?:\.\d+)?)\s*(\\text\{[^{}]*\}|[A-Za-z]+)\s*[,∧]?\s*){2,3}")

@@ -14,7 +14,7 @@ _NAMED = {"noon": 12 * 3600, "midnight": 0}
 
 def clock(text: str) -> Clock | None:
     """A time of day. Hours from 13 on, and those with a leading zero, count from midnight."""
-    name = re.sub(r"\\text|12|[{}\s]", "", text).lower()
+    name = re.sub(r"\\text|12(?::00)?|[{}\s]", "", text).lower()
     if name in _NAMED:
         return Clock(_NAMED[name], "half")
     if match := _CLOCK.fullmatch(text):

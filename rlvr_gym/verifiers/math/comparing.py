@@ -24,7 +24,7 @@ from rlvr_gym.verifiers.math.forms import (
     Union,
     Without,
 )
-from rlvr_gym.verifiers.math.nodes import Node, Num, Op, Sym, symbols
+from rlvr_gym.verifiers.math.nodes import Node, Num, Op, Sym, substituted, symbols
 from rlvr_gym.verifiers.math.real_sets import FLIPPED, Unsolved, real_set, same_set
 from rlvr_gym.verifiers.math.rearranging import rearranged
 from rlvr_gym.verifiers.math.sameness import proportional, same_everywhere, same_value
@@ -94,6 +94,8 @@ def _all(said: Iterable[Sameness]) -> Sameness:
 def _same_labelled(gold: Form, answer: Form) -> Sameness:
     """`x = 5` is 5, but not `y = 5`; `y = 2x` is also `2x - y = 0`."""
     if isinstance(gold, Labelled) and isinstance(answer, Labelled) and gold.label == answer.label:
+        if isinstance(gold.value, Congruence) != isinstance(answer.value, Congruence):
+            return Sameness.NO
         return same(gold.value, answer.value)
     gold_relation, answer_relation = _relation_of(gold), _relation_of(answer)
     if gold_relation and answer_relation:
@@ -102,7 +104,7 @@ def _same_labelled(gold: Form, answer: Form) -> Sameness:
         return Sameness.NO
     labelled, other = (gold, answer) if isinstance(gold, Labelled) else (answer, gold)
     if isinstance(labelled, Labelled) and isinstance(labelled.value, Listed) and _is_assignment(other):
-        return _same_roots(gold, other) if isinstance(gold, Labelled) else Sameness.NO
+        return _same_roots(labelled, other)
     if isinstance(gold, Labelled):
         return Sameness.NO if gold.is_equation else same(gold.value, answer)
     if not isinstance(answer, Labelled):
@@ -112,14 +114,15 @@ def _same_labelled(gold: Form, answer: Form) -> Sameness:
     return same(gold, answer.value)
 
 
-def _same_roots(gold: Labelled, answer: Form) -> Sameness:
-    """`x_1 = 2, x_2 = 3` for `x = 2` or `x = 3`."""
-    items = (
-        [item for item in answer.items if isinstance(item, Labelled)] if isinstance(answer, Listed) else []
+def _same_roots(roots: Labelled, indexed: Form) -> Sameness:
+    """`x_1 = 2, x_2 = 3` and `x = 2` or `x = 3`."""
+    items = indexed.items if isinstance(indexed, Listed) else ()
+    values = tuple(
+        item.value
+        for item in items
+        if isinstance(item, Labelled) and item.label.partition("_")[0] == roots.label
     )
-    if any(item.label.partition("_")[0] != gold.label for item in items):
-        return Sameness.NO
-    return same(gold.value, Listed(tuple(item.value for item in items)))
+    return same(roots.value, Listed(values)) if len(values) == len(items) else Sameness.NO
 
 
 def _relation_of(form: Form) -> Relation | None:
@@ -142,7 +145,7 @@ def _is_assignment(form: Form) -> bool:
     """Whether a form gives values to several names: `x = 1, y = 2`."""
     if not isinstance(form, Listed) or len(form.items) < 2:
         return False
-    names = [item.label for item in form.items if isinstance(item, Labelled)]
+    names = [item.label for item in form.items if isinstance(item, Labelled) and not item.is_equation]
     return len(names) == len(form.items) and len(set(names)) == len(names)
 
 
@@ -154,6 +157,8 @@ def _same_assignment(gold: Form, answer: Form) -> Sameness:
         return _same_unordered(items, other.items)
     if isinstance(other, Listed) and other.braces:
         return Sameness.NO
+    if isinstance(other, Listed) and len({item.label.partition("_")[0] for item in items}) == 1:
+        return _same_unordered([item.value for item in items], other.items)
     if isinstance(other, Ordered | Matrix):
         items.sort(key=lambda item: item.label)
         values = other.items if isinstance(other, Ordered) and other.closing == "()" else _vector(other)
@@ -198,9 +203,19 @@ def _same_scalar(gold: Scalar, answer: Scalar) -> Sameness:
     if gold.unit.rescales(answer.unit):
         return _known(same_value(_scaled(gold), _scaled(answer)))
     said = False if angles else same_value(gold.node, answer.node)
+    if said is False and symbols(gold.node) ^ symbols(answer.node) == {"C", "c"}:
+        return _known(_same_up_to_name(gold.node, answer.node))
     if said is False and ANGLE in (gold.unit.dimension, answer.unit.dimension):
         return _known(same_everywhere(_radians(gold), _radians(answer)))
     return _known(said)
+
+
+def _same_up_to_name(gold: Node, answer: Node) -> bool | None:
+    """Whether two antiderivatives differ in how their constant is written: `+ C` or `+ c`."""
+    a, b = (substituted(node, {"c": Sym("C")}) for node in (gold, answer))
+    with_one, without = (substituted(a, {"C": Num(Fraction(value))}) for value in (1, 0))
+    added = same_everywhere(Op("sub", (with_one, without)), Num(Fraction(1)))
+    return added and same_everywhere(a, b)
 
 
 def _scaled(scalar: Scalar) -> Node:
@@ -224,7 +239,7 @@ def _same_unordered(gold: Sequence[Form], answer: Sequence[Form]) -> Sameness:
     left = list(answer)
     undecided = False
     for item in gold:
-        said = [same(item, other) for other in left]
+        said = [same(item, other) if _is_set(item) == _is_set(other) else Sameness.NO for other in left]
         if Sameness.YES in said:
             left.pop(said.index(Sameness.YES))
         elif Sameness.OPEN in said:
@@ -232,6 +247,10 @@ def _same_unordered(gold: Sequence[Form], answer: Sequence[Form]) -> Sameness:
         else:
             return Sameness.NO
     return Sameness.OPEN if undecided else Sameness.YES
+
+
+def _is_set(item: Form) -> bool:
+    return isinstance(item, Listed) and item.braces
 
 
 def _same_matrix(gold: Matrix, answer: Matrix) -> Sameness:

@@ -332,19 +332,19 @@ class _Parser:
             power = self._exponent()
         if name in _INVERSE and power == Op("neg", (Num(Fraction(1)),)):
             name, power = _INVERSE[name], None
-        argument = self._function_argument()
+        argument = self._function_argument(name in ("ln", "log", "lg"))
         node = self._op(_NAMES.get(name, name), argument)
         if base is not None:
             node = self._op("div", node, self._op("ln", base))
         return node if power is None else self._op("pow", node, power)
 
-    def _function_argument(self) -> Node:
+    def _function_argument(self, logarithm: bool) -> Node:
         r"""A group, or all factors up to the next sign or function: `\sin 2x \cos x` is sin(2x) cos(x)."""
         if self._peek() in ("(", "{", "["):
             return self._primary()
         node = self._power()
         while self._begins_factor() and self._kind() != "number" and self._peek()[1:] not in FUNCTIONS:
             node = self._op("mul", node, self._power())
-        if self._peek() == "/":
+        if self._peek() == "/" and not logarithm:
             raise Unparsable("a function of a quotient needs brackets")
         return node

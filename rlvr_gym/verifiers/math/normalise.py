@@ -18,6 +18,13 @@ from rlvr_gym.verifiers.math.notation import (
     UNIT_VECTORS,
 )
 
+_CIRCLED = str.maketrans("①②③④⑤⑥⑦⑧⑨⑩", "ABCDEFGHIJ")
+_INNER_BOX = re.compile(r"\\(?:boxed|fbox)\s*\{([^{}]*)\}")
+_ARC_MINUTES = re.compile(r"(\d+)\s*°\s*(\d+)\s*'(?!')")
+_UNIT_QUOTIENT = re.compile(r"[A-Za-zμΩ]+(?:\s*[/*]\s*[A-Za-zμΩ]+(?:\^-?\d)?)+")
+_ORDINAL_ENDING = re.compile(
+    r"(?<=\d)\s*(?:\^\s*\{?\s*(?:\\text\{\s*)?(st|nd|rd|th)\s*\}?\s*\}?|\\text\{\s*(st|nd|rd|th)\s*\})"
+)
 _RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱˣ]+")
 _LOWERED = re.compile("[₀₁₂₃₄₅₆₇₈₉₊₋ₐₑₒₓₖₘₙₜᵢⱼ]+")
 _THOUSANDS = re.compile(r"(?<=\d)\s*(?:\{,\}|,\s*\\!)\s*(?=\d{3}(?!\d))")
@@ -34,7 +41,7 @@ _BRACED_SIGN = re.compile(r"(?<![A-Za-z])\{([-+.:=<>])\}")
 _OVER = re.compile(r"\{([^{}]*)\\(over|choose)(?![A-Za-z])([^{}]*)\}")
 _CHOSEN = re.compile(
     r"(?:\{\s*\})?[_^]\s*\{?\s*(\d+)\s*\}?\s*(?:\\text\{C\}|C)\s*_\s*\{?\s*(\d+)\s*\}?"
-    r"|(?<![A-Za-z\\}])C\(\s*(\d+|[a-z])\s*,\s*(\d+|[a-z])\s*\)"
+    r"|(?<![A-Za-z\\}])C_\{?(\d+)\}?\^\{?(\d+)\}?|(?<![A-Za-z\\}])C\(\s*(\d+|[a-z])\s*,\s*(\d+|[a-z])\s*\)"
 )
 _UNIT_TEXT = r"\\text\{[^{}]*\}(?:\s*\^\s*(?:\{\s*-?\d\s*\}|\d))?"
 _QUOTIENT_UNIT = re.compile(rf"\\frac\s*\{{\s*({_UNIT_TEXT})\s*\}}\s*\{{\s*({_UNIT_TEXT})\s*\}}")
@@ -81,7 +88,7 @@ _REPEATED = re.compile(r"(?<![\d.])(\d*)\.(\d+)\s*(?:…|\.{3,})")
 @lru_cache(maxsize=4096)
 def normalise(text: str) -> str:
     """`text` in the plain notation. Time linear in its length."""
-    text = text.translate(SIGN_OF_CHARACTER)
+    text = (text if text.isascii() else text.translate(_CIRCLED)).translate(SIGN_OF_CHARACTER)
     text = _RAISED.sub(lambda m: f"^{{{unicodedata.normalize('NFKC', m[0])}}}", text)
     text = _LOWERED.sub(lambda m: f"_{{{unicodedata.normalize('NFKC', m[0])}}}", text)
     text = unicodedata.normalize("NFKC", text).replace("−", "-").strip().strip("`")
@@ -100,8 +107,10 @@ def normalise(text: str) -> str:
     if "\\" in text:
         text = _ENVIRONMENT.sub(lambda m: f"\\{m[1]}{{{m[2]}}}", text)
         text = _QUOTIENT_UNIT.sub(_quotient_unit, _COMMAND.sub(_command, text))
+    text = _ORDINAL_ENDING.sub(lambda m: m[1] or m[2], text)
     text = _TEMPERATURE.sub(lambda m: f"\\text{{{_SCALES[m[1] or m[2] or m[3]]}}}", text)
     if '"' in text or "'" in text:
+        text = _ARC_MINUTES.sub(r"(\1+\2/60)°", text)
         text = _FEET.sub(r" \\text{feet} ", _INCHES.sub(r" \\text{inches}", text))
     for written, sign in SIGN_OF_TEXT:
         text = text.replace(written, sign)
@@ -127,7 +136,7 @@ def _without_delimiters(text: str) -> str:
     box = re.match(r"\\(?:boxed|fbox)\s*\{", text)
     if box and text.endswith("}") and _closes_at_end(text, box.end() - 1):
         text = text[box.end() : -1].strip()
-    return text
+    return _INNER_BOX.sub(r" \1 ", text) if "box" in text else text
 
 
 def _closes_at_end(text: str, start: int) -> bool:
@@ -176,14 +185,16 @@ def _unwrap(match: re.Match[str]) -> str:
     if (command in ("mathrm", "operatorname") and len(word) == 1) or word in ("i", "e"):
         return f" {content} "
     if (
-        word in FUNCTIONS
+        (word in FUNCTIONS and match.string[match.end() :].strip())
         or (word in NARY and match.string[match.end() : match.end() + 1] == "(")
         or (command.startswith("operatorname") and word.isalpha())
     ):
         return f"\\{word} "
+    if match.start() and _UNIT_QUOTIENT.fullmatch(word):
+        return f"\\text{{{word}}}"
     if _AND_OR.search(word) or not re.search(r"[^\W\d_]", word):
         return f" {content} "
-    if re.search(r"[\d=+*/^<>()\\$%-]", word):
+    if re.search(r"[\d=+*/^<>()\\$%,-]", word):
         return f" {content} "
     return f"\\text{{{word}}}"
 
@@ -193,7 +204,8 @@ def _over(match: re.Match[str]) -> str:
 
 
 def _chosen(match: re.Match[str]) -> str:
-    return f"\\binom{{{match[1] or match[3]}}}{{{match[2] or match[4]}}}"
+    n, k = (group for group in match.groups() if group)
+    return f"\\binom{{{n}}}{{{k}}}"
 
 
 def _repeated(match: re.Match[str]) -> str:

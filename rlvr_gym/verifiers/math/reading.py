@@ -37,6 +37,7 @@ from rlvr_gym.verifiers.math.texts import (
     date_or_ordinal,
     option,
     says_nothing,
+    several_options,
     with_remainder,
     words,
     words_and_signs,
@@ -50,6 +51,7 @@ _MAX_NESTING = 8
 _SMALL = 400
 """The longest text in which the rarer notations are looked for."""
 
+_PADDED = re.compile(r"[-+]?0\d")
 _GROUPED = re.compile(r"(?<![\d.,])(?:0{2,}\d{1,3}|[1-9]\d{0,2})(?:,\d{3})+(?![\d,])")
 _OPTION_LETTER = re.compile(r"\(?([A-Z])[).:]?")
 _ALL_REALS = re.compile(r"(?:\\text\{)?\s*(?:all )?(?:real numbers|reals)\s*\}?", re.IGNORECASE)
@@ -61,8 +63,9 @@ _EXCEPT = re.compile(
 _FOR = r"\\text\{\s*(?:where|for|with|for (?:all|any|some))\s*\}|for (?:all|any)|where|for"
 _QUALIFIER = re.compile(
     rf"\s*(?:{_FOR})?\s*(?<![A-Za-z\\])[a-z]"
-    r"(?:\s*,\s*[a-z])*\s*∈\s*[ℤℕℚℝ](?:\^?\{?[+*]\}?|_\{[^{}]*\}|_\d)?"
+    r"(?:\s*,\s*[a-z])*\s*∈\s*[ℤℕℚℝZNQR](?:\^?\{?[+*]\}?|_\{[^{}]*\}|_\d)?"
 )
+_WITH_QUALIFIER = re.compile(rf"\s*(?:,|{_FOR}){_QUALIFIER.pattern}$|\s*\({_QUALIFIER.pattern}\s*\)$")
 _SYSTEM = re.compile(
     r"⟦?\s*\\begin\{(cases|aligned|align|gathered|array)\}(?:\{[lcr| ]*\})?(.*)\\end\{\1\}\s*⟧?", re.DOTALL
 )
@@ -116,6 +119,8 @@ class _Reader:
                 yield found
             if numeral or (timed and timed.said == "half"):
                 return
+            if several := several_options(text):
+                yield Choice(several)
             if (chosen := option(text, as_answer)) and (form := self._choice(*chosen)):
                 yield form
         try:
@@ -134,7 +139,7 @@ class _Reader:
         if text[0] == "{" and "," not in text and closing_at(text, 0) == len(text) - 1:
             text = text[1:-1].strip() or text
         if "∈" in text:
-            text = re.sub(rf"\s*(?:,|{_FOR}){_QUALIFIER.pattern}$", "", text).strip() or text
+            text = _WITH_QUALIFIER.sub("", text).strip() or text
         if text[0] == "]" or text[-1] == "[" or "[∪" in text.replace(" ", ""):
             text = _OUTWARD.sub(
                 lambda m: f"{'[' if m[1] == '[' else '('}{m[2]}{']' if m[3] == ']' else ')'}", text
@@ -221,6 +226,8 @@ class _Reader:
         parts = [part.strip().removesuffix(",") for part in parts]
         if len(parts) > MAX_ITEMS:
             raise Unparsable(f"{len(parts)} answers side by side")
+        if any(_PADDED.match(part) for part in parts):
+            raise Unparsable("a part of a number rather than an answer of a list: it begins with a zero")
         items: list[Form] = []
         for form in (self.form(part) for part in parts):
             opened = isinstance(form, Listed) and not form.braces and not _is_assignment(form)
@@ -288,7 +295,7 @@ class _Reader:
         if len(builder) == 2 and _QUALIFIER.fullmatch(builder[1].strip()):
             return Listed((self.form(builder[0]),), braces=True)
         if len(builder) == 2 and NAME.fullmatch(builder[0].split("∈")[0].strip()):
-            return self.form(builder[1])
+            return self.form(_of_x(builder[0].split("∈")[0].strip(), _WITH_QUALIFIER.sub("", builder[1])))
         form = self.form(inside)
         items = form.items if isinstance(form, Listed) and not form.braces else (form,)
         return Listed(items, braces=True)
@@ -307,6 +314,13 @@ class _Reader:
         if len({len(row) for row in cells}) != 1 or len(cells) * len(cells[0]) > MAX_ITEMS:
             raise Unparsable("a matrix with rows of different length, or with too many entries")
         return Matrix(tuple(tuple(self.form(cell) for cell in row) for row in cells))
+
+
+def _of_x(name: str, condition: str) -> str:
+    """A condition on elements of a set with `x` as their name, whatever it was."""
+    if len(name) != 1 or not name.isalpha() or re.search(r"(?<![A-Za-z\\])x(?![A-Za-z])", condition):
+        return condition
+    return re.sub(rf"(?<![A-Za-z\\]){name}(?![A-Za-z])", "x", condition)
 
 
 def _is_assignment(form: Listed) -> bool:

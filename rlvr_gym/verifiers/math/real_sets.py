@@ -180,12 +180,14 @@ def _solved_chain(relation: Relation) -> RealSet:
 
 
 def _solved(left: Node, sign: str, right: Node, name: str) -> RealSet:
-    if isinstance(left, Op) and not symbols(left):
+    if not symbols(left):
         left, sign, right = right, FLIPPED[sign], left
     if (right, sign) in _WITHOUT_LIMIT and symbols(left):
         return (Interval(MINUS_INFINITY, False, INFINITY, False),)
     if isinstance(right, Op) and right.name == "abs":
         left, sign, right = right, FLIPPED[sign], left
+    if isinstance(left, Op) and left.name == "abs" and right == Num(Fraction(0)) and sign == ">":
+        return _solved(left.args[0], "≠", right, name)
     if isinstance(left, Op) and left.name == "abs" and not symbols(right) and _value(right) > 0:
         inner, mirrored = left.args[0], Op("neg", (right,))
         above, below = _solved(inner, sign, right, name), _solved(inner, FLIPPED[sign], mirrored, name)

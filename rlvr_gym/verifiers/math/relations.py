@@ -45,7 +45,7 @@ def relation(text: str, read: ReadForm) -> Form:
         return _approximated(text, parts, signs, read)
     if signs == ["∈"] and labels.is_name(parts[0]):
         form = read(parts[1])
-        if not isinstance(form, Ordered | Listed | Union | Without):
+        if not isinstance(form, Ordered | Listed | Union | Without) and parts[1] not in ("ℤ", "ℕ", "ℚ"):
             raise Unparsable("a member of something that is no set")
         return Labelled(labels.label(parts[0]), form, None)
     if set(signs) == {"="}:

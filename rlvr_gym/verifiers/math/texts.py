@@ -67,6 +67,20 @@ def option(text: str, lower_case: bool) -> tuple[str, str] | None:
     return match[1] or match[2], match[3]
 
 
+def several_options(text: str) -> str | None:
+    """The letters of several options, `ABD` or `A, B and D`, in the order of the alphabet."""
+    if len(text) > _MAX_DATE:
+        return None
+    letters = re.sub(r"\band\b|[\s,()]", "", plain(text))
+    if (
+        not 2 <= len(letters) <= 10
+        or not re.fullmatch("[A-J]+", letters)
+        or list(letters) != sorted(set(letters))
+    ):
+        return None
+    return letters
+
+
 def words(text: str) -> Words | None:
     """Text that is made of words only. Letters that could as well be a product are none."""
     inside = TEXT.fullmatch(text.strip())
@@ -115,7 +129,7 @@ def words_and_signs(text: str) -> Words | None:
 def _canonical(tokens: list[str]) -> Words:
     """In lower case and without a leading article; `the 20th of June` is `june 20`."""
     lower = [token.casefold() for token in tokens]
-    while len(lower) > 1 and lower[0] in ("the", "a", "an"):
+    while len(lower) > 1 and lower[0] in ("the", "a", "an", "all"):
         lower.pop(0)
     lower = [_ORDINALS.get(token, _ORDINAL.sub(r"\1th", token)) for token in lower]
     if len(lower) > 1 and any(token in _MONTHS for token in lower):

@@ -29,7 +29,7 @@ _TOKEN = re.compile(
 )
 _SIGNS = {"sqrt": "√", "pi": "π", "infty": "∞", "inf": "∞"}
 _SPELT = FUNCTIONS | NARY | _SIGNS.keys() | {"mod"}
-_LETTERS = (frozenset(GREEK.values()) - {"π"}) | frozenset(UNIT_VECTORS.values())
+_LETTERS = (frozenset(GREEK.values()) - {"π"}) | frozenset(UNIT_VECTORS.values()) | {"ħ"}
 
 
 def tokens(text: str) -> list[Token]:

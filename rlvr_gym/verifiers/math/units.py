@@ -90,6 +90,17 @@ _UNITS = _table(
     "current A,amp,ampere=1",
     "tension V,volt=1",
     "frequency Hz,hertz=1",
+    "pressure Pa,pascal=1 bar=100000 atm=101325",
+    "temperature K,kelvin=1",
+    "charge C,coulomb=1",
+    "field T,tesla=1",
+    "resistance Ω,ohm=1",
+    "capacitance F,farad=1",
+    "particle eV,electronvolt=1",
+    "amount mol,mole=1",
+    "concentration M,molar=1",
+    "distance pc,parsec=1",
+    "erg erg=1",
     "calendar month=1 year,yr,yrs=12 decade=120 century=1200",
     "unit unit=1",
     "yuan yuan,rmb=1",
@@ -117,10 +128,19 @@ _PHRASES = """
     third thirds quarter quarters fourth fourths fifth fifths sixth tenth tenths hundredth hundredths
     thousandth thousandths times plus minus divided one two three four five six seven eight nine ten eleven
     twelve twenty thirty wrong right true false greater fewer up down approximately roughly root factorial
-    because so then instead actually also
+    because so then instead actually also therefore hence thus since while which that this
 """
 _NOT_UNITS = frozenset(_PHRASES.split())
 """Words that make a phrase of what follows a number, and no unit."""
+_PREFIXES = {
+    **{"nano": Fraction(1, 10**9), "micro": Fraction(1, 10**6), "milli": Fraction(1, 1000)},
+    **{"kilo": Fraction(1000), "mega": Fraction(10**6), "giga": Fraction(10**9)},
+    **{"n": Fraction(1, 10**9), "μ": Fraction(1, 10**6), "m": Fraction(1, 1000)},
+    **{"k": Fraction(1000), "M": Fraction(10**6), "G": Fraction(10**9)},
+}
+_PREFIXABLE = frozenset(
+    {"m", "g", "s", "J", "N", "W", "V", "A", "Hz", "Pa", "eV", "mol", "T", "Ω", "F", "pc", "bar"}
+)
 _SHORT = {"mph": "mile/hour", "kph": "km/hour", "kmh": "km/hour", "mpg": "mile/gallon"}
 _TEMPERATURES = frozenset({"celsius", "fahrenheit"})
 _POWERS = {"square": 2, "sq": 2, "cubic": 3, "squared": 2, "cubed": 3}
@@ -187,6 +207,11 @@ def _known(word: str) -> tuple[Fraction, str] | None:
     for name in (word, word.lower(), _singular(word.lower()), word.lower().removesuffix("s")):
         if name in _UNITS and (len(name) > 1 or name == word):
             return _UNITS[name]
+    for prefix, factor in _PREFIXES.items():
+        if word.startswith(prefix) and (unit := _UNITS.get(word.removeprefix(prefix))):
+            name = word.removeprefix(prefix)
+            if name in _PREFIXABLE or (len(prefix) > 1 and len(name) > 3):
+                return unit[0] * factor, unit[1]
     return None
 
 
