@@ -29,11 +29,6 @@ def canary(tmp_path: Path) -> Iterator[Path]:
     assert not Path("CANARY").exists()
 
 
-@pytest.fixture(scope="module")
-def _warm() -> None:
-    verdict(Hostile("none", r"\boxed{\int_0^1 x dx}"), Math(timeout_seconds=60.0))
-
-
 def verdict(hostile: Hostile, verifier: Math, canary: Path = Path("CANARY")) -> Verdict:
     task = Task(prompt="?", reference=hostile.gold.replace("CANARY", str(canary)))
     return judge(verifier, task, Completion(text=hostile.completion.replace("CANARY", str(canary))))
@@ -58,6 +53,7 @@ def test_a_hostile_answer_is_judged_at_once_without_a_worker_and_the_same_way_tw
 
 
 def judged_in_time(hostile: Hostile, canary: Path, timeout_seconds: float) -> Verdict:
+    verdict(Hostile("a worker is up", r"\boxed{\int_0^1 x dx}"), Math(timeout_seconds=60.0))
     start = time.monotonic()
     said = verdict(hostile, Math(timeout_seconds=timeout_seconds), canary)
     late = time.monotonic() - start - timeout_seconds
@@ -65,7 +61,6 @@ def judged_in_time(hostile: Hostile, canary: Path, timeout_seconds: float) -> Ve
     return said
 
 
-@pytest.mark.usefixtures("_warm")
 @pytest.mark.parametrize("hostile", SAMPLE, ids=lambda hostile: hostile.name)
 def test_an_answer_for_the_algebra_system_is_refused_by_its_deadline(hostile: Hostile, canary: Path):
     said = judged_in_time(hostile, canary, 1.0)
@@ -73,7 +68,6 @@ def test_an_answer_for_the_algebra_system_is_refused_by_its_deadline(hostile: Ho
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("_warm")
 @pytest.mark.parametrize("kind", FOR_WORKERS)
 def test_every_answer_for_the_algebra_system_is_refused_by_its_deadline(kind: str, canary: Path):
     for hostile in FOR_WORKERS[kind]:
@@ -81,7 +75,6 @@ def test_every_answer_for_the_algebra_system_is_refused_by_its_deadline(kind: st
         assert said.outcome in (Outcome.INCORRECT, Outcome.MALFORMED, Outcome.TIMEOUT), (hostile.name, said)
 
 
-@pytest.mark.usefixtures("_warm")
 @pytest.mark.parametrize("name", GOLDS)
 def test_a_hostile_reference_makes_nothing_right_and_nothing_late(name: str, canary: Path):
     said = judged_in_time(Hostile(name, r"\boxed{42}", GOLDS[name]), canary, 1.0)

@@ -151,6 +151,7 @@ def test_no_bomb_in_forty_is_late_while_both_cores_are_busy():
         assert max(seconds_late(verifier, "42", BOMB) for _ in range(40)) < GRACE_SECONDS
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_still_starting_does_not_make_the_verdict_late():
     script = f"""
 import time
