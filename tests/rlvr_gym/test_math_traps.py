@@ -84,3 +84,51 @@ def test_empty_braces_around_nothing_come_to_an_end():
     for text in ("{ }", "{{}}", "{{{}}}", "{", "]", "[", "]["):
         assert not verdict("42", rf"<answer>{text}</answer>", Math("tag")).correct
     assert time.process_time() - start < 1.0
+
+
+@pytest.mark.parametrize(
+    ("reference", "answer"),
+    [
+        ("2,000", "2,0"),
+        ("2,000", r"\{2,0\}"),
+        ("2,0", "2,000"),
+        ("1,000,000", "1,0,0"),
+        ("10,001", "10,1"),
+        ("5,050", "5,50"),
+        (r"\$2,000", r"\$2,00"),
+        ("x=2,000", "x=2,x=0"),
+        ("12,345,678", "12,0345,678"),
+    ],
+)
+def test_a_grouped_number_is_not_the_list_of_its_parts(reference: str, answer: str):
+    assert verdict(reference, rf"\boxed{{{reference}}}").correct
+    assert not verdict(reference, rf"\boxed{{{answer}}}").correct
+
+
+def test_a_congruence_is_no_equation_and_a_set_of_sets_no_set_of_numbers():
+    assert verdict(r"a \equiv 3 \pmod 5", r"\boxed{a \equiv 8 \pmod 5}").correct
+    assert not verdict(r"a \equiv 3 \pmod 5", r"\boxed{a = 3}").correct
+    assert not verdict(r"\{1,2\}", r"\boxed{\{\{1\},\{2\}\}}").correct
+
+
+def test_several_options_are_all_of_them_and_no_others():
+    for answer in ("ABD", "A, B, D", r"\text{A, B and D}"):
+        assert verdict("ABD", rf"\boxed{{{answer}}}").correct
+    for answer in ("AB", "A, B, C", "A, B or D", "ABCD", "A"):
+        assert not verdict("ABD", rf"\boxed{{{answer}}}").correct
+    assert not verdict("B", r"\boxed{A, B}").correct
+
+
+def test_units_with_a_prefix_are_converted_and_contradict():
+    assert verdict(r"500\text{ nm}", r"\boxed{5\times10^{-7}\text{ m}}").correct
+    assert verdict(r"5\text{ sec}", r"\boxed{5\text{ s}}").correct
+    assert not verdict(r"500\text{ nm}", r"\boxed{500\text{ mm}}").correct
+    assert not verdict(r"2\text{ kPa}", r"\boxed{2\text{ Pa}}").correct
+    assert not verdict(r"300\text{ K}", r"\boxed{300\text{ J}}").correct
+
+
+def test_the_name_of_a_constant_of_integration_is_free_and_nothing_else_is():
+    assert verdict("x^2 + C", r"\boxed{x^2 + c}").correct
+    assert not verdict("x^2 + C", r"\boxed{x^2}").correct
+    assert not verdict("x^2 + C", r"\boxed{x^2 + 2c}").correct
+    assert not verdict("2C", r"\boxed{2c}").correct
