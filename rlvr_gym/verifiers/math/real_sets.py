@@ -22,6 +22,7 @@ from rlvr_gym.verifiers.math.nodes import Node, Num, Op, Sym, substituted, symbo
 from rlvr_gym.verifiers.math.numbers import NoValue, Undecided, numbers
 from rlvr_gym.verifiers.math.sameness import same_everywhere
 
+_MAX_INEQUALITIES = 12
 INFINITY: Node = Op("inf", ())
 MINUS_INFINITY: Node = Op("neg", (INFINITY,))
 _WITHOUT_LIMIT = ((INFINITY, "<"), (MINUS_INFINITY, ">"))
@@ -61,7 +62,7 @@ def real_set(form: Form) -> RealSet:
         raise Unsolved("no set of real numbers")
     if form.braces:
         return _united(_point(item) for item in form.items)
-    if len(_variables(form)) != 1:
+    if len(_variables(form)) != 1 or len(form.items) > _MAX_INEQUALITIES:
         raise Unsolved("not about one variable")
     parts = [_member(item) for item in form.items]
     return _united(part for each in parts for part in each) if form.joint == "∨" else reduce(_common, parts)
@@ -169,7 +170,7 @@ def _common(a: RealSet, b: RealSet) -> RealSet:
 def _solved_chain(relation: Relation) -> RealSet:
     """The solutions of `a < x < b` or of one inequality, in one variable."""
     names = {name for node in relation.nodes for name in symbols(node)}
-    if len(names) != 1 or not set(relation.signs) <= FLIPPED.keys():
+    if len(names) != 1 or not set(relation.signs) <= FLIPPED.keys() or len(relation.signs) > 2:
         raise Unsolved("not inequalities in one variable")
     name = names.pop()
     pairs = zip(relation.nodes, relation.signs, relation.nodes[1:], strict=False)
