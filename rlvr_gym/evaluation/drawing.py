@@ -19,8 +19,9 @@ from rlvr_gym.rollouts import Rollout
 from rlvr_gym.seeding import derive_seed
 from rlvr_gym.tasks import Task
 
-FAILURES_IN_A_ROW = 64
-"""So many samples in a row that the generator failed to give are no accident: nobody answers any more."""
+FAILURES_IN_A_ROW, OF_TASKS = 64, 4
+"""So many samples in a row that the generator failed to give, of so many tasks, are no accident: nobody answers any more.
+All samples of one task may fail by themselves, where its prompt is too long for the model."""
 
 
 class Drawing:
@@ -42,7 +43,7 @@ class Drawing:
         self._lacking = {task.id: len(store.missing(task)) for task in tasks}
         self._tallies: dict[str, Tally] = {}
         self._unscored: list[Sample] = []
-        self._failures_in_a_row = 0
+        self._failing: list[str] = []
         planned = len(tasks) * store.n
         resumed = planned - sum(self._lacking.values())
         self._reporter = Reporter(on_progress, tasks=len(tasks), samples=planned, resumed=resumed)
@@ -59,6 +60,7 @@ class Drawing:
             self._complete(tasks)
             seen += tasks
             if widest_half_width([self._tallies[task.id] for task in seen], ks, seed) <= until_half_width:
+                self._refuse_too_many_unscored(len(seen) * self.store.n)
                 return
 
     def _complete(self, tasks: Sequence[Task]) -> None:
@@ -85,35 +87,41 @@ class Drawing:
     def _keep(self, rollouts: Sequence[Rollout], seconds: float) -> None:
         new = [Sample.of(rollout, self.store.conditions, seconds=seconds) for rollout in rollouts]
         self.store.add(new)
+        self._unscored += [sample for sample in new if not sample.verdict.scored]
         for rollout in rollouts:
             self._lacking[rollout.task.id] -= 1
             if not self._lacking[rollout.task.id]:
                 self._settle([rollout.task])
         self._reporter.kept(len(new), sum(sample.completion_tokens or 0 for sample in new))
         self._reporter.report(list(self._tallies.values()), soon=True)
-        self._refuse_too_many_unscored(new)
+        self._refuse_nobody_answering(new)
+        self._refuse_too_many_unscored(len(self.tasks) * self.store.n)
 
     def _settle(self, tasks: Sequence[Task]) -> None:
         """Take note of what the samples of complete tasks add up to."""
         for task in tasks:
             (self._tallies[task.id],) = tally(self.store.of(task))
 
-    def _refuse_too_many_unscored(self, new: Sequence[Sample]) -> None:
-        self._unscored += [sample for sample in new if not sample.verdict.scored]
+    def _refuse_nobody_answering(self, new: Sequence[Sample]) -> None:
         for sample in new:
-            self._failures_in_a_row = self._failures_in_a_row + 1 if sample.failed else 0
-        planned = len(self.tasks) * self.store.n
-        if self._failures_in_a_row >= FAILURES_IN_A_ROW:
-            problem = f"the last {self._failures_in_a_row} samples could not be had"
-        elif len(self._unscored) > self.max_unscored_share * planned:
-            problem = (
+            if sample.failed:
+                self._failing.append(sample.task)
+            else:
+                self._failing.clear()
+        if len(self._failing) >= FAILURES_IN_A_ROW and len(set(self._failing)) >= OF_TASKS:
+            raise self._too_many(f"the last {len(self._failing)} samples could not be had")
+
+    def _refuse_too_many_unscored(self, planned: int) -> None:
+        """Refuse to go on where more than the allowed share of `planned` samples could not be judged."""
+        if len(self._unscored) > self.max_unscored_share * planned:
+            raise self._too_many(
                 f"{len(self._unscored)} of {planned} samples could not be judged, more than the "
                 f"{self.max_unscored_share:.0%} that are allowed"
             )
-        else:
-            return
+
+    def _too_many(self, problem: str) -> TooManyUnscored:
         kept = f"; the samples are kept in {self.store.path}" if self.store.path else ""
-        raise TooManyUnscored(
+        return TooManyUnscored(
             f"{problem}. The commonest cause: {commonest_fault(self._unscored)}{kept}; once it is mended, "
             "the same command goes on"
         )

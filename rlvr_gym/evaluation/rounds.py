@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from rlvr_gym.evaluation.tallies import Tally, estimate, pass_measure
@@ -27,5 +28,6 @@ def rounds(tasks: Sequence[Task], seed: int) -> Iterator[list[Task]]:
 
 
 def widest_half_width(tallies: Sequence[Tally], ks: Sequence[int], seed: int) -> float:
-    """Half the width of the widest interval of pass@k, over all of `ks`; NaN where no problem supports one."""
-    return max(estimate(tallies, pass_measure, k, seed=seed).half_width for k in ks)
+    """Half the width of the widest interval of pass@k, over all of `ks`; infinite where one k has no interval at all."""
+    widths = [estimate(tallies, pass_measure, k, seed=seed).half_width for k in ks]
+    return max(math.inf if math.isnan(width) else width for width in widths)

@@ -47,6 +47,26 @@ def test_every_k_has_to_be_tight_enough():
     assert (one.problems, both.problems) == (48, 364)
 
 
+def test_a_k_without_an_interval_is_not_tight_enough():
+    # One sample of every task is unscored, so that no task has the four that pass@4 takes.
+    script = lambda prompt, sample: "no" if sample else "crash"  # noqa: E731
+    arguments = {"n": 4, "sampling": SAMPLING, "until_half_width": 0.2, "max_unscored_share": 0.25}
+    assert rg.evaluate(echo_env(60), ScriptedGenerator(script), k=(1, 3), **arguments).problems == 32
+    for k in ((1, 4), (4,)):
+        assert rg.evaluate(echo_env(60), ScriptedGenerator(script), k=k, **arguments).problems == 60
+
+
+def test_the_share_that_may_be_unscored_is_that_of_the_samples_at_which_sampling_stops(tmp_path: Path):
+    # 8 of the first 32 samples, which are fewer than a tenth of all 400
+    tasks = [task.id for task in next(rounds(echo_tasks(400).take(400), seed=0))]
+    script = lambda prompt, sample: "crash" if f"t{prompt.messages[0].content[4:]}" in tasks[:8] else "no"  # noqa: E731
+    arguments = {"n": 1, "sampling": SAMPLING, "until_half_width": 0.2, "run_dir": tmp_path}
+    with pytest.raises(rg.TooManyUnscored, match="8 of 32 samples could not be judged, more than the 10%"):
+        rg.evaluate(echo_env(400), ScriptedGenerator(script), **arguments)
+    mended = rg.evaluate(echo_env(400), ScriptedGenerator(lambda prompt, sample: "no"), **arguments)
+    assert (mended.problems, mended.unscored) == (32, 0)
+
+
 def test_a_set_too_small_for_the_half_width_is_sampled_whole():
     result = rg.evaluate(
         echo_env(40), ScriptedGenerator(coin(0.5)), n=2, sampling=SAMPLING, until_half_width=0.001

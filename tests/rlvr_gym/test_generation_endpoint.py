@@ -214,6 +214,17 @@ def test_one_prompt_that_the_server_cannot_take_does_not_end_the_others():
     assert len(server.bodies) == 20
 
 
+def test_a_prompt_of_many_samples_that_the_server_cannot_take_does_not_end_the_others():
+    say = lambda body: (  # noqa: E731
+        {"status": 400, "message": "too long"}
+        if body["messages"][0]["content"] == "say 3"
+        else body["messages"][0]["content"]
+    )
+    with asking(EndpointServer(say)) as generator:
+        result = rg.evaluate(echo_env(10), generator, n=80, sampling=SAMPLING)
+    assert (result.unscored, result.avg_at_n.value) == (80, 1.0)
+
+
 def test_a_server_that_wants_the_newer_name_of_the_budget_gets_it():
     def say(body: Body) -> str | dict[str, Any]:
         if "max_tokens" in body:
