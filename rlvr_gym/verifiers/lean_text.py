@@ -33,7 +33,10 @@ _NAMES = _words(
 
 _LEXEME = re.compile(r"/-|--[^\n]*")
 _COMMENT = re.compile(r"/-|-/")
-_WORD = re.compile(r"[\w!?'₀-₉]+(?:\.[\w!?'₀-₉]+)*")
+_PART = r"[^\W\d][\w!?'₀-₉]*"
+_WORD = re.compile(rf"{_PART}(?:\.{_PART})*")
+_DIGITS = re.compile(r"(?<![\w!?'])\d\w*")
+_NUMBER = re.compile(r"0[xX][\da-fA-F_]+|0[bB][01_]+|0[oO][0-7_]+|[\d_]+(?:[eE][\d_]*)?", re.ASCII)
 _SIGN = re.compile(r'[#"«»\x00]|@\[')
 _BRACKETS = {")": "(", "]": "[", "}": "{", "⟩": "⟨"}
 
@@ -72,10 +75,14 @@ def first_forbidden(proof: str) -> str | None:
     """The first thing in a proof, without its comments, that may not stand there; None where there is none.
 
     Beside commands and their words: quotes (a text can hide anything from a reader of this kind, and a proof needs
-    none), quoted names, attributes, and brackets that do not match.
+    none), quoted names, attributes, numbers that run into a word (`1sorry` is two words to Lean, and `1.sorry` may be),
+    and brackets that do not match.
     """
     if sign := _SIGN.search(proof):
         return sign[0]
+    for digits in _DIGITS.findall(proof):
+        if not _NUMBER.fullmatch(digits):
+            return digits
     for word in _WORD.findall(proof):
         if word in _COMMANDS or not _NAMES.isdisjoint(word.split(".")):
             return word
