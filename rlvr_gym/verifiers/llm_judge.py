@@ -60,7 +60,11 @@ _SPECIAL = re.compile(
     re.IGNORECASE,
 )
 """Where the special tokens of chat templates begin or end, which some servers read inside of messages."""
-_INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\u00ad]")
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]"
+)
+"""What takes no room (Unicode's default ignorables: tags can spell whole orders)."""
 
 
 @final
@@ -175,12 +179,10 @@ class LlmJudge(Verifier):
     def _asked(self, rubric: str, material: tuple[tuple[str, str], ...]) -> bool:
         """The judge's ruling. Raises VerifierFault where there is none."""
         generator = self._connected()
-        code = hashlib.sha256("\x1f".join((rubric, *(text for _, text in material))).encode()).hexdigest()
+        cleaned = [(name, _SPECIAL.sub(_apart, _INVISIBLE.sub("", text))) for name, text in material]
+        code = hashlib.sha256("\x1f".join((rubric, *(text for _, text in cleaned))).encode()).hexdigest()
         fence, ruling = code[:16], f"RULING {code[16:28]}"
-        shown = "\n\n".join(
-            f"The {name}:\nBEGIN {fence}\n{_SPECIAL.sub(_apart, _INVISIBLE.sub('', text))}\nEND {fence}"
-            for name, text in material
-        )
+        shown = "\n\n".join(f"The {name}:\nBEGIN {fence}\n{text}\nEND {fence}" for name, text in cleaned)
         messages = (
             Message(role="system", content=_ORDERS.format(rubric=rubric, fence=fence, ruling=ruling)),
             Message(
