@@ -20,7 +20,7 @@ from rlvr_gym.tasks import Task
 from rlvr_gym.verdicts import Completion, Verdict
 from rlvr_gym.verifiers.answers import AnswerContract, Marker
 from rlvr_gym.verifiers.base import Verifier
-from rlvr_gym.verifiers.fences import last_fenced
+from rlvr_gym.verifiers.fences import fenced_answer
 from rlvr_gym.verifiers.lean_text import first_forbidden, spaced, without_comments
 
 MAX_CHARACTERS = 50_000
@@ -115,7 +115,7 @@ class Lean(Verifier):
     def verify(self, task: Task, completion: Completion) -> Verdict:
         """Put the task's statement and the answer's proof to Lean."""
         problem = _problem(task)
-        answer = self._read(completion.text)
+        answer = fenced_answer(self.contract, completion.text, most=MAX_CHARACTERS)
         if isinstance(answer, Verdict):
             return answer
         proof = _proof(answer, problem)
@@ -143,7 +143,7 @@ class Lean(Verifier):
 
     def audit_decides(self, task: Task, text: str) -> bool | None:
         """Wrong is what does not hold a word; about proofs nothing is known without Lean."""
-        answer = self._read(text)
+        answer = fenced_answer(self.contract, text, most=MAX_CHARACTERS)
         return False if isinstance(answer, Verdict) or not re.search(r"\w", answer) else None
 
     def audit_attacks(self, task: Task) -> Iterable[Attack]:
@@ -167,18 +167,6 @@ class Lean(Verifier):
         }.items():
             text = self.contract.write(f"```lean\n{proof}\n```")
             yield Attack(family="Lean", tries=tries, text=text, expectation=Expectation.FAIL)
-
-    def _read(self, text: str) -> str | Verdict:
-        said = self.contract.read_one(text)
-        if isinstance(said, Verdict):
-            return said
-        try:
-            answer = last_fenced(said)
-        except ValueError as error:
-            return Verdict.malformed(str(error))
-        if len(answer) > MAX_CHARACTERS:
-            return Verdict.malformed(f"longer than {MAX_CHARACTERS:,} characters")
-        return answer if answer else Verdict.malformed("the last fenced block is empty")
 
     def _refuse_broken_task(
         self, task: Task, problem: LeanProblem, errors: Iterable[LeanMessage], begins: int

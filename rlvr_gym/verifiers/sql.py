@@ -15,7 +15,7 @@ from rlvr_gym.tasks import Task
 from rlvr_gym.verdicts import Completion, Verdict
 from rlvr_gym.verifiers.answers import AnswerContract, Marker
 from rlvr_gym.verifiers.base import Verifier
-from rlvr_gym.verifiers.fences import last_fenced
+from rlvr_gym.verifiers.fences import fenced_answer
 from rlvr_gym.verifiers.workers import Overrun, WorkerPool
 
 MAX_CHARACTERS = 100_000
@@ -88,7 +88,7 @@ class Sql(Verifier):
     def verify(self, task: Task, completion: Completion) -> Verdict:
         """Run the query and the gold's, and compare what they give."""
         problem = _problem(task)
-        query = self._read(completion.text)
+        query = fenced_answer(self.contract, completion.text, most=MAX_CHARACTERS)
         if isinstance(query, Verdict):
             return query
         try:
@@ -117,7 +117,7 @@ class Sql(Verifier):
 
     def audit_decides(self, task: Task, text: str) -> bool | None:
         """Wrong is what holds no query at all; of queries other than the gold nothing is known without running them."""
-        query = self._read(text)
+        query = fenced_answer(self.contract, text, most=MAX_CHARACTERS)
         if isinstance(query, Verdict) or not _QUERY.search(query):
             return False
         return True if query.split() == _problem(task).gold.split() else None
@@ -126,33 +126,21 @@ class Sql(Verifier):
         """Statements that are no query, queries without end, and the gold written otherwise."""
         gold = _problem(task).gold.strip().rstrip(";")
         for tries, query in {
-            "another statement after the gold": f"{gold}; DROP TABLE sqlite_master",
+            "another statement after the gold": f"{gold}\n; DROP TABLE sqlite_master",
             "another statement before the gold": f"PRAGMA writable_schema = ON; {gold}",
             **_HOSTILE,
         }.items():
             text = self.contract.write(f"```sql\n{query}\n```")
             yield Attack(family="SQL", tries=tries, text=text, expectation=Expectation.FAIL)
         for tries, query in {
-            "the gold with a semicolon": f"{gold};",
+            "the gold with a semicolon": f"{gold}\n;",
             "the gold after a comment": f"-- the answer\n{gold}",
-            "the gold in capitals of its own": gold.replace("select ", "SELECT ").replace(
-                "SELECT ", "Select "
+            "the gold in capitals of its own": re.sub(
+                r"\A(?:select|with|values)\b", _capitals, gold, flags=re.I
             ),
         }.items():
             text = self.contract.write(f"```sql\n{query}\n```")
             yield Attack(family="SQL, restated", tries=tries, text=text, expectation=Expectation.PASS)
-
-    def _read(self, text: str) -> str | Verdict:
-        said = self.contract.read_one(text)
-        if isinstance(said, Verdict):
-            return said
-        try:
-            query = last_fenced(said)
-        except ValueError as error:
-            return Verdict.malformed(str(error))
-        if len(query) > MAX_CHARACTERS:
-            return Verdict.malformed(f"longer than {MAX_CHARACTERS:,} characters")
-        return query if query else Verdict.malformed("the last fenced block is empty")
 
     def _compared(self, problem: SqlProblem, candidate: str | None) -> dict[str, str]:
         question: dict[str, Any] = {
@@ -182,6 +170,10 @@ _QUERY = re.compile(r"\b(?:select|values)\b", re.IGNORECASE)
 _TOKEN = re.compile(
     r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`[^`]*`|\[[^\]]*\]|--[^\n]*|/\*.*?(?:\*/|\Z)|[()]|\w+", re.DOTALL
 )
+
+
+def _capitals(word: re.Match[str]) -> str:
+    return word[0].swapcase()
 
 
 def _has_order_by(query: str) -> bool:

@@ -61,6 +61,7 @@ _MOMENTS = {
     "julianday": (0,),
     "unixepoch": (0,),
     "strftime": (1,),
+    "timediff": (0, 1),
 }
 """Which argument of the functions of time is a moment. Without it, or where it is `now`, they read the clock."""
 
@@ -173,9 +174,7 @@ def _without_clock(database: sqlite3.Connection) -> None:
     def timeless(name: str, moments: tuple[int, ...]) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:
             asked = [arguments[at] for at in moments if at < len(arguments)]
-            if len(asked) < len(moments) or any(
-                str(one).strip().lower() in ("now", "subsec", "subsecond") for one in asked
-            ):
+            if len(asked) < len(moments) or any(map(_reads_clock, asked)):
                 raise ValueError("the clock is not to be read")
             marks = ", ".join("?" * len(arguments))
             return calendar.execute(f"SELECT {name}({marks})", arguments).fetchone()[0]
@@ -184,6 +183,13 @@ def _without_clock(database: sqlite3.Connection) -> None:
 
     for name, moments in _MOMENTS.items():
         database.create_function(name, -1, timeless(name, moments), deterministic=True)
+
+
+def _reads_clock(moment: Any) -> bool:
+    """Whether SQLite takes a moment for the present: it reads blobs as texts, and texts up to a null character."""
+    if isinstance(moment, bytes):
+        moment = moment.decode(errors="replace")
+    return str(moment).partition("\0")[0].strip().lower() in ("now", "subsec", "subsecond")
 
 
 def _result(database: sqlite3.Connection, query: str, most: int) -> _Result:

@@ -1,5 +1,6 @@
 """Queries judged by what they give: what is the same result, what is refused, what never runs on."""
 
+import re
 import time
 from typing import Any
 
@@ -31,6 +32,11 @@ def said(gold: str, query: str, verifier: Sql = SQL, **more: Any) -> Verdict:
 
 
 CITIES = "SELECT city FROM shop WHERE sales > 2"
+REFUSED = re.compile(
+    "not authorized|authorization denied|prohibited|constructor failed|function raised|no such function|one statement"
+    "|null character"
+)
+"""How SQLite says that it did not run a query at all."""
 
 
 def test_the_contract_holds():
@@ -79,6 +85,7 @@ def test_the_same_result_is_right(gold: str, query: str):
         (CITIES, "SELECT city FROM shop WHERE id = ?", "binding"),
         (CITIES, "DELETE FROM shop", "not authorized"),
         (CITIES, "-- SELECT", "no query"),
+        (CITIES, "EXPLAIN SELECT 1", "rows"),
     ],
 )
 def test_another_result_is_wrong(gold: str, query: str, why: str):
@@ -117,6 +124,9 @@ def test_names_of_columns_count_where_they_are_asked_for():
         "SELECT randomblob(4)",
         "SELECT current_timestamp",
         "SELECT date('now')",
+        "SELECT date('now' || char(0))",
+        "SELECT date(x'6E6F77')",
+        "SELECT timediff('now', '2020-01-01')",
         "SELECT date()",
         "SELECT strftime('%Y', 'NO' || 'w')",
         "VACUUM INTO '/tmp/x.db'",
@@ -126,12 +136,13 @@ def test_names_of_columns_count_where_they_are_asked_for():
         "SELECT city FROM shop WHERE sales > 2; DROP TABLE shop",
         "SELECT writefile('/tmp/x', 'x')",
         "SELECT sqlite_version()",
-        "EXPLAIN SELECT 1",
         "SELECT '\x00'",
     ],
 )
 def test_what_is_no_plain_query_is_refused_and_later_verdicts_are_as_before(query: str):
-    assert said(CITIES, query).outcome is Outcome.INCORRECT
+    verdict = said(CITIES, query)
+    assert verdict.outcome is Outcome.INCORRECT
+    assert REFUSED.search(verdict.detail), verdict.detail
     assert said(CITIES, CITIES).correct
 
 
