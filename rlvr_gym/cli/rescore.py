@@ -33,7 +33,8 @@ def rescore_run(
     """Judge the completions of an evaluation again and show what flips; the old verdicts stay in its file."""
     stored = read_run(run)
     env = environment_of(stored.conditions, options)
-    rescoring = rescore(stored, env, k=_ks(stored), max_unscored_share=max_unscored)
+    majority = bool(stored.config.get("majority"))
+    rescoring = rescore(stored, env, k=_ks(stored), majority=majority, max_unscored_share=max_unscored)
     if not dry_run:
         keep(run, rescoring)
     _print(rescoring, examples)

@@ -13,6 +13,7 @@ from typing import Any
 
 from rlvr_gym.environment import Environment
 from rlvr_gym.errors import ConfigError, DataError, TooManyUnscored
+from rlvr_gym.evaluation.answers import wrong_answers
 from rlvr_gym.evaluation.judging import judge_all
 from rlvr_gym.evaluation.run import SAMPLES, SUMMARY, held
 from rlvr_gym.evaluation.samples import Sample
@@ -77,13 +78,19 @@ class Rescoring:
 
 
 def rescore(
-    run: StoredRun, env: Environment, *, k: Sequence[int] = (1,), max_unscored_share: float = 0.1
+    run: StoredRun,
+    env: Environment,
+    *,
+    k: Sequence[int] = (1,),
+    majority: bool = False,
+    max_unscored_share: float = 0.1,
 ) -> Rescoring:
     """Judge the completions of `run` by `env`, whose task set must be the run's. Writes nothing (see `keep`).
 
-    Samples that the generator failed to give stay as they are. Raises ConfigError where the task set is another
-    one today, and TooManyUnscored where more than `max_unscored_share` of the samples that were judged then could
-    not be judged now: that says something about the verifier's state, not about them.
+    With `majority`, `after` has maj@k too. Samples that the generator failed to give stay as they are. Raises
+    ConfigError where the task set is another one today, and TooManyUnscored where more than `max_unscored_share` of
+    the samples that were judged then could not be judged now: that says something about the verifier's state, not
+    about them.
     """
     if env.tasks.fingerprint != run.conditions.fingerprint:
         raise ConfigError(
@@ -98,11 +105,16 @@ def rescore(
         for sample, verdict in zip(said, verdicts, strict=True)
     )
     _refuse_too_many_unscored(rejudged, max_unscored_share)
-    now = {one.stored.key: one.kept for one in rejudged}
+    kept = {one.stored.key: one.kept for one in rejudged}
+    now = [kept.get(sample.key, sample) for sample in run.samples]
+    answers = None
+    if majority:
+        answers = wrong_answers(env.verifier, {sample.task: _task(env, sample) for sample in now}, now)
+    seed = run.conditions.seed
     return Rescoring(
         rejudged=rejudged,
-        before=summarize(run.samples, k=k),
-        after=summarize([now.get(sample.key, sample) for sample in run.samples], k=k),
+        before=summarize(run.samples, k=k, seed=seed),
+        after=summarize(now, k=k, seed=seed, wrong_answers=answers),
     )
 
 

@@ -127,8 +127,16 @@ def evaluate(
     with _folder(run_dir) as folder:
         store = SampleStore(folder / SAMPLES if folder else None, conditions, plan.tasks, plan.n)
         if folder:
-            asked = {"n": plan.n, "k": list(plan.ks), "limit": limit, "until_half_width": until_half_width}
-            _write_config(folder, conditions, model, **asked)
+            _write_config(
+                folder,
+                conditions,
+                model,
+                n=plan.n,
+                k=list(plan.ks),
+                limit=limit,
+                until_half_width=until_half_width,
+                majority=majority,
+            )
         Drawing(
             env,
             generator,

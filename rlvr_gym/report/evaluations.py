@@ -35,8 +35,8 @@ def evaluation(run: StoredRun, name: str) -> dict[str, Any]:
     """Everything about one evaluation but its samples."""
     tallies = tally(run.samples)
     ks = _ks(run, max(one.n for one in tallies))
-    result = summarize(run.samples, k=ks)
     said = run.conditions
+    result = summarize(run.samples, k=ks, seed=said.seed)
     return {
         "kind": "evaluation",
         "name": name,

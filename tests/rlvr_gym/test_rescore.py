@@ -78,6 +78,19 @@ def test_new_verdicts_count_and_the_old_ones_stay_in_the_history(tmp_path: Path)
     assert record["changed"] == 9
 
 
+def test_a_rescored_run_keeps_its_bootstrap_and_its_majority(tmp_path: Path, capsys):
+    environment = rg.make("arithmetic", split="test", digits=1, style="symbols")
+    says = ScriptedGenerator(lambda prompt, sample: str(12 + sample))
+    rg.evaluate(
+        environment, says, n=3, k=(1, 3), sampling=rg.SamplingParams(), limit=12, seed=5, majority=True,
+        run_dir=tmp_path,
+    )  # fmt: skip
+    before = json.loads((tmp_path / "summary.json").read_text())
+    assert before["maj_at_k"]["3"]["value"] > 0
+    assert told(capsys, tmp_path)[0] == 0
+    assert json.loads((tmp_path / "summary.json").read_text()) == before
+
+
 def test_the_same_verifier_flips_nothing_and_appends_nothing(tmp_path: Path):
     run(tmp_path)
     before = (tmp_path / "samples.jsonl").read_bytes()
