@@ -40,8 +40,9 @@ def compare_runs(
     if picture is not None:
         from rlvr_gym.evaluation.pictures import draw_comparison
 
-        names = first.name, second.name
-        draw_comparison((runs[0].samples, runs[1].samples), comparison, names, picture, seed=seed)
+        both = runs[0].samples, runs[1].samples
+        most = max(comparison.differences)
+        draw_comparison(both, most, (first.name, second.name), picture, seed=seed)
     if as_json:
         typer.echo(json.dumps(comparison.to_json(), indent=1))
         return

@@ -131,13 +131,20 @@ def compare(
         problems=len(shared),
         samples=most,
         left_out=(len(ours) - len(shared), len(theirs) - len(shared)),
-        truncation_rates=(_truncation(ours, shared), _truncation(theirs, shared)),
+        truncation_rates=(truncation_rate(_flat(ours, shared)), truncation_rate(_flat(theirs, shared))),
         differences={wanted: difference(pairs, wanted, seed=seed) for wanted in ks},
         gained=_solved_by_one(theirs, ours, shared),
         lost=_solved_by_one(ours, theirs, shared),
         crossings=crossings(pairs, max(ks)),
         notes=tuple(_differing(one, other)),
     )
+
+
+def in_common(first: Sequence[Sample], second: Sequence[Sample]) -> tuple[list[Sample], list[Sample]]:
+    """The samples of those problems that both runs have."""
+    ours, theirs = _by_problem(first), _by_problem(second)
+    shared = sorted(ours.keys() & theirs.keys())
+    return _flat(ours, shared), _flat(theirs, shared)
 
 
 def difference(pairs: Sequence[Pair], k: int, *, seed: int = 0) -> Difference:
@@ -248,8 +255,8 @@ def _solved(samples: Sequence[Sample], others: Sequence[Sample]) -> bool:
     return any(sample.verdict.correct for sample in ours[: len(theirs)])
 
 
-def _truncation(samples: ByProblem, shared: Sequence[Problem]) -> float:
-    return truncation_rate([sample for problem in shared for sample in samples[problem]])
+def _flat(samples: ByProblem, problems: Sequence[Problem]) -> list[Sample]:
+    return [sample for problem in problems for sample in samples[problem]]
 
 
 def _refuse_other_tasks(one: Conditions, other: Conditions) -> None:

@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from rlvr_gym.errors import ConfigError
-from rlvr_gym.evaluation.compare import Comparison, compare
+from rlvr_gym.evaluation.compare import Difference, compare, in_common
 from rlvr_gym.evaluation.samples import Sample
 from rlvr_gym.evaluation.tallies import Estimate, estimate, pass_measure, tally
 
 Both = tuple[Sequence[Sample], Sequence[Sample]]
 
 
-def draw_comparison(
-    runs: Both, comparison: Comparison, names: tuple[str, str], out: Path, *, seed: int = 0
-) -> None:
-    """Draw both curves of `comparison` with their bands, and B - A with its band, at every power of 2 up to its k."""
+def draw_comparison(runs: Both, most: int, names: tuple[str, str], out: Path, *, seed: int = 0) -> None:
+    """Draw both pass@k curves with their bands, and B - A with its band, at every power of 2 up to `most`, and there.
+
+    All are of the problems that both `runs` have. Raises ConfigError where `out` cannot be written, where matplotlib
+    is not installed, and where `compare` does.
+    """
     try:
         import matplotlib
     except ModuleNotFoundError as error:
@@ -25,8 +27,8 @@ def draw_comparison(
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    most = max(comparison.differences)
     ks = sorted({*(2**power for power in range(16) if 2**power <= most), most})
+    runs = in_common(*runs)
     dense = compare(*runs, k=ks, common=True, seed=seed)
     figure, (curves, gap) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
     for samples, name, colour in zip(runs, names, ("tab:blue", "tab:orange"), strict=True):
@@ -52,7 +54,7 @@ def draw_comparison(
 
 
 def _band(
-    axis: Any, ks: Sequence[int], points: Sequence[Estimate] | Sequence[Any], name: str, colour: str
+    axis: Any, ks: Sequence[int], points: Sequence[Estimate | Difference], name: str, colour: str
 ) -> None:
     axis.plot(ks, [point.value for point in points], marker="o", markersize=3, color=colour, label=name)
     axis.fill_between(

@@ -10,7 +10,7 @@ import pytest
 import rlvr_gym as rg
 from rlvr_gym.cli.main import main
 from rlvr_gym.evaluation import ModelName, Sample, Tally, summarize
-from rlvr_gym.evaluation.compare import compare, crossings, difference
+from rlvr_gym.evaluation.compare import compare, crossings, difference, in_common
 from rlvr_gym.evaluation.intervals import difference_interval
 from tests.rlvr_gym.scripted import ScriptedGenerator, coin, echo_env, echo_tasks, same_text
 
@@ -165,6 +165,13 @@ def test_the_truncated_share_of_each_run_is_that_of_the_common_tasks():
     first, second = samples({"a": [True] * 4, "b": [True] * 4}), samples({"a": [True] * 4})
     cut = [s.model_copy(update={"finish_reason": rg.FinishReason.LENGTH}) for s in first[:1] + first[4:]]
     assert compare([*cut, *first[1:4]], second).truncation_rates == (0.25, 0.0)
+
+
+def test_the_samples_of_problems_that_one_run_lacks_are_not_in_common():
+    first, second = samples({"b": [True] * 2, "a": [True]}), samples({"a": [False], "c": [True]})
+    ours, theirs = in_common(first, second)
+    assert ([s.key for s in ours], [s.key for s in theirs]) == ([("a", 0)], [("a", 0)])
+    assert (ours[0].verdict.correct, theirs[0].verdict.correct) == (True, False)
 
 
 def test_sampling_that_differs_is_told_and_not_refused():
