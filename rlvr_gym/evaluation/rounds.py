@@ -28,6 +28,6 @@ def rounds(tasks: Sequence[Task], seed: int) -> Iterator[list[Task]]:
 
 
 def widest_half_width(tallies: Sequence[Tally], ks: Sequence[int], seed: int) -> float:
-    """Half the width of the widest interval of pass@k, over all of `ks`; infinite where one k has no interval at all."""
+    """Half the width of the widest interval of pass@k, over `ks`; infinite where one k has no interval at all."""
     widths = [estimate(tallies, pass_measure, k, seed=seed).half_width for k in ks]
     return max(math.inf if math.isnan(width) else width for width in widths)
