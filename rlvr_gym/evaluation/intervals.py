@@ -13,7 +13,11 @@ from rlvr_gym.errors import ConfigError
 
 REPLICATES = 5_000
 CAUTION = 0.25
-"""How much a spread that hangs on one problem alone is taken towards the largest there can be: a fifth of the way."""
+"""How much weight the largest spread there can be has against one that hangs on a single problem, whose weight is 1.
+
+The least that will do: with 0.15, `benchmarks/interval_coverage.py` finds 91 in 100 intervals to hold pass@4 of 100
+easy problems, and with more the intervals only grow.
+"""
 _TAIL = 0.025
 _Z = NormalDist().inv_cdf(1 - _TAIL)
 
@@ -48,13 +52,13 @@ def mean_interval(values: np.ndarray, *, seed: int, clusters: Sequence[Hashable]
 
     - the bootstrap over problems, its percentiles expanded for small samples (Hesterberg 2015);
     - Wilson's interval at the effective number of problems, the one at which a proportion would vary as much
-      as this mean does, with Student's t for the normal distribution.
+      as this mean does, with Student's t for the normal distribution (as for surveys, Franco et al. 2019).
 
     The bootstrap alone cannot see what the sample does not hold: where every problem failed, or all but one,
-    its width is zero, or nearly. Nor is a spread to be believed that hangs on a few problems: it is taken towards that
-    of a proportion with this mean, as no values in [0, 1] vary more, and the more so the more it hangs on them
-    (see `_reliance`). Where all values are equal their spread is unknown and the largest counts: the effective number
-    is that of clusters.
+    its width is zero, or nearly. Nor is a spread to be believed that hangs on a few problems. Our addition: it is
+    averaged with that of a proportion of this mean, as no values in [0, 1] vary more, which weighs the more the less
+    sure the spread is (see `_excess_doubt`). Where all values are equal their spread is unknown and the largest counts:
+    the effective number is that of clusters. Raises ConfigError for no values, or others than those.
     """
     values = np.asarray(values, dtype=float)
     if values.ndim != 1 or not len(values) or not ((values >= 0) & (values <= 1)).all():
@@ -71,20 +75,22 @@ def difference_interval(
     """The interval of the mean of `changes`, one in [-1, 1] per problem, (P,).
 
     As `mean_interval` on the scale from -1 to 1: the wider, at either end, of the paired bootstrap and of Wilson's
-    interval at the effective number of problems, with the normal distribution, as Student's t makes models that are
-    equally good differ too seldom. A spread that hangs on few problems is doubted where all changes go one way: it
-    may be that of changes by a whole 1 on as many problems as may well change. Where nothing changed anywhere the
-    spread is unknown, and the interval is as wide as the share of problems that might still change: Wilson's, of none
-    in as many as there are.
+    interval at the effective number of problems, the latter with the normal distribution, as Student's t makes models
+    that are equally good differ too seldom. A spread that hangs on few problems is doubted where all changes go one
+    way: it may be that of changes by a whole 1 on as many problems as may well change. Where nothing changed anywhere
+    the spread is unknown, and the interval is as wide as the share of problems that might still change: Wilson's, of
+    none in as many as there are.
     """
     if not changes.any():
         reach = wilson(0, len(changes) if clusters is None else len(set(clusters))).high
         return Interval(low=-reach, high=reach)
-    spread = float(changes.var())
+    largest_spread = 0.0
     if (changes >= 0).all() or (changes <= 0).all():
-        spread = running_interval(np.abs(changes), clusters=clusters).high - float(changes.mean()) ** 2
+        largest_spread = (
+            running_interval(np.abs(changes), clusters=clusters).high - float(changes.mean()) ** 2
+        )
     sums, sizes = cluster_sums((changes + 1) / 2, clusters)
-    floor = _wilson_at_effective_count(sums, sizes, largest_spread=spread / 4, quantile=_Z)
+    floor = _wilson_at_effective_count(sums, sizes, largest_spread=largest_spread / 4, quantile=_Z)
     scaled = _with_bootstrap(floor, sums, sizes, seed)
     return Interval(low=2 * scaled.low - 1, high=2 * scaled.high - 1)
 
@@ -168,8 +174,8 @@ def _wilson_at_effective_count(
 ) -> Interval:
     """Wilson's interval at the number of problems at which a proportion would vary as much as the mean does.
 
-    `largest_spread` is the variance towards which one that hangs on few problems is taken, None that of a
-    proportion. `quantile` None is Student's t.
+    `largest_spread` is the variance with which one that hangs on few problems is averaged, None that of a
+    proportion; 0 believes the values' own. `quantile` None is Student's t.
     """
     mean, count = float(sums.sum() / sizes.sum()), len(sums)
     proportion = mean * (1 - mean)
@@ -177,16 +183,17 @@ def _wilson_at_effective_count(
     if variance is None or variance < 1e-12:
         return wilson(mean * count, count)
     largest = (proportion if largest_spread is None else largest_spread) / count
-    weight = CAUTION * _reliance(_residuals(sums, sizes))
+    weight = CAUTION * _excess_doubt(_residuals(sums, sizes))
     believed = max(variance, (variance + weight * largest) / (1 + weight))
     effective = max(1.0, proportion / believed)
     return wilson(mean * effective, effective, quantile=quantile or _student_quantile(count - 1))
 
 
-def _reliance(residuals: np.ndarray) -> float:
-    """How much a variance hangs on few of its terms: 1 for one alone, 0 where they are spread as in a normal sample.
+def _excess_doubt(residuals: np.ndarray) -> float:
+    """How much less sure the variance of `residuals`, (C,), is than a normal sample's: from 0 to 1, for one term alone.
 
-    It is the excess of the kurtosis over the normal distribution's 3, divided by the number of terms.
+    A variance has itself a relative variance of (kurtosis - 3) / C + 2 / (C - 1). The second term is what Student's t
+    allows for; this is the first, where it is positive.
     """
     squares = residuals**2
     return max(0.0, float((squares**2).sum() / squares.sum() ** 2) - 3 / len(squares))
