@@ -25,9 +25,8 @@ def read_run(folder: str | Path) -> StoredRun:
 
     Raises ConfigError where there is none, DataError naming the line that is no sample.
     """
-    from rlvr_gym.config import (
-        read_yaml,
-    )  # here, because YAML is a good part of what `import rlvr_gym` would cost
+    # Here, because YAML is a good part of what `import rlvr_gym` would cost.
+    from rlvr_gym.config import read_yaml
 
     folder = Path(folder)
     samples = read_samples(folder / "samples.jsonl")

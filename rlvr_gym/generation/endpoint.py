@@ -194,7 +194,7 @@ class EndpointGenerator:
 
     def _refusal(self, status: int, content: bytes) -> str:
         key = "with the key that was given" if self._api_key else "and no key was given"
-        cause = f"{key}" if status in (401, 402) else f"to model '{self.model}' (most addresses end in /v1)"
+        cause = key if status in (401, 402) else f"to model '{self.model}' (most addresses end in /v1)"
         return f"{self.url} answered {status} {cause}: {self._said(content)}"
 
     def _said(self, content: bytes) -> str:

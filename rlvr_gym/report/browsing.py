@@ -58,7 +58,7 @@ def of_training(samples: Iterable[TrainingSample], run: int, limit: int) -> list
 
 
 def _even(groups: Sequence[tuple[T, list[Any]]], limit: int) -> list[tuple[T, list[Any]]]:
-    """Whole groups with at most `limit` samples together, but one group at least, from all over the run."""
+    """Whole groups with about `limit` samples together at most, but one group at least, from all over the run."""
     size = sum(len(group) for _, group in groups)
     if size <= limit:
         return list(groups)

@@ -101,7 +101,7 @@ function withInterval(point, digits = 4) {
 function card(title, ...children) {
   return element(
     "figure",
-    { class: "card", style: null, "aria-label": title },
+    { class: "card", "aria-label": title },
     element("h3", null, title),
     children,
   );

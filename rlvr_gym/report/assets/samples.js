@@ -158,7 +158,6 @@ function toggleGroup() {
 }
 
 function facts(sample, ...first) {
-  const { group } = sample;
   const said = [
     sample.score === null ? "no score" : `score ${short(sample.score)}`,
     "reward" in sample ? `reward ${sample.reward === null ? "none" : short(sample.reward)}` : null,

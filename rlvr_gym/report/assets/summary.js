@@ -199,7 +199,7 @@ function breakdownCards() {
   const keys = [...new Set(EVALUATIONS.flatMap((run) => run.breakdowns.map((one) => one.key)))];
   return keys.map((key) => {
     const labels = [],
-      points = {};
+      points = Object.create(null);
     for (const run of EVALUATIONS) {
       for (const row of (run.breakdowns.find((one) => one.key === key) || { rows: [] }).rows) {
         if (!points[row.label]) labels.push(row.label);
