@@ -46,7 +46,9 @@ class Careless(rg.Verifier):
     """Does not expect a gold that is no number."""
 
     def verify(self, task, completion):
-        return rg.Verdict.right() if float(completion.text) == float(str(task.reference)) else rg.Verdict.wrong()
+        return (
+            rg.Verdict.right() if float(completion.text) == float(str(task.reference)) else rg.Verdict.wrong()
+        )
 
     def solution(self, task):
         return f"{float(str(task.reference))}"
