@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from rich.progress import Progress as Bar
 from rich.table import Column, Table
 
 from rlvr_gym.evaluation import Estimate, EvaluationResult, Progress
+from rlvr_gym.evaluation.rounds import widest_half_width
 from rlvr_gym.verdicts import Outcome
 
 SECONDS_BETWEEN_LOG_LINES = 30.0
@@ -166,11 +168,13 @@ def _facts(result: EvaluationResult) -> list[str]:
 
 
 def _stopped(result: EvaluationResult, planned: int, until: float) -> str:
-    widest = max(estimate.half_width for estimate in result.pass_at_k.values())
+    widest = widest_half_width(result.pass_at_k.values())
     if result.problems < planned:
         return f"stopped  at {result.problems} of {planned} tasks: no half-width is above {widest:.4f}"
     if widest <= until:
         return f"stopped  when all {planned} tasks were done, with no half-width above {widest:.4f}"
+    if math.isinf(widest):
+        return f"stopped  with all {planned} tasks done: for some k, no task has so many scored samples"
     return (
         f"stopped  with all {planned} tasks done and a half-width of {widest:.4f}: {until:g} takes more tasks"
     )

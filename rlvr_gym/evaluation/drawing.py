@@ -13,7 +13,7 @@ from rlvr_gym.evaluation.progress import OnProgress, Reporter
 from rlvr_gym.evaluation.rounds import rounds, widest_half_width
 from rlvr_gym.evaluation.samples import Sample, SampleStore
 from rlvr_gym.evaluation.summary import commonest_fault
-from rlvr_gym.evaluation.tallies import Tally, tally
+from rlvr_gym.evaluation.tallies import Tally, estimate, pass_measure, tally
 from rlvr_gym.generation.base import Generator
 from rlvr_gym.rollouts import Rollout
 from rlvr_gym.seeding import derive_seed
@@ -59,7 +59,11 @@ class Drawing:
         for tasks in rounds(self.tasks, seed):
             self._complete(tasks)
             seen += tasks
-            if widest_half_width([self._tallies[task.id] for task in seen], ks, seed) <= until_half_width:
+            tallies = [self._tallies[task.id] for task in seen]
+            if (
+                widest_half_width(estimate(tallies, pass_measure, k, seed=seed) for k in ks)
+                <= until_half_width
+            ):
                 self._refuse_too_many_unscored(len(seen) * self.store.n)
                 return
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from rlvr_gym.evaluation.tallies import Tally, estimate, pass_measure
+from rlvr_gym.evaluation.tallies import Estimate
 from rlvr_gym.seeding import derive_seed
 from rlvr_gym.tasks import Task
 
@@ -27,7 +27,7 @@ def rounds(tasks: Sequence[Task], seed: int) -> Iterator[list[Task]]:
         done, upto = upto, round(upto * GROWTH)
 
 
-def widest_half_width(tallies: Sequence[Tally], ks: Sequence[int], seed: int) -> float:
-    """Half the width of the widest interval of pass@k, over `ks`; infinite where one k has no interval at all."""
-    widths = [estimate(tallies, pass_measure, k, seed=seed).half_width for k in ks]
+def widest_half_width(estimates: Iterable[Estimate]) -> float:
+    """Half the width of the widest interval; infinite where an estimate has none, as no problem supports it."""
+    widths = [estimate.half_width for estimate in estimates]
     return max(math.inf if math.isnan(width) else width for width in widths)

@@ -111,7 +111,8 @@ def evaluate(
         until_half_width: stop once the interval of pass@k is this tight for every `k`. Tasks then come in
             rounds, in an order drawn by `seed`; all samples of a round are there before it is looked at.
         majority: report maj@k too, for which the verifier is asked which wrong answers are the same.
-        max_unscored_share: the share of all samples that may stay without a verdict.
+        max_unscored_share: the share of all samples that may stay without a verdict; with `until_half_width`, of
+            those at which sampling would stop.
         samples_in_flight: how many episodes of several turns are played side by side (at least one task's)
             where the generator draws many samples together; a kill loses these. All other samples are kept one
             by one, and how many are under way is the generator's own limit.

@@ -111,8 +111,9 @@ def test_unscored_samples_show_their_number_their_cause_and_the_bounds(tmp_path:
         max_unscored_share=0.25,
         sampling=rg.SamplingParams(),
     )
-    report(result, tmp_path)
+    report(result, tmp_path, planned=4, until=0.4)
     out = capsys.readouterr().out
+    assert "stopped  with all 4 tasks done: for some k, no task has so many scored samples" in out
     rows = [line.replace("│", " ").split() for line in out.splitlines() if "pass@" in line]
     assert rows[0][3:] == ["1.0000", "0.5101", "to", "1.0000", "0.7500", "1.0000", "4"]
     assert rows[1] == ["pass@4", "nan", "nan", "to", "nan", "1.0000", "1.0000", "0"]
