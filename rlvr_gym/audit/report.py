@@ -125,6 +125,8 @@ class AuditReport(_Record):
     tasks: int
     tasks_fingerprint: str
     families: tuple[FamilyResult, ...]
+    untried: tuple[str, ...]
+    """Families that had nothing to try, because the tasks' solutions do not show where an answer stands, say."""
 
     @property
     def attacks(self) -> int:
@@ -151,18 +153,24 @@ class AuditReport(_Record):
         }
 
     def sound(self, *, strict: bool = False) -> bool:
-        """Whether to train on this verifier.
+        """Whether to train on this verifier: nothing is `held_against` it."""
+        return not self.held_against(strict=strict)
 
-        Never where code ran, or where it crashed, hung, took too much memory or was inconsistent. Up to 1 % of
-        false positives (none with `strict`) and up to 3 % of false negatives are let pass.
+    def held_against(self, *, strict: bool = False) -> list[str]:
+        """Why not to train on this verifier.
+
+        Code that ran, crashes, hangs, memory and inconsistencies always count. Up to 1 % of false positives (none with
+        `strict`) and up to 3 % of false negatives are let pass.
         """
-        positives, negatives = self.false_positives, self.false_negatives
-        most = 0.0 if strict else TOLERATED_FALSE_POSITIVES
-        return (
-            set(self.failures) <= {Failure.FALSE_POSITIVE, Failure.FALSE_NEGATIVE}
-            and (positives is None or positives.value <= most)
-            and (negatives is None or negatives.value <= TOLERATED_FALSE_NEGATIVES)
-        )
+        rates = {
+            Failure.FALSE_POSITIVE: (self.false_positives, 0.0 if strict else TOLERATED_FALSE_POSITIVES),
+            Failure.FALSE_NEGATIVE: (self.false_negatives, TOLERATED_FALSE_NEGATIVES),
+        }
+        return [
+            f"{failure}: {rate.count} of {rate.of} (at most {most:.0%} is let pass)"
+            for failure, (rate, most) in rates.items()
+            if rate and rate.value > most
+        ] + [f"{failure}: {count}" for failure, count in self.failures.items() if failure not in rates]
 
 
 def family_result(name: str, about: str, trials: list[Trial], *, left_out: int = 0) -> FamilyResult:

@@ -99,12 +99,14 @@ def audit(
             ]
         trials = [_trial(answer, canaries) for answer in answers]
         again = [_repeated_trial(answer, judged, canaries) for answer, judged in repeated]
+    tried = {trial.attack.family for trial in trials}
     return AuditReport(
         environment=spec.id,
         options=dict(spec.kwargs),
         tasks=len(chosen),
         tasks_fingerprint=env.tasks.fingerprint,
         families=tuple(_results(trials, again, left_out)),
+        untried=tuple(family.name for family in FAMILIES if family.name not in tried),
     )
 
 

@@ -10,6 +10,8 @@ from enum import StrEnum
 from fractions import Fraction
 from types import UnionType
 
+from pydantic import JsonValue
+
 from rlvr_gym.audit.attacks import DecidesCompletions, MadeOfVerifiers
 from rlvr_gym.audit.truth import same_answer, value
 from rlvr_gym.environment import Environment
@@ -38,7 +40,7 @@ class Place(StrEnum):
     FENCE = "fence"
     """The last fenced block: a program, a query, a document."""
     WHOLE = Marker.WHOLE
-    """Nothing: the completion is the answer."""
+    """Nothing: the completion is the answer, or says it in a sentence."""
 
 
 _MARKERS = (Marker.BOXED, Marker.TAG, Marker.HASHES, Marker.LINE)
@@ -55,8 +57,8 @@ class Frame:
     place: Place
 
     @staticmethod
-    def of(solution: str) -> Frame:
-        """The frame of a right completion."""
+    def of(solution: str, reference: JsonValue = None) -> Frame:
+        """The frame of a right completion. Without a marker, the answer is the reference, if it stands there once."""
         if fenced := _LAST_FENCE.fullmatch(solution):
             return Frame(before=fenced[1], answer=fenced[2], after=fenced[3], place=Place.FENCE)
         for marker in _MARKERS:
@@ -73,7 +75,17 @@ class Frame:
             )
             if contract.read(frame.around("7")) == Answer(parts=("7",)):
                 return frame
-        return Frame(before="", answer=solution.strip(), after="", place=Place.WHOLE)
+        return Frame._unmarked(solution.strip(), reference)
+
+    @staticmethod
+    def _unmarked(solution: str, reference: JsonValue) -> Frame:
+        answer = str(reference).strip() if isinstance(reference, str | int | float) else ""
+        alone = re.compile(rf"(?<![\w.]){re.escape(answer)}(?!\w|\.\d)")
+        found = list(alone.finditer(solution)) if answer else []
+        start, end = found[0].span() if len(found) == 1 else (0, len(solution))
+        return Frame(
+            before=solution[:start], answer=solution[start:end], after=solution[end:], place=Place.WHOLE
+        )
 
     def around(self, answer: str) -> str:
         """The completion with another final answer in the same place."""
@@ -179,7 +191,9 @@ def subjects(env: Environment, tasks: Sequence[Task]) -> Iterator[Subject]:
         _of_a_part(env.verifier, task) if solution is None else solution
         for task, solution in zip(tasks, solutions, strict=True)
     ]
-    frames = [None if one is None else Frame.of(one) for one in shown]
+    frames = [
+        None if one is None else Frame.of(one, task.reference) for one, task in zip(shown, tasks, strict=True)
+    ]
     for task, solution, frame in zip(tasks, solutions, frames, strict=True):
         others = dict.fromkeys(other.answer for other in frames if other and other is not frame)
         if frame:

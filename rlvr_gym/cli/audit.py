@@ -21,7 +21,7 @@ from rlvr_gym.audit.report import AuditReport, FamilyResult, Rate
 from rlvr_gym.audit.runner import audit
 from rlvr_gym.cli.settings import EnvOptions, make_environment
 from rlvr_gym.environment import Environment
-from rlvr_gym.errors import ConfigError
+from rlvr_gym.errors import ConfigError, DataError, VerifierFault
 
 UNSOUND = 1
 NOT_AUDITED = 2
@@ -64,12 +64,16 @@ def audit_environment(
     for one in chosen:
         try:
             reports.append(_audited(one, tasks, per_family, deadline))
-        except ConfigError as error:
+        except (ConfigError, DataError) as error:
             if not every:
                 raise
             typer.echo(f"{one.spec.id if one.spec else one} is not audited: {error}", err=True)
     if as_json:
-        rows = [{"sound": r.sound(strict=strict), **r.model_dump(mode="json")} for r in reports]
+        rows = [
+            {"sound": r.sound(strict=strict), "held_against": r.held_against(strict=strict)}
+            | r.model_dump(mode="json")
+            for r in reports
+        ]
         typer.echo(json.dumps(rows if every else rows[0], indent=1))
     else:
         for report in reports:
@@ -127,9 +131,12 @@ def _audited(env: Environment, tasks: int, per_family: int | None, deadline: flo
         def show_progress(done: int, total: int) -> None:
             bar.update(line, completed=done, total=total)
 
-        return audit(
-            env, tasks=tasks, per_family=per_family, deadline_seconds=deadline, on_progress=show_progress
-        )
+        try:
+            return audit(
+                env, tasks=tasks, per_family=per_family, deadline_seconds=deadline, on_progress=show_progress
+            )
+        except VerifierFault as error:
+            raise ConfigError(f"'{env.spec.id}' cannot be audited: {error}") from error
 
 
 def show(report: AuditReport, *, strict: bool = False) -> None:
@@ -143,11 +150,31 @@ def show(report: AuditReport, *, strict: bool = False) -> None:
                 "" if len(example.text) == example.characters else f"... ({example.characters:,} characters)"
             )
             console.print(Text(f"{example.failure}: {family.name}, {example.tries}", style="bold red"))
-            console.print(Text(f"  task {example.task}: {example.text!r}{cut}\n  {example.said}"))
+            console.print(Text(f"  task {_printable(example.task)}: {example.text!r}{cut}"))
+            console.print(Text(f"  {_printable(example.said)}"))
     console.print(f"false positives: {report.false_positives or 'none tried'}", markup=False)
     console.print(f"false negatives: {report.false_negatives or 'none tried'}", markup=False)
-    sound = report.sound(strict=strict)
-    console.print(Text("sound" if sound else "NOT SOUND", style="bold green" if sound else "bold red"))
+    if report.untried:
+        console.print(f"nothing to try of: {', '.join(report.untried)}", markup=False)
+    _conclude(console, report.held_against(strict=strict))
+
+
+def _conclude(console: Console, faults: Sequence[str]) -> None:
+    """The verdict on the verifier and, where it is not sound, what to do."""
+    if not faults:
+        console.print(Text("sound", style="bold green"))
+        return
+    console.print(Text(f"NOT SOUND: {'; '.join(faults)}", style="bold red"))
+    console.print(
+        "Do not train on this verifier yet: mend what the examples above show, the shortest of each kind. Where an "
+        "attack is wrong about the task, say so with `open_ended` or `audit_decides` (docs/audit.md).",
+        markup=False,
+    )
+
+
+def _printable(text: str) -> str:
+    """Text of a third party's, in which nothing can steer the terminal or fail to be written."""
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
 def _families(report: AuditReport) -> Table:
@@ -157,7 +184,7 @@ def _families(report: AuditReport) -> Table:
     table.add_column("other failures")
     for family in report.families:
         table.add_row(
-            family.name,
+            Text(family.name),
             f"{family.attacks:,}",
             _cell(family.false_positives),
             _cell(family.false_negatives),

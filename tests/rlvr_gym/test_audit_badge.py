@@ -50,7 +50,9 @@ def report(failures=None):
         failures=failures or {},
         examples=(),
     )
-    return AuditReport(environment=ID, options={}, tasks=5, tasks_fingerprint="f", families=(family,))
+    return AuditReport(
+        environment=ID, options={}, tasks=5, tasks_fingerprint="f", families=(family,), untried=()
+    )
 
 
 def test_a_kept_badge_is_shown_beside_the_environment(package, monkeypatch, capsys):

@@ -26,6 +26,25 @@ def test_a_right_completion_shows_where_the_answer_stands(solution, place, answe
     assert frame.around("7") == other
 
 
+@pytest.mark.parametrize(
+    ("solution", "reference", "answer", "other"),
+    [
+        ("The answer is 49.", 49, "49", "The answer is 7."),
+        ("It takes -4.5 m", "-4.5", "-4.5", "It takes 7 m"),
+        ("Paris", "Paris", "Paris", "7"),
+        ("49 is 7 times 7, so 49", 49, "49 is 7 times 7, so 49", "7"),
+        ("It is 4.5", 4, "It is 4.5", "7"),
+        ("It is 149", 49, "It is 149", "7"),
+        ("It is so", True, "It is so", "7"),
+        ("It is so", "", "It is so", "7"),
+    ],
+)
+def test_without_a_marker_the_reference_shows_where_the_answer_stands(solution, reference, answer, other):
+    frame = Frame.of(solution, reference)
+    assert (frame.place, frame.answer) == (Place.WHOLE, answer)
+    assert frame.around("7") == other
+
+
 def test_composed_verifiers_are_taken_apart():
     number, tags, text = Numeric("tag"), TagFormat(), Exact("tag")
     whole = GateThen(tags, WeightedSum({"both": (AllOf({"number": number, "text": text}), 1.0)}))

@@ -27,7 +27,8 @@ def test_an_unsound_verifier_exits_with_1_and_the_shortest_attack(monkeypatch, c
     code, out, _ = run(capsys, "rlvr_gym.audit.weak:weak/AnyMatch-v0", "--tasks", "1")
     assert code == 1
     assert "false positive: hedges, two final answers side by side" in out
-    assert out.rstrip().endswith("NOT SOUND")
+    assert "NOT SOUND: false positive: " in out
+    assert "Do not train on this verifier yet" in out
 
 
 def test_the_report_is_json_for_machines(capsys):
@@ -35,6 +36,7 @@ def test_the_report_is_json_for_machines(capsys):
     report = json.loads(out)
     assert code == 1
     assert report["sound"] is False
+    assert report["held_against"][0].endswith("(at most 1% is let pass)")
     assert report["environment"] == "weak/Substring-v0"
     hedges = next(family for family in report["families"] if family["name"] == "hedges")
     assert hedges["false_positives"]["count"] == hedges["false_positives"]["of"]
@@ -46,6 +48,21 @@ def test_where_nothing_can_be_judged_the_exit_status_is_neither_sound_nor_unsoun
     code, out, err = run(capsys, "unsound:test/Unsound-v0", "env.ways=unavailable")
     assert (code, out) == (2, "")
     assert "nothing can be audited here, as the solutions of 1 tasks get no verdict: Unsound failed" in err
+
+
+def test_a_gold_that_cannot_be_used_is_not_called_unsound_but_named(monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    code, out, err = run(capsys, "unsound:test/Goldless-v0")
+    assert (code, out) == (2, "")
+    assert "'test/Goldless-v0' cannot be audited: task 'goldless' has no gold" in err
+
+
+def test_what_a_verifier_says_cannot_steer_the_terminal(monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    code, out, _ = run(capsys, "unsound:test/Unsound-v0", "env.ways=steers", "--per-family", "5")
+    assert code == 1
+    assert r"\x1b[2J\ud800" in out
+    assert "\x1b[2J" not in out
 
 
 @pytest.mark.parametrize(

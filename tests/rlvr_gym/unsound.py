@@ -28,6 +28,9 @@ class Unsound(rg.Verifier):
                 return verdict
         return rg.Verdict.right(answer=answer) if answer == "42" else rg.Verdict.wrong(answer=answer)
 
+    def steers(self, answer):
+        return rg.Verdict.right("\x1b[2J\ud800", answer=answer)
+
     def evaluates(self, answer):
         try:
             return rg.Verdict.right() if eval(answer) == 42 else None
@@ -91,3 +94,17 @@ def open_ended() -> rg.Environment:
     tasks = [rg.Task(id=word, prompt="Shout!", reference=word) for word in ("HEY", "HO")]
     verifier = rg.verifiers.Regex("[A-Z]+[.!?]*")
     return rg.Environment(rg.TaskSet.from_tasks(tasks, name="open"), verifier)
+
+
+class Goldless(Unsound):
+    """Knows no right answer to any task."""
+
+    def solution(self, task):
+        raise rg.VerifierFault(f"task '{task.id}' has no gold")
+
+
+@rg.register("test/Goldless-v0")
+def goldless() -> rg.Environment:
+    """What cannot be audited, as its references are broken."""
+    task = rg.Task(id="goldless", prompt="What is 6 times 7?", reference={})
+    return rg.Environment(rg.TaskSet.from_tasks([task], name="goldless"), Goldless(""))
