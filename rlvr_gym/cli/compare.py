@@ -53,9 +53,8 @@ def compare_runs(
 
 def _ks_of(runs: tuple[StoredRun, StoredRun]) -> list[int] | None:
     """Every k that either run reports and both have samples for."""
-    most = min(max(sample.sample for sample in run.samples) + 1 for run in runs)
-    asked = {k for run in runs for k in run.config.get("k", ()) if isinstance(k, int)}
-    return sorted(k for k in asked if 1 <= k <= most) or None
+    most = min(run.n for run in runs)
+    return sorted({k for run in runs for k in run.ks if k <= most}) or None
 
 
 def _print(comparison: Comparison, first: Path, second: Path) -> None:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rlvr_gym.cli.settings import environment_of
-from rlvr_gym.evaluation import StoredRun, read_run
+from rlvr_gym.evaluation import read_run
 from rlvr_gym.evaluation.rescore import Rejudged, Rescoring, keep, rescore
 from rlvr_gym.verdicts import Outcome, Verdict
 
@@ -34,16 +34,11 @@ def rescore_run(
     stored = read_run(run)
     env = environment_of(stored.conditions, options)
     majority = bool(stored.config.get("majority"))
-    rescoring = rescore(stored, env, k=_ks(stored), majority=majority, max_unscored_share=max_unscored)
+    rescoring = rescore(stored, env, k=stored.ks or [1], majority=majority, max_unscored_share=max_unscored)
     if not dry_run:
         keep(run, rescoring)
     _print(rescoring, examples)
     Console(highlight=False).print(_kept(rescoring, run, dry_run), markup=False, soft_wrap=True)
-
-
-def _ks(run: StoredRun) -> list[int]:
-    most = max(sample.sample for sample in run.samples) + 1
-    return [k for k in run.config.get("k", ()) if isinstance(k, int) and 1 <= k <= most] or [1]
 
 
 def _print(rescoring: Rescoring, examples: int) -> None:

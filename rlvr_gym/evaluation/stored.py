@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,17 @@ class StoredRun:
     config: dict[str, Any]
     conditions: Conditions
     samples: tuple[Sample, ...] = field(repr=False)
+
+    @property
+    def n(self) -> int:
+        """The largest number of samples of a task."""
+        return max(Counter(sample.task for sample in self.samples).values())
+
+    @property
+    def ks(self) -> list[int]:
+        """Every k that the run was asked to report and has the samples for; none where the folder does not say."""
+        n = self.n
+        return sorted(k for k in self.config.get("k", ()) if isinstance(k, int) and 1 <= k <= n)
 
 
 def read_run(folder: str | Path) -> StoredRun:

@@ -34,7 +34,8 @@ _FIRST = ("difficulty", "level", "subject", "type", "category")
 def evaluation(run: StoredRun, name: str) -> dict[str, Any]:
     """Everything about one evaluation but its samples."""
     tallies = tally(run.samples)
-    ks = _ks(run, max(one.n for one in tallies))
+    # Powers of 2, for a curve, and every k that the run itself reports.
+    ks = sorted({*run.ks, *(2**power for power in range(16) if 2**power <= run.n), run.n})
     said = run.conditions
     result = summarize(run.samples, k=ks, seed=said.seed)
     return {
@@ -48,7 +49,7 @@ def evaluation(run: StoredRun, name: str) -> dict[str, Any]:
         "fingerprint": said.fingerprint,
         "problems": result.problems,
         "n": result.n,
-        "reported": [k for k in run.config.get("k", ()) if k in ks] or [1],
+        "reported": run.ks or [1],
         "curve": [{"k": k, **_point(result.pass_at_k[k])} for k in ks],
         "outcomes": {str(outcome): count for outcome, count in result.outcomes.items()},
         "fault": result.fault,
@@ -60,12 +61,6 @@ def evaluation(run: StoredRun, name: str) -> dict[str, Any]:
         "lengths": lengths(run.samples, said.sampling.max_tokens),
         "solved": _solved(result, tallies),
     }
-
-
-def _ks(run: StoredRun, most: int) -> list[int]:
-    """Powers of 2, for a curve, and every k that the run itself reports."""
-    asked = {k for k in run.config.get("k", ()) if isinstance(k, int) and 1 <= k <= most}
-    return sorted({*asked, *(2**power for power in range(16) if 2**power <= most), most})
 
 
 def _point(one: Estimate) -> dict[str, float]:

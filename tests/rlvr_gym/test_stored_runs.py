@@ -37,13 +37,22 @@ def test_a_run_is_opened_as_it_was_written(tmp_path: Path):
     assert summarize(opened.samples, k=(1, 4)) == result
 
 
+def test_a_run_reports_every_k_that_it_was_asked_for_and_has_the_samples_for(tmp_path: Path):
+    run(tmp_path)
+    assert (read_run(tmp_path).n, read_run(tmp_path).ks) == (4, [1, 4])
+    file = tmp_path / "samples.jsonl"
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(line for line in lines if json.loads(line)["sample"] != 1))
+    assert (read_run(tmp_path).n, read_run(tmp_path).ks) == (3, [1])
+
+
 def test_an_unfinished_run_is_opened_too(tmp_path: Path):
     run(tmp_path)
     file = tmp_path / "samples.jsonl"
     file.write_bytes(file.read_bytes()[:-100])
     (tmp_path / "config.yaml").unlink()
     opened = read_run(tmp_path)
-    assert (len(opened.samples), opened.config) == (19, {})
+    assert (len(opened.samples), opened.config, opened.ks) == (19, {}, [])
 
 
 def test_a_later_line_replaces_an_earlier_one_and_the_file_keeps_both(tmp_path: Path):
