@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
-import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -15,12 +13,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
 
 from rlvr_gym.errors import ConfigError, DataError, VerifierFault
+from rlvr_gym.rows import Row, hub_rows, jsonl_rows, parquet_rows
 from rlvr_gym.seeding import derive_rng, derive_seed
 
 if TYPE_CHECKING:
     from rlvr_gym.verifiers.base import Verifier
-
-Row = dict[str, Any]
 
 
 class Message(BaseModel):
@@ -176,9 +173,9 @@ class TaskSet(ABC):
         """Tasks from a `.jsonl`, `.jsonl.gz` or `.parquet` file, one a row."""
         path = Path(path).expanduser()
         if path.suffix == ".parquet":
-            rows = _parquet_rows
+            rows = parquet_rows
         elif path.name.endswith((".jsonl", ".jsonl.gz")):
-            rows = _jsonl_rows
+            rows = jsonl_rows
         else:
             raise ConfigError(
                 f"cannot read tasks from {path}: the name must end in .jsonl, .jsonl.gz or .parquet"
@@ -197,7 +194,7 @@ class TaskSet(ABC):
     ) -> TaskSet:
         """Tasks from a split of a Hugging Face hub dataset, or of a local folder in the hub's format."""
         return TaskSet.from_rows(
-            lambda: _hub_rows(repo, config, split), to_task, name=name, split=split, verifier=verifier
+            lambda: hub_rows(repo, config, split), to_task, name=name, split=split, verifier=verifier
         )
 
     @staticmethod
@@ -361,64 +358,3 @@ def _digest_of(tasks: Iterable[Task], *settings: JsonValue) -> str:
     for task in tasks:
         digest.update(json.dumps(task.model_dump(mode="python"), sort_keys=True).encode() + b"\n")
     return digest.hexdigest()[:16]
-
-
-def _jsonl_rows(path: Path) -> Iterator[tuple[str, Row]]:
-    opener = gzip.open if path.suffix == ".gz" else open
-    number = 0
-    try:
-        with opener(path, "rb") as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    place = f"{path}, line {number}"
-                    yield place, _json_object(place, line)
-    except (EOFError, zlib.error) as error:
-        raise DataError(f"{path} breaks off after line {number}: {error}") from error
-    except OSError as error:
-        raise DataError(f"cannot read tasks from {path}: {error.strerror or error}") from error
-
-
-def _json_object(place: str, line: bytes) -> Row:
-    try:
-        row = json.loads(line.decode("utf-8-sig"))
-        json.dumps(row, ensure_ascii=False).encode()
-    except (ValueError, RecursionError) as error:
-        state = "is broken" if line.endswith(b"\n") else "is incomplete"
-        raise DataError(f"{place} {state}: {error}") from error
-    if not isinstance(row, dict):
-        raise DataError(f"{place}: expected a JSON object, found {type(row).__name__}")
-    return row
-
-
-def _parquet_rows(path: Path) -> Iterator[tuple[str, Row]]:
-    try:
-        import pyarrow.parquet as parquet
-    except ModuleNotFoundError as error:
-        raise ConfigError("reading .parquet needs pyarrow: pip install 'rlvr-gym[hub]'") from error
-    try:
-        table = parquet.read_table(path)
-    except (OSError, ValueError) as error:
-        raise DataError(f"cannot read tasks from {path}: {error}") from error
-    for number, row in enumerate(table.to_pylist(), start=1):
-        yield f"{path}, row {number}", row
-
-
-def _hub_rows(repo: str, config: str | None, split: str) -> Iterator[tuple[str, Row]]:
-    try:
-        import datasets
-        from datasets.exceptions import DatasetsError
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"reading '{repo}' from the hub needs datasets: pip install 'rlvr-gym[hub]'; "
-            "or give a local file with data=PATH"
-        ) from error
-    if config and Path(repo).is_dir() and not (Path(repo) / config).is_dir():
-        config = None  # the configurations of a hub dataset are folders; plain files have none
-    try:
-        rows = datasets.load_dataset(repo, config, split=split)
-    except (OSError, ValueError, DatasetsError) as error:
-        raise DataError(
-            f"cannot load '{repo}' (split '{split}') from the hub: {error}; a local file works with data=PATH"
-        ) from error
-    for number, row in enumerate(rows, start=1):
-        yield f"{repo} ({split}), row {number}", dict(row)

@@ -8,7 +8,7 @@ from typing import Any
 import rlvr_gym as rg
 from rlvr_envs.code_tasks import ANSWER, FORMAT, IMPORTED, STDIO_FORMAT, ask
 from rlvr_envs.sources import stored_tasks
-from rlvr_gym.tasks import Row
+from rlvr_gym.rows import Row
 from rlvr_gym.verifiers.code import CallCase, Calls, CodeVerifier, Problem, Stdio, StdioCase
 
 CARD = rg.Card(

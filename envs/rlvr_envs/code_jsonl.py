@@ -5,7 +5,7 @@ from __future__ import annotations
 import rlvr_gym as rg
 from rlvr_envs.code_tasks import ANSWER, asserts, fenced
 from rlvr_envs.sources import stored_tasks
-from rlvr_gym.tasks import Row
+from rlvr_gym.rows import Row
 from rlvr_gym.verifiers.code import CodeVerifier, Problem
 
 CARD = rg.Card(

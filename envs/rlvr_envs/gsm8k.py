@@ -6,7 +6,7 @@ import re
 
 import rlvr_gym as rg
 from rlvr_envs.sources import stored_tasks
-from rlvr_gym.tasks import Row
+from rlvr_gym.rows import Row
 from rlvr_gym.verifiers import AnswerContract, Marker
 
 CARD = rg.Card(

@@ -7,7 +7,7 @@ import ast
 import rlvr_gym as rg
 from rlvr_envs.code_tasks import ANSWER, FORMAT, fenced, parsed
 from rlvr_envs.sources import stored_tasks
-from rlvr_gym.tasks import Row
+from rlvr_gym.rows import Row
 from rlvr_gym.verifiers.code import Asserts, CodeVerifier, Problem
 
 CARD = rg.Card(

@@ -6,7 +6,7 @@ from typing import Literal
 
 import rlvr_gym as rg
 from rlvr_envs.sources import stored_tasks
-from rlvr_gym.tasks import Row
+from rlvr_gym.rows import Row
 
 CARD = rg.Card(
     summary="Follow instructions on how to write.",

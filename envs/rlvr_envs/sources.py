@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import rlvr_gym as rg
-from rlvr_gym.tasks import Row
+from rlvr_gym.rows import Row
 
 
 def stored_tasks(

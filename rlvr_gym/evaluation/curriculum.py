@@ -20,8 +20,9 @@ from rlvr_gym.evaluation.samples import Sample
 from rlvr_gym.evaluation.summary import truncation_rate
 from rlvr_gym.evaluation.tallies import Tally, clusters_of, tally
 from rlvr_gym.files import read_lines, write_atomically
+from rlvr_gym.rows import Row
 from rlvr_gym.seeding import derive_seed
-from rlvr_gym.tasks import Row, Task, TaskSet
+from rlvr_gym.tasks import Task, TaskSet
 
 GROUP_SIZES = (4, 8, 16, 32)
 PASS_RATES, FORECAST = "pass_rates.jsonl", "curriculum.json"
