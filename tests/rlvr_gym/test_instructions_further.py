@@ -197,3 +197,15 @@ def test_the_longest_hostile_texts_are_judged_quickly(id):
 def test_the_verifiers_keep_their_contract():
     check_verifier(instructions.no_comma(), [TASK])
     check_verifier(instructions.Instructions("loose"), [instructed(*list(cases.ARGUMENTS.items())[::6])])
+
+
+def test_a_solution_that_does_not_follow_its_own_instructions_is_named():
+    asked = [instructions.Instruction(id="rlvr:question_count", arguments={"exactly": 1})]
+    for solution, follows in (("Who is it?", True), ("It is me.", False)):
+        stored = instructions.Instructed(instructions=tuple(asked), solution=solution)
+        task = rg.Task(id="mine", prompt="?", reference=stored.model_dump(mode="json"))
+        if follows:
+            instructions.Instructions().check(task)
+        else:
+            with pytest.raises(rg.VerifierFault, match="its own gold answer, .* is incorrect"):
+                instructions.Instructions().check(task)

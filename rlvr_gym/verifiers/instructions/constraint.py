@@ -91,7 +91,7 @@ def variants(response: str) -> Iterator[str]:
             yield variant
 
 
-def count_fault(count: int, noun: str, *, at_least: int | None, less_than: int | None) -> Fault:
+def count_fault(count: int, noun: str, *, at_least: int | None = None, less_than: int | None = None) -> Fault:
     """What is wrong with a count; `noun` is what was counted, in the plural."""
     if at_least is not None and count < at_least:
         return f"{count} {noun}, not at least {at_least}"

@@ -38,7 +38,7 @@ def highlight_count(at_least: int) -> Constraint:
     def find_fault(response: str) -> Fault:
         single = sum(1 for found in _HIGHLIGHT.findall(response) if found.strip("*").strip())
         double = sum(1 for found in _DOUBLE_HIGHLIGHT.findall(response) if found[2:-2].strip())
-        return count_fault(single + double, "highlights", at_least=at_least, less_than=None)
+        return count_fault(single + double, "highlights", at_least=at_least)
 
     return Constraint(
         id="detectable_format:number_highlighted_sections",
@@ -55,7 +55,7 @@ def section_count(at_least: int, *, splitter: str = "Section") -> Constraint:
 
     def find_fault(response: str) -> Fault:
         count = sum(1 for _ in heading.finditer(response))
-        return count_fault(count, "sections", at_least=at_least, less_than=None)
+        return count_fault(count, "sections", at_least=at_least)
 
     return Constraint(
         id="detectable_format:multiple_sections",
@@ -126,7 +126,7 @@ def placeholder_count(at_least: int) -> Constraint:
 
     def find_fault(response: str) -> Fault:
         count = sum(_placeholders(line) for line in response.split("\n"))
-        return count_fault(count, "placeholders", at_least=at_least, less_than=None)
+        return count_fault(count, "placeholders", at_least=at_least)
 
     return Constraint(
         id="detectable_content:number_placeholders",

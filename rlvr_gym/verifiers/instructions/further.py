@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from rlvr_gym.errors import ConfigError
-from rlvr_gym.verifiers.instructions.constraint import Constraint, Fault, text, whole
+from rlvr_gym.verifiers.instructions.constraint import Constraint, Fault, count_fault, text, whole
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
@@ -32,8 +32,7 @@ def different_words(at_least: int) -> Constraint:
     whole("at_least", at_least)
 
     def find_fault(response: str) -> Fault:
-        count = len(set(words_of(response)))
-        return None if count >= at_least else f"{count} different words, not at least {at_least}"
+        return count_fault(len(set(words_of(response))), "different words", at_least=at_least)
 
     return Constraint(
         id="rlvr:different_words", request=f"Use at least {at_least} different words.", find_fault=find_fault
@@ -84,8 +83,7 @@ def without_letter(letter: str, at_least: int) -> Constraint:
         count = response.lower().count(letter)
         if count:
             return f"{count} of the letter {letter}"
-        count = len(words_of(response))
-        return None if count >= at_least else f"{count} words, not at least {at_least}"
+        return count_fault(len(words_of(response)), "words", at_least=at_least)
 
     return Constraint(
         id="rlvr:without_letter",
@@ -137,8 +135,8 @@ def same_ends(between: int) -> Constraint:
 
     def find_fault(response: str) -> Fault:
         words = words_of(response)
-        if len(words) < between + 2:
-            return f"{len(words)} words, not at least {between + 2}"
+        if few := count_fault(len(words), "words", at_least=between + 2):
+            return few
         return None if words[0] == words[-1] else f"from {words[0][:40]!r} to {words[-1][:40]!r}"
 
     return Constraint(
@@ -209,8 +207,8 @@ def short_words(longest: int, at_least: int) -> Constraint:
 
     def find_fault(response: str) -> Fault:
         words = words_of(response)
-        if len(words) < at_least:
-            return f"{len(words)} words, not at least {at_least}"
+        if few := count_fault(len(words), "words", at_least=at_least):
+            return few
         long = next((word for word in words if len(word) > longest), None)
         return None if long is None else f"{long[:40]!r} has {len(long)} letters"
 
@@ -288,8 +286,8 @@ def capitalised(at_least: int) -> Constraint:
 
     def find_fault(response: str) -> Fault:
         words = _WORD.findall(response)
-        if len(words) < at_least:
-            return f"{len(words)} words, not at least {at_least}"
+        if few := count_fault(len(words), "words", at_least=at_least):
+            return few
         small = next((word for word in words if word[0].islower()), None)
         return None if small is None else f"{small[:40]!r} begins with a small letter"
 

@@ -81,8 +81,9 @@ class Instructions(Verifier):
         return _reference(task).solution
 
     def check(self, task: Task) -> None:
-        """Raise VerifierFault where an instruction of the reference is not one."""
+        """Raise VerifierFault where an instruction of the reference is none, or its solution does not follow them."""
         constraints_of(task)
+        super().check(task)
 
     def _part(self, constraint: Constraint, response: str, reason: Fault) -> Verdict:
         strict = reason or constraint.find_fault(response)
