@@ -207,5 +207,5 @@ def test_a_solution_that_does_not_follow_its_own_instructions_is_named():
         if follows:
             instructions.Instructions().check(task)
         else:
-            with pytest.raises(rg.VerifierFault, match="its own gold answer, .* is incorrect"):
+            with pytest.raises(rg.VerifierFault, match=r"its own gold answer, .* is incorrect"):
                 instructions.Instructions().check(task)
