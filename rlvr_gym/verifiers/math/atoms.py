@@ -7,19 +7,20 @@ from fractions import Fraction
 
 from rlvr_gym.verifiers.math.expression import parse
 from rlvr_gym.verifiers.math.forms import Scalar
-from rlvr_gym.verifiers.math.nodes import Num, Op
+from rlvr_gym.verifiers.math.nodes import Num, Op, symbols
 from rlvr_gym.verifiers.math.numerals import value_of_words
 from rlvr_gym.verifiers.math.texts import TEXT
-from rlvr_gym.verifiers.math.units import ANGLE, Unit, parse_unit
+from rlvr_gym.verifiers.math.units import ANGLE, FILLERS, STERLING, Unit, parse_unit
 
 _CURRENCY = re.compile(r"(-?)\s*(?:USD|US)?\s*([$€£¥₹]|(?<=USD))\s*(?=[-\d.\\])")
 _UNIT_START = re.compile(
     r"\\text\{|[$€£¥₹¢]"
     r"|(?<![A-Za-z\\])(?=[A-Za-z]{2})(?!(?:sqrt|pi|sin|cos|tan|log|ln|exp|inf|mod)(?![A-Za-z])"
     r"|(?:gcd|lcm|max|min)\s*\()[A-Za-z]+"
-    r"|(?<=\s)[mgsLh](?=$|[\s^/])|(?<=\d\s)[NJWVAKCTMF](?=$)|(?<=[\d\s])Ω(?=$)"
+    r"|(?<=\s)[mgsLh](?=$|[\s^/])|(?<=\d\s)[NJWVAKCTF](?=$)|(?<=[\d\s])Ω(?=$)"
 )
 _PERCENT = frozenset({"percent", "per cent", "percentage", "pct"})
+_POUNDS = re.compile(r"(?<![A-Za-z])pounds?\s*\}?$", re.IGNORECASE)
 _QUANTITIES = re.compile(r"(?:(\d+(?:\.\d+)?)\s*(\\text\{[^{}]*\}|[A-Za-z]+)\s*[,∧]?\s*){2,3}")
 _QUANTITY = re.compile(r"(\d+(?:\.\d+)?)\s*(\\text\{[^{}]*\}|[A-Za-z]+)")
 
@@ -34,7 +35,9 @@ def scalar(text: str) -> Scalar:
         text = whole[1]
     if text.isascii() and text[:1].isalpha() and (counted := value_of_words(text)) is not None:
         return Scalar(Num(Fraction(counted)), unit)
-    text, tail = _cut_unit(text)
+    whole_text, (text, tail) = text, _cut_unit(text)
+    if len(tail) == 1 and tail.isalpha() and symbols(parse(text)):
+        return Scalar(parse(whole_text), unit)
     if tail.lower() in _PERCENT:
         text = f"({text})%"
     elif tail:
@@ -47,6 +50,12 @@ def scalar(text: str) -> Scalar:
         node, unit = inner.args[0], Unit(dimension=ANGLE, things=unit.things)
         node = Op(sign, (node,)) if sign else node
     return Scalar(node if scale == 1 else Op("mul", (node, Num(Fraction(scale)))), unit)
+
+
+def in_sterling(text: str, read: Scalar) -> Scalar | None:
+    """What was read as a mass in pounds, as an amount of money."""
+    pounds = _POUNDS.search(text) and read.unit.dimension == (("mass", 1),)
+    return Scalar(read.node, STERLING) if pounds else None
 
 
 def quantities(text: str) -> Scalar | None:
@@ -73,7 +82,8 @@ def _cut_unit(text: str) -> tuple[str, str]:
         return text, ""
     tail = text[start.start() :]
     words = TEXT.sub(r" \1 ", tail).strip()
-    spelt = [word for word in re.findall(r"[A-Za-z]+", TEXT.sub("", tail)) if len(word) == 3]
+    bare = re.findall(r"[A-Za-z]+", TEXT.sub("", tail))
+    spelt = [word for word in bare if len(word) == 3 and word.lower() not in FILLERS]
     percent = words.lower() in _PERCENT
     known = percent or parse_unit(words)
     if not known or (not percent and any(not (unit := parse_unit(word)) or unit[1].things for word in spelt)):

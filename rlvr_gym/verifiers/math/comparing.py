@@ -23,8 +23,18 @@ from rlvr_gym.verifiers.math.forms import (
     Scalar,
     Union,
     Without,
+    Words,
 )
-from rlvr_gym.verifiers.math.nodes import Node, Num, Op, Sym, substituted, symbols
+from rlvr_gym.verifiers.math.nodes import (
+    Node,
+    Num,
+    Op,
+    Sym,
+    mentions,
+    substituted,
+    symbols,
+    written_fraction,
+)
 from rlvr_gym.verifiers.math.real_sets import FLIPPED, Unsolved, real_set, same_set
 from rlvr_gym.verifiers.math.rearranging import rearranged
 from rlvr_gym.verifiers.math.sameness import proportional, same_everywhere, same_value
@@ -63,6 +73,8 @@ def same(gold: Form, answer: Form) -> Sameness:
             return _same_scalar(gold, answer)
         case Ordered(), Ordered():
             return _same_items(gold.items, answer.items) if gold.closing == answer.closing else Sameness.NO
+        case Listed(), Listed() if _one_of_several(gold) != _one_of_several(answer):
+            return Sameness.NO
         case Listed(), Listed():
             return _same_unordered(_distinct(gold, gold), _distinct(answer, gold))
         case Matrix(), Matrix():
@@ -106,7 +118,8 @@ def _same_labelled(gold: Form, answer: Form) -> Sameness:
     if isinstance(labelled, Labelled) and isinstance(labelled.value, Listed) and _is_assignment(other):
         return _same_roots(labelled, other)
     if isinstance(gold, Labelled):
-        return Sameness.NO if gold.is_equation else same(gold.value, answer)
+        of_others = isinstance(gold.value, Scalar) and _is_assignment(answer)
+        return Sameness.NO if gold.is_equation or of_others else same(gold.value, answer)
     if not isinstance(answer, Labelled):
         return Sameness.NO
     if isinstance(gold, Listed) and answer.relation:
@@ -153,11 +166,12 @@ def _same_assignment(gold: Form, answer: Form) -> Sameness:
     """Values of names beside a tuple are in the order of the alphabet, beside a list as they are written."""
     named, other = (gold, _only(answer)) if _is_assignment(gold) else (answer, _only(gold))
     items = [item for item in named.items if isinstance(item, Labelled)] if isinstance(named, Listed) else []
-    if _is_assignment(other) and isinstance(other, Listed):
-        return _same_unordered(items, other.items)
+    if isinstance(named, Listed) and isinstance(other, Listed) and _is_assignment(other):
+        hedged = _one_of_several(named) != _one_of_several(other) and not _is_indexed(named)
+        return Sameness.NO if hedged else _same_unordered(items, other.items)
     if isinstance(other, Listed) and other.braces:
         return Sameness.NO
-    if isinstance(other, Listed) and len({item.label.partition("_")[0] for item in items}) == 1:
+    if isinstance(other, Listed) and _is_indexed(named):
         return _same_unordered([item.value for item in items], other.items)
     if isinstance(other, Ordered | Matrix):
         items.sort(key=lambda item: item.label)
@@ -167,6 +181,12 @@ def _same_assignment(gold: Form, answer: Form) -> Sameness:
     if all(isinstance(item.value, Scalar) for item in items) and len(values) == 1 and named is answer:
         return _all(same(values[0], item.value) for item in items)
     return _same_items(values, [item.value for item in items])
+
+
+def _is_indexed(form: Form) -> bool:
+    """Whether all the names are one with an index: `x_1 = 2, x_2 = 3`."""
+    items = form.items if isinstance(form, Listed) else ()
+    return len({item.label.partition("_")[0] for item in items if isinstance(item, Labelled)}) == 1
 
 
 def _only(form: Form) -> Form:
@@ -183,6 +203,12 @@ def _unlisted(form: Form, beside: Form) -> Form:
         return form
     first, rest = form.items[0], form.items[1:]
     return first if all(same(first, other) is Sameness.YES for other in rest) else form
+
+
+def _one_of_several(form: Listed) -> bool:
+    """Whether it is one of some words, or one of the values of several names, but not known which."""
+    told_apart = all(isinstance(item, Words) for item in form.items) or _is_assignment(form)
+    return form.joint == "∨" and len(form.items) > 1 and told_apart
 
 
 def _distinct(form: Listed, gold: Listed) -> Sequence[Form]:
@@ -202,10 +228,12 @@ def _same_scalar(gold: Scalar, answer: Scalar) -> Sameness:
         return Sameness.NO
     if gold.unit.rescales(answer.unit):
         return _known(same_value(_scaled(gold), _scaled(answer)))
-    said = False if angles else same_value(gold.node, answer.node)
+    degrees = [scalar.unit.dimension == ANGLE for scalar in (gold, answer)]
+    one_in_pi = degrees[0] != degrees[1] and mentions(gold.node, "pi") and mentions(answer.node, "pi")
+    said = False if angles or one_in_pi else same_value(gold.node, answer.node)
     if said is False and symbols(gold.node) ^ symbols(answer.node) == {"C", "c"}:
         return _known(_same_up_to_name(gold.node, answer.node))
-    if said is False and ANGLE in (gold.unit.dimension, answer.unit.dimension):
+    if said is False and any(degrees):
         return _known(same_everywhere(_radians(gold), _radians(answer)))
     return _known(said)
 
@@ -300,17 +328,22 @@ def _value_of(numeral: Based) -> Fraction:
 
 
 def _same_congruence(gold: Form, answer: Form) -> Sameness:
-    """Residues that differ by a multiple of one modulus; a modulus may be left out, as a unit may."""
-    if not (isinstance(gold, Congruence) and isinstance(answer, Congruence)):
-        residues = [form.residue if isinstance(form, Congruence) else form for form in (gold, answer)]
-        nodes = [form.node if isinstance(form, Scalar) else form for form in residues]
-        return _known(same_everywhere(*(node for node in nodes if isinstance(node, Num | Sym | Op))))
-    if same_everywhere(gold.modulus, answer.modulus) is not True:
+    """Residues that differ by a multiple of one modulus; beside a number a modulus may be left out, if it is larger."""
+    if isinstance(gold, Scalar) and isinstance(answer, Congruence):
+        return _same_congruence(answer, gold)
+    if not isinstance(gold, Congruence):
         return Sameness.NO
-    a, b, modulus = gold.residue, answer.residue, gold.modulus
-    if isinstance(a, Num) and isinstance(b, Num) and isinstance(modulus, Num):
-        return _known(remainder(a.value - b.value, modulus.value) == 0)
-    return _known(same_everywhere(a, b))
+    modulus = written_fraction(gold.modulus)
+    if isinstance(answer, Scalar):
+        residue = written_fraction(gold.residue)
+        reduced = residue is None or modulus is None or abs(residue) < modulus
+        return _known(same_everywhere(gold.residue, answer.node)) if reduced else Sameness.NO
+    if not isinstance(answer, Congruence) or same_everywhere(gold.modulus, answer.modulus) is not True:
+        return Sameness.NO
+    a, b = written_fraction(gold.residue), written_fraction(answer.residue)
+    if a is not None and b is not None and modulus is not None:
+        return _known(remainder(a - b, modulus) == 0)
+    return _known(same_everywhere(gold.residue, answer.residue))
 
 
 def _same_relation(gold: Relation, answer: Relation) -> Sameness:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from rlvr_gym.verifiers.math.texts import TEXT
+from rlvr_gym.verifiers.math.notation import FUNCTIONS
+from rlvr_gym.verifiers.math.texts import TEXT, is_doubt
 
 _NAME = r"[A-Za-zα-ωΑ-Ω∠△][A-Za-zα-ωΑ-Ω' ∠△]*(?:_(?:\w|\{[\w,]+\}))?"
 _ARGUMENTS = r"(?:\s*\([A-Za-zα-ω]\w*(?:,\s*[A-Za-zα-ω])*\))?"
@@ -13,9 +14,12 @@ NAME = re.compile(
     r"|[A-Za-z]'*\(-?\d+(?:,\s*-?\d+)*\)|P\([^()]{1,60}\)|\|[A-Za-z]{1,2}\||‖\s*[A-Za-z]{1,2}\s*‖"
 )
 _TUPLE = re.compile(r"\(\s*[A-Za-zα-ω]\w?(?:\s*,\s*[A-Za-zα-ω]\w?)+\s*\)")
+_COMMANDS = "|".join(sorted({"frac", "text"} | FUNCTIONS))
 _LETTERS_ONLY = re.compile(
-    r"[A-Za-zα-ωΑ-Ω∠△|(\\](?:\\frac|[A-Za-zα-ωΑ-Ω∠△|'+*/:(){}\s-]|_(?:\w|\{[\w,]+\}))+"
+    rf"(?=[A-Za-zα-ωΑ-Ω∠△|(\\])(?:\\(?:{_COMMANDS})(?![A-Za-z])"
+    r"|[A-Za-zα-ωΑ-Ω∠△|'+*/:(){}\s-]|_(?:\w|\{[\w,]+\}))+"
 )
+_MULTIPLE_OF_PI = re.compile(r"π\s*[A-Za-zα-ω]")
 _VALUE_OF_FUNCTION = re.compile(r"([A-Za-z])\s*\([a-z](,\s*[a-z])*\)")
 _ONE_LETTER = re.compile(r"[A-Za-zα-ωΑ-Ω]'*(?:_(?:\w|\{\w+\}))?|[A-Z]{2}")
 CONSTANTS = frozenset({"e", "i", "π"})
@@ -23,7 +27,9 @@ CONSTANTS = frozenset({"e", "i", "π"})
 
 def is_name(text: str) -> bool:
     """Whether a side of an equation only names what the other side is."""
-    return bool(TEXT.fullmatch(text) or NAME.fullmatch(text)) and text not in CONSTANTS
+    if text in CONSTANTS or is_doubt(text) or _MULTIPLE_OF_PI.search(text):
+        return False
+    return bool(TEXT.fullmatch(text) or NAME.fullmatch(text))
 
 
 def is_tuple_of_names(text: str) -> bool:
@@ -38,7 +44,9 @@ def is_variable(text: str) -> bool:
 
 def is_expression_of_names(text: str) -> bool:
     r"""Whether a side has names and operations, but no number: `a+b`, `\frac{NO}{BO}`, `V_1:V_2`."""
-    return bool(_LETTERS_ONLY.fullmatch(text)) and bool(re.search(r"[A-Za-zα-ω]", text))
+    if is_doubt(text) or _MULTIPLE_OF_PI.search(text):
+        return False
+    return bool(_LETTERS_ONLY.fullmatch(text) and re.search(r"[A-Za-zα-ω]", text))
 
 
 def is_product(text: str) -> bool:

@@ -54,6 +54,31 @@ def symbols(node: Node) -> set[str]:
     return found
 
 
+def mentions(node: Node, name: str) -> bool:
+    """Whether that operation or constant stands anywhere in an expression."""
+    waiting = [node]
+    while waiting:
+        current = waiting.pop()
+        if isinstance(current, Op):
+            if current.name == name:
+                return True
+            waiting.extend(current.args)
+    return False
+
+
+def written_fraction(node: Node) -> Fraction | None:
+    """The value of a number, with its sign and over another; None where anything else is written."""
+    if isinstance(node, Num):
+        return node.value
+    if isinstance(node, Op) and node.name == "neg":
+        inner = written_fraction(node.args[0])
+        return None if inner is None else -inner
+    if isinstance(node, Op) and node.name == "div" and all(isinstance(arg, Num) for arg in node.args):
+        over, under = (written_fraction(arg) for arg in node.args)
+        return over / under if over is not None and under else None
+    return None
+
+
 def size(node: Node) -> int:
     """How many nodes an expression has."""
     return 1 + sum(size(arg) for arg in node.args) if isinstance(node, Op) else 1

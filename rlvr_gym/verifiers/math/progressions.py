@@ -7,7 +7,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from rlvr_gym.verifiers.math.forms import Form, Scalar, Words
-from rlvr_gym.verifiers.math.nodes import Num, Op
+from rlvr_gym.verifiers.math.nodes import Num, written_fraction
 from rlvr_gym.verifiers.math.units import Unit
 
 ELLIPSIS = Words("…")
@@ -44,10 +44,7 @@ def spelt_out(items: Sequence[Form], most: int) -> list[Form]:
 def _value(item: Form) -> Fraction | None:
     if not isinstance(item, Scalar) or item.unit != Unit():
         return None
-    node = item.node
-    if isinstance(node, Op) and node.name == "neg" and isinstance(node.args[0], Num):
-        return -node.args[0].value
-    return node.value if isinstance(node, Num) else None
+    return written_fraction(item.node)
 
 
 def _scalars(values: Sequence[Fraction]) -> list[Form]:

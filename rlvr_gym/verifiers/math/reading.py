@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from functools import lru_cache
 
-from rlvr_gym.verifiers.math.atoms import quantities, scalar
+from rlvr_gym.verifiers.math.atoms import in_sterling, quantities, scalar
 from rlvr_gym.verifiers.math.brackets import closing_at, split
 from rlvr_gym.verifiers.math.clocks import clock
 from rlvr_gym.verifiers.math.expression import MAX_CHARACTERS, parse
@@ -62,10 +62,12 @@ _EXCEPT = re.compile(
 )
 _FOR = r"\\text\{\s*(?:where|for|with|for (?:all|any|some))\s*\}|for (?:all|any)|where|for"
 _QUALIFIER = re.compile(
-    rf"\s*(?:{_FOR})?\s*(?<![A-Za-z\\])[a-z]"
-    r"(?:\s*,\s*[a-z])*\s*∈\s*[ℤℕℚℝZNQR](?:\^?\{?[+*]\}?|_\{[^{}]*\}|_\d)?"
+    rf"\s*(?:{_FOR})?\s*(?<![A-Za-z\\])([a-z]"
+    r"(?:\s*,\s*[a-z])*)\s*∈\s*[ℤℕℚℝZNQR]\s*(?:\^?\{?[+*]\}?|_\{[^{}]*\}|_\d)?"
 )
 _WITH_QUALIFIER = re.compile(rf"\s*(?:,|{_FOR}){_QUALIFIER.pattern}$|\s*\({_QUALIFIER.pattern}\s*\)$")
+_IN_REALS = re.compile(r"∈\s*[ℝR]\s*\)?$")
+_LETTER = re.compile(r"(?<![A-Za-z\\])[a-z](?![A-Za-z])")
 _SYSTEM = re.compile(
     r"⟦?\s*\\begin\{(cases|aligned|align|gathered|array)\}(?:\{[lcr| ]*\})?(.*)\\end\{\1\}\s*⟧?", re.DOTALL
 )
@@ -132,6 +134,8 @@ class _Reader:
         yield form
         if isinstance(form, Scalar):
             yield from of_unit_vectors(form)
+            if money := in_sterling(text, form):
+                yield money
         yield from _letters(text)
 
     def _plainer(self, text: str) -> str:
@@ -139,7 +143,7 @@ class _Reader:
         if text[0] == "{" and "," not in text and closing_at(text, 0) == len(text) - 1:
             text = text[1:-1].strip() or text
         if "∈" in text:
-            text = _WITH_QUALIFIER.sub("", text).strip() or text
+            text = _without_parameters(text)
         if text[0] == "]" or text[-1] == "[" or "[∪" in text.replace(" ", ""):
             text = _OUTWARD.sub(
                 lambda m: f"{'[' if m[1] == '[' else '('}{m[2]}{']' if m[3] == ']' else ')'}", text
@@ -294,8 +298,10 @@ class _Reader:
         builder = split(inside, "|:")
         if len(builder) == 2 and _QUALIFIER.fullmatch(builder[1].strip()):
             return Listed((self.form(builder[0]),), braces=True)
-        if len(builder) == 2 and NAME.fullmatch(builder[0].split("∈")[0].strip()):
-            return self.form(_of_x(builder[0].split("∈")[0].strip(), _WITH_QUALIFIER.sub("", builder[1])))
+        name, _, numbers = (part.strip() for part in builder[0].partition("∈"))
+        if len(builder) == 2 and NAME.fullmatch(name):
+            stated = f"{builder[1]}, {name} ∈ {numbers}" if numbers else builder[1]
+            return self.form(_of_x(name, _without_parameters(stated)))
         form = self.form(inside)
         items = form.items if isinstance(form, Listed) and not form.braces else (form,)
         return Listed(items, braces=True)
@@ -314,6 +320,22 @@ class _Reader:
         if len({len(row) for row in cells}) != 1 or len(cells) * len(cells[0]) > MAX_ITEMS:
             raise Unparsable("a matrix with rows of different length, or with too many entries")
         return Matrix(tuple(tuple(self.form(cell) for cell in row) for row in cells))
+
+
+def _without_parameters(text: str) -> str:
+    """Without what a parameter runs over, as in `2πn, n ∈ ℤ`, and without `x ∈ ℝ`, which says nothing.
+
+    It stays beside an inequality in that variable alone: the integers from 1 to 3 are no interval.
+    """
+    match = _WITH_QUALIFIER.search(text)
+    rest = text[: match.start()].strip() if match else ""
+    if not match or not rest or _QUALIFIER.fullmatch(text):
+        return text
+    start = match.start(1 if match[1] else 2)
+    names = re.findall("[a-z]", match[1] or match[2])
+    if _IN_REALS.search(match[0]) or not re.search("[<>≤≥≠]", rest):
+        return rest
+    return f"{rest}, {text[start:].strip(' )')}" if set(_LETTER.findall(rest)) <= {*names} else rest
 
 
 def _of_x(name: str, condition: str) -> str:

@@ -37,8 +37,10 @@ def _solution(f: Node, name: str) -> Node | None:
 
 
 def _never_both_zero(factor: Node, constant: Node) -> bool:
+    if _is_constant(constant) and same_everywhere(constant, _ZERO) is False:
+        return True
     names = symbols(factor)
-    if not names or same_everywhere(factor, substituted(factor, dict.fromkeys(names, _TWO))) is True:
+    if _is_constant(factor):
         return same_everywhere(factor, _ZERO) is False
     if len(names) != 1:
         return False
@@ -49,3 +51,8 @@ def _never_both_zero(factor: Node, constant: Node) -> bool:
         if same_everywhere(doubled, Op("mul", (scale, factor))) is True:
             return power < 0 or same_everywhere(substituted(constant, {name: _ZERO}), _ZERO) is False
     return False
+
+
+def _is_constant(f: Node) -> bool:
+    names = symbols(f)
+    return not names or same_everywhere(f, substituted(f, dict.fromkeys(names, _TWO))) is True

@@ -21,10 +21,12 @@ from rlvr_gym.verifiers.math.forms import (
     Scalar,
     Union,
     Without,
+    Words,
 )
 from rlvr_gym.verifiers.math.nodes import Node, Num, Op, symbols
 from rlvr_gym.verifiers.math.numbers import NoValue, Undecided, equal, terminating
 from rlvr_gym.verifiers.math.sameness import same_everywhere
+from rlvr_gym.verifiers.math.texts import number_set
 from rlvr_gym.verifiers.math.tokens import Unparsable
 
 SIGNS = "=<>≤≥≠≈∈"
@@ -44,8 +46,8 @@ def relation(text: str, read: ReadForm) -> Form:
     if signs[-1] == "≈":
         return _approximated(text, parts, signs, read)
     if signs == ["∈"] and labels.is_name(parts[0]):
-        form = read(parts[1])
-        if not isinstance(form, Ordered | Listed | Union | Without) and parts[1] not in ("ℤ", "ℕ", "ℚ"):
+        form = number_set(parts[1]) or read(parts[1])
+        if not isinstance(form, Ordered | Listed | Union | Without | Words):
             raise Unparsable("a member of something that is no set")
         return Labelled(labels.label(parts[0]), form, None)
     if set(signs) == {"="}:
@@ -99,7 +101,7 @@ def _equation(parts: list[str], read: ReadForm) -> Form:
         return Listed(tuple(Labelled(labels.label(part), value, None) for part in parts[:-1]))
     if labels.is_name(parts[0]) or labels.is_tuple_of_names(parts[0]):
         forms = [read(part) for part in parts[1:]]
-        if len(forms) == 1 or _all_equal(forms):
+        if (len(forms) == 1 or _all_equal(forms)) and not _mentions(forms[-1], parts[0]):
             equation = labels.is_product(parts[0])
             return Labelled(labels.label(parts[0]), forms[-1], _as_relation(parts), is_equation=equation)
         return Relation(tuple(_side(part) for part in parts), ("=",) * (len(parts) - 1))
@@ -109,6 +111,11 @@ def _equation(parts: list[str], read: ReadForm) -> Form:
     if _all_equal(forms):
         return forms[-1]
     return Relation(tuple(_side(part) for part in parts), ("=",) * (len(parts) - 1))
+
+
+def _mentions(form: Form, name: str) -> bool:
+    """Whether what a name is said to be has that name in it, as in `x = x + 1`: an equation."""
+    return isinstance(form, Scalar) and name in symbols(form.node)
 
 
 def _value_of_names(parts: list[str], read: ReadForm) -> Form | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from functools import partial
 
-from rlvr_gym.verifiers.math.nodes import Node, Num, Op, fingerprint, symbols
+from rlvr_gym.verifiers.math.nodes import Node, Num, Op, fingerprint, mentions, symbols
 from rlvr_gym.verifiers.math.numbers import (
     NoValue,
     Numbers,
@@ -28,7 +28,8 @@ _MAX_VARIABLES = 12
 def points(a: Node, b: Node) -> Iterator[Mapping[str, Fraction]]:
     """Where to compare two functions: small fractions and a few integers, positive and negative.
 
-    They are drawn from a hash of both, so that no answer can be made to agree with the gold just there.
+    They are drawn from a hash of both, so that no answer can be made to agree with the gold just there. Any two of
+    eight variables have opposite signs at some of the first six, so that `|xy|` is not taken for `xy`.
     """
     names = sorted(symbols(a) | symbols(b))
     mixed = fingerprint(a) ^ fingerprint(b) if names else 0
@@ -37,8 +38,21 @@ def points(a: Node, b: Node) -> Iterator[Mapping[str, Fraction]]:
         for column, name in enumerate(names):
             mixed = (mixed * 1103515245 + 12345) % (1 << 31)
             value = Fraction((mixed >> 8) % 97 + 2, (7, 11, 3, 13, 1, 5)[(row + column) % 6])
-            point[name] = -value if row % 4 == 2 else value
+            point[name] = -value if _is_negative(row % 6, column) else value
         yield point
+
+
+def _is_negative(row: int, column: int) -> bool:
+    """All are positive in two rows of six, all negative in one; in the others, digits of the column decide."""
+    match row:
+        case 1 | 3:
+            return bool(column >> (row // 2) & 1)
+        case 2:
+            return True
+        case 5:
+            return column == 0 or bool(column >> 2 & 1)
+        case _:
+            return False
 
 
 def same_everywhere(a: Node, b: Node) -> bool | None:
@@ -61,7 +75,7 @@ def same_everywhere(a: Node, b: Node) -> bool | None:
             return False
         except Undecided:
             return None
-    complex_values = _mentions_i(a) or _mentions_i(b)
+    complex_values = mentions(a, "i") or mentions(b, "i")
     context = numbers()
     inside: list[bool] = []
     outside: list[bool] = []
@@ -96,30 +110,39 @@ def _values(a: Node, b: Node, point: Mapping[str, Fraction], finer: Numbers) -> 
 
 
 def proportional(a: Node, b: Node) -> Fraction | bool | None:
-    """The sign (1 or -1) of c where `a = c b` everywhere; False where there is none, None if undecided."""
+    """The sign (1 or -1) of c where `a = c b` everywhere; False where there is none, None if undecided.
+
+    Two constants are no multiples of each other: `x = x + 1` says something else than `x = x + 2`.
+    """
     names = symbols(a) | symbols(b)
     if not names or symbols(a) != symbols(b) or len(names) > _MAX_VARIABLES:
         return False if symbols(a) != symbols(b) else None
     context = numbers()
-    quotients = []
+    pairs: list[tuple[Value, Value]] = []
     for point in points(a, b):
         try:
             over, under = context.value(a, point), context.value(b, point)
-            if under == 0 or over == 0:
-                if over != under:
-                    return False
-                continue
-            quotients.append(context.quotient(over, under))
         except (NoValue, Undecided):
             continue
-        if len(quotients) == _POINTS:
+        if (over == 0) != (under == 0) or not all(
+            context.mp.isfinite(context.real(v)) for v in (over, under)
+        ):
+            return False
+        if over != 0:
+            pairs.append((over, under))
+        if len(pairs) == _POINTS:
             break
-    if len(quotients) < 4:
+    return _common_quotient(context, pairs)
+
+
+def _common_quotient(context: Numbers, pairs: list[tuple[Value, Value]]) -> Fraction | bool | None:
+    if len(pairs) < 4:
         return None
+    quotients = [context.real(context.quotient(over, under)) for over, under in pairs]
     first = quotients[0]
-    if any(abs(context.real(q - first)) > abs(context.real(first)) * 1e-25 for q in quotients[1:]):
+    if isinstance(first, context.mp.mpc) or any(abs(q - first) > abs(first) * 1e-25 for q in quotients):
         return False
-    if isinstance(first, context.mp.mpc):
+    if first != 1 and len({under for _, under in pairs}) == 1:
         return False
     return Fraction(1 if first > 0 else -1)
 
@@ -172,14 +195,3 @@ def _without_end(node: Node) -> bool:
     except (NoValue, Undecided):
         return False
     return not (isinstance(value, Fraction) and terminating(value))
-
-
-def _mentions_i(node: Node) -> bool:
-    waiting = [node]
-    while waiting:
-        current = waiting.pop()
-        if isinstance(current, Op):
-            if current.name == "i":
-                return True
-            waiting.extend(current.args)
-    return False

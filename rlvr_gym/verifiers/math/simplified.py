@@ -20,7 +20,7 @@ from rlvr_gym.verifiers.math.forms import (
     Union,
     Without,
 )
-from rlvr_gym.verifiers.math.nodes import Node, Num, Op, symbols
+from rlvr_gym.verifiers.math.nodes import Node, Num, Op, symbols, written_fraction
 from rlvr_gym.verifiers.math.numbers import NoValue, Undecided, equal, numbers
 
 _ATOMS = frozenset({"neg", "percent", "degrees", "pi", "e", "i", "inf"})
@@ -105,19 +105,7 @@ def _operands(node: Node, name: str) -> list[Node]:
 
 def _rationals(nodes: Sequence[Node]) -> list[Fraction]:
     """The values of those that are written as a rational number."""
-    return [value for node in nodes if (value := _written(node)) is not None]
-
-
-def _written(node: Node) -> Fraction | None:
-    if isinstance(node, Num):
-        return node.value
-    if isinstance(node, Op) and node.name == "neg":
-        inner = _written(node.args[0])
-        return None if inner is None else -inner
-    if isinstance(node, Op) and node.name == "div" and all(isinstance(arg, Num) for arg in node.args):
-        over, under = (_written(arg) for arg in node.args)
-        return over / under if over is not None and under else None
-    return None
+    return [value for node in nodes if (value := written_fraction(node)) is not None]
 
 
 def _is_fraction(node: Op) -> bool:
@@ -126,7 +114,7 @@ def _is_fraction(node: Op) -> bool:
 
 
 def _is_whole(node: Node) -> bool:
-    value = _written(node)
+    value = written_fraction(node)
     return value is not None and value.denominator == 1 and not (isinstance(node, Op) and node.name == "div")
 
 

@@ -20,7 +20,13 @@ _ORDINAL_NAMES = "first second third fourth fifth sixth seventh eighth ninth ten
 _MONTHS = frozenset(_MONTH_NAMES.split())
 _ORDINALS = {name: f"{place}th" for place, name in enumerate(_ORDINAL_NAMES.split(), 1)}
 _ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)")
-_SAME_WORDS = {"dne": "does not exist", "ℤ": "integers", "ℕ": "natural numbers", "ℚ": "rational numbers"}
+_SAME_WORDS = {
+    "dne": "does not exist",
+    "limit does not exist": "does not exist",
+    "ℤ": "integers",
+    "ℕ": "natural numbers",
+    "ℚ": "rational numbers",
+}
 
 _MAX_DATE = 40
 _REMAINDER = re.compile(r"(\d+)\s*(?:R|r|remainder)\.?\s*(\d+)")
@@ -32,12 +38,17 @@ _DOUBTS = frozenset(
     {"not", "no", "never", "or", "if", "than", "wrong", "incorrect", "false", "other", "opposite", "guess"}
 )
 
+_NUMBER_SET = re.compile(r"(?:([ℤℕℚZNQ])|[ℝR](?!$))\s*(?:\^?\{?([+*])\}?|_\{([^{}]*)\}|_(\d))?")
 _OPTION = r"(?:the )?(?:(?:correct |final )?(?:option|choice|answer)(?: is)? )?"
 _LETTER = re.compile(rf"{_OPTION}(?:\(\s*([A-Ja-j])\s*\)|([A-J]))\s*[).:]?", re.IGNORECASE)
 _LETTER_AND_CONTENT = re.compile(
     rf"{_OPTION}(?:\(\s*([A-J])\s*\)\s*[.:]?|([A-J])\s*[).:])\s*(\S.*)", re.DOTALL
 )
 _FURTHER_LETTER = re.compile(r"\(\s*[A-Ja-j]\s*\)|(?<![A-Za-z\\])[A-J](?:[).:]|$|\s*[,∧∨])|^[∧∨,;]")
+
+_JUDGED = re.compile(r"(?:is|are|was|can|cannot|isn't|not)(?![A-Za-z])", re.IGNORECASE)
+"""How a sentence about an option goes on, rather than what stands there."""
+_OF_THE_ANSWER = re.compile(r"of (?:the|my|our|its) (?:\w+ )?(?:answer|result|solution) ", re.IGNORECASE)
 
 
 def plain(text: str) -> str:
@@ -48,6 +59,15 @@ def plain(text: str) -> str:
 def says_nothing(text: str) -> bool:
     """Whether an answer says that there is no solution."""
     return bool(_NOTHING.fullmatch(plain(text)))
+
+
+def number_set(text: str) -> Words | None:
+    """The integers, natural or rational numbers, or the part of these or the reals that a sign or an index tells."""
+    match = _NUMBER_SET.fullmatch(text)
+    if not match:
+        return None
+    name = dict(zip("ZNQ", "ℤℕℚ", strict=True)).get(match[1], match[1])
+    return Words(f"{_SAME_WORDS.get(name, 'real numbers')} {match[2] or match[3] or match[4] or ''}".strip())
 
 
 def option(text: str, lower_case: bool) -> tuple[str, str] | None:
@@ -62,7 +82,7 @@ def option(text: str, lower_case: bool) -> tuple[str, str] | None:
         bare = len(written) == 1
         return (letter.upper(), "") if letter.isupper() or not bare or lower_case else None
     match = _LETTER_AND_CONTENT.fullmatch(written)
-    if not match or _FURTHER_LETTER.search(match[3]):
+    if not match or _FURTHER_LETTER.search(match[3]) or _JUDGED.match(match[3]):
         return None
     return match[1] or match[2], match[3]
 
@@ -113,9 +133,16 @@ def with_remainder(text: str) -> Words | None:
 
 
 def announced(text: str) -> str | None:
-    """What is announced by a sentence that names it: 12 in `The area is 12`."""
+    """What a sentence announces that names it: 12 in `The area is 12`, none in `The square of the answer is 12`."""
     match = _ANNOUNCED.fullmatch(text)
-    return match[2] if match and not _DOUBTS.intersection(match[1].lower().split()) else None
+    if not match or _OF_THE_ANSWER.search(match[1]) or is_doubt(match[1]):
+        return None
+    return match[2]
+
+
+def is_doubt(name: str) -> bool:
+    """Whether what stands before a value denies it, or doubts it, rather than names it: `the wrong answer`."""
+    return not _DOUBTS.isdisjoint(re.findall("[a-z]{2,}", name.lower()))
 
 
 def words_and_signs(text: str) -> Words | None:

@@ -39,6 +39,7 @@ class Unit:
 
 
 NONE = Unit()
+STERLING = Unit(dimension=(("sterling", 1),))
 RADIAN: Dimension = (("radian", 1),)
 _MONEY = frozenset({"dollar", "euro", "sterling", "yen", "rupee", "yuan"})
 _UNIT: Dimension = (("unit", 1),)
@@ -117,6 +118,8 @@ _SCALES = {
     "dozen": 12,
     "hundred": 100,
     "thousand": 1000,
+    "lakh": 10**5,
+    "crore": 10**7,
     "million": 10**6,
     "billion": 10**9,
     "trillion": 10**12,
@@ -125,13 +128,14 @@ _SCALES = {
 _PHRASES = """
     or and any not no none is are was be if but except when where about at least most more less than some
     other another number numbers answer maybe perhaps possibly either both between to from over under half
-    third thirds quarter quarters fourth fourths fifth fifths sixth tenth tenths hundredth hundredths
-    thousandth thousandths times plus minus divided one two three four five six seven eight nine ten eleven
-    twelve twenty thirty wrong right true false greater fewer up down approximately roughly root factorial
+    halves third quarter fourth fifth sixth seventh eighth ninth tenth hundredth thousandth millionth billionth
+    times fold twice thrice double triple plus minus negative divided multiplied squared cubed reversed inverted
+    one two three four five six seven eight nine ten eleven twelve twenty thirty binary octal hexadecimal
+    wrong right true false greater fewer up down below above short approximately roughly root factorial
     because so then instead actually also therefore hence thus since while which that this
 """
 _NOT_UNITS = frozenset(_PHRASES.split())
-"""Words that make a phrase of what follows a number, and no unit."""
+"""Words, in the singular too, that make a phrase of what follows a number, and no unit."""
 _PREFIXES = {
     **{"nano": Fraction(1, 10**9), "micro": Fraction(1, 10**6), "milli": Fraction(1, 1000)},
     **{"kilo": Fraction(1000), "mega": Fraction(10**6), "giga": Fraction(10**9)},
@@ -144,8 +148,10 @@ _PREFIXABLE = frozenset(
 _SHORT = {"mph": "mile/hour", "kph": "km/hour", "kmh": "km/hour", "mpg": "mile/gallon"}
 _TEMPERATURES = frozenset({"celsius", "fahrenheit"})
 _POWERS = {"square": 2, "sq": 2, "cubic": 3, "squared": 2, "cubed": 3}
-_FILLERS = frozenset({"*", "of", "the", "a", "an", "each", "in", "total", "per"})
-_WORD = re.compile(r"[A-Za-z]+|[$€£¥₹¢°]|\^\{?(-?\d)\}?|[/.]|\S")
+_WHOLE = frozenset({"each", "total"})
+FILLERS = frozenset({"*", ".", "of", "the", "a", "an", "in", "per"}) | _WHOLE
+"""Words beside a unit; only those of the whole stand alone."""
+_WORD = re.compile(r"[A-Za-zμΩ]+|[$€£¥₹¢°]|\^\{?(-?\d)\}?|[/.]|\S")
 _MAX_WORDS = 8
 
 
@@ -156,8 +162,11 @@ def parse_unit(text: str) -> tuple[int, Unit] | None:
     if not words or len(words) > 2 * _MAX_WORDS:
         return None
     scale = 1
-    if words[0][0].lower() in _SCALES:
-        scale = _SCALES[words.pop(0)[0].lower()]
+    if (first := _singular(words[0][0].lower())) in _SCALES:
+        scale = _SCALES[first]
+        words.pop(0)
+        if not words:
+            return scale, NONE
     return (scale, unit) if (unit := _read([word[0] for word in words])) is not None else None
 
 
@@ -187,12 +196,14 @@ def _read(words: list[str]) -> Unit | None:
             factor *= scale ** (sign * raised)
             _multiply(powers, dimension, sign * raised)
             last, raised = (scale, dimension, sign), 1
-        elif word == "." or lower in _FILLERS:
+        elif lower in FILLERS:
             continue
-        elif not word.isalpha() or len(word) < 3 or lower in _NOT_UNITS:
+        elif not word.isalpha() or len(word) < 3 or not _NOT_UNITS.isdisjoint((lower, _singular(lower))):
             return None
         else:
             things.add(_singular(lower))
+    if not (things or last or _WHOLE.intersection(words)):
+        return None
     dimension = tuple(sorted((name, power) for name, power in powers.items() if power))
     return Unit(factor=factor, dimension=dimension, things=frozenset(things))
 
@@ -204,14 +215,21 @@ def _multiply(powers: dict[str, int], dimension: str, exponent: int) -> None:
 
 
 def _known(word: str) -> tuple[Fraction, str] | None:
-    for name in (word, word.lower(), _singular(word.lower()), word.lower().removesuffix("s")):
-        if name in _UNITS and (len(name) > 1 or name == word):
+    """A unit as it is written, first of all: `Mg` is no `mg`."""
+    if found := _UNITS.get(word) or _prefixed(word):
+        return found
+    for name in (word.lower(), _singular(word.lower()), word.lower().removesuffix("s")):
+        if name in _UNITS and len(name) > 1:
             return _UNITS[name]
+    return _prefixed(_singular(word.lower())) if len(word) > 6 else None
+
+
+def _prefixed(word: str) -> tuple[Fraction, str] | None:
     for prefix, factor in _PREFIXES.items():
-        if word.startswith(prefix) and (unit := _UNITS.get(word.removeprefix(prefix))):
-            name = word.removeprefix(prefix)
-            if name in _PREFIXABLE or (len(prefix) > 1 and len(name) > 3):
-                return unit[0] * factor, unit[1]
+        name = word.removeprefix(prefix)
+        if name != word and (name in _PREFIXABLE or (len(prefix) > 1 and len(name) > 3)) and name in _UNITS:
+            scale, dimension = _UNITS[name]
+            return scale * factor, dimension
     return None
 
 
