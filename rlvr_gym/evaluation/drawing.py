@@ -49,21 +49,27 @@ class Drawing:
         self._reporter = Reporter(on_progress, tasks=len(tasks), samples=planned, resumed=resumed)
 
     def draw(self, until_half_width: float | None, ks: Sequence[int]) -> None:
-        """Draw and judge what is missing, all of it or until the interval of every pass@k is tight enough."""
+        """Draw and judge what is missing, all of it or until the interval of every pass@k is tight enough.
+
+        It is not looked at before every task with samples of an earlier call is among the complete ones: they are
+        reported too, and may have been drawn in another order.
+        """
         self._settle([task for task in self.tasks if not self._lacking[task.id]])
         self._reporter.report(list(self._tallies.values()))
         if until_half_width is None:
             self._complete(self.tasks)
             return
         seed, seen = self.store.conditions.seed, list[Task]()
+        begun = {task.id for task in self.tasks if self.store.of(task)}
         for tasks in rounds(self.tasks, seed):
             self._complete(tasks)
             seen += tasks
+            begun -= {task.id for task in tasks}
+            if begun:
+                continue
             tallies = [self._tallies[task.id] for task in seen]
-            if (
-                widest_half_width(estimate(tallies, pass_measure, k, seed=seed) for k in ks)
-                <= until_half_width
-            ):
+            widest = widest_half_width(estimate(tallies, pass_measure, k, seed=seed) for k in ks)
+            if widest <= until_half_width:
                 self._refuse_too_many_unscored(len(seen) * self.store.n)
                 return
 

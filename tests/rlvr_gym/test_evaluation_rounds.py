@@ -116,3 +116,18 @@ def test_stopping_does_not_move_the_estimate_of_a_set_that_is_sorted_by_difficul
     # about 48 tasks each: standard error .07, of the mean of 60 .009
     assert np.mean([value for value, _ in results]) == pytest.approx(0.5, abs=0.035)
     assert sum(covered for _, covered in results) >= 53
+
+
+def test_what_an_unfinished_run_drew_in_another_order_is_complete_before_a_stop(tmp_path: Path):
+    arguments = {"n": 2, "sampling": SAMPLING, "run_dir": tmp_path}
+    rg.evaluate(echo_env(150), ScriptedGenerator(coin(0.5)), **arguments)
+    file, order = (
+        tmp_path / "samples.jsonl",
+        [id for each in rounds(echo_tasks(150).take(150), 0) for id in each],
+    )
+    late = order[100].id  # in the fifth round, of tasks 108 and less
+    kept = [sample for sample in read_samples(file) if (sample.task, sample.sample) == (late, 0)]
+    file.write_text("".join(f"{sample.model_dump_json()}\n" for sample in kept), encoding="utf-8")
+    result = rg.evaluate(echo_env(150), ScriptedGenerator(coin(0.5)), until_half_width=0.4, **arguments)
+    assert result.problems == 108
+    assert len(read_samples(file)) == 2 * 108
