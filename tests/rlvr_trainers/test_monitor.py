@@ -60,7 +60,7 @@ def test_a_figure_beyond_its_limit_is_an_alarm_when_it_stays_there() -> None:
     said = []
     for step in seen:
         alarms.append(watching.observe([step], 0, [])[name])
-        said += watching.report()
+        said += watching.warnings()
     assert alarms == [0, 0, 0, 0, 0, 1, 1, 0]
     assert said == [
         "warning: several_answers: 50% of the completions give more answers than they are asked for; "
@@ -72,7 +72,7 @@ def test_an_alarm_that_is_to_stop_the_run_says_what_was_seen() -> None:
     watching = monitor(patience=1, stop=["several_answers"])
     assert watching.observe([HEDGED], 0, [])["detectors/several_answers/alarm"] == 1
     with pytest.raises(TrainingError, match=r"several_answers: 50% of the completions .*monitor\.stop"):
-        watching.report()
+        watching.refuse_to_go_on()
 
 
 def test_a_limit_of_none_only_logs() -> None:
@@ -91,7 +91,7 @@ def test_a_lower_limit_is_passed_downwards() -> None:
     assert found["detectors/format/correlation"] == pytest.approx(-1)
     assert found["detectors/format/alarm"] == 1
     assert watching.observe([PLAIN], 0, []).get("detectors/format/alarm") is None
-    assert watching.report() == [
+    assert watching.warnings() == [
         "warning: format: completions in the right format are less often right: the correlation is -1.00; "
         "monitor.min_format_correlation is -0.2"
     ]
@@ -104,7 +104,7 @@ def test_what_a_monitor_has_seen_survives_a_resumption() -> None:
     second.state = first.state
     assert second.state == first.state
     assert second.observe([HEDGED], 0, []) == first.observe([HEDGED], 0, [])
-    assert second.report() == first.report() != []
+    assert second.warnings() == first.warnings() != []
 
 
 @pytest.mark.parametrize("setting", ["monitor.stop=[canary]", "monitor.max_repetition=2", "monitor.limit=1"])

@@ -142,12 +142,15 @@ class Monitor:
         metrics = self._history.evaluated(held_out)
         return metrics | self._alarms(metrics)
 
-    def report(self) -> list[str]:
-        """The warnings since this was last called. Raises TrainingError for an alarm that is to stop the run."""
+    def warnings(self) -> list[str]:
+        """The warnings since this was last called."""
         news, self._news = self._news, []
+        return news
+
+    def refuse_to_go_on(self) -> None:
+        """Raise TrainingError where an alarm went off that is to stop the run."""
         if self._fatal:
             raise TrainingError("; ".join(self._fatal))
-        return news
 
     def _alarms(self, metrics: Metrics, *, example: str = "") -> Metrics:
         """`detectors/NAME/alarm` of each detector that has something to say: 1 when it is, 0 when it is not."""

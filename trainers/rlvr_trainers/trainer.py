@@ -197,8 +197,9 @@ class Trainer:
             self.records.log(self.step, metrics, samples)
         if self._due(self.config.run.checkpoint_every) or (self.best and self.best.step == self.step):
             self._save()
-        for warning in self.monitor.report():
+        for warning in self.monitor.warnings():
             self.display.say(f"step {self.step}: {warning}")
+        self.monitor.refuse_to_go_on()
         return metrics
 
     def _judge_canaries(self, drawn: Drawn) -> tuple[list[Canary], list[Canary]]:
