@@ -29,16 +29,13 @@ from rlvr_gym.verifiers.math.nodes import (
     Node,
     Num,
     Op,
-    Sym,
-    mentions,
-    substituted,
     symbols,
     written_fraction,
 )
+from rlvr_gym.verifiers.math.quantities import same_quantity
 from rlvr_gym.verifiers.math.real_sets import FLIPPED, Unsolved, real_set, same_set
 from rlvr_gym.verifiers.math.rearranging import rearranged
-from rlvr_gym.verifiers.math.sameness import proportional, same_everywhere, same_value
-from rlvr_gym.verifiers.math.units import ANGLE, RADIAN
+from rlvr_gym.verifiers.math.sameness import proportional, same_everywhere
 
 
 class Sameness(Enum):
@@ -70,7 +67,7 @@ def same(gold: Form, answer: Form) -> Sameness:
         return _same_set(gold, answer)
     match gold, answer:
         case Scalar(), Scalar():
-            return _same_scalar(gold, answer)
+            return _known(same_quantity(gold, answer))
         case Ordered(), Ordered():
             return _same_items(gold.items, answer.items) if gold.closing == answer.closing else Sameness.NO
         case Listed(), Listed() if _one_of_several(gold) != _one_of_several(answer):
@@ -220,38 +217,6 @@ def _distinct(form: Listed, gold: Listed) -> Sequence[Form]:
         if not any(same(item, other) is Sameness.YES for other in kept):
             kept.append(item)
     return kept
-
-
-def _same_scalar(gold: Scalar, answer: Scalar) -> Sameness:
-    angles = {gold.unit.dimension, answer.unit.dimension} == {ANGLE, RADIAN}
-    if gold.unit.contradicts(answer.unit) and not angles:
-        return Sameness.NO
-    if gold.unit.rescales(answer.unit):
-        return _known(same_value(_scaled(gold), _scaled(answer)))
-    degrees = [scalar.unit.dimension == ANGLE for scalar in (gold, answer)]
-    one_in_pi = degrees[0] != degrees[1] and mentions(gold.node, "pi") and mentions(answer.node, "pi")
-    said = False if angles or one_in_pi else same_value(gold.node, answer.node)
-    if said is False and symbols(gold.node) ^ symbols(answer.node) == {"C", "c"}:
-        return _known(_same_up_to_name(gold.node, answer.node))
-    if said is False and any(degrees):
-        return _known(same_everywhere(_radians(gold), _radians(answer)))
-    return _known(said)
-
-
-def _same_up_to_name(gold: Node, answer: Node) -> bool | None:
-    """Whether two antiderivatives differ in how their constant is written: `+ C` or `+ c`."""
-    a, b = (substituted(node, {"c": Sym("C")}) for node in (gold, answer))
-    with_one, without = (substituted(a, {"C": Num(Fraction(value))}) for value in (1, 0))
-    added = same_everywhere(Op("sub", (with_one, without)), Num(Fraction(1)))
-    return added and same_everywhere(a, b)
-
-
-def _scaled(scalar: Scalar) -> Node:
-    return Op("mul", (scalar.node, Num(scalar.unit.factor)))
-
-
-def _radians(scalar: Scalar) -> Node:
-    return Op("degrees", (scalar.node,)) if scalar.unit.dimension == ANGLE else scalar.node
 
 
 def _same_items(gold: Sequence[Form], answer: Sequence[Form]) -> Sameness:

@@ -1,0 +1,46 @@
+"""Whether two values are the same, their units, angles and constants of integration included."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from rlvr_gym.verifiers.math.forms import Scalar
+from rlvr_gym.verifiers.math.nodes import Node, Num, Op, Sym, mentions, substituted, symbols
+from rlvr_gym.verifiers.math.sameness import same_everywhere, same_value
+from rlvr_gym.verifiers.math.units import ANGLE, RADIAN
+
+
+def same_quantity(gold: Scalar, answer: Scalar) -> bool | None:
+    """Whether two values are one where their units are taken into account; None where that cannot be decided here.
+
+    Degrees may be left out (`60` for 60°), but not beside a multiple of pi, which is in radians.
+    """
+    angles = {gold.unit.dimension, answer.unit.dimension} == {ANGLE, RADIAN}
+    if gold.unit.contradicts(answer.unit) and not angles:
+        return False
+    if gold.unit.rescales(answer.unit):
+        return same_value(_scaled(gold), _scaled(answer))
+    degrees = [scalar.unit.dimension == ANGLE for scalar in (gold, answer)]
+    one_in_pi = degrees[0] != degrees[1] and mentions(gold.node, "pi") and mentions(answer.node, "pi")
+    said = False if angles or one_in_pi else same_value(gold.node, answer.node)
+    if said is False and symbols(gold.node) ^ symbols(answer.node) == {"C", "c"}:
+        return _same_up_to_name(gold.node, answer.node)
+    if said is False and any(degrees):
+        return same_everywhere(_radians(gold), _radians(answer))
+    return said
+
+
+def _same_up_to_name(gold: Node, answer: Node) -> bool | None:
+    """Whether two antiderivatives differ in how their constant is written: `+ C` or `+ c`."""
+    a, b = (substituted(node, {"c": Sym("C")}) for node in (gold, answer))
+    with_one, without = (substituted(a, {"C": Num(Fraction(value))}) for value in (1, 0))
+    added = same_everywhere(Op("sub", (with_one, without)), Num(Fraction(1)))
+    return added and same_everywhere(a, b)
+
+
+def _scaled(scalar: Scalar) -> Node:
+    return Op("mul", (scalar.node, Num(scalar.unit.factor)))
+
+
+def _radians(scalar: Scalar) -> Node:
+    return Op("degrees", (scalar.node,)) if scalar.unit.dimension == ANGLE else scalar.node
