@@ -107,6 +107,7 @@ ACCEPT: dict[str, list[tuple[str, str]]] = {
         ("xyz=1", r"z=\frac{1}{xy}"),
         ("3x", "y=3x"),
         ("5", r"\angle A=5"),
+        ("5", r"\frac{NO}{BO}=5"),
         (r"\frac35", r"\sin\theta=\frac35"),
         ("42", "The area is 42"),
         ("A", "(A) none of these"),

@@ -1,19 +1,11 @@
 """What is the same answer and what is not, reason by reason; the pairs stand in `math_cases.py`."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 
 from rlvr_gym import Outcome, Task
 from rlvr_gym.verdicts import Completion, Verdict
 from rlvr_gym.verifiers import Math, judge
-
-_spec = importlib.util.spec_from_file_location("math_cases", Path(__file__).with_name("math_cases.py"))
-assert _spec is not None
-assert _spec.loader is not None
-cases = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(cases)
+from tests.rlvr_gym import math_cases as cases
 
 MATH = Math()
 

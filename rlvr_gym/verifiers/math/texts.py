@@ -141,8 +141,11 @@ def announced(text: str) -> str | None:
 
 
 def is_doubt(name: str) -> bool:
-    """Whether what stands before a value denies it, or doubts it, rather than names it: `the wrong answer`."""
-    return not _DOUBTS.isdisjoint(re.findall("[a-z]{2,}", name.lower()))
+    """Whether what stands before a value denies it, or doubts it, rather than names it: `the wrong answer`.
+
+    The segment `NO` does not.
+    """
+    return not _DOUBTS.isdisjoint(word.lower() for word in re.findall("[A-Za-z][a-z]+", name))
 
 
 def words_and_signs(text: str) -> Words | None:
