@@ -42,6 +42,7 @@ REFUSE: dict[str, list[tuple[str, str]]] = {
         (r"x>2, x\in\mathbb{Z}", r"x>2, x\in\mathbb{Q}"),
         (r"n\ge 2 \text{ for } n\in\mathbb{Z}^+", r"n\ge 3 \text{ for } n\in\mathbb{Z}^+"),
         (r"m,n\in\mathbb{Z}", r"m,n\in\mathbb{N}"),
+        (r"\mathbb{Z}^+", r"\mathbb{Z}"),
     ],
     "residues": [
         ("3", r"3 \pmod 2"),

@@ -35,6 +35,7 @@ from rlvr_gym.verifiers.math.relations import SIGNS, congruence, relation
 from rlvr_gym.verifiers.math.texts import (
     announced,
     date_or_ordinal,
+    number_set,
     option,
     says_nothing,
     several_options,
@@ -201,6 +202,8 @@ class _Reader:
         if letter := _OPTION_LETTER.fullmatch(text):
             return Scalar(parse(letter[1]), Unit())
         if found := date_or_ordinal(text) or with_remainder(text) or words(text):
+            return found
+        if text[0] in "ℤℕℚℝ" and (found := number_set(text)):
             return found
         if (
             len(text) < _SMALL
