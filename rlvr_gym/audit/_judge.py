@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import os
 import resource
-import sys
 from typing import Any
 
 from gymnasium.envs.registration import EnvSpec
 
 from rlvr_gym.audit.rebuilding import rebuilt
 from rlvr_gym.environment import Environment
+from rlvr_gym.memory import peak_memory_bytes
 from rlvr_gym.tasks import Task
 from rlvr_gym.verdicts import Verdict
 from rlvr_gym.verifiers._worker import _die_with_parent
@@ -36,12 +36,12 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 - whatever building raises is told to the parent
         _write(replies, {**token, "fault": f"{type(error).__name__}: {error}"})
         return
-    _write(replies, {**token, "peak_bytes": _peak_bytes()})
+    _write(replies, {**token, "peak_bytes": peak_memory_bytes()})
     for line in requests:
         asked = json.loads(line)
         verdict = _played(env, Task.model_validate(asked["task"]), asked["text"])
         said = verdict.model_dump(mode="json")
-        _write(replies, {**token, "verdict": said, "peak_bytes": _peak_bytes()})
+        _write(replies, {**token, "verdict": said, "peak_bytes": peak_memory_bytes()})
 
 
 def _played(env: Environment, task: Task, text: str) -> Verdict:
@@ -56,11 +56,6 @@ def _played(env: Environment, task: Task, text: str) -> Verdict:
     except (Exception, SystemExit) as error:  # noqa: BLE001 - an environment's fault is what is looked for
         return Verdict.unscored(f"{type(env).__name__} failed: {type(error).__name__}: {error}")
     return Verdict.unscored(f"the episode does not end after {env.max_turns} turns")
-
-
-def _peak_bytes() -> int:
-    scale = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
 
 
 def _write(pipe: Any, value: Any) -> None:

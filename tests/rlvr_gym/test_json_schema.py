@@ -144,11 +144,11 @@ def nested(depth, inner="1"):
     ],
 )
 def test_a_document_made_to_be_slow_is_a_timeout_soon(schema, text):
-    began = time.monotonic()
+    began = time.process_time()
     verdict = ask(schema, text)
     assert verdict.outcome.value == "timeout"
     assert verdict.detail == "checking it takes more than 200,000 steps"
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_a_large_honest_document_is_checked():

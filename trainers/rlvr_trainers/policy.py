@@ -5,8 +5,6 @@ from __future__ import annotations
 import copy
 import math
 import os
-import resource
-import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +23,7 @@ from transformers.utils import logging
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.generation.loading import load_model
 from rlvr_gym.generation.transformers import TransformersGenerator
+from rlvr_gym.memory import peak_memory_bytes
 from rlvr_gym.seeding import derive_seed
 from rlvr_trainers.batch import TokenBatch
 from rlvr_trainers.config import LoraConfig, ModelConfig, TrainConfig
@@ -101,7 +100,7 @@ class Policy:
         """The most memory this process has held: the accelerator's where one is used, else resident memory."""
         if self.device.type == "cuda":
             return torch.cuda.max_memory_allocated(self.device)
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        return peak_memory_bytes()
 
     @contextmanager
     def _autocast(self) -> Iterator[None]:
