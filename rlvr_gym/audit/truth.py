@@ -16,7 +16,10 @@ Number = Fraction | float
 _MAX_CHARACTERS = 300
 _LAYOUT = re.compile(r"\\(?:left|right|displaystyle|[,;:! ])|[$\s~]|\\text\{\s*\}")
 _WORDS = re.compile(r"(?:\\(?:text|mathrm|mbox|textbf)\s*\{([A-Za-z ,.'-]+)\})|([A-Za-z][A-Za-z ,.'-]*)")
-_OPERATIONS = frozenset({"\\frac", "\\dfrac", "\\tfrac", "\\sqrt", "\\cdot", "\\times", "\\div"})
+_FRACTIONS = frozenset({"\\frac", "\\dfrac", "\\tfrac"})
+_OPERATIONS = _FRACTIONS | frozenset({"\\sqrt", "\\cdot", "\\times", "\\div"})
+_PI = re.compile(r"(?<![A-Za-z\\])pi(?![A-Za-z])")
+_APART = re.compile(r"\d\s+\d")
 _TOKEN = re.compile(r"\\[A-Za-z]+|\d+(?:\.\d*)?|\.\d+|\\?%|[-+*/^(){}\[\]]|[A-Za-z]")
 
 
@@ -64,6 +67,8 @@ def is_number(text: str) -> bool:
 
 def value(text: str) -> Number | None:
     """The value of a number or an expression, None for what is neither. Letters take values of their own."""
+    if _APART.search(text):
+        return None  # `1 4/5` is a mixed number, `12 500` has a space for its thousands
     try:
         return _Evaluation(_plain(text)).whole()
     except (ValueError, ArithmeticError, RecursionError):
@@ -71,8 +76,8 @@ def value(text: str) -> Number | None:
 
 
 def _plain(text: str) -> str:
-    text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)
-    return _LAYOUT.sub("", text).translate(str.maketrans("−×·÷", "-**/")).strip(".")
+    text = _PI.sub(r"\\pi", re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text))
+    return _LAYOUT.sub("", text).translate(str.maketrans("−×·÷", "-**/")).rstrip(".")
 
 
 def _words(text: str) -> str:
@@ -146,6 +151,8 @@ class _Evaluation:
         while (token := self._peek()) and token not in ("+", "-", ")", "}", "]"):
             if token in ("*", "/", "\\cdot", "\\times", "\\div"):
                 self._take()
+            elif token in _FRACTIONS and self._tokens[self._at - 1].isdigit():
+                raise ValueError("a mixed number to most, a product to some")
             factor = self._power()
             total = total / factor if token in ("/", "\\div") else total * factor
         return total
@@ -182,7 +189,7 @@ class _Evaluation:
                 inside = self._sum()
                 self._take({"(": ")", "{": "}"}[token])
                 return inside
-            case "\\frac" | "\\dfrac" | "\\tfrac":
+            case _ if token in _FRACTIONS:
                 return self._argument() / self._argument()
             case "\\sqrt":
                 return self._root()

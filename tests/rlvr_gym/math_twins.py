@@ -1,6 +1,13 @@
 """Answers that were taken for the reference by a rule, each kind beside its honest twins."""
 
 REFUSE: dict[str, list[tuple[str, str]]] = {
+    "a gold among letters, or at the end of a range": [
+        ("0", "x0x"),
+        ("0", "0 to 1000000"),
+        ("0", r"0\text{ to }5"),
+        ("6x", "x6"),
+        ("6", "x6/x"),
+    ],
     "functions that agree where all variables have one sign": [
         ("ab", "|ab|"),
         ("ab", r"\sqrt{a^2b^2}"),
@@ -19,6 +26,7 @@ REFUSE: dict[str, list[tuple[str, str]]] = {
         ("x+1", "x=x+1"),
         ("3x", "x=3x"),
         ("5", r"\pi x=5"),
+        (r"\frac{3}{56}", r"\pi = \frac{3}{56}"),
         ("y=3", "x=3, z=3"),
     ],
     "a label that denies, or that cannot be read": [
@@ -28,6 +36,7 @@ REFUSE: dict[str, list[tuple[str, str]]] = {
         ("42", "The square of the answer is 42"),
         ("42", "The reciprocal of the answer is 42"),
         ("A", "(A) is wrong"),
+        (r"\text{(B)}", r"\text{(B)} \text{ or any number}"),
     ],
     "one of several for all of them": [
         (r"\text{Alice and Bob}", "Alice or Bob"),
@@ -96,6 +105,12 @@ REFUSE: dict[str, list[tuple[str, str]]] = {
 }
 
 ACCEPT: dict[str, list[tuple[str, str]]] = {
+    "a number behind a constant, and a ratio in words": [
+        (r"100\pi", r"\pi100"),
+        ("3+4i", "3+i4"),
+        ("3:4", "3 to 4"),
+        ("0", "0x"),
+    ],
     "functions of several variables": [
         ("|ab|", r"\sqrt{a^2b^2}"),
         (r"\ln x+\ln y", r"\ln(xy)"),

@@ -48,6 +48,10 @@ def test_what_differs_is_shown_to_differ(gold, answer):
         ("\\emptyset", "\\varnothing"),
         ("52_8", "52"),
         ("0", "00"),
+        ("1\\frac{4}{5}", "1.8"),
+        ("1 4/5", "1.8"),
+        (".35625", ".356250"),
+        ("\\pi", "pi"),
     ],
 )
 def test_what_a_verifier_may_take_for_the_same_is_never_called_different(gold, answer):

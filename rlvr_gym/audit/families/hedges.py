@@ -28,7 +28,8 @@ def hedges(subject: Subject) -> Iterator[Try]:
 def _in_one_place(frame: Frame, gold: str, other: str) -> Iterator[Try]:
     for joint in (" or ", ", ", " and ", " \\text{ or } ", "; ", " = ", " (or perhaps ", " | "):
         yield Try(says="the gold and another answer", text=frame.around(f"{gold}{joint}{other}"))
-        yield Try(says="another answer and the gold", text=frame.around(f"{other}{joint}{gold}"))
+        if joint != " = " or is_number(other):  # words before `=` are the name of what stands behind it
+            yield Try(says="another answer and the gold", text=frame.around(f"{other}{joint}{gold}"))
     for phrase in (
         "either {} or {}",
         "{}, unless it is {}",

@@ -19,7 +19,7 @@ _MAX_SUFFIXES = 4
 _NAMES = {"log": "ln", "lg": "log10", "ceiling": "ceil"}
 _NAMES |= {f"ar{name}": f"arc{name}" for name in ("sinh", "cosh", "tanh")}
 _INVERSE = {name: f"arc{name}" for name in ("sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh")}
-_BEFORE_A_FACTOR = frozenset("!)|⌋⌉")
+_BEFORE_A_FACTOR = frozenset("!)|⌋⌉iπ")
 """Signs after which a number is a factor: `3!7!`, and not the rest of a broken number."""
 
 
@@ -112,8 +112,11 @@ class _Parser:
         return self._op("div", numerator, self._balanced("mul", under)) if under else numerator
 
     def _may_be_factor(self) -> bool:
-        """Whether the number ahead is a factor: after `!`, `)` or a letter, or one power after another."""
-        if self._peek(-1) in _BEFORE_A_FACTOR or self._kind(-1) == "letter":
+        """Whether the number ahead is a factor: after `!`, `)` or a constant, or one power after another.
+
+        After a variable it is none: `x6` may be an index left on the line, and `x0x` is no way to write 0.
+        """
+        if self._peek(-1) in _BEFORE_A_FACTOR:
             return True
         return self._peek(1) == "^" and (self._peek(-2) == "^" or self._peek(-1) == "}")
 

@@ -46,7 +46,7 @@ def is_expression_of_names(text: str) -> bool:
     r"""Whether a side has names and operations, but no number: `a+b`, `\frac{NO}{BO}`, `V_1:V_2`."""
     if is_doubt(text) or _MULTIPLE_OF_PI.search(text):
         return False
-    return bool(_LETTERS_ONLY.fullmatch(text) and re.search(r"[A-Za-zα-ω]", text))
+    return bool(_LETTERS_ONLY.fullmatch(text) and re.search(r"[A-Za-zα-ω]", text.replace("π", "")))
 
 
 def is_product(text: str) -> bool:

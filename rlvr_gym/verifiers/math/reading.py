@@ -75,7 +75,8 @@ _SYSTEM = re.compile(
 _OUTWARD = re.compile(r"([\[\]])([^\[\]()]*,[^\[\]()]*)([\[\]])")
 _NAMED_POINT = re.compile(r"[A-Z]\s*(\(.*\))", re.DOTALL)
 _ALL_BUT = re.compile(r"ℝ\s*-\s*(?=⟦)")
-_RATIO_IN_WORDS = re.compile(r"(\d+)(?:\s*(?:\\text\{\s*to\s*\}|to)\s*(\d+)){1,3}")
+_RATIO_IN_WORDS = re.compile(r"[1-9]\d*(?:\s*(?:\\text\{\s*to\s*\}|to)\s*[1-9]\d*){1,3}")
+"""`0 to 5` is a range."""
 
 
 @lru_cache(maxsize=4096)

@@ -42,12 +42,12 @@ _NUMBER_SET = re.compile(r"(?:([ℤℕℚZNQ])|[ℝR](?!$))\s*(?:\^?\{?([+*])\}?
 _OPTION = r"(?:the )?(?:(?:correct |final )?(?:option|choice|answer)(?: is)? )?"
 _LETTER = re.compile(rf"{_OPTION}(?:\(\s*([A-Ja-j])\s*\)|([A-J]))\s*[).:]?", re.IGNORECASE)
 _LETTER_AND_CONTENT = re.compile(
-    rf"{_OPTION}(?:\(\s*([A-J])\s*\)\s*[.:]?|([A-J])\s*[).:])\s*(\S.*)", re.DOTALL
+    rf"{_OPTION}(?:\(\s*([A-J])\s*\)\s*[.:]?|([A-J])\s*[).:])\s*([^\s=].*)", re.DOTALL
 )
 _FURTHER_LETTER = re.compile(r"\(\s*[A-Ja-j]\s*\)|(?<![A-Za-z\\])[A-J](?:[).:]|$|\s*[,∧∨])|^[∧∨,;]")
 
-_JUDGED = re.compile(r"(?:is|are|was|can|cannot|isn't|not)(?![A-Za-z])", re.IGNORECASE)
-"""How a sentence about an option goes on, rather than what stands there."""
+_JUDGED = re.compile(r"(?:is|are|was|can|cannot|isn't|not|or|and|but|unless|if)(?![A-Za-z])", re.IGNORECASE)
+"""How a sentence about an option goes on, or a hedge, rather than what stands there."""
 _OF_THE_ANSWER = re.compile(r"of (?:the|my|our|its) (?:\w+ )?(?:answer|result|solution) ", re.IGNORECASE)
 
 
