@@ -1,4 +1,6 @@
+import os
 import signal
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -22,3 +24,11 @@ def runs_programs():
         return shared_sandbox()
     except SandboxUnavailable as error:
         pytest.skip(f"no program can be run here: {error}")
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """The folder of published datasets that RLVR_DATA names."""
+    if not os.environ.get("RLVR_DATA"):
+        pytest.skip("RLVR_DATA does not name a folder with gsm8k/, math500/ and the others as published")
+    return Path(os.environ["RLVR_DATA"])

@@ -1,6 +1,4 @@
 import json
-import os
-from pathlib import Path
 
 import pytest
 
@@ -66,11 +64,3 @@ def write_rows(tmp_path):
         return str(path)
 
     return write
-
-
-@pytest.fixture
-def real_data():
-    """The folder of published datasets that RLVR_DATA names."""
-    if not os.environ.get("RLVR_DATA"):
-        pytest.skip("RLVR_DATA does not name a folder with gsm8k/ and math500/ as published")
-    return Path(os.environ["RLVR_DATA"])

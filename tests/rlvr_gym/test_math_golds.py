@@ -1,7 +1,6 @@
 """The published references of GSM8K and MATH-500, from the folder that RLVR_DATA names, and rewrites of them."""
 
 import json
-import os
 import random
 import re
 from collections.abc import Iterator
@@ -17,15 +16,12 @@ MATH = Math()
 
 
 @pytest.fixture(scope="module")
-def golds() -> list[str]:
-    if not (folder := os.environ.get("RLVR_DATA")):
-        pytest.skip(
-            "set RLVR_DATA to a folder with gsm8k/train.jsonl, gsm8k/test.jsonl and math500/test.jsonl"
-        )
-    data = Path(folder)
-    found = answers(data / "math500/test.jsonl")
+def golds(real_data: Path) -> list[str]:
+    found = answers(real_data / "math500/test.jsonl")
     for split in ("train", "test"):
-        found += [answer.rpartition("####")[2].strip() for answer in answers(data / f"gsm8k/{split}.jsonl")]
+        found += [
+            answer.rpartition("####")[2].strip() for answer in answers(real_data / f"gsm8k/{split}.jsonl")
+        ]
     return found
 
 

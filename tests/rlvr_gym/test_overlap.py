@@ -70,14 +70,9 @@ def test_a_few_near_twins_in_a_hundred_are_tolerated_and_more_are_not():
         refuse_overlap([train], tasks("b", *questions, *twins))
 
 
-def test_the_published_splits_of_gsm8k_share_no_prompt():
-    import os
-    from pathlib import Path
-
-    if not (folder := os.environ.get("RLVR_DATA")):
-        pytest.skip("RLVR_DATA does not name a folder with gsm8k/ as published")
+def test_the_published_splits_of_gsm8k_share_no_prompt(real_data):
     train, test = (
-        rg.make("gsm8k", data=str(Path(folder) / f"gsm8k/{split}.jsonl"), split=split).tasks
+        rg.make("gsm8k", data=str(real_data / f"gsm8k/{split}.jsonl"), split=split).tasks
         for split in ("train", "test")
     )
     found = overlap(train, test)
