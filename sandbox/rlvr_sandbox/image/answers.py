@@ -1,4 +1,4 @@
-"""What the program's process answers: a call of a function, or the tests' questions, one at a time. It decides nothing."""
+"""What the program's process answers: one call of a function, or what the tests ask. It decides nothing."""
 
 from __future__ import annotations
 

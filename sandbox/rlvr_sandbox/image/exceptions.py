@@ -15,8 +15,8 @@ from rlvr_sandbox.image.shapes import Shape
 from rlvr_sandbox.image.values import BadValue
 
 _SHOWN = 2000
-_END_OF_ITERATION = (StopIteration, StopAsyncIteration, GeneratorExit)
-_TOLD_BYTES = 1 << 16
+_OF_TEST_RUNNERS = frozenset({"unittest", "doctest", "bdb", "pdb"})
+"""Whose exceptions mean something to the tests: that one is to be skipped, say."""
 
 
 class StandIn(Exception):
@@ -38,7 +38,8 @@ def known_exception(module: Any, name: Any) -> type[Exception] | None:
     """An exception class of Python's own library that is loaded here; None for any other."""
     if not isinstance(module, str) or not isinstance(name, str):
         return None
-    if module.partition(".")[0] not in sys.stdlib_module_names:
+    package = module.partition(".")[0]
+    if package not in sys.stdlib_module_names or package in _OF_TEST_RUNNERS:
         return None
     found = getattr(sys.modules.get(module), name, None)
     return found if isinstance(found, type) and issubclass(found, Exception) else None

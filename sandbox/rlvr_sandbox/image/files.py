@@ -16,6 +16,8 @@ from typing import Any
 _SIGNS = ("open", "tempfile", "Path", "os.", "shutil", "sqlite", "mkdir")
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 _NOBODY_ELSE = 0o077
+_MADE = {"open": 0, "os.mkdir": 0, "sqlite3.connect": 0, "os.rename": 1}
+"""Events in which a file may be made, and which of their arguments is its path."""
 
 
 class Files:
@@ -29,7 +31,6 @@ class Files:
         self.watched = any(sign in source for sign in _SIGNS)
         self._made: set[str] = set()
         self._shared: set[str] = set()
-        self._busy = False
         if self.watched:
             os.umask(_NOBODY_ELSE)
             sys.addaudithook(self._heard)
@@ -58,15 +59,15 @@ class Files:
             folder = os.path.dirname(folder)
 
     def _heard(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "open" and isinstance(arguments[2], int) and arguments[2] & _WRITES:
-            self._note(arguments[0])
-        elif event in ("os.mkdir", "sqlite3.connect"):
-            self._note(arguments[0])
-        elif event == "os.rename":
-            self._note(arguments[1])
+        made = _MADE.get(event)
+        if made is None or (
+            event == "open" and not (isinstance(arguments[2], int) and arguments[2] & _WRITES)
+        ):
+            return
+        self._note(arguments[made])
 
     def _note(self, path: Any) -> None:
-        if isinstance(path, str | bytes | os.PathLike) and not self._busy:
+        if isinstance(path, str | bytes | os.PathLike):
             self._made.add(os.path.abspath(os.fsdecode(path)))
 
     def _opened(self, file: Any, mode: str = "r", *arguments: Any, **keywords: Any) -> Any:

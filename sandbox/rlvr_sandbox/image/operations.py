@@ -24,10 +24,11 @@ class _Alien:
 
 def _equal(target: Any, name: str, other: Any) -> Any:
     """`__eq__` as the object's class has it; of one that is equal to everything it says nothing."""
-    said = type(target).__eq__(target, other)
-    if said is True and target is not other and isinstance(type(target).__eq__, types.FunctionType):
+    kind: Any = type(target)
+    said = kind.__eq__(target, other)
+    if said is True and target is not other and isinstance(kind.__eq__, types.FunctionType):
         try:
-            if type(target).__eq__(target, _Alien()) is True:
+            if kind.__eq__(target, _Alien()) is True:
                 return False
         except Exception:  # noqa: BLE001 - it can be compared with its own kind only, as it should
             return said

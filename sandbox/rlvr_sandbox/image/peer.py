@@ -16,7 +16,7 @@ import threading
 import types
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from rlvr_sandbox.image import proxies, shapes, values
 from rlvr_sandbox.image.exceptions import read_exception, written_exception
@@ -29,6 +29,7 @@ READ_ERRORS = (
     *(BadValue, ValueError, TypeError, ArithmeticError, LookupError, AttributeError),
     *(RecursionError, MemoryError),
 )
+_FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType)
 _VIEWS = {type({}.keys()): "keys", type({}.values()): "values", type({}.items()): "items"}
 
 
@@ -114,9 +115,7 @@ class Peer(proxies.Asks):
                 error = self.read(answer["raised"])
                 if not isinstance(error, Exception):
                     raise self.lost("it raised what is no exception")
-                if isinstance(error, StopIteration) and what not in ("run", "special"):
-                    error = as_runtime_error(error)
-                raise error
+                raise error if _may_end_here(error, what, target, arguments) else as_runtime_error(error)
             return self.read(answer.get("value"))
 
     def read(self, data: Any) -> Any:
@@ -143,7 +142,7 @@ class Peer(proxies.Asks):
             answer = self._link.receive()
         except (ValueError, RecursionError, MemoryError) as error:
             raise self.lost(f"it said what is no message: {error}") from None
-        if not isinstance(answer, dict) or not ({"value", "raised", "ask"} & answer.keys()):
+        if not isinstance(answer, dict) or not ({"value", "raised", "ask", "ended"} & answer.keys()):
             raise self.lost("it has ended" if answer is None else "it said what is no message")
         self._reads(lambda: self.codec.learn(answer))
         return answer
@@ -218,10 +217,8 @@ class Peer(proxies.Asks):
             return ["path", self.codec.encode(str(value), 2)]
         if kind is types.ModuleType and value.__name__.partition(".")[0] in shapes._MODULES:
             return ["module", value.__name__]
-        if isinstance(value, types.FunctionType | types.BuiltinFunctionType) or kind.__name__ == "ufunc":
-            if named := self._named(value):
-                return named
-        return self._object(value, depth)
+        named = self._named(value) if isinstance(value, _FUNCTIONS) else None
+        return named or self._object(value, depth)
 
     def _named(self, value: Any) -> list[Any] | None:
         """A class or function that both sides have, by its name."""
@@ -350,20 +347,20 @@ class Peer(proxies.Asks):
             raise BadValue("an object of no class")
         base = _plain_base(made)
         if base is None:
-            self._theirs[number] = found = proxies.mark(object.__new__(made), number)
+            self._theirs[number] = found = proxies.mark(object.__new__(made), number)  # type: ignore[arg-type]
             return found
         if not more:
             raise BadValue("no value")
         if base.__name__ in shapes.CONTAINERS:
-            found = proxies.mark(base.__new__(made), number)
-            base.__init__(found)  # type: ignore[misc]
+            found = proxies.mark(cast(Any, base).__new__(made), number)
+            cast(Any, base).__init__(found)
             self._theirs[number] = found
             self.codec.take_share(found, base.__name__, more[0])
             return found
         value = self.codec.decode(more[0], depth + 1)
         if type(value) is not base:
             raise BadValue("another value than its class has")
-        self._theirs_kept[number] = found = proxies.mark(base.__new__(made, value), number)
+        self._theirs_kept[number] = found = proxies.mark(cast(Any, base).__new__(made, value), number)
         return found
 
 
@@ -374,8 +371,17 @@ def _plain_base(cls: type) -> type | None:
 _PLAIN = frozenset(shapes.PLAIN.values())
 
 
+def _may_end_here(error: Exception, what: str, target: Any, arguments: tuple[Any, ...]) -> bool:
+    """An end of an iteration comes out of what iterates only: `all(map(f, ...))` would take it for the end."""
+    if isinstance(error, StopAsyncIteration):
+        return what == "run"
+    if isinstance(error, StopIteration):
+        return what == "method" and arguments[0] in ("send", "throw") and type(target).__name__ == "generator"
+    return True
+
+
 def as_runtime_error(error: BaseException) -> RuntimeError:
-    """What stands for an end of an iteration that came out of a call: `all(map(f, ...))` would take it for the end."""
+    """What stands for an end of an iteration that came out of a call."""
     said = RuntimeError(f"the program raised {type(error).__name__}")
     said.__program_raised__ = type(error).__name__  # type: ignore[attr-defined]
     return said

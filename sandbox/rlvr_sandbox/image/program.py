@@ -61,7 +61,7 @@ def run_asserts(source: int, link: int) -> NoReturn:
     stream = Link(socket.socket(fileno=link))
     status, module = _load(_source_of(source))
     if module is None:
-        stream.send({"gone": "invalid" if status == INVALID_STATUS else "crashed"})
+        stream.send({"ended": "invalid" if status == INVALID_STATUS else "crashed"})
         leave(status)
     answers = Program(module, stream)
     try:

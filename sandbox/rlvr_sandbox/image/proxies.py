@@ -44,7 +44,10 @@ class Meta(type):
 
     def __call__(cls, *arguments: Any, **keywords: Any) -> Any:
         """Make an object over there."""
-        return _side.ask("call", cls, *arguments, **keywords)
+        made = _side.ask("call", cls, *arguments, **keywords)
+        if _side.judging:
+            standing.made(made, cls)
+        return made
 
     def __getattr__(cls, name: str) -> Any:
         if name in _NOT_ASKED:
@@ -66,7 +69,7 @@ class Meta(type):
 
 _NOT_ASKED = frozenset({"__abstractmethods__", "__isabstractmethod__", "__wrapped__", "__set_name__"})
 _OURS = frozenset({"__module__", "__qualname__", "__dataclass_fields__", "__abstractmethods__", "__doc__"})
-_KEPT = frozenset({"_rlvr_number", "_rlvr_heard", "_rlvr_hash"})
+_KEPT = frozenset({"_rlvr_number", "_rlvr_heard", "_rlvr_made", "_rlvr_hash"})
 
 
 class _Attributes:
@@ -119,7 +122,7 @@ _NOT_HERE = frozenset(
 class Proxy(_Attributes):
     """Stands for an object of the other side."""
 
-    __slots__ = ("__weakref__", "_rlvr_hash", "_rlvr_heard", "_rlvr_number")
+    __slots__ = ("__weakref__", "_rlvr_hash", "_rlvr_heard", "_rlvr_made", "_rlvr_number")
 
 
 class PlainProxy(_Attributes):
@@ -272,7 +275,7 @@ def _enum_attribute(self: Any, name: str) -> Any:
 class EnumMeta(shapes.enum.EnumMeta):
     """The class of enumerations that stand for another: members are here, the rest is asked for."""
 
-    def __getattr__(cls, name: str) -> Any:
+    def __getattr__(cls, name: str) -> Any:  # noqa: N805 - its instances are classes
         if name.startswith("_"):
             raise AttributeError(name)
         return _side.ask("get", cls, name)
@@ -329,12 +332,11 @@ def _arithmetic(name: str, base: type | None) -> Any:
     native = getattr(base, name, None) if base else None
 
     def operate(self: Any, other: Any, *more: Any) -> Any:
-        if not _side.judging or is_program_owned(other):
+        if not _side.judging:
             return _side.ask("special", self, name, other, *more)
-        if base:
+        if base and not is_program_owned(other):
             return native(self, other, *more) if native else NotImplemented
-        result = _side.ask("special", self, name, other, *more)
-        return standing.heard(result, self, name)
+        return standing.operate(_side, name, self, other, *more)
 
     return operate
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from typing import Any
 
 from rlvr_sandbox.image import proxies
@@ -14,6 +13,8 @@ from rlvr_sandbox.image.surroundings import TestsSurroundings
 from rlvr_sandbox.image.values import BadValue
 
 SHOWN_CHARACTERS = 2000
+_SHOWN_PARTS = 20_000
+_SHOWN_BITS = 4000
 _UNSEEN = ("gi_", "cr_", "ag_", "f_", "tb_", "co_")
 """How attributes begin that lead from a generator or a frame to the tests' own names."""
 _MAY_ASK = frozenset(
@@ -54,8 +55,8 @@ class Remote(Peer):
         """What the program has under these names. Raises ProgramGone where it did not get that far."""
         self._send({"names": names})
         said = self._receive()
-        if said.get("gone") or "names" not in said:
-            raise self.lost("invalid" if said.get("gone") == "invalid" else "it ended while it was loaded")
+        if "names" not in said:
+            raise self.lost("invalid" if said.get("ended") == "invalid" else "it ended while it was loaded")
         found = said["names"]
         if not isinstance(found, list) or not all(
             isinstance(each, list) and len(each) == 2 for each in found
@@ -131,12 +132,23 @@ def _shown(value: object) -> str:
     if proxies.is_proxy(value) and isinstance(value, proxies.Proxy):
         return f"<{type(value).__name__} object of the program>"
     try:
-        text = repr(value)
+        text = repr(value) if _is_small(value) else f"<a large {type(value).__name__}>"
     except Exception:  # noqa: BLE001 - in it may be an object of the program, which is asked
         text = f"<{type(value).__name__} that cannot be shown>"
     half = SHOWN_CHARACTERS // 2
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:half]} ... {text[-half:]}"
 
 
-Namespace = dict[str, Any]
-Act = Callable[[], Any]
+def _is_small(value: object) -> bool:
+    """Written out it is of a size to be shown; shared parts count wherever they stand."""
+    budget, inside = _SHOWN_PARTS, [value]
+    while inside and budget > 0:
+        one = inside.pop()
+        budget -= 1
+        if isinstance(one, dict):
+            inside += [*dict.keys(one), *dict.values(one)]
+        elif isinstance(one, list | tuple | set | frozenset):
+            inside += one
+        elif isinstance(one, int) and one.bit_length() > _SHOWN_BITS:
+            return False
+    return budget > 0

@@ -133,8 +133,9 @@ def enumeration(name: str, described: Any, decode: Callable[[Any], Any], namespa
     """The enumeration that `_enumeration` described, with real members."""
     kind, mixin, members = described
     base = _ENUMS[kind]
+    mixin = str(mixin) if mixin is not None else None
     mixed = mixin is not None and not issubclass(base, IMMUTABLE[mixin])
-    bases = (IMMUTABLE[mixin], base) if mixed else (base,)
+    bases = (IMMUTABLE[mixin], base) if mixed and mixin else (base,)
     body = meta.__prepare__(name, bases)
     for key, value in namespace.items():
         body[key] = value

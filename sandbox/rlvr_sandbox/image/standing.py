@@ -47,18 +47,37 @@ def may_be_asked(proxy: Any, name: str) -> None:
         raise AttributeError(f"'{kind}' object of the program is no plain value, which '{name}' asks for")
 
 
-def heard(result: Any, owner: Any, name: str) -> Any:
-    """The result of an operation that told the program a value of the tests: an object of its own, or nothing."""
+def made(result: Any, cls: type) -> None:
+    """Note that the tests made an object themselves, of a class that they ask for."""
     from rlvr_sandbox.image.proxies import Proxy
 
-    if result is NotImplemented:
-        return result
-    if not isinstance(result, Proxy):
+    if isinstance(result, Proxy) and any(each in _asked_for for each in cls.__mro__):
+        object.__setattr__(result, "_rlvr_made", True)
+
+
+def operate(side: Any, name: str, owner: Any, other: Any, *more: Any) -> Any:
+    """An arithmetic operation of an object of the program's with another object, or with a plain value.
+
+    A plain value is told only to what the tests made themselves, and gives an object of the program's, not a plain
+    value: of `abs(root(2) - 1.4142)` the program is neither told the 1.4142, nor asked how far it is away.
+    """
+    from rlvr_sandbox.image.proxies import Proxy, is_program_owned
+
+    plain = not is_program_owned(other)
+    mine = getattr(owner, "_rlvr_made", False)
+    if plain and not mine:
+        return NotImplemented
+    result = side.ask("special", owner, name, other, *more)
+    if isinstance(result, Proxy):
+        if mine or getattr(other, "_rlvr_made", False):
+            object.__setattr__(result, "_rlvr_made", True)
+        if plain or getattr(owner, "_rlvr_heard", False) or getattr(other, "_rlvr_heard", False):
+            object.__setattr__(result, "_rlvr_heard", True)
+    elif plain and result is not NotImplemented:
         kind = type(owner).__name__
         raise TypeError(
             f"{name} of the program's '{kind}' and a plain value gives a plain value: not counted"
         )
-    object.__setattr__(result, "_rlvr_heard", True)
     return result
 
 
