@@ -8,6 +8,7 @@ the receiver's.
 from __future__ import annotations
 
 import builtins
+import collections
 import enum
 import json
 import pathlib
@@ -213,6 +214,10 @@ class Peer(proxies.Asks):
         if kind in _VIEWS:
             pairs = {"keys": dict.fromkeys, "values": lambda v: dict(enumerate(v)), "items": dict}
             return ["view", _VIEWS[kind], self.codec.encode(pairs[_VIEWS[kind]](value), depth + 2)]
+        if kind is collections.ChainMap:
+            return ["chain", *(self.codec.encode(each, depth + 1) for each in value.maps)]
+        if kind is types.MappingProxyType:
+            return ["read only", self.codec.encode(dict(value), depth + 2)]
         if kind is pathlib.PosixPath:
             return ["path", self.codec.encode(str(value), 2)]
         if kind is types.ModuleType and value.__name__.partition(".")[0] in shapes._MODULES:
@@ -310,6 +315,10 @@ class Peer(proxies.Asks):
                 if type(known) is not dict or kind not in _VIEWS.values():
                     raise BadValue("no view")
                 return getattr(known, kind)()
+            case ["chain", *maps]:
+                return collections.ChainMap(*(self.codec.decode(each, depth + 1) for each in maps))
+            case ["read only", mapping]:
+                return types.MappingProxyType(self.codec.decode(mapping, depth + 1))
             case ["path", text]:
                 return pathlib.PosixPath(self.codec.decode(text, depth + 1))
             case ["module", str(name)]:

@@ -199,7 +199,11 @@ def _body(shape: Shape, base: type | None) -> dict[str, Any]:
     if base and "__eq__" in body and body.get("__hash__", 0) is not None:
         body["__hash__"] = base.__hash__
     for name in shape["methods"]:
-        if str(name).isidentifier() and not (name.startswith("__") and name.endswith("__")):
+        if (
+            str(name).isidentifier()
+            and name not in _KEPT
+            and not (name.startswith("__") and name.endswith("__"))
+        ):
             body[name] = method(name)
     if shape["module"] == "builtins" and shape["name"] == "coroutine":
         body |= _COROUTINE
