@@ -67,18 +67,16 @@ def _of_operators(node: ast.AST) -> list[tuple[str, Change]]:
 
 def _of_values(node: ast.AST) -> list[tuple[str, Change]]:
     match node:
-        case ast.Constant(value=bool()):
-            return [("constant", lambda: setattr(node, "value", not node.value))]
-        case ast.Constant(value=int() | float()):
-            return [
-                (f"constant {by:+d}", lambda by=by: setattr(node, "value", node.value + by)) for by in (1, -1)
-            ]
-        case ast.Return(value=ast.expr()):
+        case ast.Constant(value=bool(value)):
+            return [("constant", lambda: setattr(node, "value", not value))]
+        case ast.Constant(value=int(value) | float(value)):
+            return [(f"constant {by:+d}", lambda by=by: setattr(node, "value", value + by)) for by in (1, -1)]
+        case ast.Return(value=ast.expr() as value):
             return [
                 ("return dropped", lambda: setattr(node, "value", ast.Constant(value=None))),
                 (
                     "return in a list",
-                    lambda: setattr(node, "value", ast.List(elts=[node.value], ctx=ast.Load())),
+                    lambda: setattr(node, "value", ast.List(elts=[value], ctx=ast.Load())),
                 ),
             ]
         case ast.Call(func=ast.Name(id=name), args=[only], keywords=[]) if name in _COPIES:

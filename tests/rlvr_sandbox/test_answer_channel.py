@@ -6,12 +6,12 @@ import random
 import pytest
 from rlvr_sandbox.image.remote import ProgramGone, Remote
 
-TAGS = (
-    "s n i h k o m e g x view path module chain tuple frozenset scalar int complex bytes range slice decimal "  # noqa: SIM905
+TAGS = (  # noqa: SIM905
+    "s n i h k o m e g x view path module chain tuple frozenset scalar int complex bytes range slice decimal "
     "fraction datetime date time timedelta ellipsis notimplemented c list dict set read_only"
 ).split()
-WORDS = (
-    "list dict set ndarray deque array defaultdict Counter keys items __eq__ __call__ __iter__ __len__ __hash__ "  # noqa: SIM905
+WORDS = (  # noqa: SIM905
+    "list dict set ndarray deque array defaultdict Counter keys items __eq__ __call__ __iter__ __len__ __hash__ "
     "builtins exec len int os system collections namedtuple <f8 O f8 0x10 -0x1 1/0 nan 2020-01-01 __globals__ send "
     "Enum IntFlag f value raised ask on with changed gone name module qualname base bases specials missing methods "
     "meta abcs fields named exception enum"
@@ -89,6 +89,7 @@ def try_frames(count: int, seed: str) -> None:
 
 def use(remote: Remote, f: object) -> None:
     """Ask the program, and look at what it answers as tests do."""
+    raised: list[Exception] = []
     for what in ("call", "next", "get"):
         try:
             value = remote.ask(what, f, "x")
@@ -96,7 +97,10 @@ def use(remote: Remote, f: object) -> None:
         except ProgramGone:
             raise
         except Exception as error:  # noqa: BLE001 - the program may raise whatever it can say
-            assert hasattr(error, "__program_raised__") or isinstance(error, TypeError), repr(error)
+            raised.append(error)
+    assert [
+        error for error in raised if not (hasattr(error, "__program_raised__") or type(error) is TypeError)
+    ] == []
 
 
 def test_a_sample_of_malformed_frames_raises_nothing_but_the_programs_own_end():

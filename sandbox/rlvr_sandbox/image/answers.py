@@ -45,7 +45,9 @@ class Program(peer.Peer):
         asked = self._link.receive()
         names = [name for name in asked["names"] if name in vars(self._module)]
         said = [[name, self.codec.encode(vars(self._module)[name])] for name in names]
-        self._send({"value": None, "names": said, "random": self._around.random_state()})
+        self._send(
+            {"value": None, "names": said, "random": self._around.random_state() if asked["random"] else None}
+        )
 
     def lost(self, reason: str) -> BaseException:
         """The tests are done with the program."""

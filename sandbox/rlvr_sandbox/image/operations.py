@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import operator
 import types
@@ -68,11 +67,13 @@ class _Loop:
     """The event loop in which coroutines that the other side awaits run."""
 
     def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._tasks: list[asyncio.Task[Any]] = []
+        self._loop: Any = None
+        self._tasks: list[Any] = []
 
     def start(self, target: Any) -> int:
         """Begin to run an awaitable; its number."""
+        import asyncio  # most programs have no coroutines, and every fork would carry it
+
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
             asyncio.set_event_loop(self._loop)
@@ -85,7 +86,8 @@ class _Loop:
 
     def run(self, target: Any, number: int) -> list[Any]:
         """Run all that has begun for a moment; a list of the result once there is one."""
-        assert self._loop is not None
+        import asyncio
+
         task = self._tasks[number]
         self._loop.run_until_complete(asyncio.wait({task}, timeout=POLL_SECONDS))
         return [task.result()] if task.done() else []

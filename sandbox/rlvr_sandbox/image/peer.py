@@ -267,6 +267,8 @@ class Peer(proxies.Asks):
 
     def _described(self, cls: type) -> list[Any]:
         """A class of this side's; what it is like is told the first time."""
+        if cls is types.FunctionType:
+            return ["f"]
         if id(cls) in self._class_numbers:
             return ["o", self._class_numbers[id(cls)]]
         known = id(cls) in self._own_numbers
@@ -298,6 +300,8 @@ class Peer(proxies.Asks):
                 return self._stand_in(number, cls, more, depth)
             case ["k", int(number), *shape]:
                 return self._their_class(number, shape)
+            case ["f"]:
+                return _FUNCTION
             case ["g", str(module), str(name)]:
                 return self.known(module, name)
             case ["m", target, str(name)] if not name.startswith("__"):
@@ -371,6 +375,12 @@ class Peer(proxies.Asks):
             raise BadValue("another value than its class has")
         self._theirs_kept[number] = found = proxies.mark(cast(Any, base).__new__(made, value), number)
         return found
+
+
+_FUNCTION = proxies.build(
+    shapes.describe(types.FunctionType, lambda cls: None, lambda value: None), [], lambda data: None
+)
+"""Stands for functions, of which every program has some: made once, not for each."""
 
 
 def _plain_base(cls: type) -> type | None:

@@ -53,7 +53,7 @@ class Remote(Peer):
 
     def load(self, names: list[str]) -> dict[str, Any]:
         """What the program has under these names. Raises ProgramGone where it did not get that far."""
-        self._send({"names": names})
+        self._send({"names": names, "random": self._around.uses_random})
         said = self._receive()
         if "names" not in said:
             raise self.lost("invalid" if said.get("ended") == "invalid" else "it ended while it was loaded")

@@ -31,6 +31,10 @@ _PATCHABLE = tuple(
 )
 
 
+_FRESH = random.Random(0).getstate()
+"""How every program finds `random`."""
+
+
 def _found(module: str, name: str) -> Any:
     return getattr(sys.modules.get(module), name, None)
 
@@ -45,8 +49,8 @@ class TestsSurroundings:
             word in source for word in ("builtins.", "sys.", "time.", "random.")
         )
         self._streams = sys.stdout, sys.stderr
-        self._first: dict[tuple[str, ...], Any] = {each: _found(*each) for each in _PATCHABLE}
-        self._uses_random = "random" in source
+        self._first = {each: _found(*each) for each in _PATCHABLE} if self._patches else {}
+        self.uses_random = "random" in source
         self._random: Any = None
         self._uses_environment = "environ" in source
         self._environment = dict(os.environ)
@@ -54,7 +58,7 @@ class TestsSurroundings:
 
     def begin(self, state: Any) -> None:
         """Take over the state of `random` in which the program was loaded."""
-        if self._uses_random and isinstance(state, list):
+        if self.uses_random and isinstance(state, list):
             _set_random(state)
             self._random = random.getstate()
 
@@ -68,14 +72,14 @@ class TestsSurroundings:
             said["captured"] = captured
         if self._patches and (patched := self._patched(encode)):
             said["patched"] = patched
-        if self._uses_random and (state := random.getstate()) != self._random:
+        if self.uses_random and (state := random.getstate()) != self._random:
             said["random"], self._random = _written(state), state
         if self._uses_environment and os.environ != self._environment:
             self._environment = dict(os.environ)
             said["environment"] = self._environment
         if sys.getrecursionlimit() != self._recursion:
             said["recursion"] = self._recursion = sys.getrecursionlimit()
-        if self._uses_random:
+        if self.uses_random:
             said["wants random"] = True
         return {"around": said} if said else {}
 
@@ -95,7 +99,7 @@ class TestsSurroundings:
                 if isinstance(text, str) and text:
                     stream.write(text)
         state = answer.get("random")
-        if self._uses_random and isinstance(state, list):
+        if self.uses_random and isinstance(state, list):
             _set_random(state)
             self._random = random.getstate()
 
@@ -105,8 +109,8 @@ class ProgramSurroundings:
 
     def random_state(self) -> Any:
         """The state of `random` now that the program is loaded; None where it has not moved."""
-        fresh = random.Random(0).getstate()
-        return None if random.getstate() == fresh else _written(random.getstate())
+        state = random.getstate()
+        return None if state == _FRESH else _written(state)
 
     @contextlib.contextmanager
     def around(
