@@ -15,12 +15,15 @@ from transformers import PreTrainedTokenizerBase
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.generation.control import ControlTokens
 from rlvr_gym.tasks import Message
+from rlvr_gym.verifiers.answers import opened_thinking, without_thinking
 
 PLAIN_TEMPLATE = (
     "{% for message in messages %}{{ message['content'] }}"
     "{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}{% endfor %}"
 )
 
+_OPENING_TOKENS = 32
+"""How many tokens the opening of a thinking takes at most; a token may be a single character."""
 _QUESTION = Message(role="user", content="question")
 _TURN = Message(role="assistant", content="placeholder-of-the-sampled-turn")
 
@@ -63,6 +66,27 @@ def encode_reply(
     reply = whole[len(upto) :] if whole[: len(upto)] == upto else _ids(tokenizer, after)
     closed = bool(sampled and reply) and sampled[-1] == reply[0] and reply[0] in end_ids
     return reply[1:] if closed else reply
+
+
+def decode(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
+    """What ids say, special tokens included."""
+    text = tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+    assert isinstance(text, str)
+    return text
+
+
+def opening(tokenizer: PreTrainedTokenizerBase, prompt_ids: Sequence[int]) -> str:
+    """The opening of a thinking (`<think>` and white space) that a prompt ends in; mostly there is none."""
+    return opened_thinking(decode(tokenizer, prompt_ids[-_OPENING_TOKENS:]))
+
+
+def demonstration(tokenizer: PreTrainedTokenizerBase, prompt_ids: Sequence[int], answer: str) -> str:
+    """What the policy would say after the prompt to give `answer`, closing a thinking that the prompt opened."""
+    opened = opening(tokenizer, prompt_ids)
+    thought = answer.lstrip().removeprefix(opened.strip())
+    if not opened or without_thinking(opened + thought).strip():
+        return thought if opened else answer
+    return f"{opened.strip().replace('<', '</', 1)}\n{answer}"
 
 
 def _render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> str:

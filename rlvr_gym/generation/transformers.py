@@ -75,11 +75,8 @@ class TransformersGenerator:
         return chat.encode_reply(self.tokenizer, completion.token_ids, messages, self.end_ids)
 
     def text(self, ids: Sequence[int]) -> str:
-        """What sampled ids say: special tokens and those that end a turn left out."""
-        words = [id for id in ids if id not in self.end_ids]
-        text = self.tokenizer.decode(words, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        assert isinstance(text, str)
-        return text
+        """What sampled ids say, special tokens included, without the token that ended the turn."""
+        return chat.decode(self.tokenizer, ids[:-1] if ids and ids[-1] in self.end_ids else ids)
 
     def _group(self, index: int, prompt: Prompt, n: int, sampling: SamplingParams) -> Group:
         ids = prompt.token_ids
@@ -127,9 +124,10 @@ class TransformersGenerator:
                 yield group.index, self._completions(group)
 
     def _completions(self, group: Group) -> list[Completion]:
+        opened = chat.opening(self.tokenizer, group.prompt_ids)
         return [
             Completion(
-                text=self.text(row.token_ids),
+                text=opened + self.text(row.token_ids),
                 token_ids=tuple(row.token_ids),
                 logprobs=tuple(row.logprobs),
                 prompt_token_ids=group.prompt_ids,
