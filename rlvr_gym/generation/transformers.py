@@ -10,6 +10,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.generation import chat
+from rlvr_gym.generation.agreement import refuse_disagreement
 from rlvr_gym.generation.base import Prompt, SamplingParams
 from rlvr_gym.generation.cache import refuse_other_state
 from rlvr_gym.generation.decoding import Decoding, Group
@@ -27,6 +28,9 @@ class TransformersGenerator:
     logits by rounding only (so a token whose draw falls within rounding of a boundary may differ). The
     global random state is neither read nor changed. Weights may change between calls. Between the groups
     that `generate` yields, the model is in the mode (training or evaluation) in which it was found.
+
+    Raises ConfigError for a model that names no end-of-sequence token, and, after a look at a few tokens once for each
+    architecture, for one whose log-probabilities would not be those of a plain forward pass.
 
     Args:
         model: the model; it stays where it is.
@@ -60,6 +64,13 @@ class TransformersGenerator:
         self.end_ids = end_of_sequence_ids(model, tokenizer)
         # Architectures without a limit of their own (relative position biases) have no such field.
         self.context: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+        if not self.end_ids:
+            raise ConfigError(
+                "neither the tokenizer nor the model's generation config names an end-of-sequence token (eos_token), "
+                "so no completion could ever end: set tokenizer.eos_token to the one the model was trained with"
+            )
+        with self._as_sampler(), torch.autocast(next(model.parameters()).device.type, enabled=False):
+            refuse_disagreement(model, self.context)
 
     def generate(
         self, prompts: Sequence[Prompt], n: int, sampling: SamplingParams
