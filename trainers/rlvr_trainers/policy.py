@@ -27,7 +27,7 @@ from rlvr_gym.memory import peak_memory_bytes
 from rlvr_gym.seeding import derive_seed
 from rlvr_trainers.batch import TokenBatch
 from rlvr_trainers.config import LoraConfig, ModelConfig, TrainConfig
-from rlvr_trainers.logprobs import token_logprobs
+from rlvr_trainers.logprobs import base_model, token_logprobs
 
 
 @final
@@ -47,6 +47,7 @@ class Policy:
             self.model: Any = (
                 model if config.lora is None else _with_lora(model, config.lora, checkpoint, seed)
             )
+        base_model(self.model)
         _own_memory(self.model)
         self.model.to(self.device)
         self.model.eval()
