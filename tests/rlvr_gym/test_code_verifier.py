@@ -193,7 +193,7 @@ def test_tests_that_judge_nothing_leave_the_sample_unscored():
         rg.Completion(text=block("add = 1")),
     )
     assert said.outcome is rg.Outcome.UNSCORED
-    assert "the test never calls the program" in said.detail
+    assert "the tests never call the program" in said.detail
 
 
 def test_all_threads_share_one_sandbox_and_get_their_own_verdicts():

@@ -26,11 +26,13 @@ from rlvr_sandbox.conformance import (
     honest_calls,
     honest_computing,
     honest_objects,
+    honest_sharing,
     honest_stdio,
     huge_answers,
     leftovers,
     malformed,
     reading_the_tests,
+    saying_yes,
     tampering,
     weak_comparisons,
 )
@@ -58,6 +60,7 @@ FAMILIES: dict[str, tuple[Attack, ...]] = {
     "forged verdicts": forged_verdicts.ATTACKS,
     "forged answers": forged_answers.ATTACKS,
     "always equal": always_equal.ATTACKS,
+    "saying yes": saying_yes.ATTACKS,
     "weak comparisons": weak_comparisons.ATTACKS,
     "tampering": tampering.ATTACKS,
     "reading the tests": reading_the_tests.ATTACKS,
@@ -75,6 +78,7 @@ HONEST_FAMILIES: dict[str, tuple[Honest, ...]] = {
     "calls": honest_calls.HONEST,
     "asserts": honest_asserts.HONEST,
     "objects": honest_objects.HONEST,
+    "sharing": honest_sharing.HONEST,
 }
 HONEST = tuple(honest for family in HONEST_FAMILIES.values() for honest in family)
 

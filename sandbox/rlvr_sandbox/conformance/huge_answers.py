@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rlvr_sandbox.conformance.bombs import bomb
-from rlvr_sandbox.conformance.cases import CHECK, ENDED, ONE_CALL, asserts
+from rlvr_sandbox.conformance.cases import BLAMED, CHECK, ENDED, ONE_CALL, asserts
 from rlvr_sandbox.results import Outcome
 
 REFUSED = ENDED | {Outcome.FAILED}
@@ -134,5 +134,6 @@ ATTACKS = (
             return value
         """,
         CHECK,
+        outcomes=BLAMED,
     ),
 )

@@ -243,8 +243,8 @@ ATTACKS = (
     ),
     attack(
         "empty-the-argument",
-        "Empties the list that it was given and returns it, where the tests compare with that very list.",
-        SORTED,
+        "Empties the list that it was given, where the tests look at that very list.",
+        asserts("order", "xs = [2, 1]\nassert order(xs) == [1, 2] and xs == [2, 1]"),
         """
         def order(xs):
             xs.clear()

@@ -1,65 +1,128 @@
-"""The program's exceptions, as the tests see them: Python's own of the same kind, or stand-ins for the program's.
+"""Exceptions that cross: Python's own of the same kind, or stand-ins for the program's, with what they carry.
 
-A test may expect an exception of the program's by name. In the tests' process a class of that name stands for it,
-made here: it derives from what the program says the real one derives from, and from nothing that would mean
-something to the tests' process itself.
+A test may expect an exception of the program's by name. A class of that name stands for it, which derives from what
+the program says that the real one derives from, and from nothing that would mean something to the tests' process.
 """
 
 from __future__ import annotations
 
-import builtins
+import sys
+from collections.abc import Callable
 from typing import Any
 
+from rlvr_sandbox.image import proxies
+from rlvr_sandbox.image.shapes import Shape
+from rlvr_sandbox.image.values import BadValue
+
 _SHOWN = 2000
-_END_OF_ITERATION = (StopIteration, StopAsyncIteration)
-
-
-class ProgramRaised(Exception):
-    """The program raised something that is none of Python's own exceptions."""
+_OF_TEST_RUNNERS = frozenset({"unittest", "doctest", "bdb", "pdb"})
+"""Whose exceptions mean something to the tests: that one is to be skipped, say."""
 
 
 class StandIn(Exception):
-    """An exception class of the program's; derived classes carry its name."""
+    """An exception of the program's own class."""
+
+    _rlvr_text: str | None = None
+
+    def __str__(self) -> str:
+        return Exception.__str__(self) if self._rlvr_text is None else self._rlvr_text
+
+    def __getattr__(self, name: str) -> Any:
+        number = self.__dict__.get("_rlvr_number")
+        if number is None or name.startswith("_"):
+            raise AttributeError(name)
+        return proxies._side.ask("get", self, name)
 
 
-def stand_ins(said: Any, names: list[str]) -> dict[str, type[Exception]]:
-    """A class for each of `names` that is an exception class, says the program: by name, what it derives from."""
-    wanted = {
-        name: said[name] for name in names if isinstance(said, dict) and isinstance(said.get(name), list)
-    }
-    made: dict[str, type[Exception]] = {}
-    for name, bases in sorted(wanted.items(), key=lambda item: len(item[1])):
-        base = _kind(bases, made) or Exception
-        if not issubclass(base, ExceptionGroup):
-            made[name] = type(name, (base,) if issubclass(base, StandIn) else (StandIn, base), {})
-    return made
+def known_exception(module: Any, name: Any) -> type[Exception] | None:
+    """An exception class of Python's own library that is loaded here; None for any other."""
+    if not isinstance(module, str) or not isinstance(name, str):
+        return None
+    package = module.partition(".")[0]
+    if package not in sys.stdlib_module_names or package in _OF_TEST_RUNNERS:
+        return None
+    found = getattr(sys.modules.get(module), name, None)
+    return found if isinstance(found, type) and issubclass(found, Exception) else None
 
 
-def raised(answer: dict[str, Any], made: dict[str, type[Exception]], told: Any) -> Exception:
-    """The exception that stands for the one in the program's `answer`; `told` are its arguments and attributes."""
-    name, message = str(answer.get("name"))[:100], str(answer.get("message"))[:_SHOWN]
-    arguments, attributes = told if _is_told(told) else ((message,), {})
-    kind = _kind(answer["raised"], made) or ProgramRaised
-    own = issubclass(kind, StandIn | ProgramRaised) or kind.__name__ != name
+def exception_class(name: str, shape: Shape, bases: list[type], body: dict[str, Any]) -> type:
+    """The class that stands for an exception class of the program's."""
+    known = [known_exception(*each) for each in shape["exception"]]
+    base = next((each for each in known if each and each is not Exception), Exception)
+    if issubclass(base, ExceptionGroup):
+        base = Exception
+    heads = tuple(each for each in bases if issubclass(each, StandIn))
+    body = {key: value for key, value in body.items() if key in ("__module__", "__qualname__")}
     try:
-        error = kind(message) if own else kind(*arguments)
-        for key, value in attributes.items():
-            if type(key) is str and not hasattr(Exception, key) and not key.startswith("_"):
-                setattr(error, key, value)
-    except (TypeError, ValueError, ArithmeticError):
-        error = ProgramRaised(message)
-    error.__program_raised__ = name  # type: ignore[attr-defined]
+        return proxies.Meta(name, (*heads, *(() if heads else (StandIn,)), base), body)
+    except TypeError:
+        return proxies.Meta(name, heads or (StandIn,), body)
+
+
+def written_exception(
+    error: BaseException,
+    class_of: Callable[[type], Any],
+    encode: Callable[[Any], Any],
+    number_of: Callable[[object], int],
+) -> list[Any]:
+    """An exception as a reference: its class, what it carries, and what it says."""
+    if "_rlvr_number" in vars(error):
+        return ["o", vars(error)["_rlvr_number"]]
+    return [
+        "x",
+        class_of(type(error)),
+        [[each.__module__, each.__qualname__] for each in type(error).__mro__],
+        number_of(error),
+        type(error).__name__,
+        _text(error),
+        *_carried(error, encode),
+    ]
+
+
+def _carried(error: BaseException, encode: Callable[[Any], Any]) -> list[Any]:
+    """Its arguments and attributes, where they can cross."""
+    try:
+        return [encode(tuple(error.args)), [[str(k), encode(v)] for k, v in vars(error).items()]]
+    except Exception:  # noqa: BLE001 - whatever a program put there
+        return [["tuple", _text(error)], []]
+
+
+def read_exception(parts: list[Any], decode: Callable[[Any], Any]) -> BaseException:
+    """The exception that stands for the one that was written."""
+    cls, mro, number, name, text, arguments, attributes = parts
+    carried = decode(arguments)
+    found = decode(cls) if cls[0] in ("k", "o") else None
+    if not (isinstance(found, type) and issubclass(found, Exception)):
+        known = (known_exception(*each) for each in mro)
+        found = next((each for each in known if each and each is not Exception), Exception)
+    if type(carried) is not tuple or not isinstance(text, str):
+        raise BadValue("no exception")
+    if issubclass(found, ExceptionGroup):
+        found = Exception
+    error = _made(found, carried)
+    for key, value in [(key, decode(value)) for key, value in attributes]:
+        if type(key) is str and not hasattr(Exception, key) and not key.startswith("__"):
+            error.__dict__[key] = value
+    if isinstance(error, StandIn):
+        error._rlvr_text = text[:_SHOWN]
+    error.__dict__["_rlvr_number"] = number
+    error.__program_raised__ = str(name)[:100]  # type: ignore[attr-defined]
     return error
 
 
-def _is_told(told: Any) -> bool:
-    return type(told) is tuple and len(told) == 2 and type(told[0]) is tuple and type(told[1]) is dict
+def _made(kind: type[Exception], arguments: tuple[Any, ...]) -> Exception:
+    try:
+        if kind.__module__ == "builtins":
+            return kind(*arguments)
+        error = kind.__new__(kind, *arguments)
+        error.args = arguments
+        return error
+    except (TypeError, ValueError, ArithmeticError):
+        return RuntimeError(*arguments)
 
 
-def _kind(bases: Any, made: dict[str, type[Exception]]) -> type[Exception] | None:
-    """The first of `bases` that is known here, but for Exception itself."""
-    for base in bases if isinstance(bases, list) else ():
-        found = made.get(base) or vars(builtins).get(base) if isinstance(base, str) else None
-        if isinstance(found, type) and issubclass(found, Exception) and found is not Exception:
-            return RuntimeError if found in _END_OF_ITERATION else found
-    return None
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)[:_SHOWN]
+    except BaseException:  # noqa: BLE001 - a program may raise anything
+        return ""

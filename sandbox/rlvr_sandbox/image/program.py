@@ -21,7 +21,7 @@ import types
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from rlvr_sandbox.image.answers import Answers, call, exceptions
+from rlvr_sandbox.image.answers import Program, call
 from rlvr_sandbox.image.layout import WORK
 from rlvr_sandbox.image.link import Link, read_all
 from rlvr_sandbox.image.tests import judge_in_process
@@ -61,13 +61,12 @@ def run_asserts(source: int, link: int) -> NoReturn:
     stream = Link(socket.socket(fileno=link))
     status, module = _load(_source_of(source))
     if module is None:
-        stream.send({"gone": "invalid" if status == INVALID_STATUS else "crashed"})
+        stream.send({"ended": "invalid" if status == INVALID_STATUS else "crashed"})
         leave(status)
-    stream.send({"ready": True, "exceptions": exceptions(module)})
-    answers = Answers(module)
+    answers = Program(module, stream)
     try:
-        while (request := stream.receive()) is not None:
-            stream.send_bytes(answers.to(request))
+        answers.begin()
+        answers.answer_all()
     except SystemExit as error:
         leave(_exit_status(error))
     except KeyboardInterrupt:

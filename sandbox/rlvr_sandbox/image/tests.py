@@ -1,12 +1,12 @@
 """T: the process that runs tests of assert style, and hands their verdict to MUX.
 
-The program is not here: its names are handles, and what they are asked is asked of the program's process. So a
-program can lie about values only, which is to answer; whether an answer is right is decided by objects of this
-process.
+The program is not here: what stands for its functions and objects asks the program's process. So a program can lie
+about values only, which is to answer; whether an answer is right is decided by objects of this process.
 """
 
 from __future__ import annotations
 
+import ast
 import builtins
 import json
 import os
@@ -14,6 +14,7 @@ import socket
 import types
 from typing import Any, NoReturn
 
+from rlvr_sandbox.image import proxies, standing
 from rlvr_sandbox.image.link import Link, read_all
 from rlvr_sandbox.image.remote import SHOWN_CHARACTERS, CannotCross, ProgramGone, Remote
 
@@ -23,8 +24,9 @@ Verdict = dict[str, str]
 def run(payload: int, link: int, verdict: int) -> NoReturn:
     """Run the tests in `payload` and write one verdict per test, in one piece, at the very end."""
     request = json.loads(read_all(payload))
-    report = judge(request, Remote(Link(socket.socket(fileno=link))))
-    with open(verdict, "wb") as pipe:
+    source = "\n".join([request["setup"], *request["tests"]])
+    report = judge(request, Remote(Link(socket.socket(fileno=link)), source))
+    with os.fdopen(verdict, "wb") as pipe:
         pipe.write(json.dumps(report).encode())
     os._exit(0)
 
@@ -32,17 +34,26 @@ def run(payload: int, link: int, verdict: int) -> NoReturn:
 def judge(request: dict[str, Any], remote: Remote) -> list[Verdict]:
     """One verdict for each of `request["tests"]`."""
     try:
-        remote.wait_until_loaded(request["names"])
-        namespace = _namespace(request, {name: remote.named(name) for name in request["names"]})
+        names = remote.load(request["names"])
+        standing.begin(_classes_asked_for(names), _may_suppress(request))
+        remote.asked += sum(not proxies.is_program_owned(value) for value in names.values())
+        asked_before = remote.asked
+        namespace = _namespace(request, names)
     except BaseException as error:  # noqa: BLE001 - tests may raise anything
         # Before any test: the program's doing if it was asked anything, else the setup's own fault.
-        said = (
-            _said(error)
-            if remote.calls or remote.stand_ins or isinstance(error, ProgramGone)
-            else _bad_setup(error)
-        )
+        said = _said(error) if remote.asked or isinstance(error, ProgramGone) else _bad_setup(error)
         return [said for _ in request["tests"]]
-    return [_judge_one(source, namespace, remote) for source in request["tests"]]
+    verdicts = [_judge_one(source, namespace, remote) for source in request["tests"]]
+    if remote.asked == asked_before and not _mention(request):
+        never = _bad("the tests never call the program", None)
+        return [never if each["outcome"] == "passed" else each for each in verdicts]
+    if remote.asked == 0:
+        never = "the test never calls the program"
+        return [
+            {"outcome": "failed", "reason": never} if each["outcome"] == "passed" else each
+            for each in verdicts
+        ]
+    return verdicts
 
 
 def judge_in_process(request: dict[str, Any], module: types.ModuleType) -> list[Verdict]:
@@ -52,10 +63,48 @@ def judge_in_process(request: dict[str, Any], module: types.ModuleType) -> list[
     return [_judge_one(source, namespace, None) for source in request["tests"]]
 
 
+def _classes_asked_for(names: dict[str, Any]) -> set[type]:
+    """The classes that the tests ask for: those under a name that is written as a class's is.
+
+    A class under a function's name is not asked for: it would stand for what the function was to return.
+    """
+    return {value for name, value in names.items() if isinstance(value, proxies.Meta) and name[:1].isupper()}
+
+
+def _may_suppress(request: dict[str, Any]) -> bool:
+    """No assertion stands within a `with`, where a context manager that swallows errors would skip it."""
+    for source in (request["setup"], *request["tests"]):
+        if "with" not in source:
+            continue
+        try:
+            tree = ast.parse(source)
+        except (SyntaxError, ValueError):
+            continue
+        withs = (node for node in ast.walk(tree) if isinstance(node, ast.With | ast.AsyncWith))
+        if any(isinstance(inner, ast.Assert) for node in withs for inner in ast.walk(node)):
+            return False
+    return True
+
+
+def _mention(request: dict[str, Any]) -> bool:
+    """Something in the tests goes by a name of the program's: whether it is asked is then up to the program."""
+    for source in (request["setup"], *request["tests"]):
+        try:
+            tree = ast.parse(source)
+        except (SyntaxError, ValueError):
+            continue
+        if any(isinstance(node, ast.Name) and node.id in request["names"] for node in ast.walk(tree)):
+            return True
+    return False
+
+
 def _namespace(request: dict[str, Any], names: dict[str, Any]) -> dict[str, Any]:
-    namespace: dict[str, Any] = {"__name__": "tests", "__builtins__": builtins, **names}
+    """Where the tests run. A name that the program lacks is no builtin of that name instead."""
+    known = {name: value for name, value in vars(builtins).items() if name not in request["names"]}
+    namespace: dict[str, Any] = {"__name__": "tests", "__builtins__": known, **names}
     exec(compile(request["setup"], "setup", "exec"), namespace)
     namespace.update({name: names[name] for name in request["names"] if name in names})
+    namespace["__missing__"] = frozenset(request["names"]) - names.keys()
     return namespace
 
 
@@ -64,33 +113,29 @@ def _judge_one(source: str, namespace: dict[str, Any], remote: Remote | None) ->
         code = compile(source, "test", "exec")
     except (SyntaxError, ValueError) as error:
         return _bad("the test does not compile", error)
-    calls_before = remote.calls if remote else 0
     try:
         exec(code, namespace)
     except BaseException as error:  # noqa: BLE001 - tests may raise anything
-        return {**_said(error), **(remote.last() if remote else {})}
+        return {**_said(error, namespace.get("__missing__", ())), **(remote.last() if remote else {})}
     if remote and remote.gone is not None:
         return _said(remote.gone)
-    if remote and remote.calls == calls_before:
-        never = "the test never calls the program"
-        # What the program says of its exceptions may be why: it must not get away without a verdict.
-        return {"outcome": "failed", "reason": never} if remote.stand_ins else _bad(never, None)
+    if remote and remote.failed is not None:
+        return _said(remote.failed)
     return {"outcome": "passed", "reason": ""}
 
 
-def _said(error: BaseException) -> Verdict:
+def _said(error: BaseException, missing: Any = ()) -> Verdict:
     text = _text_of(error)
     name = getattr(error, "__program_raised__", None)
     if isinstance(error, ProgramGone):
         return {"outcome": "gone", "reason": text}
     if isinstance(error, CannotCross):
         return {"outcome": "bad_tests", "reason": text}
+    if isinstance(error, NameError) and name is None and error.name in missing:
+        reason = f"NameError: name '{error.name}' is not defined by the program"
+        return {"outcome": "invalid", "reason": reason}
     if name is not None:
-        missing = name == "NameError" and "is not defined by the program" in text
-        return {
-            "outcome": "invalid" if missing else "crashed",
-            "reason": f"{name}: {text}"[:SHOWN_CHARACTERS],
-        }
+        return {"outcome": "crashed", "reason": f"{name}: {text}"[:SHOWN_CHARACTERS]}
     if isinstance(error, AssertionError):
         return {
             "outcome": "failed",
@@ -106,7 +151,7 @@ def _text_of(error: BaseException) -> str:
     """What an exception says: of what the program told, so it may be too much, or nothing that can be written."""
     try:
         return str(error)
-    except BaseException:  # noqa: BLE001 - it may ask a handle, whose program may raise anything or be gone
+    except BaseException:  # noqa: BLE001 - it may ask the program, which may raise anything or be gone
         return "(it cannot be shown)"
 
 

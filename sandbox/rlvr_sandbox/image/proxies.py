@@ -1,0 +1,453 @@
+"""Stand-ins for the other side's classes and objects: they have what these have, and ask for the rest.
+
+A class that stands for another defines the special methods that the other defines, and no more, so that `callable`,
+`hasattr`, `len` or `with` find what they would find there. Each is a question to the other side.
+
+In the tests' process some questions are not asked, because their answer would be the verdict (`standing`).
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import dataclasses
+import sys
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from rlvr_sandbox.image import shapes, standing
+from rlvr_sandbox.image.shapes import Shape
+
+
+class Asks:
+    """What stand-ins need of their side; there is one side in a process."""
+
+    def ask(self, what: str, target: Any, *arguments: Any, **keywords: Any) -> Any:
+        """The other side's answer; what it raises is raised here."""
+        raise NotImplementedError
+
+    judging = False
+    """This is the tests' process, where an answer may decide."""
+
+
+_side = Asks()
+
+
+def speak_for(side: Asks) -> None:
+    """Let all stand-ins of this process ask through `side`."""
+    global _side
+    _side = side
+
+
+class Meta(type):
+    """The class of classes that stand for another."""
+
+    def __call__(cls, *arguments: Any, **keywords: Any) -> Any:
+        """Make an object over there."""
+        made = _side.ask("call", cls, *arguments, **keywords)
+        if _side.judging:
+            standing.made(made, cls)
+        return made
+
+    def __getattr__(cls, name: str) -> Any:
+        if name in _NOT_ASKED:
+            raise AttributeError(name)
+        return _side.ask("get", cls, name)
+
+    def __setattr__(cls, name: str, value: Any) -> None:
+        if name in _OURS or name.startswith("__abc"):
+            type.__setattr__(cls, name, value)
+        else:
+            _side.ask("set", cls, name, value)
+
+    def __hash__(cls) -> int:
+        return id(cls) >> 4
+
+    def __eq__(cls, other: object) -> bool:
+        return cls is other
+
+
+_NOT_ASKED = frozenset({"__abstractmethods__", "__isabstractmethod__", "__wrapped__", "__set_name__"})
+_OURS = frozenset({"__module__", "__qualname__", "__dataclass_fields__", "__abstractmethods__", "__doc__"})
+_KEPT = frozenset({"_rlvr_number", "_rlvr_heard", "_rlvr_made", "_rlvr_hash"})
+
+
+class _Attributes:
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _KEPT or name in _NOT_HERE:
+            raise AttributeError(name)
+        if _side.judging:
+            standing.may_be_asked(self, name)
+        return _side.ask("get", self, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _KEPT:
+            object.__setattr__(self, name, value)
+        else:
+            _side.ask("set", self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        _side.ask("delete", self, name)
+
+    def __dir__(self) -> Any:
+        return _side.ask("dir", self)
+
+    def __str__(self) -> str:
+        return _text(_side.ask("text", self))
+
+    def __repr__(self) -> str:
+        return _text(_side.ask("repr", self))
+
+    def __copy__(self) -> Any:
+        return _side.ask("copy", self)
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return _side.ask("deep copy", self)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError("cannot pickle an object of another process")
+
+
+_NOT_HERE = frozenset(
+    f"__{name}__"
+    for name in (  # noqa: SIM905
+        "array array_interface array_struct array_ufunc array_function array_priority index iter len getitem "
+        "length_hint fspath await aiter enter exit call set_name complex float int bytes getstate reduce "
+    ).split()
+)
+
+
+class Proxy(_Attributes):
+    """Stands for an object of the other side."""
+
+    __slots__ = ("__weakref__", "_rlvr_hash", "_rlvr_heard", "_rlvr_made", "_rlvr_number")
+
+
+class PlainProxy(_Attributes):
+    """Stands for an object of a class that derives from a plain type, and has the value itself."""
+
+    __slots__ = ()
+
+
+def is_proxy(value: object) -> bool:
+    """Whether `value` stands for an object of the other side."""
+    return isinstance(type(value), Meta) and issubclass(type(value), Proxy | PlainProxy)
+
+
+def is_program_owned(value: object) -> bool:
+    """Whether it is an object, or a class, of the other side."""
+    return isinstance(value, Meta) or is_proxy(value)
+
+
+def mark(proxy: Any, number: int) -> Any:
+    """Note in a new stand-in whom it stands for."""
+    object.__setattr__(proxy, "_rlvr_number", number)
+    return proxy
+
+
+def number_of(proxy: Any) -> int:
+    """Whom it stands for."""
+    return object.__getattribute__(proxy, "_rlvr_number")
+
+
+# -- making classes ------------------------------------------------------------------------------------------
+
+
+def build(shape: Shape, bases: list[type], decode: Callable[[Any], Any]) -> type:
+    """A class that stands for the one of that shape; `bases` stand for those that it derives from."""
+    name = str(shape["name"])[:200]
+    base = shapes.PLAIN.get(shape["base"]) if isinstance(shape["base"], str) else None
+    body = _body(shape, base)
+    if "exception" in shape:
+        from rlvr_sandbox.image.exceptions import exception_class
+
+        return exception_class(name, shape, bases, body)
+    if isinstance(shape.get("enum"), list):
+        return shapes.enumeration(name, shape["enum"], decode, _enum_body(shape), EnumMeta)
+    meta = _meta(shape)
+    marker = PlainProxy if base else Proxy
+    tail = (marker, base) if base else (marker,)
+    head = [each for each in bases if issubclass(each, marker)]
+    try:
+        made = meta(name, (*head, *(each for each in tail if not _is_in(each, head))), body)
+    except TypeError:  # no order of classes, or no layout, that serves all
+        made = meta(name, tail, body)
+    for each in shape["abcs"]:
+        if each in shapes._ABCS:
+            getattr(collections.abc, each).register(made)
+    return made
+
+
+def _is_in(cls: type, heads: list[type]) -> bool:
+    return any(issubclass(each, cls) for each in heads)
+
+
+def _body(shape: Shape, base: type | None) -> dict[str, Any]:
+    body: dict[str, Any] = {"__module__": str(shape["module"]), "__qualname__": str(shape["qualname"])}
+    if base is None:
+        body["__slots__"] = ()
+    for name in shape["specials"]:
+        if name in shapes.SPECIALS:
+            body[name] = _special(name, base)
+    for name in shape["missing"]:
+        if name in shapes.SPECIALS:
+            body[name] = None
+    if "__eq__" in body and "__hash__" not in body and base is None:
+        body["__hash__"] = _hash
+    if base and "__eq__" in body and body.get("__hash__", 0) is not None:
+        body["__hash__"] = base.__hash__
+    for name in shape["methods"]:
+        if (
+            str(name).isidentifier()
+            and name not in _KEPT
+            and not (name.startswith("__") and name.endswith("__"))
+        ):
+            body[name] = method(name)
+    if shape["module"] == "builtins" and shape["name"] == "coroutine":
+        body |= _COROUTINE
+    if isinstance(shape.get("named"), list):
+        body["_fields"] = tuple(map(str, shape["named"]))
+    if isinstance(shape.get("fields"), list):
+        body["__dataclass_fields__"] = _fields(shape["fields"])
+    known = _known_class(shape)
+    if known is not None:
+        body["__class__"] = property(lambda self: known)
+    return body
+
+
+def _meta(shape: Shape) -> Any:
+    """Its class: the one for all, or one with special methods of its own."""
+    names = [name for name in shape["meta"] if name in shapes.META_SPECIALS]
+    if not names:
+        return Meta
+    return type("Meta", (Meta,), {name: _special(name, None) for name in names})
+
+
+def _fields(described: list[Any]) -> dict[str, Any]:
+    """The fields of a dataclass, as the `dataclasses` module looks for them."""
+    made: dict[str, Any] = {}
+    for name, init, in_repr, compare, kw_only in described:
+        one: Any = dataclasses.field(init=bool(init), repr=bool(in_repr), compare=bool(compare))
+        one.name, one.type, one.kw_only = str(name), object, bool(kw_only)
+        one._field_type = dataclasses._FIELD  # type: ignore[attr-defined]
+        made[str(name)] = one
+    return made
+
+
+def _known_class(shape: Shape) -> type | None:
+    """The class of a library that both sides have; None for Python's own plain types, which nobody may claim."""
+    import types
+
+    module, name = shape["module"], shape["name"]
+    if module == "builtins":
+        found = next((each for each in vars(types).values() if _is_named(each, name)), None)
+    else:
+        known = module in sys.stdlib_module_names and module in sys.modules
+        found = getattr(sys.modules[module], name, None) if known else None
+    if (
+        not isinstance(found, type)
+        or found in shapes.PLAIN.values()
+        or issubclass(found, BaseException | type)
+    ):
+        return None
+    return found
+
+
+def _is_named(value: Any, name: Any) -> bool:
+    return isinstance(value, type) and value.__module__ == "builtins" and value.__name__ == name
+
+
+def _enum_body(shape: Shape) -> dict[str, Any]:
+    body = {
+        name: _special(name, None)
+        for name in shape["specials"]
+        if name in shapes.SPECIALS and name not in ("__eq__", "__hash__", "__or__", "__and__", "__xor__")
+    }
+    body = {} if shape["enum"][0] in ("Flag", "IntFlag") else body
+    methods = {str(name): method(name) for name in shape["methods"] if not name.startswith("_")}
+    return {**body, **methods, "__getattr__": _enum_attribute}
+
+
+def _enum_attribute(self: Any, name: str) -> Any:
+    if name.startswith("_"):
+        raise AttributeError(name)
+    return _side.ask("get", self, name)
+
+
+class EnumMeta(shapes.enum.EnumMeta):
+    """The class of enumerations that stand for another: members are here, the rest is asked for."""
+
+    def __getattr__(cls, name: str) -> Any:  # noqa: N805 - its instances are classes
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return _side.ask("get", cls, name)
+
+
+# -- methods -------------------------------------------------------------------------------------------------
+
+
+def method(name: str) -> Any:
+    """An ordinary method of that name."""
+
+    def called(self: Any, /, *arguments: Any, **keywords: Any) -> Any:
+        if _side.judging:
+            standing.may_be_asked(self, name)
+        return _side.ask("method", self, name, *arguments, **keywords)
+
+    called.__name__ = called.__qualname__ = name
+    called._rlvr_method = name  # type: ignore[attr-defined]
+    return called
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("the object of the other process has no text")
+    return str(value)
+
+
+def _hash(self: Any) -> int:
+    known = getattr(self, "_rlvr_hash", None)
+    if known is None:
+        known = _side.ask("special", self, "__hash__")
+        if type(known) is not int:
+            raise TypeError("the object of the other process has no hash")
+    return known
+
+
+def _special(name: str, base: type | None) -> Any:
+    if name in _PARTICULAR:
+        return _PARTICULAR[name](base)
+    if name in shapes.ARITHMETIC:
+        return _arithmetic(name, base)
+    if name in shapes.ORDER or name in ("__eq__", "__ne__"):
+        return _comparison(name, base)
+    if name in shapes.NUMERIC:
+        return _numeric(name, base)
+
+    def special(self: Any, /, *arguments: Any, **keywords: Any) -> Any:
+        return _side.ask("special", self, name, *arguments, **keywords)
+
+    return special
+
+
+def _arithmetic(name: str, base: type | None) -> Any:
+    native = getattr(base, name, None) if base else None
+
+    def operate(self: Any, other: Any, *more: Any) -> Any:
+        if not _side.judging:
+            return _side.ask("special", self, name, other, *more)
+        if base and not is_program_owned(other):
+            return native(self, other, *more) if native else NotImplemented
+        return standing.operate(_side, name, self, other, *more)
+
+    return operate
+
+
+def _comparison(name: str, base: type | None) -> Any:
+    native = getattr(base, name) if base else None
+
+    def compare(self: Any, other: Any) -> Any:
+        if _side.judging and not is_program_owned(other):
+            # The program would be told what is expected, and asked whether it is that.
+            return native(self, other) if native else NotImplemented
+        return _side.ask("equal" if name == "__eq__" else "special", self, name, other)
+
+    return compare
+
+
+def _numeric(name: str, base: type | None) -> Any:
+    native = getattr(base, name, None) if base else None
+
+    def convert(self: Any, *arguments: Any) -> Any:
+        if _side.judging:
+            if native is not None:
+                return native(self, *arguments)
+            standing.may_be_a_number(self)
+        return _side.ask("special", self, name, *arguments)
+
+    return convert
+
+
+def _contains(base: type | None) -> Any:
+    def contains(self: Any, item: Any) -> Any:
+        if not _side.judging or standing.is_asked_for(self):
+            return _side.ask("contains", self, item)
+        if base:
+            return base.__contains__(self, item)  # type: ignore[attr-defined]
+        return any(each is item or each == item for each in self)
+
+    return contains
+
+
+def _next(base: type | None) -> Any:
+    def following(self: Any) -> Any:
+        found = _side.ask("next", self)
+        if not isinstance(found, list) or len(found) > 1:
+            raise TypeError("the object of the other process is no iterator")
+        if not found:
+            raise StopIteration
+        return found[0]
+
+    return following
+
+
+def _exit(base: type | None) -> Any:
+    def leave(self: Any, kind: Any, error: Any, trace: Any) -> Any:
+        suppress = _side.ask("special", self, "__exit__", kind, error, None)
+        if _side.judging:
+            return bool(suppress) and error is not None and standing.may_be_suppressed(error, trace)
+        return suppress
+
+    return leave
+
+
+def _await(base: type | None) -> Any:
+    def run(self: Any) -> Any:
+        """Run it in the other process's event loop, a little at a time, while this one's goes on."""
+        number = _side.ask("start", self)
+        while True:
+            done = _side.ask("run", self, number)
+            if isinstance(done, list) and len(done) == 1:
+                return done[0]
+            yield None
+
+    return run
+
+
+def _hashed(base: type | None) -> Any:
+    return base.__hash__ if base else _hash
+
+
+class _Steps:
+    """A coroutine of the other side's, as this side's event loop steps through it."""
+
+    def __init__(self) -> None:
+        self._running: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+
+    def of(self, proxy: Any) -> Any:
+        """The steps of one coroutine."""
+        if proxy not in self._running:
+            self._running[proxy] = _await(None)(proxy)
+        return self._running[proxy]
+
+
+_steps = _Steps()
+_COROUTINE: dict[str, Any] = {
+    "send": lambda self, value: _steps.of(self).send(value),
+    "throw": lambda self, *error: _steps.of(self).throw(*error),
+    "close": lambda self: _steps.of(self).close(),
+}
+
+_PARTICULAR: dict[str, Callable[[type | None], Any]] = {
+    "__hash__": _hashed,
+    "__contains__": _contains,
+    "__next__": _next,
+    "__exit__": _exit,
+    "__await__": _await,
+    "__str__": lambda base: _Attributes.__str__,
+    "__repr__": lambda base: _Attributes.__repr__,
+    "__copy__": lambda base: _Attributes.__copy__,
+    "__deepcopy__": lambda base: _Attributes.__deepcopy__,
+}

@@ -1,0 +1,100 @@
+"""What the tests may ask an object of the program: never whether it is what they expect.
+
+The program may not be told what is expected and then asked whether its object is that, or is less, or contains
+it: it would say yes. These rules are the tests' side's, and the reason that an object which answers every question
+with yes earns nothing.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import dis
+import fractions
+import types
+from typing import Any
+
+_TEXT_AND_NUMBERS = (str, bytes, bytearray, int, float, complex, bool, list, tuple, dict, set, frozenset)
+PREDICATES = frozenset(
+    name
+    for each in (*_TEXT_AND_NUMBERS, decimal.Decimal, fractions.Fraction, datetime.datetime, range)
+    for name in dir(each)
+    if name.startswith(("is", "startswith", "endswith")) and not name.startswith("iso")
+)
+"""What plain values are asked to be told yes or no: of an object of the program's, only its class is asked so."""
+
+_asked_for: set[type] = set()
+_may_suppress = False
+
+
+def begin(asked_for: set[type], may_suppress: bool) -> None:
+    """Say which classes the tests ask the program for, and whether its context managers may swallow errors."""
+    global _may_suppress
+    _asked_for.clear()
+    _asked_for.update(asked_for)
+    _may_suppress = may_suppress
+
+
+def is_asked_for(proxy: Any) -> bool:
+    """The tests ask for its class by name, so that what it says of itself is what they test."""
+    return any(each in _asked_for for each in type(proxy).__mro__)
+
+
+def may_be_asked(proxy: Any, name: str) -> None:
+    """Raises AttributeError for what only plain values are asked."""
+    if name in PREDICATES and not is_asked_for(proxy):
+        kind = type(proxy).__name__
+        raise AttributeError(f"'{kind}' object of the program is no plain value, which '{name}' asks for")
+
+
+def made(result: Any, cls: type) -> None:
+    """Note that the tests made an object themselves, of a class that they ask for."""
+    from rlvr_sandbox.image.proxies import Proxy
+
+    if isinstance(result, Proxy) and any(each in _asked_for for each in cls.__mro__):
+        object.__setattr__(result, "_rlvr_made", True)
+
+
+def operate(side: Any, name: str, owner: Any, other: Any, *more: Any) -> Any:
+    """An arithmetic operation of an object of the program's with another object, or with a plain value.
+
+    A plain value is told only to what the tests made themselves, and gives an object of the program's, not a plain
+    value: of `abs(root(2) - 1.4142)` the program is neither told the 1.4142, nor asked how far it is away.
+    """
+    from rlvr_sandbox.image.proxies import Proxy, is_program_owned
+
+    plain = not is_program_owned(other)
+    mine = getattr(owner, "_rlvr_made", False)
+    if plain and not mine:
+        return NotImplemented
+    result = side.ask("special", owner, name, other, *more)
+    if isinstance(result, Proxy):
+        if mine or getattr(other, "_rlvr_made", False):
+            object.__setattr__(result, "_rlvr_made", True)
+        if plain or getattr(owner, "_rlvr_heard", False) or getattr(other, "_rlvr_heard", False):
+            object.__setattr__(result, "_rlvr_heard", True)
+    elif plain and result is not NotImplemented:
+        kind = type(owner).__name__
+        raise TypeError(
+            f"{name} of the program's '{kind}' and a plain value gives a plain value: not counted"
+        )
+    return result
+
+
+def may_be_a_number(proxy: Any) -> None:
+    """Raises TypeError where the program made the object knowing a value that it may be compared with."""
+    if getattr(proxy, "_rlvr_heard", False):
+        raise TypeError(f"the program's '{type(proxy).__name__}' was made knowing a value of the tests")
+
+
+def may_be_suppressed(error: BaseException, trace: types.TracebackType | None) -> bool:
+    """An error that the tests raised on purpose, or that the program raised: never a failed assertion."""
+    if not _may_suppress or isinstance(error, AssertionError):
+        return False
+    if hasattr(error, "__program_raised__"):
+        return True
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return False
+    return dis.opname[trace.tb_frame.f_code.co_code[trace.tb_lasti]] == "RAISE_VARARGS"

@@ -1,0 +1,172 @@
+"""What tests and program share besides objects, because a process has one of it: streams, patched functions, `random`.
+
+When the tests ask the program something, it is told what of it is not as it was when both began, and for as long as it
+answers, finds it so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import os
+import random
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+_PATCHABLE = tuple(
+    tuple(each.rsplit(".", 1))
+    for each in (  # noqa: SIM905
+        "builtins.input builtins.print builtins.open sys.stdin sys.argv "
+        "time.time time.sleep time.perf_counter time.monotonic time.time_ns time.strftime time.localtime "
+        "random.random random.randint random.choice random.choices random.shuffle random.sample random.uniform "
+        "random.randrange random.gauss random.seed random.getrandbits "
+        "os.getcwd os.listdir os.getenv os.remove os.rename os.makedirs os.mkdir os.walk os.urandom os.system "
+        "os.path.exists os.path.isfile os.path.isdir os.path.getsize shutil.copy shutil.move shutil.rmtree "
+        "subprocess.run subprocess.check_output subprocess.Popen subprocess.call "
+        "datetime.datetime datetime.date uuid.uuid4 secrets.choice secrets.token_hex getpass.getpass "
+        "urllib.request.urlopen socket.socket webbrowser.open platform.system"
+    ).split()
+)
+
+
+_FRESH = random.Random(0).getstate()
+"""How every program finds `random`."""
+
+
+def _found(module: str, name: str) -> Any:
+    return getattr(sys.modules.get(module), name, None)
+
+
+class TestsSurroundings:
+    """The tests' side: what differs from how it was at the start."""
+
+    __test__ = False
+
+    def __init__(self, source: str) -> None:
+        self._patches = "patch" in source or any(
+            word in source for word in ("builtins.", "sys.", "time.", "random.")
+        )
+        self._streams = sys.stdout, sys.stderr
+        self._first = {each: _found(*each) for each in _PATCHABLE} if self._patches else {}
+        self.uses_random = "random" in source
+        self._random: Any = None
+        self._uses_environment = "environ" in source
+        self._environment = dict(os.environ)
+        self._recursion = sys.getrecursionlimit()
+
+    def begin(self, state: Any) -> None:
+        """Take over the state of `random` in which the program was loaded."""
+        if self.uses_random and isinstance(state, list):
+            _set_random(state)
+            self._random = random.getstate()
+
+    def told(self, encode: Callable[[Any], Any]) -> dict[str, Any]:
+        """What the program is told."""
+        said: dict[str, Any] = {}
+        captured = [
+            now is not first for now, first in zip((sys.stdout, sys.stderr), self._streams, strict=True)
+        ]
+        if any(captured):
+            said["captured"] = captured
+        if self._patches and (patched := self._patched(encode)):
+            said["patched"] = patched
+        if self.uses_random and (state := random.getstate()) != self._random:
+            said["random"], self._random = _written(state), state
+        if self._uses_environment and os.environ != self._environment:
+            self._environment = dict(os.environ)
+            said["environment"] = self._environment
+        if sys.getrecursionlimit() != self._recursion:
+            said["recursion"] = self._recursion = sys.getrecursionlimit()
+        if self.uses_random:
+            said["wants random"] = True
+        return {"around": said} if said else {}
+
+    def _patched(self, encode: Callable[[Any], Any]) -> list[Any]:
+        found = []
+        for (module, name), first in self._first.items():
+            now = _found(module, name)
+            if now is not first and first is not None:
+                found.append([module, name, encode(now)])
+        return found
+
+    def hear(self, answer: dict[str, Any]) -> None:
+        """Take in what the program printed, and how far it moved `random`."""
+        printed = answer.get("printed")
+        if isinstance(printed, list) and len(printed) == 2:
+            for stream, text in zip((sys.stdout, sys.stderr), printed, strict=True):
+                if isinstance(text, str) and text:
+                    stream.write(text)
+        state = answer.get("random")
+        if self.uses_random and isinstance(state, list):
+            _set_random(state)
+            self._random = random.getstate()
+
+
+class ProgramSurroundings:
+    """The program's side: for as long as it answers, it finds what it was told."""
+
+    def random_state(self) -> Any:
+        """The state of `random` now that the program is loaded; None where it has not moved."""
+        state = random.getstate()
+        return None if state == _FRESH else _written(state)
+
+    @contextlib.contextmanager
+    def around(
+        self, said: dict[str, Any], read: Callable[[Any], Any], told: dict[str, Any]
+    ) -> Iterator[None]:
+        """Have the tests' surroundings; `told` is filled with what they are to be told afterwards."""
+        if "random" in said:
+            _set_random(said["random"])
+        if "environment" in said:
+            os.environ.clear()
+            os.environ.update(said["environment"])
+        if "recursion" in said:
+            sys.setrecursionlimit(said["recursion"])
+        captured = [io.StringIO() if one else None for one in said.get("captured", (False, False))]
+        before = [sys.stdout, sys.stderr]
+        patched = [(module, name, read(value)) for module, name, value in said.get("patched", ())]
+        state = random.getstate() if said.get("wants random") else None
+        with _patched(patched):
+            try:
+                sys.stdout, sys.stderr = (new or old for new, old in zip(captured, before, strict=True))
+                yield
+            finally:
+                self._finish(captured, before, state, told)
+
+    @staticmethod
+    def _finish(captured: list[Any], before: list[Any], state: Any, told: dict[str, Any]) -> None:
+        if sys.stdout is captured[0]:
+            sys.stdout = before[0]
+        if sys.stderr is captured[1]:
+            sys.stderr = before[1]
+        if any(captured):
+            told["printed"] = [stream.getvalue() if stream else "" for stream in captured]
+        if state is not None and random.getstate() != state:
+            told["random"] = _written(random.getstate())
+
+
+@contextlib.contextmanager
+def _patched(patched: list[tuple[str, str, Any]]) -> Iterator[None]:
+    undo = []
+    for module, name, value in patched:
+        place = importlib.import_module(module)
+        undo.append((place, name, getattr(place, name)))
+        setattr(place, name, value)
+    try:
+        yield
+    finally:
+        for place, name, value in undo:
+            setattr(place, name, value)
+
+
+def _written(state: Any) -> list[Any]:
+    version, numbers, gauss = state
+    return [version, list(numbers), gauss]
+
+
+def _set_random(state: Any) -> None:
+    version, numbers, gauss = state
+    with contextlib.suppress(ValueError, TypeError):
+        random.setstate((version, tuple(numbers), gauss))
