@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, m
 
 from rlvr_gym.errors import DataError, VerifierFault
 from rlvr_gym.tasks import Task
+from rlvr_gym.verifiers.code.preamble import after_preamble
 
 if TYPE_CHECKING:
     from rlvr_sandbox import programs
@@ -203,12 +204,7 @@ class Problem(_Stated):
 
     def with_preamble(self, source: str) -> str:
         """`source` after the preamble; its imports from `__future__`, which must stand first, stay first."""
-        if not self.preamble:
-            return source
-        lines = source.split("\n")
-        future = [line for line in lines if line.startswith("from __future__ ")]
-        rest = [line for line in lines if not line.startswith("from __future__ ")]
-        return "\n".join([*future, self.preamble.rstrip("\n"), "", *rest])
+        return after_preamble(self.preamble, source) if self.preamble else source
 
 
 def pack(tests: Sequence[tuple[str, str]]) -> str:
