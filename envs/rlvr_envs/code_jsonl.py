@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import rlvr_gym as rg
 from rlvr_envs.code_tasks import ANSWER, asserts, fenced
 from rlvr_envs.sources import stored_tasks
@@ -46,11 +48,11 @@ def to_task(row: Row) -> rg.Task:
 
 
 def _tests(row: Row) -> object:
-    """The row's tests; the names that asserts take from the program are found where they are not given."""
-    tests = row["tests"]
-    if not isinstance(tests, dict) or tests.get("kind") != "asserts" or "names" in tests:
+    """The row's tests, which may be JSON text; the names that asserts take from the program are found if not given."""
+    tests = json.loads(row["tests"]) if isinstance(row["tests"], str) else row["tests"]
+    if not isinstance(tests, dict) or tests.get("kind") != "asserts" or tests.get("names"):
         return tests
     if not row.get("solution"):
         raise rg.DataError("tests of the kind asserts need `names`, or a solution that defines them")
-    found = asserts(tests["tests"], row["solution"], setup=tests.get("setup", ""))
+    found = asserts(tests["tests"], row["solution"], setup=tests.get("setup") or "")
     return found.model_dump()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import io
 
 import rlvr_gym as rg
 from rlvr_envs.code_tasks import ANSWER, FORMAT, fenced, parsed
@@ -67,4 +68,4 @@ def given_code(row: Row) -> str:
     if not isinstance(last, ast.FunctionDef) or last.name != row["entry_point"]:
         raise rg.DataError(f"the prompt does not end with the function '{row['entry_point']}'")
     first_line = min([last.lineno, *(decorator.lineno for decorator in last.decorator_list)])
-    return "".join(row["prompt"].splitlines(keepends=True)[: first_line - 1])
+    return "".join(io.StringIO(row["prompt"], newline="").readlines()[: first_line - 1])

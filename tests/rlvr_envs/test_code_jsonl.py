@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 import rlvr_gym as rg
@@ -79,3 +81,27 @@ def test_options_that_cannot_work_say_what_would(write_rows):
         rg.make("code-jsonl", data=path, reward="most")
     with pytest.raises(rg.ConfigError, match="environment 'code-jsonl' needs 'data'"):
         rg.make("code-jsonl")
+
+
+def test_fields_of_tests_and_limits_that_hold_nothing_are_left_out(write_rows):
+    nothing = {"comparison": None, "packed": None, "names": None, "setup": None, "function": None}
+    cases = [{"input": "1\n", "output": "2\n", "alternatives": None, "expected": None}]
+    stdio = {**nothing, "kind": "stdio", "tests": [{k: v for k, v in cases[0].items() if k != "expected"}]}
+    calls = {**nothing, "kind": "calls", "function": "f", "tests": [{"arguments": None, "expected": None}]}
+    asserts = {**nothing, "kind": "asserts", "tests": ["assert f(1) == 2"]}
+    limits = {"cpu_seconds": 1.0, "memory_bytes": None}
+    rows = [
+        {
+            "prompt": f"{i}?",
+            "tests": tests,
+            "solution": "def f(n): return n + 1",
+            "limits": limits,
+            "public": None,
+        }
+        for i, tests in enumerate((stdio, calls, asserts, json.dumps(calls)))
+    ]
+    tasks = rg.make("code-jsonl", data=write_rows(rows)).tasks
+    assert [judged_by(task).tests for task in tasks][1] == judged_by(tasks[3]).tests
+    assert judged_by(tasks[1]).tests[0].expected is None
+    assert judged_by(tasks[2]).names == ("f",)
+    assert Problem.of(tasks[0]).limits == {"cpu_seconds": 1.0}

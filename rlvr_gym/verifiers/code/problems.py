@@ -9,7 +9,15 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from rlvr_gym.errors import DataError, VerifierFault
 from rlvr_gym.tasks import Task
@@ -24,6 +32,15 @@ MAX_UNPACKED_BYTES = 1 << 29
 
 class _Stated(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fields_that_hold_nothing_are_left_out(cls, value: object) -> object:
+        # Columns of tests and limits have the fields of all rows: those that one lacks are null. None is a value that
+        # a call may return.
+        if not isinstance(value, dict):
+            return value
+        return {key: one for key, one in value.items() if one is not None or key == "expected"}
 
 
 class StdioCase(_Stated):
@@ -142,6 +159,11 @@ class Problem(_Stated):
     """A program that passes, or what continues the preamble to one; None where none is known."""
     limits: dict[Limit, int | float] = Field(default_factory=dict)
     """What differs from the sandbox's own limits."""
+
+    @field_validator("limits", mode="before")
+    @classmethod
+    def _limits_that_are_not_stated_are_left_out(cls, value: object) -> object:
+        return {k: v for k, v in value.items() if v is not None} if isinstance(value, dict) else value
 
     @model_validator(mode="after")
     def _public_tests_exist(self) -> Problem:
