@@ -60,6 +60,9 @@ class Stdio(_Stated):
     packed: str = ""
     """More tests after `tests`, as `pack` writes them."""
     comparison: Literal["exact", "lines", "tokens", "floats"] = "lines"
+    checker: str = ""
+    """Python source that decides instead, where many outputs are right: `check(input, output, expected) -> bool`. It
+    runs in the sandbox, on texts; it must read the output and never run it. What it raises on is refused."""
 
     def for_sandbox(self, first: int | None = None) -> programs.StdioTests:
         """The tests, or the first so many, as the sandbox takes them."""
@@ -183,7 +186,11 @@ class Problem(_Stated):
 
     def reference(self) -> dict[str, JsonValue]:
         """This problem as the reference of a task."""
-        return self.model_dump(mode="json")
+        stated: dict[str, JsonValue] = self.model_dump(mode="json")
+        tests = stated["tests"]
+        if isinstance(tests, dict) and not tests.get("checker"):
+            tests.pop("checker", None)  # so that tasks without one keep their ids and fingerprints
+        return stated
 
     def program(
         self, source: str, *, public_only: bool = False, stop_at_first_failure: bool = True
@@ -221,7 +228,8 @@ class Problem(_Stated):
                 against = case.model_copy(update={"expected": _CONTRADICTION, "alternatives": ()})
             case Asserts():
                 return None
-        tests = self.tests.model_copy(update={"tests": (case, against), "packed": ""})
+        plain = {"checker": ""} if isinstance(self.tests, Stdio) else {}
+        tests = self.tests.model_copy(update={"tests": (case, against), "packed": "", **plain})
         return self.model_copy(update={"tests": tests, "public": 0})
 
     def with_preamble(self, source: str) -> str:
