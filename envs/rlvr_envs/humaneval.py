@@ -27,12 +27,18 @@ CARD = rg.Card(
 
 @rg.register("rlvr/HumanEval-v0", card=CARD)
 def humaneval(
-    split: str = "test", data: str = "openai/openai_humaneval", style: str = "chat"
+    split: str = "test",
+    data: str = "openai/openai_humaneval",
+    style: str = "chat",
+    run_solutions: bool = False,
 ) -> rg.Environment:
-    """`data` is a hub id or a file; `style` is `chat` or `continue`."""
+    """`data` is a hub id or a file; `style` is `chat` or `continue`.
+
+    `run_solutions` refuses tasks whose own solution does not pass, when they are loaded.
+    """
     if style not in ("chat", "continue"):
         raise rg.ConfigError(f"style must be 'chat' or 'continue', not '{style}'")
-    verifier = CodeVerifier(continues=style == "continue")
+    verifier = CodeVerifier(continues=style == "continue", run_solutions=run_solutions)
     to_task = continued_task if style == "continue" else chat_task
     return rg.Environment(stored_tasks(data, to_task, verifier, name="humaneval", split=split), verifier)
 
