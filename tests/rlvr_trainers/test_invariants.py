@@ -1,6 +1,7 @@
 """What must hold of every release, through the real path: token_logprobs, policy_loss, backward."""
 
 import dataclasses
+import itertools
 import math
 import os
 import socket
@@ -122,7 +123,8 @@ def test_the_gradient_does_not_depend_on_the_number_of_processes(
 ):
     model, configs = tiny_llama(), [everything_on(aggregation) for aggregation in AGGREGATIONS]
     step = whole_step(mixed_rollouts, model)
-    case = {"model": model, "batch": step, "configs": configs, "max_tokens": MAX_TOKENS}
+    budgets = [1, 40, 16384]
+    case = {"model": model, "batch": step, "configs": configs, "budgets": budgets, "max_tokens": MAX_TOKENS}
     torch.save(case, tmp_path / "case.pt")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -137,8 +139,9 @@ def test_the_gradient_does_not_depend_on_the_number_of_processes(
     ]
     assert [process.wait(timeout=120) for process in processes] == [0, 0]
     found = torch.load(tmp_path / "result.pt")
-    for config in configs:
-        assert_same(found[config.aggregation], gradient(model, config, step, [step]))
+    for config, budget in itertools.product(configs, budgets):
+        assert_same(found["gradients"][config.aggregation, budget], gradient(model, config, step, [step]))
+    assert found["sequences"] == [[6, 6]] * len(configs) * len(budgets)
 
 
 @pytest.mark.parametrize("scored_first", [True, False])

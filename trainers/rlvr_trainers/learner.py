@@ -51,7 +51,7 @@ class Lesson:
 class Learner:
     """The policy, its optimizer, and the frozen reference where KL needs one.
 
-    Every rank holds the whole step and works on its share of the microbatches; denominators are those of the
+    Every rank holds the whole step and works on an even share of its sequences; denominators are those of the
     whole optimizer step, so losses are plain sums and gradients are summed over microbatches and ranks.
     """
 
@@ -199,7 +199,8 @@ class Learner:
 
     def _microbatches(self, batch: TokenBatch) -> list[list[int]]:
         """This rank's microbatches."""
-        return self.ranks.share(microbatches(batch.lengths_B.tolist(), self.config.batch.microbatch_tokens))
+        budget = self.config.batch.microbatch_tokens
+        return microbatches(batch.lengths_B.tolist(), budget, part=self.ranks.rank, parts=self.ranks.world)
 
     def _accumulate_gradients(self, minibatch: TokenBatch) -> list[TokenTable]:
         """Gradients of one optimizer step's loss; the token tables of all microbatches of all ranks."""
