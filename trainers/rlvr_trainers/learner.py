@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, final
@@ -45,6 +46,18 @@ class Lesson:
     """Shaped rewards (B,), NaN where unscored."""
     advantages: np.ndarray
     """(B,): the mean over a sample's tokens in the loss, where steps are rewarded."""
+
+    @property
+    def why_empty(self) -> str | None:
+        """Why not one token is in the loss; None where there is one."""
+        if self.batch.mask_BT.any():
+            return None
+        causes = Counter(
+            "not judged" if not r.verdict.scored else "truncated and filtered out" if r.truncated else "empty"
+            for r in self.rollouts
+        )
+        counts = ", ".join(f"{times} {cause}" for cause, times in causes.most_common())
+        return f"not one token to learn from in {len(self.rollouts)} samples: {counts}"
 
 
 @final

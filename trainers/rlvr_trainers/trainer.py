@@ -88,6 +88,8 @@ class Trainer:
         self.monitor = Monitor(config.monitor, self.env, seed=derive_seed(config.run.seed, "monitor"))
         self.step = 0
         """Finished rollout steps."""
+        self.empty_steps = 0
+        """Those of them without one token to learn from."""
         self.before: Score | None = None
         self.after: Score | None = None
         self.best: Score | None = None
@@ -198,6 +200,9 @@ class Trainer:
         metrics |= group_metrics(drawn, lesson.rewards, self.config.reward)
         metrics |= speed_metrics(self._clock, drawn, lesson, epochs=self.config.batch.epochs)
         metrics["memory/peak_mb"] = self.policy.peak_memory_bytes() / 1e6
+        if lesson.why_empty:
+            self.empty_steps += 1
+            metrics["steps/empty"] = float(self.empty_steps)
         samples = sample_rows(lesson, self.config.run.samples_per_step)
         self.step += 1
         self._whole_at = self.learner.updates
@@ -209,6 +214,10 @@ class Trainer:
             self.records.log(self.step, metrics, samples)
         if self._due(self.config.run.checkpoint_every) or (self.best and self.best.step == self.step):
             self._save()
+        if lesson.why_empty:
+            self.display.say(
+                f"step {self.step} taught nothing: {lesson.why_empty}; so far {self.empty_steps}"
+            )
         self._tell_what_the_monitor_saw()
         return metrics
 
@@ -344,6 +353,7 @@ class Trainer:
         scores = {"before": self.before, "after": self.after, "best": self.best}
         return {
             "step": self.step,
+            "empty_steps": self.empty_steps,
             "updates": self.learner.updates,
             "source": self.source.state,
             "monitor": self.monitor.state,
@@ -355,6 +365,7 @@ class Trainer:
         torch.set_rng_state(tensors["torch_rng"])
         self.learner.restore(tensors, state["updates"])
         self.step, self.source.state = state["step"], state["source"]
+        self.empty_steps = state.get("empty_steps", 0)
         self.monitor.state = state["monitor"]
         scores = (Score(**state[name]) if state[name] else None for name in ("before", "after", "best"))
         self.before, self.after, self.best = scores
