@@ -135,6 +135,8 @@ class Trainer:
         Of a resumed run, the reference, and the evaluation where that of its latest step was broken off.
         """
         self.ranks.together(lambda: self.records.open(resumed_from=self.resumed_from))
+        if self.ranks.first:
+            self.checkpoints.clear_away()
         if self.resumed_from is not None:
             self.display.say(f"resuming {self.records.folder} after step {self.step}")
             self.learner.reference = self._reference()
