@@ -13,6 +13,7 @@ from typing import Any, final
 import numpy as np
 import yaml
 
+from rlvr_gym.clock import PhaseClock
 from rlvr_gym.config import Settings
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.files import append_lines, keep_lines, read_lines, write_atomically
@@ -182,6 +183,26 @@ def group_metrics(drawn: Drawn, rewards: np.ndarray, reward: RewardConfig) -> Me
         if lengths:
             metrics[f"length/{outcome}"] = _mean(lengths)
     return metrics
+
+
+def speed_metrics(clock: PhaseClock, drawn: Drawn, lesson: Lesson, *, epochs: int) -> Metrics:
+    """Seconds of each phase, and sampled tokens per second through it."""
+    sampled = sum(rollout.length for group in drawn.everything for rollout in group)
+    batch = lesson.batch
+    trained = int(batch.mask_BT.sum())
+    passes = (batch.old_logprobs_BT is not None) + (batch.ref_logprobs_BT is not None)
+    tokens = {
+        "generate": sampled,
+        "verify": sampled,
+        "score": trained * passes,
+        "update": trained * epochs,
+    }
+    seconds = {phase: clock.seconds[phase] for phase in tokens}
+    return {
+        **{f"seconds/{phase}": value for phase, value in seconds.items()},
+        "seconds/monitor": clock.seconds["monitor"],
+        **{f"tokens_per_second/{phase}": n / max(seconds[phase], 1e-9) for phase, n in tokens.items()},
+    }
 
 
 def _mean(values: Sequence[float] | np.ndarray) -> float:

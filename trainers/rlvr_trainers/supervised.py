@@ -54,7 +54,8 @@ def _likelihood_step(policy: Policy, batch: TokenBatch, budget_tokens: int, rank
     """Gradients of the mean negative log-likelihood over the batch's tokens; returns it."""
     total = 0.0
     tokens = int(batch.mask_BT.sum())
-    for rows in ranks.share(microbatches(batch.lengths_B.tolist(), budget_tokens)):
+    lengths = batch.lengths_B.tolist()
+    for rows in microbatches(lengths, budget_tokens, part=ranks.rank, parts=ranks.world):
         part = batch.select(rows).to(policy.device)
         logprobs_BT, _ = policy.logprobs(part, temperature=1.0)
         loss = -logprobs_BT.sum() / tokens
