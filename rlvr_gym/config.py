@@ -17,7 +17,7 @@ from rlvr_gym.errors import ConfigError
 from rlvr_gym.evaluation.curriculum import by_pass_rate
 
 Settings = dict[str, Any]
-S = TypeVar("S", bound="Config")
+S = TypeVar("S", bound=BaseModel)
 
 
 class Config(BaseModel):
@@ -159,8 +159,10 @@ def validate(model: type[S], settings: Settings) -> S:
 def _explain(model: type[BaseModel], problem: Any) -> str:
     *parents, last = problem["loc"] or ("",)
     path = ".".join(str(part) for part in problem["loc"]) or "together"
+    if problem["type"] == "missing":
+        return f"{path}: Field required; give {' '.join(_wanted(model, problem['loc']))}"
     if problem["type"] != "extra_forbidden":
-        found = "" if problem["type"] == "missing" else f" (found {problem['input']!r})"
+        found = f" (found {problem['input']!r})"
         return f"{path}: {problem['msg'].removeprefix('Value error, ')}{found if parents or last else ''}"
     known = sorted(_fields_at(model, parents))
     close = difflib.get_close_matches(str(last), known, n=1)
@@ -168,11 +170,25 @@ def _explain(model: type[BaseModel], problem: Any) -> str:
     return f"{path}: no such setting; {hint}possible: {', '.join(known)}"
 
 
+def _wanted(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
+    """What to write for a setting that is missing: itself, or what a group cannot do without."""
+    name = ".".join(map(str, path))
+    group = _group_at(model, path)
+    if group is _group_at(model, path[:-1]):
+        return [f"{name}=..."]
+    return [f"{name}.{key}=..." for key, field in group.model_fields.items() if field.is_required()]
+
+
 def _fields_at(model: type[BaseModel], path: Sequence[str | int]) -> set[str]:
+    return set(_group_at(model, path).model_fields)
+
+
+def _group_at(model: type[BaseModel], path: Sequence[str | int]) -> type[BaseModel]:
+    """The group of settings that stands at `path`, or the one around a setting that is none."""
     for part in path:
         field = model.model_fields.get(str(part))
         if field is None:
             continue
         options = (field.annotation, *get_args(field.annotation))
         model = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), model)
-    return set(model.model_fields)
+    return model

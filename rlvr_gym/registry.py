@@ -145,6 +145,10 @@ def make(name: str, /, **kwargs: Any) -> Environment:
         raise ConfigError(
             f"options of environment '{short_name(id)}' must be JSON values: {error}"
         ) from error
+    if kwargs.get("data") == "":
+        raise ConfigError(
+            f"option 'data' of environment '{short_name(id)}' is empty: give a file, a folder or a hub id"
+        )
     _check_types(id, accepted, kwargs)
     env = gymnasium.make(id, **kwargs).unwrapped
     if not isinstance(env, Environment):

@@ -16,6 +16,9 @@ from rlvr_gym.errors import ConfigError, DataError
 
 Row = dict[str, Any]
 
+DATA_SUFFIXES = {".jsonl", ".json", ".parquet", ".csv", ".arrow"}
+"""How the files of a folder in the hub's format end; more suffixes, such as .gz, may follow."""
+
 
 def jsonl_rows(path: Path) -> Iterator[tuple[str, Row]]:
     """The objects of a `.jsonl` or `.jsonl.gz` file, one a line; blank lines are passed over."""
@@ -69,13 +72,32 @@ def hub_rows(repo: str, config: str | None, split: str) -> Iterator[tuple[str, R
             f"reading '{repo}' from the hub needs datasets: pip install 'rlvr-gym[hub]'; "
             "or give a local file with data=PATH"
         ) from error
+    _refuse_folder_without_data(repo)
     if config and Path(repo).is_dir() and not (Path(repo) / config).is_dir():
         config = None  # the configurations of a hub dataset are folders; plain files have none
     try:
         rows = datasets.load_dataset(repo, config, split=split)
     except (OSError, ValueError, DatasetsError) as error:
+        if Path(repo).is_dir():
+            why = str(error).partition("\n")[0]
+            raise DataError(
+                f"cannot load the folder '{repo}' (split '{split}'): {why}; name a file in it"
+            ) from error
         raise DataError(
             f"cannot load '{repo}' (split '{split}') from the hub: {error}; a local file works with data=PATH"
         ) from error
     for number, row in enumerate(rows, start=1):
         yield f"{repo} ({split}), row {number}", dict(row)
+
+
+def _refuse_folder_without_data(repo: str) -> None:
+    folder = Path(repo)
+    if not folder.is_dir():
+        return
+    for path in folder.rglob("*"):
+        if DATA_SUFFIXES.intersection(path.suffixes):
+            return
+    raise DataError(
+        f"the folder '{repo}' holds no data: no file in it ends with {', '.join(sorted(DATA_SUFFIXES))}; "
+        "give a file with data=PATH"
+    )

@@ -19,6 +19,7 @@ from rlvr_gym.environment import Environment
 from rlvr_gym.errors import ConfigError, TooManyUnscored
 from rlvr_gym.evaluation import EvaluationResult, ModelName, Plan, evaluate, plan_for
 from rlvr_gym.evaluation.run import refuse_impossible
+from rlvr_gym.evaluation.stored import Held, held_by, refuse_foreign
 from rlvr_gym.generation.base import Generator
 
 
@@ -185,7 +186,15 @@ def _run(
         folder = Path("runs") / f"eval-{short}-{model}"
     else:
         folder = out / short if several else out
+    _refuse_foreign(folder, out if several else None)
     return Run(name=name, env=env, plan=plan, folder=folder)
+
+
+def _refuse_foreign(folder: Path, around: Path | None) -> None:
+    """Refuse a folder that is not an evaluation's own, and one `around` several evaluations that is a run's."""
+    refuse_foreign(folder, Held.EVALUATION, remedy="give --out ANOTHER_FOLDER")
+    if around is not None and (held := held_by(around)) not in (Held.NOTHING, Held.OTHER):
+        raise ConfigError(f"{around} holds {held}, and is no place for several: give --out ANOTHER_FOLDER")
 
 
 def _refuse_without_endpoint(api_key_env: str | None) -> None:

@@ -233,7 +233,7 @@ class TrainConfig(Config):
             )
         if self.reward.steps != "off":
             self._steps_have_a_meaning()
-        if self.eval and "data" in self.env.options and "data" not in self.eval.env:
+        if self.eval and self.env.options.get("data") and "data" not in self.eval.env:
             raise ValueError(
                 f"env.data={self.env.options['data']} is what the model trains on: name other data to hold out with "
                 "eval.env.data=..., or leave evaluation out with eval=null"

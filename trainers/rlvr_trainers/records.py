@@ -15,6 +15,7 @@ import yaml
 
 from rlvr_gym.config import Settings
 from rlvr_gym.errors import ConfigError
+from rlvr_gym.evaluation.stored import Held, refuse_foreign
 from rlvr_gym.files import append_lines, keep_lines, read_lines, write_atomically
 from rlvr_gym.verdicts import Outcome
 from rlvr_trainers.config import MonitorConfig, RewardConfig, TrainConfig
@@ -59,6 +60,7 @@ class RunRecords:
 
         Raises ConfigError where beginning anew, or going on, would be at the expense of another run's work.
         """
+        refuse_foreign(self.folder, Held.TRAINING, remedy="give run.dir=ANOTHER_FOLDER")
         differing = self._differing()
         if not differing and checkpoints:
             return max(checkpoints)
@@ -81,7 +83,12 @@ class RunRecords:
         last = -1 if resumed_from is None else resumed_from
         with writing("the run's records", self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(self.folder / "config.yaml", yaml.safe_dump(resolved, sort_keys=False))
+            try:
+                write_atomically(self.folder / "config.yaml", yaml.safe_dump(resolved, sort_keys=False))
+            except OSError:
+                with suppress(OSError):  # only a folder with nothing in it goes
+                    self.folder.rmdir()
+                raise
             for file in (METRICS, SAMPLES):
                 keep_lines(self.folder / file, lambda row: row["step"] <= last)
             self._trackers = [
