@@ -15,8 +15,11 @@ from rlvr_gym import registry
 from rlvr_gym.environment import Environment
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.evaluation.curriculum import by_pass_rate
+from rlvr_gym.files import write_atomically
+from rlvr_gym.generation.base import SamplingParams
 
 Settings = dict[str, Any]
+TRAINED = "rlvr.json"
 S = TypeVar("S", bound=BaseModel)
 
 
@@ -63,6 +66,38 @@ class EnvConfig(BaseModel):
     def elsewhere(self) -> Settings:
         """These settings without the choice of tasks by pass rate, which is of one split alone."""
         return self.model_dump(exclude={"pass_rate", "pass_rates"})
+
+
+class TrainedModel(Config):
+    """How a trained model was prompted and sampled, kept beside its weights: what an evaluation begins from.
+
+    `env` is the held-out environment of its training, or that it was trained on where none was held out, `tasks`
+    how many of its tasks an evaluation takes where there is no end of them.
+    """
+
+    env: EnvConfig
+    sampling: SamplingParams
+    tasks: int
+
+    def write(self, folder: Path) -> None:
+        """Keep this in a model's folder."""
+        write_atomically(folder / TRAINED, self.model_dump_json(indent=2) + "\n")
+
+
+def trained_model(path: str) -> tuple[str, TrainedModel | None]:
+    """The folder of the model that `path` names, and how it was trained; None where that is not known.
+
+    The folder of a training run stands for its finished model, before its end for its latest checkpoint.
+    """
+    folder = Path(path).expanduser()
+    if not (folder / TRAINED).is_file():
+        steps = [step for step in (folder / "checkpoints").glob("step-*") if step.name[5:].isdecimal()]
+        latest = sorted(steps, key=lambda step: int(step.name[5:]))[-1:]
+        inside = [one for one in (folder / "model", *latest) if (one / TRAINED).is_file()]
+        if not inside:
+            return path, None
+        folder = inside[0]
+    return str(folder), validate(TrainedModel, read_yaml(folder / TRAINED))
 
 
 def parse_overrides(arguments: Sequence[str]) -> Settings:

@@ -1,5 +1,6 @@
 """The first five minutes of a new user: the command line as it is typed, in folders of its own, on tiny models."""
 
+import json
 import os
 import subprocess
 import sys
@@ -166,3 +167,79 @@ def test_standard_output_that_takes_nothing_is_one_line(place: Path, arguments):
         "error: cannot write what there is to say: No space left on device"
     )
     assert "Traceback" not in done.stderr
+
+
+# A trained model's folder knows how it was prompted and sampled
+
+
+def samples(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "samples.jsonl").read_text().splitlines()]
+
+
+def test_the_folder_of_a_training_run_is_evaluated_as_it_stands(place: Path):
+    for named in ("runs/quickstart-arithmetic", "runs/quickstart-arithmetic/model"):
+        done = rlvr(place, "eval", named, "--out", "runs/as-it-stands")
+        assert done.returncode == 0, done.stderr
+    rows = samples(place / "runs" / "as-it-stands")
+    assert len(rows) == 20
+    assert rows[0]["sampling"] == {"temperature": 1.0, "top_p": 1.0, "top_k": 0, "max_tokens": 6}
+    assert {"digits": 2, "style": "symbols", "split": "test"}.items() <= rows[0]["options"].items()
+    assert rows[0]["prompt"][0]["content"].endswith("=")
+
+
+def test_what_is_asked_for_goes_before_what_a_folder_says(place: Path):
+    done = rlvr(
+        place, "eval", "arithmetic", "model.path=runs/quickstart-arithmetic", "--limit", "3", "env.digits=1",
+        "sampling.max_tokens=5", "--out", "runs/otherwise",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    rows = samples(place / "runs" / "otherwise")
+    assert (len(rows), rows[0]["sampling"]["max_tokens"], rows[0]["options"]["digits"]) == (3, 5, 1)
+    assert rows[0]["options"]["style"] == "symbols"
+
+
+def test_all_that_is_missing_or_wrong_is_said_at_once_in_the_words_of_the_command_line(place: Path):
+    done = rlvr(place, "eval", "arithmetic", "modle.path=tiny", "env.digit=2", "--until-half-width", "3")
+    assert done.returncode == 2
+    for said in (
+        "--until-half-width must lie",
+        "modle: no such setting; did you mean 'model'?",
+        "which model?",
+    ):
+        assert said in done.stderr
+    done = rlvr(place, "eval", "arithmetic", "model.path=tiny", "--out", "runs/quickstart-arithmetic")
+    assert done.returncode == 2
+    for said in ("such as --limit 200", "holds a training run"):
+        assert said in done.stderr
+
+
+# The next commands that a run suggests
+
+
+def test_the_commands_that_a_run_ends_with_work_as_they_are_printed(place: Path):
+    said = rlvr(place, *TRAIN, PATH="/usr/bin:/bin").stdout
+    found = {
+        line.split()[0]: line.split()[1:]
+        for line in said.splitlines()
+        if " rlvr " in f" {line} " or "/rlvr " in line
+    }
+    assert set(found) == {"report", "evaluate", "curves"}
+    env = {**os.environ, "PATH": "/usr/bin:/bin"}
+    for command in found.values():
+        done = subprocess.run(command, cwd=place, capture_output=True, text=True, env=env, check=False)
+        assert done.returncode == 0, done.stderr
+
+
+# A task of one's own, by its file or its module
+
+
+def test_what_a_file_of_tasks_cannot_give_is_one_line(place: Path):
+    (place / "mine.py").write_text("import rlvr_gym as rg\n1 / 0\n")
+    (place / "json.py").write_text("")
+    for name, message in {
+        "nowhere.py:double": "no file ",
+        "mine.py:double": "cannot import 'mine.py', which 'mine.py:double' names: ZeroDivisionError",
+        "mine:double": "cannot import 'mine', which 'mine:double' names: ZeroDivisionError",
+        "json.py:double": "'json' is another module already; rename the file",
+    }.items():
+        assert message in refused(place, "eval", name, "model.path=tiny", "--limit", "2")

@@ -134,6 +134,7 @@ def evaluate(
                 folder,
                 conditions,
                 model,
+                entry_point=str(env.spec.entry_point) if env.spec else None,
                 n=plan.n,
                 k=list(plan.ks),
                 limit=limit,

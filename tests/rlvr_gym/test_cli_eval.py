@@ -86,7 +86,7 @@ def test_a_tiny_model_is_evaluated_and_the_same_command_resumes(tmp_path, monkey
         (["arithmetic", "model.path=./nowhere", "--limit", "2"], "nowhere"),
         (
             ["arithmetic", "model.path=./nowhere", "--limit", "2", "--until-half-width", "2"],
-            "until_half_width must lie between 0 and 0.5",
+            "--until-half-width must lie between 0 and 0.5",
         ),
     ],
 )

@@ -345,6 +345,7 @@ class Trainer:
         if self.ranks.first:
             with writing("the finished model", self.records.folder / "model"):
                 self.policy.save_merged(self.records.folder / "model")
+                self.config.trained_model.write(self.records.folder / "model")
 
     def _save_after(self, error: BaseException) -> None:
         """Keep what is whole although the run failed; a failure to do that is told as well."""
@@ -371,7 +372,11 @@ class Trainer:
     def _write_checkpoint(self) -> None:
         if self.ranks.first and self.step not in self.checkpoints.steps():
             tensors = {**self.learner.tensors(), "torch_rng": torch.get_rng_state()}
-            self.checkpoints.save(self.step, self.policy.save, tensors, self._state())
+            self.checkpoints.save(self.step, self._save_model, tensors, self._state())
+
+    def _save_model(self, folder: Path) -> None:
+        self.policy.save(folder)
+        self.config.trained_model.write(folder)
 
     def _refuse_prompts_without_room(self) -> None:
         max_tokens = self.config.sampling.max_tokens
