@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -243,3 +244,48 @@ def test_what_a_file_of_tasks_cannot_give_is_one_line(place: Path):
         "json.py:double": "'json' is another module already; rename the file",
     }.items():
         assert message in refused(place, "eval", name, "model.path=tiny", "--limit", "2")
+
+
+# The expected answer
+
+
+def test_the_expected_answer_stands_beside_the_one_that_was_given(place: Path):
+    """In samples of evaluations and training runs, in verdicts, in the report and in the game."""
+    evaluated = samples(place / "runs" / "eval-5")
+    for row in evaluated:
+        digits = re.findall("[0-9]+", row["prompt"][0]["content"])[0]
+        assert re.findall("[0-9]+", row["expected"]) == [digits[::-1]]
+    trained = samples(place / "runs" / "quickstart-arithmetic")
+    assert trained
+    for row in trained:
+        left, right = row["prompt"].removesuffix("=").split("+")
+        assert int(row["expected"]) == int(left) + int(right)
+    line = json.dumps({"task": evaluated[0]["task"], "completion": "0"})
+    (verdict,) = map(json.loads, rlvr(place, "verify", "reverse", said=line).stdout.splitlines())
+    assert verdict["expected"] == evaluated[0]["expected"]
+    assert rlvr(place, "report", "runs/eval-5", "--out", "shown.html").returncode == 0
+    assert f'"expected":{json.dumps(verdict["expected"])}' in (place / "shown.html").read_text()
+    assert "right would be: " in rlvr(place, "play", "reverse", said="nothing\n").stdout
+
+
+SECRET = """
+import rlvr_gym as rg
+
+CARD = rg.Card(summary="Secret.", source="here", licence="none", answer="boxed", answers_withheld=True)
+
+@rg.register("acme/Secret-v0", card=CARD)
+def build():
+    tasks = [rg.Task(id="one", prompt="What is 6 * 7?", reference="42")]
+    return rg.Environment(rg.TaskSet.from_tasks(tasks, name="secret"), rg.verifiers.Math("boxed"))
+"""
+
+
+def test_an_answer_that_may_not_be_published_is_shown_nowhere(place: Path):
+    (place / "secret.py").write_text(SECRET)
+    arguments = ("model.path=tiny", "sampling.max_tokens=4", "--out", "runs/secret")
+    done = rlvr(place, "eval", "secret.py:secret", *arguments)
+    assert done.returncode == 0, done.stderr
+    assert [row["expected"] for row in samples(place / "runs" / "secret")] == [None]
+    line = json.dumps({"task": 0, "completion": "\\boxed{1}"})
+    assert json.loads(rlvr(place, "verify", "secret.py:secret", said=line).stdout)["expected"] is None
+    assert "42" not in rlvr(place, "play", "secret.py:secret", said="\\boxed{1}\n").stdout

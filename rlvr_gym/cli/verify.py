@@ -55,7 +55,9 @@ def verify(
     with _input(completions) as lines, _output(out) as sink:
         tasks: list[Task] = []
         for verdict in judge_all(environment, _pairs(environment, lines, completions, tasks)):
-            row = {"task": tasks[len(verdicts)].id, **verdict.model_dump(mode="json")}
+            task = tasks[len(verdicts)]
+            expected = environment.expected(task)
+            row = {"task": task.id, **verdict.model_dump(mode="json"), "expected": expected}
             sink.write(json.dumps(row, ensure_ascii=False) + "\n")
             verdicts.append(verdict)
     typer.echo(_summary(verdicts), err=True)

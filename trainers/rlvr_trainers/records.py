@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from itertools import islice
@@ -17,6 +17,7 @@ from rlvr_gym.config import Settings
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.evaluation.stored import Held, refuse_foreign
 from rlvr_gym.files import append_lines, keep_lines, read_lines, write_atomically
+from rlvr_gym.tasks import Task
 from rlvr_gym.verdicts import Outcome
 from rlvr_trainers.config import MonitorConfig, RewardConfig, TrainConfig
 from rlvr_trainers.disk import writing
@@ -198,7 +199,7 @@ def _mean(values: Sequence[float] | np.ndarray) -> float:
     return float(known.mean()) if known.size else 0.0
 
 
-def sample_rows(lesson: Lesson, count: int) -> list[dict[str, Any]]:
+def sample_rows(lesson: Lesson, count: int, expected: Callable[[Task], str | None]) -> list[dict[str, Any]]:
     """The first `count` of a step's rollouts, by group, as JSON lines to read: what was said and what it earned."""
     rows = zip(lesson.rollouts, lesson.rewards, lesson.advantages, strict=True)
     return [
@@ -210,6 +211,7 @@ def sample_rows(lesson: Lesson, count: int) -> list[dict[str, Any]]:
             "finish_reason": str(rollout.finish_reason),
             "length": rollout.length,
             "verdict": rollout.verdict.model_dump(mode="json"),
+            "expected": expected(rollout.task),
             "reward": None if np.isnan(reward) else float(reward),
             "advantage": float(advantage),
         }

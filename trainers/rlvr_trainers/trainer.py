@@ -186,7 +186,7 @@ class Trainer:
         with self._clock.phase("monitor"):
             metrics |= self.monitor.observe(drawn.sampled, len(canaries), paid)
         metrics |= group_metrics(drawn, lesson.rewards, self.config.reward) | self._speed(drawn, lesson)
-        samples = sample_rows(lesson, self.config.run.samples_per_step)
+        samples = sample_rows(lesson, self.config.run.samples_per_step, self.env.expected)
         self.step += 1
         self._whole_at = self.learner.updates
         try:
