@@ -289,3 +289,22 @@ def test_an_answer_that_may_not_be_published_is_shown_nowhere(place: Path):
     line = json.dumps({"task": 0, "completion": "\\boxed{1}"})
     assert json.loads(rlvr(place, "verify", "secret.py:secret", said=line).stdout)["expected"] is None
     assert "42" not in rlvr(place, "play", "secret.py:secret", said="\\boxed{1}\n").stdout
+
+
+# What a run of nothing but failures says
+
+
+def test_an_evaluation_of_nothing_but_failures_says_what_to_do(place: Path):
+    said = rlvr(place, *EVAL, "--out", "runs/eval-5").stdout
+    assert "every completion was cut off at 4 tokens: raise sampling.max_tokens" in said
+    assert "no answer could be read in any completion: `rlvr envs rlvr/Reverse-v0` says" in said
+    said = rlvr(place, "eval", "runs/quickstart-arithmetic", "--out", "runs/as-it-stands").stdout
+    assert "every completion" not in said
+    assert "no answer could be read" not in said
+
+
+def test_two_files_are_not_said_to_have_splits(place: Path):
+    for name in ("a.jsonl", "b.jsonl"):
+        (place / name).write_text(json.dumps({"prompt": f"What is {name}?", "answer": "1"}) + "\n")
+    said = rlvr(place, "overlap", "jsonl", "jsonl", "a.data=a.jsonl", "b.data=b.jsonl").stdout
+    assert said.startswith("of 1 prompts of 'b.jsonl', 0 stand word for word in 'a.jsonl' (1 prompts)")

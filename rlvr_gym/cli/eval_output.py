@@ -86,7 +86,21 @@ def report(
         console.print(line, highlight=False, markup=False)
     if until is not None and planned is not None:
         console.print(_stopped(result, planned, until), highlight=False)
+    for line in advice(result):
+        console.print(line, style="yellow", highlight=False, soft_wrap=True, markup=False)
     console.print(f"kept in {folder}", highlight=False, soft_wrap=True, markup=False)
+
+
+def advice(result: EvaluationResult) -> list[str]:
+    """What to do where every sample failed in the same way, so that the numbers say nothing of the model."""
+    said = []
+    if result.samples and result.truncation_rate == 1.0:
+        limit = result.conditions.sampling.max_tokens
+        said.append(f"every completion was cut off at {limit} tokens: raise sampling.max_tokens")
+    if result.samples and result.outcomes[Outcome.MALFORMED] == len(result.samples):
+        name = result.conditions.environment
+        said.append(f"no answer could be read in any completion: `rlvr envs {name}` says where it must stand")
+    return said
 
 
 def report_together(results: Mapping[str, EvaluationResult], names: Sequence[str]) -> None:

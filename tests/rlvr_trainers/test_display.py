@@ -72,3 +72,13 @@ def test_a_terminal_gets_a_bar_with_the_latest_figures() -> None:
     display.stop()
     assert "4/4" in out.getvalue()
     assert "held-out 0.142" in out.getvalue()
+
+
+def test_a_step_in_which_everything_failed_is_told_once_with_what_to_do() -> None:
+    display, out = plain()
+    display.start("training", 100)
+    failed = METRICS | {"groups/degenerate_share": 1.0, "truncation/share": 1.0, "outcome/malformed": 1.0}
+    for step, metrics in enumerate((METRICS, failed, failed), start=1):
+        display.trained(step, metrics)
+    assert [line.partition(":")[0] for line in out.getvalue().splitlines()] == ["step 2"] * 3
+    assert "raise sampling.max_tokens" in out.getvalue()

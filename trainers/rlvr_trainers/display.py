@@ -10,6 +10,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from rlvr_trainers.tracking import Metrics
 
+ADVICE = {
+    "groups/degenerate_share": "in every group all samples earned the same, so nothing is learned: take harder or "
+    "easier tasks, a larger batch.group_size, or a warm-up",
+    "truncation/share": "every completion was cut off: raise sampling.max_tokens",
+    "outcome/malformed": "in no completion could an answer be read: `rlvr envs ENV` says where it must stand; a "
+    "warm-up or another prompt style teaches that",
+}
+"""Shares of a step that are said at once, and only once, when they are 1: what to do about each."""
+
 
 @final
 class Display:
@@ -26,6 +35,7 @@ class Display:
         self._every = 1
         self._total = 0
         self._held_out = ""
+        self._advised: set[str] = set()
 
     def say(self, text: str) -> None:
         """One line of text, above the bar."""
@@ -73,3 +83,7 @@ class Display:
             f"{metrics['tokens_per_second/generate']:,.0f} tok/s",
         ]
         self.advance(step, "  ".join(parts) + self._held_out)
+        for metric, advice in ADVICE.items():
+            if metrics.get(metric) == 1.0 and metric not in self._advised:
+                self._advised.add(metric)
+                self.say(f"step {step}: {advice}")
