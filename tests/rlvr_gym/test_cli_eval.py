@@ -1,6 +1,7 @@
 import io
 import json
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -197,3 +198,13 @@ def test_the_live_line_is_whole_on_narrow_terminals_too(width: int):
     assert re.search(
         r"arithmetic .*5 of 20 tasks pass@1 0\.500 \(0\.250 to 0\.750\) [\d,]+ tokens/s 0:00:00 left", seen
     )
+
+
+def test_a_log_has_a_sign_of_life_while_no_sample_comes(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(eval_output, "SILENCE_SECONDS", 0.05)
+    log = io.StringIO()
+    with Display("arithmetic", Console(file=log)):
+        time.sleep(0.4)
+    said = log.getvalue().splitlines()
+    assert len(said) >= 2
+    assert said[0] == "arithmetic  sampling  0:00:00 gone"

@@ -32,6 +32,9 @@ def train(
     config = load_recipe(recipe, parse_overrides(settings or []))
     console = Console()
     trainer = Trainer(config, name=Path(recipe).stem, display=Display(console))
+    if trainer.ranks.first:
+        header = f"{recipe}: {config.model.path} on {config.env.id}, into {trainer.records.folder}"
+        console.print(header, highlight=False, markup=False, soft_wrap=True)
     result = trainer.run()
     if trainer.ranks.first:
         console.print(_summary(result), highlight=False, markup=False, soft_wrap=True)
