@@ -103,6 +103,7 @@ def eval_settings(
 
 def refuse(problems: Sequence[str]) -> None:
     """Raise one ConfigError of all `problems`, if there are any."""
+    problems = list(dict.fromkeys(problems))  # several environments may have the same one
     if len(problems) == 1:
         raise ConfigError(problems[0])
     if problems:
