@@ -23,6 +23,9 @@ from rlvr_gym.errors import ConfigError, DataError
 
 Row = dict[str, Any]
 
+DATA_SUFFIXES = {".jsonl", ".json", ".parquet", ".csv", ".arrow"}
+"""How the files of a folder in the hub's format end; more suffixes, such as .gz, may follow."""
+
 
 def jsonl_rows(path: Path) -> Iterator[tuple[str, Row]]:
     """The objects of a `.jsonl` or `.jsonl.gz` file, one a line; blank lines are passed over."""
@@ -77,11 +80,12 @@ def hub_rows(repo: str, config: str | None, split: str) -> Iterator[tuple[str, R
             f"reading '{repo}' from the hub needs datasets: pip install 'rlvr-gym[hub]'; "
             "or give a local file with data=PATH"
         ) from error
+    _refuse_folder_without_data(repo)
     try:
         folder = Path(repo).expanduser()
         if not folder.is_dir():
             rows = datasets.load_dataset(repo, config, split=split)
-        elif any((folder / name).is_file() for name in ("dataset_dict.json", "state.json")):
+        elif _is_saved(folder):
             rows = _saved(datasets.load_from_disk(folder), split)
         else:
             known = config in datasets.get_dataset_config_names(str(folder))
@@ -89,12 +93,22 @@ def hub_rows(repo: str, config: str | None, split: str) -> Iterator[tuple[str, R
             inner = config if config and not known and (folder / config).is_dir() else None
             rows = datasets.load_dataset(str(folder), config if known else None, data_dir=inner, split=split)
     except (OSError, ValueError, DatasetsError) as error:
+        if Path(repo).is_dir():
+            why = str(error).partition("\n")[0]
+            raise DataError(
+                f"cannot load the folder '{repo}' (split '{split}'): {why}; name a file in it"
+            ) from error
         raise DataError(
             f"cannot load '{repo}' (split '{split}') from the hub: {error}; a local file works with data=PATH"
         ) from error
     for number, row in enumerate(rows, start=1):
         place = f"{repo} ({split}), row {number}"
         yield place, _json_values(place, dict(row))
+
+
+def _is_saved(folder: Path) -> bool:
+    """It holds what a dataset's `save_to_disk` writes."""
+    return any((folder / name).is_file() for name in ("dataset_dict.json", "state.json"))
 
 
 def _saved(saved: Any, split: str) -> Any:
@@ -138,3 +152,16 @@ def _text_of(data: bytes) -> str:
         return data.decode()
     except UnicodeDecodeError:
         return base64.b64encode(data).decode("ascii")
+
+
+def _refuse_folder_without_data(repo: str) -> None:
+    folder = Path(repo).expanduser()
+    if not folder.is_dir() or _is_saved(folder):
+        return
+    for path in folder.rglob("*"):
+        if DATA_SUFFIXES.intersection(path.suffixes):
+            return
+    raise DataError(
+        f"the folder '{repo}' holds no data: no file in it ends with {', '.join(sorted(DATA_SUFFIXES))}; "
+        "give a file with data=PATH"
+    )

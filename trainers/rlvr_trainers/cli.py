@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -40,6 +41,9 @@ def train(
         raise typer.Exit(_run_processes(processes, ["train", recipe, *(settings or [])]))
     console = Console()
     trainer = Trainer(config, name=Path(recipe).stem, display=Display(console))
+    if trainer.ranks.first:
+        header = f"{recipe}: {config.model.path} on {config.env.id}, into {trainer.records.folder}"
+        console.print(header, highlight=False, markup=False, soft_wrap=True)
     result = trainer.run()
     if trainer.ranks.first:
         console.print(_summary(result), highlight=False, markup=False, soft_wrap=True)
@@ -102,6 +106,20 @@ def _summary(result: TrainResult) -> str:
             *lines,
             f"run folder  {run}",
             f"model       {run / 'model'}",
-            f"curves      rlvr plot {run}   (or: tensorboard --logdir {run / 'tensorboard'})",
+            f"report      {typed('rlvr')} report {run}",
+            f"evaluate    {typed('rlvr')} eval {run}",
+            f"curves      {typed('rlvr')} plot {run}",
+            f"       or   {typed('tensorboard')} --logdir {run / 'tensorboard'}",
         ]
     )
+
+
+def typed(command: str) -> str:
+    """What to type for `command` of this installation: its name where the shell finds it, else its path."""
+    ours = Path(sys.executable).with_name(command)
+    found = shutil.which(command)
+    if not ours.exists():
+        return command if found else f"{sys.executable} -m {command}.main"
+    if found is not None and Path(found).resolve() == ours.resolve():
+        return command
+    return str(ours.relative_to(Path.cwd()) if ours.is_relative_to(Path.cwd()) else ours)

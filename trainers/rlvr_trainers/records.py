@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from itertools import islice
@@ -16,7 +16,9 @@ import yaml
 from rlvr_gym.clock import PhaseClock
 from rlvr_gym.config import Settings
 from rlvr_gym.errors import ConfigError
+from rlvr_gym.evaluation.stored import Held, refuse_foreign
 from rlvr_gym.files import append_lines, keep_lines, read_lines, write_atomically
+from rlvr_gym.tasks import Task
 from rlvr_gym.verdicts import Outcome
 from rlvr_trainers.config import MonitorConfig, RewardConfig, TrainConfig
 from rlvr_trainers.disk import writing
@@ -60,6 +62,7 @@ class RunRecords:
 
         Raises ConfigError where beginning anew, or going on, would be at the expense of another run's work.
         """
+        refuse_foreign(self.folder, Held.TRAINING, remedy="give run.dir=ANOTHER_FOLDER")
         differing = self._differing()
         if not differing and checkpoints:
             return max(checkpoints)
@@ -82,7 +85,12 @@ class RunRecords:
         last = -1 if resumed_from is None else resumed_from
         with writing("the run's records", self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(self.folder / "config.yaml", yaml.safe_dump(resolved, sort_keys=False))
+            try:
+                write_atomically(self.folder / "config.yaml", yaml.safe_dump(resolved, sort_keys=False))
+            except OSError:
+                with suppress(OSError):  # only a folder with nothing in it goes
+                    self.folder.rmdir()
+                raise
             for file in (METRICS, SAMPLES):
                 keep_lines(self.folder / file, lambda row: row["step"] <= last)
             self._trackers = [
@@ -212,7 +220,7 @@ def _mean(values: Sequence[float] | np.ndarray) -> float:
     return float(known.mean()) if known.size else 0.0
 
 
-def sample_rows(lesson: Lesson, count: int) -> list[dict[str, Any]]:
+def sample_rows(lesson: Lesson, count: int, expected: Callable[[Task], str | None]) -> list[dict[str, Any]]:
     """The first `count` of a step's rollouts, by group, as JSON lines to read: what was said and what it earned."""
     rows = zip(lesson.rollouts, lesson.rewards, lesson.advantages, strict=True)
     return [
@@ -224,6 +232,7 @@ def sample_rows(lesson: Lesson, count: int) -> list[dict[str, Any]]:
             "finish_reason": str(rollout.finish_reason),
             "length": rollout.length,
             "verdict": rollout.verdict.model_dump(mode="json"),
+            "expected": expected(rollout.task),
             "reward": None if np.isnan(reward) else float(reward),
             "advantage": float(advantage),
         }

@@ -205,7 +205,7 @@ class Trainer:
         if lesson.why_empty:
             self.empty_steps += 1
             metrics["steps/empty"] = float(self.empty_steps)
-        samples = sample_rows(lesson, self.config.run.samples_per_step)
+        samples = sample_rows(lesson, self.config.run.samples_per_step, self.env.expected)
         self.step += 1
         self._whole_at = self.learner.updates
         try:
@@ -314,6 +314,7 @@ class Trainer:
         if self.ranks.first:
             with writing("the finished model", self.records.folder / "model"):
                 self.policy.save_merged(self.records.folder / "model")
+                self.config.trained_model.write(self.records.folder / "model")
 
     def _save_after(self, error: BaseException) -> None:
         """Keep what is whole although the run failed; a failure to do that is told as well."""
@@ -341,7 +342,11 @@ class Trainer:
         """Save this step, `anew` also where it has a checkpoint already."""
         if self.ranks.first and (anew or self.step not in self.checkpoints.steps()):
             tensors = {**self.learner.tensors(), "torch_rng": torch.get_rng_state()}
-            self.checkpoints.save(self.step, self.policy.save, tensors, self._state())
+            self.checkpoints.save(self.step, self._save_model, tensors, self._state())
+
+    def _save_model(self, folder: Path) -> None:
+        self.policy.save(folder)
+        self.config.trained_model.write(folder)
 
     def _refuse_prompts_without_room(self) -> None:
         max_tokens = self.config.sampling.max_tokens
