@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from functools import lru_cache
 
-from rlvr_gym.verifiers.math.atoms import in_sterling, quantities, scalar
+from rlvr_gym.verifiers.math.atoms import counted_briefly, in_sterling, quantities, scalar
 from rlvr_gym.verifiers.math.brackets import closing_at, split
 from rlvr_gym.verifiers.math.clocks import clock
 from rlvr_gym.verifiers.math.expression import MAX_CHARACTERS, parse
@@ -138,6 +138,8 @@ class _Reader:
             yield from of_unit_vectors(form)
             if money := in_sterling(text, form):
                 yield money
+            if as_answer and (counted := counted_briefly(text)):
+                yield counted
         yield from _letters(text)
 
     def _plainer(self, text: str) -> str:
