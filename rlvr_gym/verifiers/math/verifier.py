@@ -16,6 +16,7 @@ from rlvr_gym.verifiers.base import Verifier
 from rlvr_gym.verifiers.math import algebra
 from rlvr_gym.verifiers.math.comparing import Sameness, same
 from rlvr_gym.verifiers.math.counted import has_words, question, unknown_words
+from rlvr_gym.verifiers.math.domains import cut_domain
 from rlvr_gym.verifiers.math.expression import MAX_CHARACTERS
 from rlvr_gym.verifiers.math.forms import Clock, Form, Listed, Words
 from rlvr_gym.verifiers.math.normalise import normalise
@@ -77,6 +78,8 @@ class Math(Verifier):
             words = _unknown_words(answers[0], task, golds)
             return Verdict.malformed(f"{words!r} is no unit and nothing that the question counts")
         answers = known
+        if not _domains_agree(gold, said.text):
+            return Verdict.wrong("not where the reference holds", answer=said.text)
         match _compare(golds, answers):
             case Sameness.YES:
                 if self.require_simplified and (left := _work_left(golds, answers)):
@@ -161,6 +164,12 @@ def _unknown_words(form: Form, task: Task, golds: Sequence[Form]) -> str | None:
         is_value = form.text[:1].isdecimal() and not any(isinstance(gold, Words) for gold in golds)
         return form.text if is_value else None
     return unknown_words(form, question(task.text), golds) if has_words(form) else None
+
+
+def _domains_agree(gold: str, answer: str) -> bool:
+    """Whether the answer and the reference are said to hold in the same place; one may leave it open."""
+    domains = [cut_domain(normalise(text))[1] for text in (gold, answer)]
+    return "" in domains or _compare(read(domains[0]), read(domains[1])) is Sameness.YES
 
 
 def _same_text(gold: str, answer: str) -> bool:
