@@ -11,7 +11,7 @@ those of the parts before:
   for each way to write one: `numerals`, `clocks`, `texts`, `labels`, `atoms` (values with a unit), `matrices`,
   `vectors`, `progressions`, `relations`, `binding` (letters that may have another name);
 - `reading`: from the plain notation to forms, one for each thing that a text may be;
-- comparing: `quantities`, `real_sets`, `rearranging`, and `comparing` of any two forms;
+- comparing: `power_series`, `quantities`, `real_sets`, `rearranging`, and `comparing` of any two forms;
 - on top: `simplified` (arithmetic left to do), and `algebra`, the door to sympy, which runs `symbolic` in a worker.
 """
 
