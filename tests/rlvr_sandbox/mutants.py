@@ -69,7 +69,7 @@ def _of_values(node: ast.AST) -> list[tuple[str, Change]]:
     match node:
         case ast.Constant(value=bool(value)):
             return [("constant", lambda: setattr(node, "value", not value))]
-        case ast.Constant(value=int(value) | float(value)):
+        case ast.Constant(value=value) if isinstance(value, int | float):
             return [(f"constant {by:+d}", lambda by=by: setattr(node, "value", value + by)) for by in (1, -1)]
         case ast.Return(value=ast.expr() as value):
             return [
