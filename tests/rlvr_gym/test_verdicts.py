@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy
 import pytest
 from pydantic import ValidationError
@@ -135,6 +137,7 @@ def test_a_function_that_returns_anything_else_is_broken_and_scores_nothing(retu
 
 
 def test_what_a_broken_function_returned_is_cut_where_it_is_long():
-    verdict = judge(FunctionVerifier(lambda t, c: "x" * 10_000), TASK, Completion(text="2"))
+    returned: Any = "x" * 10_000
+    verdict = judge(FunctionVerifier(lambda t, c: returned), TASK, Completion(text="2"))
     assert verdict.outcome is Outcome.UNSCORED
     assert len(verdict.detail) < 300
