@@ -15,9 +15,12 @@ from rlvr_gym import registry
 from rlvr_gym.environment import Environment
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.evaluation.curriculum import by_pass_rate
+from rlvr_gym.files import write_atomically
+from rlvr_gym.generation.base import SamplingParams
 
 Settings = dict[str, Any]
-S = TypeVar("S", bound="Config")
+TRAINED = "rlvr.json"
+S = TypeVar("S", bound=BaseModel)
 
 
 class Config(BaseModel):
@@ -63,6 +66,38 @@ class EnvConfig(BaseModel):
     def elsewhere(self) -> Settings:
         """These settings without the choice of tasks by pass rate, which is of one split alone."""
         return self.model_dump(exclude={"pass_rate", "pass_rates"})
+
+
+class TrainedModel(Config):
+    """How a trained model was prompted and sampled, kept beside its weights: what an evaluation begins from.
+
+    `env` is the held-out environment of its training, or that it was trained on where none was held out, `tasks`
+    how many of its tasks an evaluation takes where there is no end of them.
+    """
+
+    env: EnvConfig
+    sampling: SamplingParams
+    tasks: int
+
+    def write(self, folder: Path) -> None:
+        """Keep this in a model's folder."""
+        write_atomically(folder / TRAINED, self.model_dump_json(indent=2) + "\n")
+
+
+def trained_model(path: str) -> tuple[str, TrainedModel | None]:
+    """The folder of the model that `path` names, and how it was trained; None where that is not known.
+
+    The folder of a training run stands for its finished model, before its end for its latest checkpoint.
+    """
+    folder = Path(path).expanduser()
+    if not (folder / TRAINED).is_file():
+        steps = [step for step in (folder / "checkpoints").glob("step-*") if step.name[5:].isdecimal()]
+        latest = sorted(steps, key=lambda step: int(step.name[5:]))[-1:]
+        inside = [one for one in (folder / "model", *latest) if (one / TRAINED).is_file()]
+        if not inside:
+            return path, None
+        folder = inside[0]
+    return str(folder), validate(TrainedModel, read_yaml(folder / TRAINED))
 
 
 def parse_overrides(arguments: Sequence[str]) -> Settings:
@@ -159,8 +194,10 @@ def validate(model: type[S], settings: Settings) -> S:
 def _explain(model: type[BaseModel], problem: Any) -> str:
     *parents, last = problem["loc"] or ("",)
     path = ".".join(str(part) for part in problem["loc"]) or "together"
+    if problem["type"] == "missing":
+        return f"{path}: Field required; give {' '.join(_wanted(model, problem['loc']))}"
     if problem["type"] != "extra_forbidden":
-        found = "" if problem["type"] == "missing" else f" (found {problem['input']!r})"
+        found = f" (found {problem['input']!r})"
         return f"{path}: {problem['msg'].removeprefix('Value error, ')}{found if parents or last else ''}"
     known = sorted(_fields_at(model, parents))
     close = difflib.get_close_matches(str(last), known, n=1)
@@ -168,11 +205,25 @@ def _explain(model: type[BaseModel], problem: Any) -> str:
     return f"{path}: no such setting; {hint}possible: {', '.join(known)}"
 
 
+def _wanted(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
+    """What to write for a setting that is missing: itself, or what a group cannot do without."""
+    name = ".".join(map(str, path))
+    group = _group_at(model, path)
+    if group is _group_at(model, path[:-1]):
+        return [f"{name}=..."]
+    return [f"{name}.{key}=..." for key, field in group.model_fields.items() if field.is_required()]
+
+
 def _fields_at(model: type[BaseModel], path: Sequence[str | int]) -> set[str]:
+    return set(_group_at(model, path).model_fields)
+
+
+def _group_at(model: type[BaseModel], path: Sequence[str | int]) -> type[BaseModel]:
+    """The group of settings that stands at `path`, or the one around a setting that is none."""
     for part in path:
         field = model.model_fields.get(str(part))
         if field is None:
             continue
         options = (field.annotation, *get_args(field.annotation))
         model = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), model)
-    return set(model.model_fields)
+    return model

@@ -17,6 +17,7 @@ from rlvr_gym.verdicts import Completion, Verdict
 from rlvr_gym.verifiers.base import Verifier, judge
 
 Info = dict[str, Any]
+_SHOWN = 1000
 
 
 class TextSpace(gymnasium.Space[str]):
@@ -74,6 +75,8 @@ class Card(BaseModel):
     """The sampling that published figures use, or that we recommend."""
     samples_per_task: int = 1
     """How many samples per task an evaluation draws unless told otherwise."""
+    answers_withheld: bool = False
+    """The data set forbids that its answers are published: none is shown or kept beside a completion."""
 
 
 class Environment(gymnasium.Env[str, str]):
@@ -122,6 +125,16 @@ class Environment(gymnasium.Env[str, str]):
     def solution(self, task: Task) -> str | None:
         """A final turn that earns full marks on `task`, None where none is known."""
         return self.verifier.solution(task)
+
+    def expected(self, task: Task) -> str | None:
+        """The right answer, to show beside one that was given; None where none is known or it may not be shown.
+
+        It is cut after a thousand characters.
+        """
+        if self.card is not None and self.card.answers_withheld:
+            return None
+        solution = self.solution(task)
+        return solution if solution is None or len(solution) <= _SHOWN else f"{solution[:_SHOWN]}..."
 
     def lane(self) -> Self:
         """A fresh episode slot beside this one: same tasks, same verifier, a state of its own."""

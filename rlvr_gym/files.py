@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,32 @@ from rlvr_gym.errors import DataError
 def write_atomically(path: Path, text: str) -> None:
     """Replace `path` by `text`: a reader, or a crash at any moment, sees the old content or the new."""
     temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        with writing_to(path), temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def writing_to(path: Path) -> Iterator[None]:
+    """Name `path` in the error of a write to it: that of a full disk names no file."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
 
 
 def append_lines(path: Path, rows: list[dict[str, Any]]) -> None:
     """Append JSON lines in one write. A line torn off by an earlier crash is removed first."""
     drop_torn_line(path)
     # The escape that replaces a lone surrogate here, \ud800, is JSON's own: the row comes back as it was.
-    with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
+    with writing_to(path), path.open("a", encoding="utf-8", errors="backslashreplace") as file:
         file.write(_json_lines(rows))
 
 

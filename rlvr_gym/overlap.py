@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
@@ -120,7 +121,8 @@ def _looked_at(tasks: TaskSet) -> list[Task]:
 
 
 def _named(tasks: TaskSet) -> str:
-    return f"'{tasks.name}' ({tasks.split})"
+    """A set by its name, and by its split where it is no file: a file is read whole, whatever split is asked for."""
+    return f"'{tasks.name}'" if Path(tasks.name).is_file() else f"'{tasks.name}' ({tasks.split})"
 
 
 def _exact(ours: Sequence[Task], theirs: Sequence[Task]) -> list[Shared]:

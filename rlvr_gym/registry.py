@@ -10,9 +10,12 @@ import difflib
 import importlib
 import inspect
 import json
+import os
+import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any, TypeVar
 
 import gymnasium
@@ -75,26 +78,64 @@ def registered() -> dict[str, Card | None]:
 
 def short_name(id: str) -> str:
     """The name an id answers to on the command line: `rlvr/GSM8K-v0` -> `gsm8k`."""
-    return parse_env_id(id)[1].lower()
+    return parse_env_id(id.rpartition(":")[2])[1].lower()
 
 
 def find(name: str) -> str:
-    """The full id that `name` stands for: a full id, `module:id`, or a short name (its latest version)."""
-    if ":" in name:
-        module, _, name = name.partition(":")
-        try:
-            importlib.import_module(module)
-        except (ImportError, ValueError) as error:
-            raise ConfigError(f"cannot import '{module}', which '{module}:{name}' names: {error}") from error
-    if name in _cards:
+    """The full id that `name` stands for: a full id, or a short name (its latest version).
+
+    `module:name` and `path/to/file.py:name` import what registers it first, and mean what that registers where
+    others have registered the same short name. Modules are also looked for in the working directory.
+    """
+    module, colon, name = name.rpartition(":")
+    if not colon:
+        return _among(name, list(_cards))
+    imported = _imported(module, name)
+    own = [id for id in _cards if str(gymnasium.spec(id).entry_point).partition(":")[0] == imported]
+    if own and not {name, name.lower()} & {*_cards, *map(short_name, _cards)}:
+        possible = ", ".join(sorted(map(short_name, own)))
+        raise ConfigError(f"'{module}' registers no environment '{name}'; it registers: {possible}")
+    return _among(name, [id for id in own if name.lower() in (id.lower(), short_name(id))] or list(_cards))
+
+
+def _imported(module: str, name: str) -> str:
+    """Import a module, or a file as the module that its folder has; returns the module's name."""
+    path = Path(module).expanduser()
+    is_file = path.suffix == ".py"
+    if is_file and not path.is_file():
+        raise ConfigError(f"no file {path.absolute()}, which '{module}:{name}' names")
+    folder, importable = (str(path.resolve().parent), path.stem) if is_file else (os.getcwd(), module)
+    # At the end: what stands in a user's folder must not take the place of a library.
+    if folder not in sys.path:
+        sys.path.append(folder)
+    importlib.invalidate_caches()
+    try:
+        imported = importlib.import_module(importable)
+    except ConfigError:
+        raise
+    except Exception as error:
+        raise ConfigError(
+            f"cannot import '{module}', which '{module}:{name}' names: {type(error).__name__}: {error}"
+        ) from error
+    found = getattr(imported, "__file__", None)
+    if is_file and (found is None or Path(found).resolve() != path.resolve()):
+        raise ConfigError(
+            f"{path} cannot be imported: '{path.stem}' is another module already; rename the file"
+        )
+    return importable
+
+
+def _among(name: str, ids: Sequence[str]) -> str:
+    """The one of `ids` that `name` stands for."""
+    if name in ids:
         return name
-    matches = [id for id in _cards if short_name(id) == name.lower()]
+    matches = [id for id in ids if short_name(id) == name.lower()]
     namespaces = {parse_env_id(id)[0] for id in matches}
     if len(namespaces) > 1:
         raise ConfigError(f"'{name}' is ambiguous: {', '.join(sorted(matches))}; give the full id")
     if matches:
         return max(matches, key=lambda id: parse_env_id(id)[2] or 0)
-    known = sorted({short_name(id) for id in _cards})
+    known = sorted({short_name(id) for id in ids})
     close = difflib.get_close_matches(name.lower(), known, n=1)
     hint = f"; did you mean '{close[0]}'?" if close else ";"
     raise ConfigError(f"no environment '{name}'{hint} registered: {', '.join(known)}")
@@ -145,6 +186,10 @@ def make(name: str, /, **kwargs: Any) -> Environment:
         raise ConfigError(
             f"options of environment '{short_name(id)}' must be JSON values: {error}"
         ) from error
+    if kwargs.get("data") == "":
+        raise ConfigError(
+            f"option 'data' of environment '{short_name(id)}' is empty: give a file, a folder or a hub id"
+        )
     _check_types(id, accepted, kwargs)
     env = gymnasium.make(id, **kwargs).unwrapped
     if not isinstance(env, Environment):

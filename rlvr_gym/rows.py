@@ -1,12 +1,19 @@
 """Where stored tasks come from: rows of JSONL and Parquet files and of hub datasets, each with where it stands.
 
-What cannot be read is a DataError that names the file, and the line or row where there is one.
+Rows hold JSON values. Of what else columns hold, dates and times are written in ISO 8601, durations as seconds,
+decimals as their digits, bytes as the text that they are in UTF-8 and otherwise in base64. What cannot be read is a
+DataError that names the file, and the line or row where there is one.
 """
 
 from __future__ import annotations
 
+import base64
+import codecs
+import datetime
+import decimal
 import gzip
 import json
+import uuid
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +23,9 @@ from rlvr_gym.errors import ConfigError, DataError
 
 Row = dict[str, Any]
 
+DATA_SUFFIXES = {".jsonl", ".json", ".parquet", ".csv", ".arrow"}
+"""How the files of a folder in the hub's format end; more suffixes, such as .gz, may follow."""
+
 
 def jsonl_rows(path: Path) -> Iterator[tuple[str, Row]]:
     """The objects of a `.jsonl` or `.jsonl.gz` file, one a line; blank lines are passed over."""
@@ -24,7 +34,7 @@ def jsonl_rows(path: Path) -> Iterator[tuple[str, Row]]:
     try:
         with opener(path, "rb") as lines:
             for number, line in enumerate(lines, start=1):
-                if line.strip():
+                if line.removeprefix(codecs.BOM_UTF8).strip():
                     place = f"{path}, line {number}"
                     yield place, _json_object(place, line)
     except (EOFError, zlib.error) as error:
@@ -52,11 +62,12 @@ def parquet_rows(path: Path) -> Iterator[tuple[str, Row]]:
     except ModuleNotFoundError as error:
         raise ConfigError("reading .parquet needs pyarrow: pip install 'rlvr-gym[hub]'") from error
     try:
-        table = parquet.read_table(path)
+        rows = parquet.read_table(path).to_pylist()
     except (OSError, ValueError) as error:
         raise DataError(f"cannot read tasks from {path}: {error}") from error
-    for number, row in enumerate(table.to_pylist(), start=1):
-        yield f"{path}, row {number}", row
+    for number, row in enumerate(rows, start=1):
+        place = f"{path}, row {number}"
+        yield place, _json_values(place, row)
 
 
 def hub_rows(repo: str, config: str | None, split: str) -> Iterator[tuple[str, Row]]:
@@ -69,13 +80,88 @@ def hub_rows(repo: str, config: str | None, split: str) -> Iterator[tuple[str, R
             f"reading '{repo}' from the hub needs datasets: pip install 'rlvr-gym[hub]'; "
             "or give a local file with data=PATH"
         ) from error
-    if config and Path(repo).is_dir() and not (Path(repo) / config).is_dir():
-        config = None  # the configurations of a hub dataset are folders; plain files have none
+    _refuse_folder_without_data(repo)
     try:
-        rows = datasets.load_dataset(repo, config, split=split)
+        folder = Path(repo).expanduser()
+        if not folder.is_dir():
+            rows = datasets.load_dataset(repo, config, split=split)
+        elif _is_saved(folder):
+            rows = _saved(datasets.load_from_disk(folder), split)
+        else:
+            known = config in datasets.get_dataset_config_names(str(folder))
+            # Without a README that names them, the configurations of a folder are the folders in it.
+            inner = config if config and not known and (folder / config).is_dir() else None
+            rows = datasets.load_dataset(str(folder), config if known else None, data_dir=inner, split=split)
     except (OSError, ValueError, DatasetsError) as error:
+        if Path(repo).is_dir():
+            why = str(error).partition("\n")[0]
+            raise DataError(
+                f"cannot load the folder '{repo}' (split '{split}'): {why}; name a file in it"
+            ) from error
         raise DataError(
             f"cannot load '{repo}' (split '{split}') from the hub: {error}; a local file works with data=PATH"
         ) from error
     for number, row in enumerate(rows, start=1):
-        yield f"{repo} ({split}), row {number}", dict(row)
+        place = f"{repo} ({split}), row {number}"
+        yield place, _json_values(place, dict(row))
+
+
+def _is_saved(folder: Path) -> bool:
+    """It holds what a dataset's `save_to_disk` writes."""
+    return any((folder / name).is_file() for name in ("dataset_dict.json", "state.json"))
+
+
+def _saved(saved: Any, split: str) -> Any:
+    """The split of what `save_to_disk` wrote: a dataset of one split, or several by name."""
+    if not isinstance(saved, dict):
+        return saved
+    if split not in saved:
+        raise ValueError(f"it has the splits {', '.join(saved)}")
+    return saved[split]
+
+
+def _json_values(place: str, row: Row) -> Row:
+    try:
+        return {str(name): _json_value(value) for name, value in row.items()}
+    except TypeError as error:
+        raise DataError(f"{place}: {error}") from error
+
+
+def _json_value(value: Any) -> Any:
+    match value:
+        case None | bool() | int() | float() | str():
+            return value
+        case dict():
+            return {str(key): _json_value(one) for key, one in value.items()}
+        case list() | tuple():
+            return [_json_value(one) for one in value]
+        case datetime.date() | datetime.time():
+            return value.isoformat()
+        case datetime.timedelta():
+            return value.total_seconds()
+        case decimal.Decimal() | uuid.UUID():
+            return str(value)
+        case bytes():
+            return _text_of(value)
+        case _:
+            raise TypeError(f"a {type(value).__name__} is no value that a task can hold")
+
+
+def _text_of(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return base64.b64encode(data).decode("ascii")
+
+
+def _refuse_folder_without_data(repo: str) -> None:
+    folder = Path(repo).expanduser()
+    if not folder.is_dir() or _is_saved(folder):
+        return
+    for path in folder.rglob("*"):
+        if DATA_SUFFIXES.intersection(path.suffixes):
+            return
+    raise DataError(
+        f"the folder '{repo}' holds no data: no file in it ends with {', '.join(sorted(DATA_SUFFIXES))}; "
+        "give a file with data=PATH"
+    )

@@ -10,7 +10,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from rlvr_gym.errors import ConfigError, DataError, VerifierFault
 from rlvr_gym.rows import Row, hub_rows, jsonl_rows, parquet_rows
@@ -27,6 +35,12 @@ class Message(BaseModel):
 
     role: Literal["system", "user", "assistant", "tool"]
     content: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fields_that_hold_nothing_are_left_out(cls, value: object) -> object:
+        # Columns of messages have the fields of all of them: those that one lacks are null.
+        return {k: v for k, v in value.items() if v is not None} if isinstance(value, dict) else value
 
 
 class Task(BaseModel):

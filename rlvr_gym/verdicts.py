@@ -43,7 +43,10 @@ class Completion:
     `token_ids` includes a sampled end-of-sequence token; `logprobs` holds the sampler's own log-probability
     of each of `token_ids` at the sampling temperature. Both are empty where only text is known (a person's
     answer, a stored completion). `prompt_token_ids` are the ids the sampler saw before the first of them.
-    `text` is Unicode that can be encoded: lone surrogates, which JSON escapes can smuggle in, become U+FFFD.
+    `text` is what `token_ids` say, special tokens included, without the end-of-sequence token; where the prompt
+    ended by opening the thinking (`<think>` and a line break), it begins with that opening, which is the
+    policy's first word to whoever reads it though no id of it was sampled.
+    It is Unicode that can be encoded: lone surrogates, which JSON escapes can smuggle in, become U+FFFD.
     `usage` counts the tokens where their ids are not known. `fault` says why, where `finish_reason` is `error`;
     such a completion is never judged: its verdict is `unscored`.
     """

@@ -26,8 +26,13 @@ DIFFICULTIES = ("introductory", "interview", "competition")
 
 
 @rg.register("rlvr/APPS-v0", card=CARD)
-def apps(data: str, split: str = "train", difficulty: str = "", reward: str = "all") -> rg.Environment:
-    """`difficulty` is introductory, interview or competition; `reward` is all, or fraction."""
+def apps(
+    data: str, split: str = "train", difficulty: str = "", reward: str = "all", run_solutions: bool = False
+) -> rg.Environment:
+    """`difficulty` is introductory, interview or competition; `reward` is all, or fraction.
+
+    `run_solutions` refuses tasks whose first solution does not pass, when they are loaded.
+    """
     if difficulty and difficulty not in DIFFICULTIES:
         raise rg.ConfigError(f"difficulty must be one of {', '.join(DIFFICULTIES)}, not '{difficulty}'")
 
@@ -35,7 +40,7 @@ def apps(data: str, split: str = "train", difficulty: str = "", reward: str = "a
         wanted = row["input_output"] and difficulty in ("", row["difficulty"])
         return to_task(row) if wanted else None
 
-    verifier = CodeVerifier(reward=reward)
+    verifier = CodeVerifier(reward=reward, run_solutions=run_solutions)
     return rg.Environment(stored_tasks(data, chosen, verifier, name="apps", split=split), verifier)
 
 

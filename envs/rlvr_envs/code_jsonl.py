@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import rlvr_gym as rg
 from rlvr_envs.code_tasks import ANSWER, asserts, fenced
 from rlvr_envs.sources import stored_tasks
@@ -11,7 +14,9 @@ from rlvr_gym.verifiers.code import CodeVerifier, Problem
 CARD = rg.Card(
     summary="Whatever program a file of your own asks for.",
     detail="Each row has a `prompt` (text or chat messages) and `tests` of the kind stdio, calls or asserts; it may "
-    "have `starter_code`, a `solution`, `limits`, and `public` tests that may be shown.",
+    "have `starter_code`, a `solution`, `limits`, and `public` tests that may be shown. Where many outputs are right, "
+    "the tests name a `checker`: a file beside the data with a function `check(input, output, expected) -> bool`, "
+    "which runs in the sandbox.",
     source="data=PATH, a .jsonl, .jsonl.gz or .parquet file (or a hub id)",
     licence="the file's own",
     answer=f"{ANSWER} Of several blocks, blocks=last, only or concatenated decides. Prompts are shown as they stand, "
@@ -21,14 +26,30 @@ OWN = ("prompt", "tests", "starter_code", "solution", "limits", "public", "pream
 
 
 @rg.register("rlvr/Code-JSONL-v0", card=CARD)
-def code_jsonl(data: str, split: str = "train", blocks: str = "last", reward: str = "all") -> rg.Environment:
-    """`blocks` is last, only or concatenated; `reward` is all, or fraction for the share of tests that pass."""
-    verifier = CodeVerifier(blocks=blocks, reward=reward)
-    return rg.Environment(stored_tasks(data, to_task, verifier, name=data, split=split), verifier)
+def code_jsonl(
+    data: str,
+    split: str = "train",
+    blocks: str = "last",
+    reward: str = "all",
+    limits: str = "stated",
+    run_solutions: bool = False,
+) -> rg.Environment:
+    """`blocks` is last, only or concatenated; `reward` is all, or fraction for the share of tests that pass.
+
+    `limits` is stated, or scaled to what each row's solution takes here. `run_solutions` refuses rows whose own
+    solution does not pass, when they are loaded.
+    """
+    verifier = CodeVerifier(blocks=blocks, reward=reward, limits=limits, run_solutions=run_solutions)
+    folder = Path(data).expanduser() if Path(data).expanduser().is_dir() else Path(data).expanduser().parent
+
+    def with_checker(row: Row) -> rg.Task:
+        return to_task(row, folder)
+
+    return rg.Environment(stored_tasks(data, with_checker, verifier, name=data, split=split), verifier)
 
 
-def to_task(row: Row) -> rg.Task:
-    """A row as a task; fields of the row's own become its metadata."""
+def to_task(row: Row, folder: Path) -> rg.Task:
+    """A row as a task; fields of the row's own become its metadata. `folder` is where checkers are."""
     prompt, starter = row["prompt"], row.get("starter_code")
     if starter:
         if not isinstance(prompt, str):
@@ -40,17 +61,29 @@ def to_task(row: Row) -> rg.Task:
     return rg.Task(
         id=str(row["id"]) if row.get("id") is not None else "",
         prompt=prompt,
-        reference=Problem.model_validate({"tests": _tests(row), **stated}).reference(),
+        reference=Problem.model_validate({"tests": _tests(row, folder), **stated}).reference(),
         metadata={key: value for key, value in row.items() if key not in OWN},
     )
 
 
-def _tests(row: Row) -> object:
-    """The row's tests; the names that asserts take from the program are found where they are not given."""
-    tests = row["tests"]
-    if not isinstance(tests, dict) or tests.get("kind") != "asserts" or "names" in tests:
+def _tests(row: Row, folder: Path) -> object:
+    """The row's tests, which may be JSON text; the names that asserts take from the program are found if not given."""
+    tests = json.loads(row["tests"]) if isinstance(row["tests"], str) else row["tests"]
+    if isinstance(tests, dict) and tests.get("checker"):
+        return {**tests, "checker": _checker(tests["checker"], folder)}
+    if not isinstance(tests, dict) or tests.get("kind") != "asserts" or tests.get("names"):
         return tests
     if not row.get("solution"):
         raise rg.DataError("tests of the kind asserts need `names`, or a solution that defines them")
-    found = asserts(tests["tests"], row["solution"], setup=tests.get("setup", ""))
+    found = asserts(tests["tests"], row["solution"], setup=tests.get("setup") or "")
     return found.model_dump()
+
+
+def _checker(name: object, folder: Path) -> str:
+    """The source of a checker, a file that stands beside the data."""
+    if not isinstance(name, str) or Path(name).name != name:
+        raise rg.DataError(f"checker must be the name of a file beside the data, not {name!r}")
+    try:
+        return (folder / name).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise rg.DataError(f"the checker '{name}' cannot be read from {folder}: {error}") from error

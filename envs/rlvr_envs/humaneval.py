@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import io
 
 import rlvr_gym as rg
 from rlvr_envs.code_tasks import ANSWER, FORMAT, fenced, parsed
@@ -26,12 +27,18 @@ CARD = rg.Card(
 
 @rg.register("rlvr/HumanEval-v0", card=CARD)
 def humaneval(
-    split: str = "test", data: str = "openai/openai_humaneval", style: str = "chat"
+    split: str = "test",
+    data: str = "openai/openai_humaneval",
+    style: str = "chat",
+    run_solutions: bool = False,
 ) -> rg.Environment:
-    """`data` is a hub id or a file; `style` is `chat` or `continue`."""
+    """`data` is a hub id or a file; `style` is `chat` or `continue`.
+
+    `run_solutions` refuses tasks whose own solution does not pass, when they are loaded.
+    """
     if style not in ("chat", "continue"):
         raise rg.ConfigError(f"style must be 'chat' or 'continue', not '{style}'")
-    verifier = CodeVerifier(continues=style == "continue")
+    verifier = CodeVerifier(continues=style == "continue", run_solutions=run_solutions)
     to_task = continued_task if style == "continue" else chat_task
     return rg.Environment(stored_tasks(data, to_task, verifier, name="humaneval", split=split), verifier)
 
@@ -67,4 +74,4 @@ def given_code(row: Row) -> str:
     if not isinstance(last, ast.FunctionDef) or last.name != row["entry_point"]:
         raise rg.DataError(f"the prompt does not end with the function '{row['entry_point']}'")
     first_line = min([last.lineno, *(decorator.lineno for decorator in last.decorator_list)])
-    return "".join(row["prompt"].splitlines(keepends=True)[: first_line - 1])
+    return "".join(io.StringIO(row["prompt"], newline="").readlines()[: first_line - 1])

@@ -9,7 +9,8 @@ from rlvr_gym.verifiers import AnswerContract, Choice, Exact, Numeric, Regex, Ve
 
 CARD = rg.Card(
     summary="Whatever a file of your own asks.",
-    detail="Each row has a `prompt` (text or chat messages) and an `answer`.",
+    detail="Each row has a `prompt` (text or chat messages) and an `answer`; files as verl and TRL have them name it "
+    "`reward_model.ground_truth`, `ground_truth` or `solution`.",
     source="data=PATH, a .jsonl, .jsonl.gz or .parquet file (or a hub id)",
     licence="the file's own",
     answer="Where answer= says (boxed, tag, hashes, line or whole), compared by the verifier that the row's "
@@ -36,13 +37,25 @@ def jsonl(data: str, split: str = "train", verifier: str = "math", answer: str =
 
 def to_task(row: Row) -> rg.Task:
     """A row as a task; fields of the row's own become its metadata."""
-    own = {key: value for key, value in row.items() if key not in ("prompt", "answer", "id")}
+    name, answer = _answer(row)
+    own = {key: value for key, value in row.items() if key not in ("prompt", name, "id")}
     return rg.Task(
         id=str(row["id"]) if row.get("id") is not None else "",
         prompt=row["prompt"],
-        reference=row["answer"],
+        reference=answer,
         metadata=own,
     )
+
+
+def _answer(row: Row) -> tuple[str, object]:
+    """The answer, and the field that holds it; raises KeyError where none does."""
+    for name in ("answer", "ground_truth", "solution"):
+        if row.get(name) is not None:
+            return name, row[name]
+    stated = row.get("reward_model")
+    if isinstance(stated, dict) and stated.get("ground_truth") is not None:
+        return "reward_model", stated["ground_truth"]
+    return "answer", row["answer"]
 
 
 class PerTask(Verifier):

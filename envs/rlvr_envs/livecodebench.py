@@ -70,4 +70,5 @@ def _calls(function: str, public: list[Row], row: Row) -> Calls:
         function=f"Solution.{function}",
         tests=tuple(CallCase.of_text(test["input"], test["output"]) for test in public),
         packed=row.get("private_test_cases") or "",
+        float_tolerance=1e-6,
     )

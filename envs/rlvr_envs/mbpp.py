@@ -30,8 +30,16 @@ CARD = rg.Card(
 
 
 @rg.register("rlvr/MBPP-v0", card=CARD)
-def mbpp(split: str = "train", data: str = "google-research-datasets/mbpp", shown: int = 1) -> rg.Environment:
-    """`data` is a hub id or a file with all splits; `shown` is how many tests the prompt shows, 0 to 3."""
+def mbpp(
+    split: str = "train",
+    data: str = "google-research-datasets/mbpp",
+    shown: int = 1,
+    run_solutions: bool = False,
+) -> rg.Environment:
+    """`data` is a hub id or a file with all splits; `shown` is how many tests the prompt shows, 0 to 3.
+
+    `run_solutions` refuses tasks whose own solution does not pass, when they are loaded.
+    """
     if split not in SPLITS:
         raise rg.ConfigError(f"mbpp has the splits {', '.join(SPLITS)}, not '{split}'")
     if not 0 <= shown <= 3:
@@ -40,7 +48,7 @@ def mbpp(split: str = "train", data: str = "google-research-datasets/mbpp", show
     def to_task(row: Row) -> rg.Task | None:
         return task_of(row, shown) if row["task_id"] in SPLITS[split] else None
 
-    verifier = CodeVerifier()
+    verifier = CodeVerifier(run_solutions=run_solutions)
     tasks = stored_tasks(data, to_task, verifier, name="mbpp", split=split, config="full")
     return rg.Environment(tasks, verifier)
 

@@ -10,7 +10,7 @@ from rlvr_envs.styles import in_range
 from rlvr_gym.environment import Info
 from rlvr_gym.registry import short_name
 from rlvr_gym.verifiers import Malformed
-from rlvr_gym.verifiers.code import CodeVerifier, Problem, first_failure, run
+from rlvr_gym.verifiers.code import CodeVerifier, Problem, first_failure
 
 CARD = rg.Card(
     summary="Write a program, and repair it when it fails.",
@@ -61,7 +61,7 @@ class Repair(rg.Environment):
         read = self.programs.read(problem, replies[-1].text)
         if isinstance(read, Malformed):
             return f"I could not read a program: {read.reason}. {_again(left)}"
-        result = run(problem.program(read.source, public_only=True))
+        result = self.programs.judged(task, problem, read.source, public_only=True)
         if result.passed == result.total:
             return None
         return f"Your program does not pass this test.\n\n{first_failure(result)}\n\n{_again(left)}"

@@ -7,19 +7,33 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rlvr_gym import registry
 from rlvr_gym.cli.curriculum import report_curriculum
 from rlvr_gym.cli.eval_output import Display, report, report_together, say
-from rlvr_gym.cli.settings import EvalSettings, ModelSettings, eval_settings, parse_ks
+from rlvr_gym.cli.settings import EvalSettings, ModelSettings, eval_settings, parse_ks, refuse
+from rlvr_gym.config import trained_model
 from rlvr_gym.environment import Environment
 from rlvr_gym.errors import ConfigError, TooManyUnscored
 from rlvr_gym.evaluation import EvaluationResult, ModelName, Plan, evaluate, plan_for
 from rlvr_gym.evaluation.run import refuse_impossible
+from rlvr_gym.evaluation.stored import Held, held_by, refuse_foreign
 from rlvr_gym.generation.base import Generator
+
+if TYPE_CHECKING:
+    from rlvr_gym.generation.transformers import TransformersGenerator
+
+OPTIONS = {
+    "n": "--n", "limit": "--limit", "max_unscored_share": "--max-unscored",
+    "samples_in_flight": "--in-flight", "until_half_width": "--until-half-width",
+}  # fmt: skip
+"""What arguments of `evaluate` are called on the command line."""
+
+LOOKED_AT = 256
+"""How many prompts are measured before any is sampled; the generator refuses a longer one when it comes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,17 +43,18 @@ class Run:
     name: str
     env: Environment
     plan: Plan
+    limit: int | None
     folder: Path
 
 
 Arguments = Annotated[
     list[str],
     typer.Argument(
-        metavar="ENV... [KEY.SUB=VALUE...]",
-        help="One environment or several, and settings: model.path, model.dtype, sampling.temperature, "
-        "sampling.top_p, sampling.top_k, sampling.max_tokens, and the environments' own options as env.NAME, "
-        "or as ENV.NAME for one of several. Sampling defaults to what each environment's card recommends, "
-        "split to test.",
+        metavar="ENV|RUN... [KEY.SUB=VALUE...]",
+        help="One environment or several, or the folder of a training run, and settings: model.path, "
+        "model.dtype, sampling.temperature, sampling.top_p, sampling.top_k, sampling.max_tokens, and the "
+        "environments' own options as env.NAME, or as ENV.NAME for one of several. Sampling defaults to what a "
+        "trained model or the environment's card says, split to test.",
     ),
 ]
 ModelOption = Annotated[
@@ -103,14 +118,16 @@ def evaluate_model(
     request_timeout: TimeoutOption = 600.0,
 ) -> None:
     """Sample from a model, judge, and report pass@k; the same command resumes."""
-    refuse_impossible(max_unscored, in_flight, until_half_width)
-    names = [argument for argument in arguments if "=" not in argument]
-    settings = eval_settings(_distinct(names), [each for each in arguments if "=" in each], model)
-    ks, several = parse_ks(k), len(names) > 1
-    runs = [_run(*pair, n, ks, limit, out, several) for pair in zip(names, settings, strict=True)]
+    names, model = _named([argument for argument in arguments if "=" not in argument], model)
+    given, ks, several = [each for each in arguments if "=" in each], parse_ks(k), len(names) > 1
+    problems = _impossible(max_unscored, in_flight, until_half_width)
+    settings = eval_settings(names, given, model, endpoint=endpoint is not None, problems=problems)
+    runs = [_run(*pair, n, ks, limit, out, several, problems) for pair in zip(names, settings, strict=True)]
+    refuse(problems)
     if endpoint is None:
         _refuse_without_endpoint(api_key_env)
         generator, named = _load(settings[0].model, in_flight)
+        refuse([problem for run in runs if run for problem in _without_room(run, generator)])
     else:
         generator, named = _connect(endpoint, settings[0].model, api_key_env, in_flight, request_timeout)
 
@@ -122,7 +139,7 @@ def evaluate_model(
                 n=run.plan.n,
                 k=run.plan.ks,
                 sampling=run.plan.sampling,
-                limit=limit,
+                limit=run.limit,
                 seed=seed,
                 model=named,
                 run_dir=run.folder,
@@ -133,7 +150,7 @@ def evaluate_model(
                 on_progress=display.show,
             )
 
-    _evaluate_all(runs, result_of, until_half_width, curriculum)
+    _evaluate_all([run for run in runs if run], result_of, until_half_width, curriculum)
 
 
 def _evaluate_all(
@@ -157,12 +174,41 @@ def _evaluate_all(
         raise typer.Exit(0 if len(results) == len(runs) else 1)
 
 
-def _distinct(names: list[str]) -> list[str]:
+def _named(names: list[str], model: str | None) -> tuple[list[str], str | None]:
+    """The environments, and the model: a trained model's folder among `names` stands for it, and for its own."""
+    folders = [name for name in names if _holds_trained_model(name)]
+    names = [name for name in names if name not in folders]
+    if len(folders) + (model is not None) > 1:
+        raise ConfigError(f"one model at a time: {', '.join([*folders, *([model] if model else [])])}")
+    if folders:
+        _, trained = trained_model(folders[0])
+        names, model = names or ([trained.env.id] if trained else []), folders[0]
     if not names:
         raise ConfigError("which environment? `rlvr envs` lists them: rlvr eval ENV model.path=MODEL")
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise ConfigError(f"'{repeated[0]}' is named twice")
-    return names
+    return names, model
+
+
+def _holds_trained_model(name: str) -> bool:
+    registered = {registry.short_name(id) for id in registry.registered()}
+    return name.lower() not in registered and trained_model(name)[1] is not None
+
+
+def _impossible(max_unscored: float, in_flight: int, until_half_width: float | None) -> list[str]:
+    try:
+        refuse_impossible(max_unscored, in_flight, until_half_width)
+    except ConfigError as error:
+        return [_on_the_command_line(error)]
+    return []
+
+
+def _on_the_command_line(error: ConfigError) -> str:
+    """An error of `evaluate`, its arguments called as the options are."""
+    text = str(error)
+    for argument, option in OPTIONS.items():
+        text = re.sub(rf"^{argument}\b", option, text)
+    return text.replace("set a limit, 200 for instance", "set a limit, such as --limit 200")
 
 
 def _run(
@@ -173,19 +219,67 @@ def _run(
     limit: int | None,
     out: Path | None,
     several: bool,
-) -> Run:
-    env = settings.env.make()
+    problems: list[str],
+) -> Run | None:
+    """What is to be done for one environment; what cannot work goes to `problems`."""
+    short = registry.short_name(registry.find(name))
+    folder = (out / short if several else out) if out else _default_folder(short, settings)
+    try:
+        _refuse_foreign(folder, out if several else None)
+    except ConfigError as error:
+        problems.append(str(error))
+    try:
+        env = settings.env.make()
+    except ConfigError as error:
+        problems.append(str(error))
+        return None
+    if limit is None and env.tasks.size is None:
+        _, trained = trained_model(settings.model.path)
+        limit = trained.tasks if trained and registry.short_name(trained.env.id) == short else None
     try:
         plan = plan_for(env, n=n, k=ks, sampling=settings.sampling, limit=limit)
     except ConfigError as error:
-        raise ConfigError(f"{name}: {error}" if several else str(error)) from error
-    short = registry.short_name(registry.find(name))
-    if out is None:
-        model = re.sub(r"[^\w.-]+", "-", Path(settings.model.path).name)
-        folder = Path("runs") / f"eval-{short}-{model}"
-    else:
-        folder = out / short if several else out
-    return Run(name=name, env=env, plan=plan, folder=folder)
+        text = _on_the_command_line(error)
+        problems.append(f"{name}: {text}" if several else text)
+        return None
+    return Run(name=name, env=env, plan=plan, limit=limit, folder=folder)
+
+
+def _default_folder(short: str, settings: EvalSettings) -> Path:
+    """Where an evaluation goes unless told: by environment and model, a trained model by its run."""
+    path, trained = trained_model(settings.model.path)
+    parts = Path(path).resolve().parts if trained else (Path(path).name,)
+    said = [part for part in parts[-3:] if part not in ("model", "checkpoints", "runs")]
+    name = "-".join(said[-2:] if said[-1:] and said[-1].startswith("step-") else said[-1:])
+    cleaned = re.sub(r"[^\w.-]+", "-", name)
+    return Path("runs") / f"eval-{short}-{cleaned}"
+
+
+def _without_room(run: Run, generator: TransformersGenerator) -> list[str]:
+    """Say where prompts and sampling.max_tokens together exceed the model's context."""
+    from rlvr_gym.generation.chat import encode_prompt
+
+    if generator.context is None:
+        return []
+    prompts = (task.prompt for task in run.plan.tasks[:LOOKED_AT])
+    longest = max(len(encode_prompt(generator.tokenizer, prompt)) for prompt in prompts)
+    room, asked = generator.context - longest, run.plan.sampling.max_tokens
+    if asked <= room:
+        return []
+    remedy = (
+        f"give sampling.max_tokens={room} or less" if room > 0 else "take another model, or shorter prompts"
+    )
+    return [
+        f"{run.name}: a prompt has {longest} tokens, and with sampling.max_tokens={asked} that exceeds the model's "
+        f"context of {generator.context}: {remedy}"
+    ]
+
+
+def _refuse_foreign(folder: Path, around: Path | None) -> None:
+    """Refuse a folder that is not an evaluation's own, and one `around` several evaluations that is a run's."""
+    refuse_foreign(folder, Held.EVALUATION, remedy="give --out ANOTHER_FOLDER")
+    if around is not None and (held := held_by(around)) not in (Held.NOTHING, Held.OTHER):
+        raise ConfigError(f"{around} holds {held}, and is no place for several: give --out ANOTHER_FOLDER")
 
 
 def _refuse_without_endpoint(api_key_env: str | None) -> None:
@@ -214,7 +308,7 @@ def _connect(
     return generator, ModelName(name=settings.path, endpoint=generator.url)
 
 
-def _load(settings: ModelSettings, max_batch_rows: int) -> tuple[Generator, ModelName]:
+def _load(settings: ModelSettings, max_batch_rows: int) -> tuple[TransformersGenerator, ModelName]:
     # Threads of torch that spin while they wait slow everything else down on a machine that is shared.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch

@@ -12,11 +12,14 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 from rich.table import Column, Table
 
+from rlvr_gym.clock import Heartbeat
 from rlvr_gym.evaluation import Estimate, EvaluationResult, Progress
 from rlvr_gym.evaluation.rounds import widest_half_width
 from rlvr_gym.verdicts import Outcome
 
 SECONDS_BETWEEN_LOG_LINES = 30.0
+SILENCE_SECONDS = 30.0
+"""How long a log may stay without a line, whatever becomes of the samples."""
 WIDE = 130
 """Columns of a terminal that has room for a bar; in a narrower one the line's facts are all there is."""
 
@@ -31,19 +34,34 @@ class Display:
         self._name, self._console = name, console or Console(stderr=True)
         self._live = self._console.is_terminal
         said = TextColumn("{task.fields[facts]}", table_column=Column(overflow="fold"))
-        wide = (BarColumn(), said, TimeElapsedColumn()) if self._console.width >= WIDE else (said,)
+        wide = (
+            (BarColumn(), said, TimeElapsedColumn())
+            if self._console.width >= WIDE
+            else (TimeElapsedColumn(), said)
+        )
         self._bar = Bar(
             TextColumn(name), *wide, console=self._console, transient=True, disable=not self._live
         )
         self._line = self._bar.add_task("", total=None, facts="")
         self._began = self._told = time.monotonic()
+        self._said = ""
+        self._heart = None if self._live else Heartbeat(SILENCE_SECONDS, self._tell)
 
     def __enter__(self) -> Display:
         self._bar.start()
+        if self._heart is not None:
+            self._heart.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
+        if self._heart is not None:
+            self._heart.stop()
+
+    def _tell(self) -> None:
+        elapsed = _duration(time.monotonic() - self._began)
+        line = f"{self._name}  {self._said or 'sampling'}  {elapsed} gone"
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def show(self, progress: Progress) -> None:
         """Bring the line up to date."""
@@ -51,8 +69,12 @@ class Display:
         said = "  ".join(facts(progress, now - self._began))
         if self._live:
             self._bar.update(self._line, total=progress.samples, completed=progress.samples_done, facts=said)
-        elif now - self._told >= SECONDS_BETWEEN_LOG_LINES:
+            return
+        self._said = said
+        if now - self._told >= SECONDS_BETWEEN_LOG_LINES:
             self._told = now
+            if self._heart is not None:
+                self._heart.heard()
             self._console.print(f"{self._name}  {said}", markup=False, highlight=False, soft_wrap=True)
 
 
@@ -86,7 +108,21 @@ def report(
         console.print(line, highlight=False, markup=False)
     if until is not None and planned is not None:
         console.print(_stopped(result, planned, until), highlight=False)
+    for line in advice(result):
+        console.print(line, style="yellow", highlight=False, soft_wrap=True, markup=False)
     console.print(f"kept in {folder}", highlight=False, soft_wrap=True, markup=False)
+
+
+def advice(result: EvaluationResult) -> list[str]:
+    """What to do where every sample failed in the same way, so that the numbers say nothing of the model."""
+    said = []
+    if result.samples and result.truncation_rate == 1.0:
+        limit = result.conditions.sampling.max_tokens
+        said.append(f"every completion was cut off at {limit} tokens: raise sampling.max_tokens")
+    if result.samples and result.outcomes[Outcome.MALFORMED] == len(result.samples):
+        name = result.conditions.environment
+        said.append(f"no answer could be read in any completion: `rlvr envs {name}` says where it must stand")
+    return said
 
 
 def report_together(results: Mapping[str, EvaluationResult], names: Sequence[str]) -> None:

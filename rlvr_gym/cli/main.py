@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import functools
 import inspect
 import os
@@ -37,6 +38,8 @@ TRAIN_EXTRA = {"accelerate", "peft", "safetensors", "tensorboard", "tokenizers",
 """Packages that `pip install 'rlvr-gym[train]'` brings."""
 
 INTERRUPTED = 130
+UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EPIPE}
+"""How writing to standard output fails where nothing is wrong with the program."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -46,11 +49,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        _app(arguments)(args=arguments, prog_name="rlvr")
+        try:
+            _app(arguments)(args=arguments, prog_name="rlvr")
+        finally:
+            sys.stdout.flush()
     except (RlvrError, ModuleNotFoundError, OSError) as error:
         message = _message(error)
         if message is None or os.environ.get("RLVR_DEBUG") == "1":
             raise
+        if isinstance(error, OSError):
+            _forget_output()
         _say(f"error: {message}", style="red")
         sys.exit(2 if isinstance(error, ConfigError | DataError | ModuleNotFoundError) else 1)
 
@@ -135,13 +143,23 @@ def _interruptible(function: Callable[..., Any]) -> Callable[..., Any]:
 def _message(error: Exception) -> str | None:
     """What to tell the user; None for an error that is a defect of ours."""
     if isinstance(error, OSError):
-        return f"{error.filename}: {error.strerror}" if error.filename else None
+        if error.filename:
+            return f"{error.filename}: {error.strerror}"
+        return f"cannot write what there is to say: {error.strerror}" if error.errno in UNWRITABLE else None
     if not isinstance(error, ModuleNotFoundError):
         return str(error)
     package = (error.name or "").partition(".")[0]
     if package not in TRAIN_EXTRA:
         return None
     return f"this command needs {package}, which is not installed: pip install 'rlvr-gym[train]'"
+
+
+def _forget_output() -> None:
+    """Drop what standard output could not take: the interpreter would try again at its end, and complain."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say(text: str, *, style: str | None = None) -> None:

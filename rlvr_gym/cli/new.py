@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import keyword
 import re
+import shutil
 from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +16,7 @@ import typer
 
 from rlvr_gym import registry
 from rlvr_gym.errors import ConfigError
+from rlvr_gym.files import write_atomically
 
 FILES = {
     "pyproject.toml": "pyproject.toml.template",
@@ -36,14 +38,22 @@ def new(
     folder = directory / name
     if folder.exists():
         raise ConfigError(f"{folder} is there already: choose another name, or --dir")
+    try:
+        _write(folder, name, module)
+    except OSError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    typer.echo(f"{folder} is written. Next: cd {folder} && pip install -e . && pytest && rlvr play {name}")
+
+
+def _write(folder: Path, name: str, module: str) -> None:
     values = {"name": name, "module": module, "version": version("rlvr-gym")}
     templates = resources.files("rlvr_gym.cli") / "templates"
     for target, source in FILES.items():
         path = folder / target.format(module=module)
         path.parent.mkdir(parents=True, exist_ok=True)
         template = Template((templates / source).read_text(encoding="utf-8"))
-        path.write_text(template.substitute(values), encoding="utf-8")
-    typer.echo(f"{folder} is written. Next: cd {folder} && pip install -e . && pytest && rlvr play {name}")
+        write_atomically(path, template.substitute(values))
 
 
 def module_name(name: str) -> str:

@@ -8,7 +8,7 @@ import typer
 
 from rlvr_gym import overlap as contamination
 from rlvr_gym import registry
-from rlvr_gym.config import EnvConfig, parse_overrides
+from rlvr_gym.config import EnvConfig, parse_overrides, validate
 from rlvr_gym.environment import Environment
 from rlvr_gym.errors import ConfigError
 
@@ -50,4 +50,4 @@ def _made(name: str, options: object, split: str) -> Environment:
     if not isinstance(options, dict):
         raise ConfigError("options look like a.KEY=VALUE and b.KEY=VALUE")
     chosen = {"split": split} if "split" in registry.options(name) else {}
-    return EnvConfig.model_validate({**chosen, **options, "id": name}).make()
+    return validate(EnvConfig, {**chosen, **options, "id": name}).make()

@@ -55,7 +55,7 @@ def _episode(console: Console, env: Environment, observation: str) -> Verdict:
         if verdict := info.get("verdict"):
             break
         title = f"turn {info['turn'] + 1}"
-    console.print(_shown(verdict, env.solution(task)))
+    console.print(_shown(verdict, env.expected(task)))
     return verdict
 
 

@@ -10,6 +10,9 @@ import typer
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.report import write_report
 
+TITLE, LOOKED_AT = b"<title>rlvr report</title>", 4096
+"""What an earlier report has among its first bytes."""
+
 
 def report_runs(
     runs: Annotated[
@@ -25,5 +28,7 @@ def report_runs(
     chosen = out or (runs[0] / "report.html" if len(runs) == 1 else Path("report.html"))
     if chosen.is_dir():
         raise ConfigError(f"the report cannot go to {chosen}: it is a folder; give --out a file")
+    if chosen.exists() and TITLE not in chosen.read_bytes()[:LOOKED_AT]:
+        raise ConfigError(f"the report cannot go to {chosen}: that is another file; give --out ANOTHER_FILE")
     write_report(runs, chosen, samples=samples)
     typer.echo(f"wrote {chosen} ({chosen.stat().st_size / 1e6:.1f} MB)")

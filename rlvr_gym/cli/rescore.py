@@ -32,7 +32,7 @@ def rescore_run(
 ) -> None:
     """Judge the completions of an evaluation again and show what flips; the old verdicts stay in its file."""
     stored = read_run(run)
-    env = environment_of(stored.conditions, options)
+    env = environment_of(stored, options)
     majority = bool(stored.config.get("majority"))
     rescoring = rescore(stored, env, k=stored.ks or [1], majority=majority, max_unscored_share=max_unscored)
     if not dry_run:

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
 from rlvr_gym import registry
-from rlvr_gym.config import Config, EnvConfig, Settings, merge, parse_overrides, validate
+from rlvr_gym.config import (
+    Config,
+    EnvConfig,
+    Settings,
+    TrainedModel,
+    merge,
+    parse_overrides,
+    trained_model,
+    validate,
+)
 from rlvr_gym.environment import Environment
 from rlvr_gym.errors import ConfigError
-from rlvr_gym.evaluation.samples import Conditions
+from rlvr_gym.evaluation import StoredRun
 from rlvr_gym.generation.base import SamplingParams
 
 EnvName = Annotated[
@@ -47,32 +58,83 @@ class _EnvironmentSettings(Config):
 
 
 def eval_settings(
-    names: Sequence[str], overrides: Sequence[str], model: str | None = None
+    names: Sequence[str],
+    overrides: Sequence[str],
+    model: str | None = None,
+    *,
+    endpoint: bool = False,
+    problems: Sequence[str] = (),
 ) -> list[EvalSettings]:
     """The settings of an evaluation of each environment: sampling as its card says, and `overrides` on top.
 
     `env.KEY=VALUE` is an option of every environment, `NAME.KEY=VALUE` of the one of that name. `model` stands
-    for `model.path`. Raises ConfigError for anything unknown or missing.
+    for `model.path`. A model that was trained on the environment is prompted and sampled as it was there. Raises
+    ConfigError that says everything unknown or missing.
     """
     given = _parse(overrides)
-    own = {name: given.pop(name, {}) for name in names}
+    own = {name: given.pop(name.rpartition(":")[2], {}) for name in names}
     if model is not None:
         if "path" in given.get("model", {}):
             raise ConfigError("the model is named twice: leave --model or model.path out")
         given = merge(given, {"model": {"path": model}})
-    if not given.get("model"):
-        raise ConfigError(
+    unknown = _unknown_groups(given)
+    problems = [*problems, *unknown]
+    path = given.get("model", {}).get("path")
+    if path is None:
+        problems.append(
             "which model? give model.path=FOLDER or a Hugging Face id, or model.path=tiny; "
             "or --endpoint URL --model NAME"
         )
-    return [_settings_of(name, merge(given, {"env": own[name]})) for name in names]
+        refuse(problems)
+    trained = None
+    if isinstance(path, str) and not endpoint:
+        given["model"]["path"], trained = trained_model(path)
+    given = {group: value for group, value in given.items() if group in EvalSettings.model_fields}
+    found: list[EvalSettings] = []
+    for name in names:
+        try:
+            found.append(_settings_of(name, merge(given, {"env": own[name]}), trained))
+        except ConfigError as error:
+            problems.append(str(error))
+    if len(found) < len(names) or unknown:
+        refuse(problems)
+    return found
 
 
-def _settings_of(name: str, given: Settings) -> EvalSettings:
-    card = registry.registered()[registry.find(name)]
+def refuse(problems: Sequence[str]) -> None:
+    """Raise one ConfigError of all `problems`, if there are any."""
+    problems = list(dict.fromkeys(problems))  # several environments may have the same one
+    if len(problems) == 1:
+        raise ConfigError(problems[0])
+    if problems:
+        listed = "\n".join("  " + problem.replace("\n", "\n  ") for problem in problems)
+        raise ConfigError(f"this cannot work:\n{listed}")
+
+
+def _unknown_groups(given: Settings) -> list[str]:
+    known = sorted(EvalSettings.model_fields)
+    problems = []
+    for group in sorted(set(given) - set(known)):
+        close = difflib.get_close_matches(group, known, n=1)
+        hint = f"did you mean '{close[0]}'? " if close else ""
+        problems.append(f"{group}: no such setting; {hint}possible: {', '.join(known)}")
+    return problems
+
+
+def _settings_of(name: str, given: Settings, trained: TrainedModel | None) -> EvalSettings:
+    id = registry.find(name)
+    card = registry.registered()[id]
     sampling = card.sampling if card else SamplingParams()
-    base: Settings = {"env": _held_out(name), "model": {}, "sampling": sampling.model_dump()}
+    env = _held_out(name)
+    if trained is not None and _is_of(trained, id):
+        sampling, env = trained.sampling, {**env, **trained.env.model_dump(mode="json"), "id": name}
+    base: Settings = {"env": env, "model": {}, "sampling": sampling.model_dump()}
     return validate(EvalSettings, merge(base, given))
+
+
+def _is_of(trained: TrainedModel, id: str) -> bool:
+    """Whether a model was trained on the environment `id`."""
+    return id in registry.registered() and registry.short_name(trained.env.id) == registry.short_name(id)
 
 
 def make_environment(name: str, overrides: Sequence[str] | None) -> Environment:
@@ -81,14 +143,21 @@ def make_environment(name: str, overrides: Sequence[str] | None) -> Environment:
     return validate(_EnvironmentSettings, settings).env.make()
 
 
-def environment_of(conditions: Conditions, overrides: Sequence[str] | None) -> Environment:
-    """The environment that samples were drawn from, `overrides` laid over its options."""
-    if conditions.environment not in registry.registered():
+def environment_of(run: StoredRun, overrides: Sequence[str] | None) -> Environment:
+    """The environment that a run's samples were drawn from, `overrides` laid over its options."""
+    conditions = run.conditions
+    id = conditions.environment
+    module = str(run.config.get("entry_point") or "").partition(":")[0]
+    if id not in registry.registered() and module:
+        with suppress(ConfigError):  # said below
+            registry.find(f"{module}:{id}")
+    if id not in registry.registered():
+        where = f"; it was in the module {module}: stand in the folder that holds it" if module else ""
         raise ConfigError(
-            f"the samples are of '{conditions.environment}', which is not registered here; possible: "
+            f"the samples are of '{id}', which is not registered here{where}; possible: "
             f"{', '.join(registry.registered())}"
         )
-    settings = merge({"env": {"id": conditions.environment, **conditions.options}}, _parse(overrides or ()))
+    settings = merge({"env": {"id": id, **conditions.options}}, _parse(overrides or ()))
     return validate(_EnvironmentSettings, settings).env.make()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections import Counter
@@ -17,6 +18,7 @@ from rlvr_gym.cli.settings import EnvName, EnvOptions, make_environment
 from rlvr_gym.environment import Environment
 from rlvr_gym.errors import ConfigError, DataError
 from rlvr_gym.evaluation import judge_all
+from rlvr_gym.files import write_atomically
 from rlvr_gym.tasks import Task
 from rlvr_gym.verdicts import Completion, FinishReason, Outcome, Verdict
 
@@ -53,7 +55,9 @@ def verify(
     with _input(completions) as lines, _output(out) as sink:
         tasks: list[Task] = []
         for verdict in judge_all(environment, _pairs(environment, lines, completions, tasks)):
-            row = {"task": tasks[len(verdicts)].id, **verdict.model_dump(mode="json")}
+            task = tasks[len(verdicts)]
+            expected = environment.expected(task)
+            row = {"task": task.id, **verdict.model_dump(mode="json"), "expected": expected}
             sink.write(json.dumps(row, ensure_ascii=False) + "\n")
             verdicts.append(verdict)
     typer.echo(_summary(verdicts), err=True)
@@ -123,14 +127,22 @@ def _output(path: Path) -> Iterator[TextIO]:
         return
     if path.is_dir():
         raise ConfigError(f"verdicts cannot go to {path}: it is a folder; give --out a file")
-    temporary = path.with_name(f".{path.name}.tmp")
+    if path.is_file() and not _holds_verdicts(path):
+        raise ConfigError(f"verdicts cannot go to {path}: that is another file; give --out ANOTHER_FILE")
+    written = io.StringIO()
+    yield written
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, written.getvalue())
+
+
+def _holds_verdicts(path: Path) -> bool:
+    """Whether a file is empty, or begins with a line that an earlier call wrote."""
+    with path.open("rb") as file:
+        line = file.readline()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8") as file:
-            yield file
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        return not line or {"task", "outcome", "score"} <= set(json.loads(line))
+    except (ValueError, TypeError):
+        return False
 
 
 def _summary(verdicts: list[Verdict]) -> str:

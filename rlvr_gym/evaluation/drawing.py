@@ -95,7 +95,12 @@ class Drawing:
         self._reporter.report(list(self._tallies.values()))
 
     def _keep(self, rollouts: Sequence[Rollout], seconds: float) -> None:
-        new = [Sample.of(rollout, self.store.conditions, seconds=seconds) for rollout in rollouts]
+        new = [
+            Sample.of(
+                rollout, self.store.conditions, seconds=seconds, expected=self.env.expected(rollout.task)
+            )
+            for rollout in rollouts
+        ]
         self.store.add(new)
         self._unscored += [sample for sample in new if not sample.verdict.scored]
         for rollout in rollouts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,12 +17,14 @@ from rlvr_gym.evaluation.answers import wrong_answers
 from rlvr_gym.evaluation.drawing import Drawing
 from rlvr_gym.evaluation.progress import OnProgress
 from rlvr_gym.evaluation.samples import Conditions, SampleStore
+from rlvr_gym.evaluation.stored import Held, refuse_foreign
 from rlvr_gym.evaluation.summary import EvaluationResult, summarize
 from rlvr_gym.files import write_atomically
 from rlvr_gym.generation.base import Generator, SamplingParams
 from rlvr_gym.tasks import Task
 
 SAMPLES, CONFIG, SUMMARY = "samples.jsonl", "config.yaml", "summary.json"
+LOCK = ".lock"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,6 +134,7 @@ def evaluate(
                 folder,
                 conditions,
                 model,
+                entry_point=str(env.spec.entry_point) if env.spec else None,
                 n=plan.n,
                 k=list(plan.ks),
                 limit=limit,
@@ -158,20 +161,30 @@ def evaluate(
 
 @contextmanager
 def _folder(run_dir: str | Path | None) -> Iterator[Path | None]:
-    """The run's folder, ours alone."""
+    """The run's folder, ours alone; taken away again where nothing was written to it."""
     if run_dir is None:
         yield None
         return
     folder = Path(run_dir)
+    refuse_foreign(folder, Held.EVALUATION, remedy="name another folder")
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
-    with held(folder):
-        yield folder
+    try:
+        with held(folder):
+            yield folder
+    except BaseException:
+        if new and set(folder.iterdir()) <= {folder / LOCK}:
+            (folder / LOCK).unlink(missing_ok=True)
+            with suppress(OSError):  # another process may have put something there
+                for path in new:
+                    path.rmdir()
+        raise
 
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
     """Hold a run's folder against a second process that would write its samples. Raises ConfigError where one does."""
-    with (folder / ".lock").open("w") as lock:
+    with (folder / LOCK).open("w") as lock:
         if not _locked(lock):
             raise ConfigError(
                 f"another process is evaluating into {folder}: wait for it, or name another folder"

@@ -45,9 +45,10 @@ class Sample(Conditions):
 
     `completion` is the policy's last turn, the one that was judged; `conversation` is what was said between
     it and the prompt, empty in a single-turn environment. `completion_tokens` counts what the policy sampled,
-    over all turns; token counts are None where a server did not say. `seconds` is the wall-clock time since the
-    sample before was kept, shared by those that were kept together, so that they add up to the time spent;
-    `judging_seconds` is what the environment took over this sample.
+    over all turns; token counts are None where a server did not say. `expected` is the right answer, None where it
+    is not known or not to be published. `seconds` is the wall-clock time since the sample before was kept, shared
+    by those that were kept together, so that they add up to the time spent; `judging_seconds` is what the
+    environment took over this sample.
     """
 
     task: str
@@ -60,6 +61,7 @@ class Sample(Conditions):
     completion_tokens: int | None
     finish_reason: FinishReason
     verdict: Verdict
+    expected: str | None = None
     seconds: float
     judging_seconds: float
 
@@ -84,7 +86,9 @@ class Sample(Conditions):
         return self.finish_reason is FinishReason.ERROR
 
     @classmethod
-    def of(cls, rollout: Rollout, conditions: Conditions, *, seconds: float) -> Sample:
+    def of(
+        cls, rollout: Rollout, conditions: Conditions, *, seconds: float, expected: str | None = None
+    ) -> Sample:
         """The sample that keeps `rollout`."""
         usage = rollout.usage or Usage(
             prompt_tokens=len(rollout.prompt_ids), completion_tokens=rollout.length
@@ -101,6 +105,7 @@ class Sample(Conditions):
             completion_tokens=usage.completion_tokens,
             finish_reason=rollout.finish_reason,
             verdict=rollout.verdict,
+            expected=expected,
             seconds=round(seconds, 6),
             judging_seconds=round(rollout.judging_seconds, 6),
         )

@@ -4,11 +4,82 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from rlvr_gym.errors import ConfigError
+from rlvr_gym.errors import ConfigError, RlvrError
 from rlvr_gym.evaluation.samples import Conditions, Sample, read_samples
+from rlvr_gym.files import read_lines
+
+_LOGS = (".log", ".txt", ".out", ".err")
+
+
+class Held(StrEnum):
+    """What a folder holds, as far as a command must know before it writes there."""
+
+    NOTHING = "nothing"
+    EVALUATION = "an evaluation"
+    TRAINING = "a training run"
+    MODEL = "a model"
+    OTHER = "other files"
+
+
+def held_by(folder: Path) -> Held:
+    """What `folder` holds, by the settings and records in it.
+
+    Hidden files, records torn in their first line, and logs that a shell writes there do not count.
+    """
+    if not folder.is_dir():
+        return Held.OTHER if folder.exists() else Held.NOTHING
+    if all(_counts_for_nothing(path) for path in folder.iterdir()):
+        return Held.NOTHING
+    settings = _keys(folder / "config.yaml")
+    if "recipe" in settings or "step" in _first_row(folder / "metrics.jsonl"):
+        return Held.TRAINING
+    if "fingerprint" in settings or "fingerprint" in _first_row(folder / "samples.jsonl"):
+        return Held.EVALUATION
+    return Held.MODEL if (folder / "config.json").exists() else Held.OTHER
+
+
+def refuse_foreign(folder: Path, own: Held, *, remedy: str) -> None:
+    """Raise ConfigError unless `folder` is new, empty, or holds what its writer writes."""
+    held = held_by(folder)
+    if held in (Held.NOTHING, own):
+        return
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder} is a file, and {own} needs a folder: {remedy}")
+    names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    found = f" ({', '.join(names[:4])}{', ...' if len(names) > 4 else ''})" if held is Held.OTHER else ""
+    raise ConfigError(f"{folder} holds {held}{found}, and nothing is written over that: {remedy}")
+
+
+def _counts_for_nothing(path: Path) -> bool:
+    if path.name.startswith(".") or (path.suffix in _LOGS and path.is_file()):
+        return True
+    if path.name not in ("samples.jsonl", "metrics.jsonl"):
+        return False
+    with path.open("rb") as lines:
+        return not lines.readline().endswith(b"\n")
+
+
+def _keys(path: Path) -> set[str]:
+    # Here, because YAML is a good part of what `import rlvr_gym` would cost.
+    from rlvr_gym.config import read_yaml
+
+    try:
+        return set(read_yaml(path)) if path.is_file() else set()
+    except (RlvrError, UnicodeDecodeError):
+        return set()
+
+
+def _first_row(path: Path) -> set[str]:
+    try:
+        row = next(islice(read_lines(path), 1), {}) if path.is_file() else {}
+    except RlvrError:
+        return set()
+    return set(row) if isinstance(row, dict) else set()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,6 +112,10 @@ def read_run(folder: str | Path) -> StoredRun:
     from rlvr_gym.config import read_yaml
 
     folder = Path(folder)
+    if held_by(folder) is Held.TRAINING:
+        raise ConfigError(
+            f"{folder} holds a training run, not an evaluation: `rlvr eval {folder}` makes one of it"
+        )
     samples = read_samples(folder / "samples.jsonl")
     if not samples:
         found = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else None

@@ -1,7 +1,8 @@
 """Conversations as token ids: a first prompt, and what stands between two sampled turns.
 
 Models with a chat template are encoded by it. Models without one (base models) see the contents of the
-messages one after the other, with an end-of-sequence token after each turn of the assistant.
+messages one after the other, with an end-of-sequence token after each turn of the assistant. What stands in
+the messages never becomes a control token, whoever wrote it: see `rlvr_gym.generation.control`.
 """
 
 from __future__ import annotations
@@ -12,13 +13,17 @@ from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from rlvr_gym.errors import ConfigError
+from rlvr_gym.generation.control import ControlTokens
 from rlvr_gym.tasks import Message
+from rlvr_gym.verifiers.answers import opened_thinking, without_thinking
 
 PLAIN_TEMPLATE = (
     "{% for message in messages %}{{ message['content'] }}"
     "{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}{% endfor %}"
 )
 
+_OPENING_TOKENS = 32
+"""How many tokens the opening of a thinking takes at most; a token may be a single character."""
 _QUESTION = Message(role="user", content="question")
 _TURN = Message(role="assistant", content="placeholder-of-the-sampled-turn")
 
@@ -30,7 +35,16 @@ def encode_prompt(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message
     where it has that habit); a template writes its special tokens itself.
     """
     text = _render(tokenizer, messages)
-    return _ids(tokenizer, text, special=tokenizer.chat_template is None)
+    if tokenizer.chat_template is not None:
+        return _ids(tokenizer, text)
+    ids = _ids(tokenizer, text, special=True)
+    if ids[-1:] == (tokenizer.eos_token_id,) != _ids(tokenizer, text)[-1:]:
+        raise ConfigError(
+            f"the tokenizer appends its end-of-sequence token {tokenizer.eos_token} to every prompt, which "
+            "asks the model to go on after the end: give the tokenizer a chat template, or have it append none "
+            "(add_eos_token=False)"
+        )
+    return ids
 
 
 def encode_reply(
@@ -54,8 +68,33 @@ def encode_reply(
     return reply[1:] if closed else reply
 
 
+def decode(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
+    """What ids say, special tokens included."""
+    text = tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+    assert isinstance(text, str)
+    return text
+
+
+def opening(tokenizer: PreTrainedTokenizerBase, prompt_ids: Sequence[int]) -> str:
+    """The opening of a thinking (`<think>` and white space) that a prompt ends in; mostly there is none."""
+    return opened_thinking(decode(tokenizer, prompt_ids[-_OPENING_TOKENS:]))
+
+
+def demonstration(tokenizer: PreTrainedTokenizerBase, prompt_ids: Sequence[int], answer: str) -> str:
+    """What the policy would say after the prompt to give `answer`, closing a thinking that the prompt opened."""
+    opened = opening(tokenizer, prompt_ids)
+    thought = answer.lstrip().removeprefix(opened.strip())
+    if not opened or without_thinking(opened + thought).strip():
+        return thought if opened else answer
+    return f"{opened.strip().replace('<', '</', 1)}\n{answer}"
+
+
 def _render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> str:
-    conversation = [{"role": message.role, "content": message.content} for message in messages]
+    contents = ControlTokens.of(tokenizer).mark([message.content for message in messages])
+    conversation = [
+        {"role": message.role, "content": content}
+        for message, content in zip(messages, contents, strict=True)
+    ]
     template = PLAIN_TEMPLATE if tokenizer.chat_template is None else None
     try:
         text = tokenizer.apply_chat_template(
@@ -71,4 +110,4 @@ def _render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> 
 
 
 def _ids(tokenizer: PreTrainedTokenizerBase, text: str, *, special: bool = False) -> tuple[int, ...]:
-    return tuple(tokenizer.encode(text, add_special_tokens=special))
+    return ControlTokens.of(tokenizer).encode(text, special=special)

@@ -10,6 +10,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.generation import chat
+from rlvr_gym.generation.agreement import refuse_disagreement
 from rlvr_gym.generation.base import Prompt, SamplingParams
 from rlvr_gym.generation.cache import refuse_other_state
 from rlvr_gym.generation.decoding import Decoding, Group
@@ -27,6 +28,9 @@ class TransformersGenerator:
     logits by rounding only (so a token whose draw falls within rounding of a boundary may differ). The
     global random state is neither read nor changed. Weights may change between calls. Between the groups
     that `generate` yields, the model is in the mode (training or evaluation) in which it was found.
+
+    Raises ConfigError for a model that names no end-of-sequence token, and, after a look at a few tokens once for each
+    architecture, for one whose log-probabilities would not be those of a plain forward pass.
 
     Args:
         model: the model; it stays where it is.
@@ -60,6 +64,13 @@ class TransformersGenerator:
         self.end_ids = end_of_sequence_ids(model, tokenizer)
         # Architectures without a limit of their own (relative position biases) have no such field.
         self.context: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+        if not self.end_ids:
+            raise ConfigError(
+                "neither the tokenizer nor the model's generation config names an end-of-sequence token (eos_token), "
+                "so no completion could ever end: set tokenizer.eos_token to the one the model was trained with"
+            )
+        with self._as_sampler(), torch.autocast(next(model.parameters()).device.type, enabled=False):
+            refuse_disagreement(model, self.context)
 
     def generate(
         self, prompts: Sequence[Prompt], n: int, sampling: SamplingParams
@@ -75,11 +86,8 @@ class TransformersGenerator:
         return chat.encode_reply(self.tokenizer, completion.token_ids, messages, self.end_ids)
 
     def text(self, ids: Sequence[int]) -> str:
-        """What sampled ids say: special tokens and those that end a turn left out."""
-        words = [id for id in ids if id not in self.end_ids]
-        text = self.tokenizer.decode(words, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        assert isinstance(text, str)
-        return text
+        """What sampled ids say, special tokens included, without the token that ended the turn."""
+        return chat.decode(self.tokenizer, ids[:-1] if ids and ids[-1] in self.end_ids else ids)
 
     def _group(self, index: int, prompt: Prompt, n: int, sampling: SamplingParams) -> Group:
         ids = prompt.token_ids
@@ -127,9 +135,10 @@ class TransformersGenerator:
                 yield group.index, self._completions(group)
 
     def _completions(self, group: Group) -> list[Completion]:
+        opened = chat.opening(self.tokenizer, group.prompt_ids)
         return [
             Completion(
-                text=self.text(row.token_ids),
+                text=opened + self.text(row.token_ids),
                 token_ids=tuple(row.token_ids),
                 logprobs=tuple(row.logprobs),
                 prompt_token_ids=group.prompt_ids,

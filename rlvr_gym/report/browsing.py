@@ -73,6 +73,7 @@ def _evaluated(sample: Sample) -> dict[str, Any]:
         "turns": _messages((*sample.conversation, final)),
         "tokens": sample.completion_tokens,
         "finish": str(sample.finish_reason),
+        "expected": sample.expected,
         **_judged(sample.verdict),
     }
 
@@ -85,6 +86,7 @@ def _trained(sample: TrainingSample) -> dict[str, Any]:
         "finish": str(sample.finish_reason),
         "reward": sample.reward,
         "advantage": sample.advantage,
+        "expected": sample.expected,
         **_judged(sample.verdict),
     }
 

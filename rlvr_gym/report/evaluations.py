@@ -148,15 +148,19 @@ def lengths(samples: Sequence[Sample], max_tokens: int) -> dict[str, Any] | None
 
 
 def comparisons(runs: Sequence[StoredRun], names: Sequence[str]) -> list[dict[str, Any]]:
-    """Every later evaluation against the first, where they can be compared, and else why not."""
+    """Every evaluation against the first one before it that asks the same tasks; none where there is no such."""
+    firsts: list[tuple[StoredRun, str]] = []
     found = []
-    for run, name in list(zip(runs, names, strict=True))[1:]:
-        try:
-            compared = compare(runs[0].samples, run.samples)
-        except ConfigError as error:
-            found.append({"first": names[0], "second": name, "refused": str(error)})
+    for run, name in zip(runs, names, strict=True):
+        for first, its_name in firsts:
+            try:
+                compared = compare(first.samples, run.samples)
+            except ConfigError:  # not the same tasks
+                continue
+            found.append({"first": its_name, "second": name, **_compared(compared)})
+            break
         else:
-            found.append({"first": names[0], "second": name, **_compared(compared)})
+            firsts.append((run, name))
     return found
 
 

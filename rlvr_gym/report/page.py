@@ -15,12 +15,14 @@ from typing import Any
 
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.evaluation import StoredRun, read_run
+from rlvr_gym.evaluation.stored import Held, held_by
 from rlvr_gym.files import write_atomically
 from rlvr_gym.report.browsing import of_evaluation, of_training
 from rlvr_gym.report.evaluations import comparisons, evaluation
 from rlvr_gym.report.training import TrainingRun, read_training, training
 
 SCRIPTS = ("elements.js", "charts.js", "summary.js", "samples.js", "page.js")
+RUNS = (Held.EVALUATION, Held.TRAINING)
 Run = StoredRun | TrainingRun
 
 
@@ -78,7 +80,25 @@ def page(data: dict[str, Any]) -> str:
 
 
 def _read(folder: Path) -> Run:
-    return read_training(folder) if (folder / "metrics.jsonl").exists() else read_run(folder)
+    held = held_by(folder)
+    if held is Held.TRAINING:
+        return read_training(folder)
+    if held is Held.EVALUATION:
+        return read_run(folder)
+    raise ConfigError(_no_run(folder))
+
+
+def _no_run(folder: Path) -> str:
+    """Say that there is no run to report, and where there are some."""
+    if not folder.is_dir():
+        return f"{folder} is no folder: a report is of a folder that `rlvr eval` or `rlvr train` wrote"
+    inside = [path for path in sorted(folder.iterdir()) if path.is_dir() and held_by(path) in RUNS]
+    there = (
+        f"in it are {', '.join(map(str, inside[:4]))}"
+        if inside
+        else "`rlvr eval` and `rlvr train` write such"
+    )
+    return f"{folder} holds no evaluation and no training run: {there}"
 
 
 def _names(folders: Sequence[Path]) -> list[str]:

@@ -104,6 +104,7 @@ class TrainingSample(BaseModel):
     finish_reason: FinishReason
     length: int
     verdict: Verdict
+    expected: str | None = None
     reward: float | None
     advantage: float
 

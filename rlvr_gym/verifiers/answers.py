@@ -54,7 +54,8 @@ class AnswerContract:
     r"""Where the final answer stands.
 
     Text inside `<think>...</think>` (or `<thinking>`) is not part of the answer; neither is what follows an unclosed
-    `<think>`, nor what precedes a `</think>` that the completion did not open (the prompt did). Of what is
+    `<think>` (also one that the prompt ended in: a completion begins with it), nor what precedes a `</think>`
+    that nothing opened. Of what is
     left, the *last* marker decides, so that a correction is honoured and an earlier slip forgiven. Markers
     with nothing between them but punctuation, "and", "or" or "=" are one answer, a list. The last marker
     being empty, or never closed, there is no answer, whatever stood before it.
@@ -168,6 +169,12 @@ def visible_spans(text: str) -> list[tuple[int, int]]:
     if not thinking:
         visible.append((start, len(text)))
     return visible
+
+
+def opened_thinking(prompt: str) -> str:
+    """The tag that opens the thinking, and white space after it, where a prompt ends in them; else nothing."""
+    *_, tag = (None, *_THINK.finditer(prompt))
+    return prompt[tag.start() :] if tag and not tag[1] and not prompt[tag.end() :].strip() else ""
 
 
 @dataclass(frozen=True, slots=True)

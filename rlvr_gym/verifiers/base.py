@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from numbers import Real
 from typing import ClassVar, final
 
 from rlvr_gym.errors import VerifierFault
@@ -61,17 +62,35 @@ class Verifier(ABC):
 
 @final
 class FunctionVerifier(Verifier):
-    """A plain function as a verifier: it returns a Verdict, or a bool for right and wrong."""
+    """A plain function as a verifier: it returns a Verdict, a bool for right and wrong, or a score from 0 to 1.
 
-    def __init__(self, function: Callable[[Task, Completion], Verdict | bool]) -> None:
+    A score of 1 is right, any other is wrong with that much credit. Whatever else the function returns is a fault of
+    its own and leaves the sample unscored: scores out of range, NaN, text, None, lists, dicts.
+    """
+
+    def __init__(self, function: Callable[[Task, Completion], Verdict | bool | float]) -> None:
         self.function = function
 
     def verify(self, task: Task, completion: Completion) -> Verdict:
-        """Call the function."""
-        said = self.function(task, completion)
-        if isinstance(said, Verdict):
-            return said
-        return Verdict.right() if said else Verdict.wrong()
+        """Call the function. Raises VerifierFault where it returns what is no verdict."""
+        said: object = self.function(task, completion)
+        match said:
+            case Verdict():
+                return said
+            case bool():
+                return Verdict.right() if said else Verdict.wrong()
+            case Real() if 0 <= (score := float(said)) <= 1:
+                return Verdict.right() if score == 1 else Verdict.wrong(score=score)
+            case _:
+                raise VerifierFault(
+                    f"the function returned {_shown(said)}, a {type(said).__name__}; possible: a bool, a number "
+                    "from 0 to 1, a Verdict"
+                )
+
+
+def _shown(said: object) -> str:
+    text = repr(said)
+    return text if len(text) <= 100 else f"{text[:100]}..."
 
 
 def judge(verifier: Verifier, task: Task, completion: Completion) -> Verdict:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import decimal
 import fractions
 import itertools
+import json
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -158,13 +159,27 @@ def _same_number(expected: int | float, number: int | float, float_tolerance: fl
         return False
 
 
-def _same_mapping(expected: Mapping[str, Any], items: list[Any], float_tolerance: float, depth: int) -> bool:
+def _same_mapping(expected: Mapping[Any, Any], items: list[Any], float_tolerance: float, depth: int) -> bool:
     found: dict[str, Any] = {}
     for item in items:
-        if not isinstance(item, list) or len(item) != 2 or not isinstance(item[0], str):
+        if not isinstance(item, list) or len(item) != 2 or (key := _key(item[0])) is None:
             return False
-        found[item[0]] = item[1]
+        found[key] = item[1]
+    wanted = {_key(key): value for key, value in expected.items()}
     return len(items) == len(found) == len(expected) and all(
         key in found and same_value(value, found[key], float_tolerance, depth + 1)
-        for key, value in expected.items()
+        for key, value in wanted.items()
     )
+
+
+def _key(key: Any) -> str | None:
+    """A key as JSON writes it, where all are text: `1` is "1", `True` is "true". None for what JSON refuses."""
+    if isinstance(key, str):
+        return key
+    if isinstance(key, bool) or key is None:
+        return json.dumps(key)
+    number = _number(key)
+    try:
+        return None if number is None else json.dumps(number)
+    except ValueError:
+        return None  # an integer of more digits than Python writes here

@@ -105,8 +105,9 @@ class CallTests:
     """A function of the program is called once per test; only arguments go into the sandbox.
 
     Values are compared on the host. `True` is not `1`; `1` is `1.0`; a tuple is a list, as JSON has no
-    tuples. Floats are equal when identical, or within `float_tolerance`, absolute or relative; to an
-    integer, absolute alone.
+    tuples; a dict's keys are what JSON makes of them, so that `{1: 2}` is `{"1": 2}`. A set is no list: it
+    does not say the order that a list is asked for. Floats are equal when identical, or within
+    `float_tolerance`, absolute or relative; to an integer, absolute alone.
     """
 
     function: str

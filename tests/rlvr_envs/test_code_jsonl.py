@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 import rlvr_gym as rg
@@ -79,3 +81,87 @@ def test_options_that_cannot_work_say_what_would(write_rows):
         rg.make("code-jsonl", data=path, reward="most")
     with pytest.raises(rg.ConfigError, match="environment 'code-jsonl' needs 'data'"):
         rg.make("code-jsonl")
+
+
+def test_fields_of_tests_and_limits_that_hold_nothing_are_left_out(write_rows):
+    nothing = {"comparison": None, "packed": None, "names": None, "setup": None, "function": None}
+    cases = [{"input": "1\n", "output": "2\n", "alternatives": None, "expected": None}]
+    stdio = {**nothing, "kind": "stdio", "tests": [{k: v for k, v in cases[0].items() if k != "expected"}]}
+    calls = {**nothing, "kind": "calls", "function": "f", "tests": [{"arguments": None, "expected": None}]}
+    asserts = {**nothing, "kind": "asserts", "tests": ["assert f(1) == 2"]}
+    limits = {"cpu_seconds": 1.0, "memory_bytes": None}
+    rows = [
+        {
+            "prompt": f"{i}?",
+            "tests": tests,
+            "solution": "def f(n): return n + 1",
+            "limits": limits,
+            "public": None,
+        }
+        for i, tests in enumerate((stdio, calls, asserts, json.dumps(calls)))
+    ]
+    tasks = rg.make("code-jsonl", data=write_rows(rows)).tasks
+    assert [judged_by(task).tests for task in tasks][1] == judged_by(tasks[3]).tests
+    assert judged_by(tasks[1]).tests[0].expected is None
+    assert judged_by(tasks[2]).names == ("f",)
+    assert Problem.of(tasks[0]).limits == {"cpu_seconds": 1.0}
+
+
+SPLIT = {
+    "prompt": "Print two numbers whose sum is given.",
+    "tests": {
+        "kind": "stdio",
+        "tests": [{"input": "5\n", "output": "0 5\n"}, {"input": "7\n", "output": "0 7\n"}],
+        "checker": "sums.py",
+    },
+    "solution": "print(1, int(input()) - 1)",
+    "public": 1,
+}
+CHECKER = "def check(input, output, expected):\n    return sum(map(int, output.split())) == int(input)\n"
+
+
+@pytest.mark.usefixtures("runs_programs")
+def test_a_checker_stands_in_a_file_beside_the_data(write_rows, tmp_path):
+    data = write_rows([SPLIT])
+    (tmp_path / "sums.py").write_text(CHECKER)
+    env = rg.make("code-jsonl", data=data, limits="scaled", run_solutions=True)
+    for source, reward in (("print(2, int(input()) - 2)", 1.0), ("print(0, 5)", 0.0), ("print('a')", 0.0)):
+        env.reset(options={"task": 0})
+        assert env.step(f"```python\n{source}\n```")[1] == reward
+    before = env.tasks.fingerprint
+    (tmp_path / "sums.py").write_text(CHECKER + "\n")
+    assert rg.make("code-jsonl", data=data).tasks.fingerprint != before
+
+
+@pytest.mark.usefixtures("runs_programs")
+def test_repair_asks_the_checker_too(write_rows, tmp_path):
+    (tmp_path / "sums.py").write_text(CHECKER)
+    env = rg.make("repair", tasks="code-jsonl", data=write_rows([SPLIT]))
+    env.reset(options={"task": 0})
+    observation = env.step("```python\nprint(1, 1)\n```")[0]
+    assert "Input: 5\nExpected: 0 5\nGot: 1 1\nHow it ended: failed: the checker refuses it" in observation
+    assert env.step("```python\nprint(3, int(input()) - 3)\n```")[1] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("none.py", "line 1: the checker 'none.py' cannot be read"),
+        ("../sums.py", "line 1: checker must be the name of a file beside the data, not '../sums.py'"),
+        (3, "line 1: checker must be the name of a file beside the data, not 3"),
+    ],
+)
+def test_a_checker_that_is_not_there_is_named_when_the_file_is_loaded(write_rows, name, message):
+    row = {**SPLIT, "tests": {**SPLIT["tests"], "checker": name}}
+    with pytest.raises(rg.DataError, match=message):
+        _ = rg.make("code-jsonl", data=write_rows([row])).tasks.size
+
+
+@pytest.mark.usefixtures("runs_programs")
+def test_rows_whose_solutions_do_not_pass_are_refused_where_that_is_asked_for(write_rows):
+    wrong = {**CODE_JSONL[1], "id": "bad", "solution": "def add(a, b):\n    return a - b"}
+    data = write_rows([CODE_JSONL[0], wrong])
+    assert rg.make("code-jsonl", data=data).tasks.size == 2
+    with pytest.raises(rg.DataError, match="line 2: task 'bad': its own solution does not pass"):
+        _ = rg.make("code-jsonl", data=data, run_solutions=True).tasks.size
+    assert rg.make("code-jsonl", data=write_rows(CODE_JSONL), run_solutions=True).tasks.size == 3

@@ -95,3 +95,27 @@ def test_the_fingerprint_changes_with_the_verifier(write_rows):
         return rg.make("jsonl", data=write_rows([{**GOOD, **more}], name)).tasks.fingerprint
 
     assert fingerprint("a.jsonl") != fingerprint("b.jsonl", verifier="exact")
+
+
+@pytest.mark.parametrize(
+    ("stated", "metadata"),
+    [
+        ({"answer": "4", "solution": "see below"}, {"solution": "see below"}),
+        ({"solution": "4"}, {}),
+        ({"ground_truth": "4", "answer": None}, {"answer": None}),
+        (
+            {
+                "data_source": "mine",
+                "ability": "math",
+                "reward_model": {"style": "rule", "ground_truth": "4"},
+                "extra_info": {"index": 0, "split": "train"},
+            },
+            {"data_source": "mine", "ability": "math", "extra_info": {"index": 0, "split": "train"}},
+        ),
+    ],
+)
+def test_the_answer_may_stand_where_verl_and_trl_have_it(write_rows, stated, metadata):
+    env = rg.make("jsonl", data=write_rows([{"prompt": [{"role": "user", "content": "2 + 2?"}], **stated}]))
+    assert reward(env, "\\boxed{4}") == 1.0
+    assert reward(env, "\\boxed{5}") == 0.0
+    assert env.tasks[0].metadata == metadata

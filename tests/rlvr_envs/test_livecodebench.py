@@ -82,3 +82,22 @@ def test_private_tests_that_are_a_pickle_are_refused_by_name(write_rows):
 
 def test_no_solution_is_known(env):
     assert [env.solution(task) for task in env.tasks] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("returned", "score"),
+    [
+        ("[sum(numbers) / len(numbers)]", 1.0),
+        ("[sum(numbers) / len(numbers) + 9e-7]", 1.0),
+        ("(0.6000000000000001 / 3,)", 1.0),
+        ("[sum(numbers) / len(numbers) + 2e-6]", 0.0),
+        ("sum(numbers) / len(numbers)", 0.0),
+        ("['0.2']", 0.0),
+    ],
+)
+def test_decimals_that_a_method_returns_may_differ_by_a_millionth(write_rows, returned, score):
+    tests = json.dumps([{"input": "[0.1, 0.2, 0.3]", "output": "[0.2]", "testtype": "functional"}])
+    row = {**LIVECODEBENCH[1], "public_test_cases": tests, "private_test_cases": tests}
+    env = rg.make("livecodebench", data=write_rows([row]))
+    source = f"class Solution:\n    def largest(self, numbers):\n        return {returned}"
+    assert env.verifier.verify(env.tasks[0], rg.Completion(text=f"```python\n{source}\n```")).score == score

@@ -1,6 +1,7 @@
 import io
 import json
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -86,7 +87,7 @@ def test_a_tiny_model_is_evaluated_and_the_same_command_resumes(tmp_path, monkey
         (["arithmetic", "model.path=./nowhere", "--limit", "2"], "nowhere"),
         (
             ["arithmetic", "model.path=./nowhere", "--limit", "2", "--until-half-width", "2"],
-            "until_half_width must lie between 0 and 0.5",
+            "--until-half-width must lie between 0 and 0.5",
         ),
     ],
 )
@@ -197,3 +198,13 @@ def test_the_live_line_is_whole_on_narrow_terminals_too(width: int):
     assert re.search(
         r"arithmetic .*5 of 20 tasks pass@1 0\.500 \(0\.250 to 0\.750\) [\d,]+ tokens/s 0:00:00 left", seen
     )
+
+
+def test_a_log_has_a_sign_of_life_while_no_sample_comes(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(eval_output, "SILENCE_SECONDS", 0.05)
+    log = io.StringIO()
+    with Display("arithmetic", Console(file=log)):
+        time.sleep(0.4)
+    said = log.getvalue().splitlines()
+    assert len(said) >= 2
+    assert said[0] == "arithmetic  sampling  0:00:00 gone"

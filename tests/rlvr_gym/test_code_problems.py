@@ -183,3 +183,47 @@ def test_the_preamble_stands_first_but_for_imports_from_the_future():
         problem.with_preamble(source) == 'from __future__ import annotations\nimport math\n\n"""A."""\nx = 1'
     )
     assert Problem(tests=ADDING).with_preamble("x") == "x"
+
+
+@pytest.mark.parametrize(
+    ("source", "moved"),
+    [
+        ("from __future__ import (\n    annotations,\n    division,\n)\nx = 1", "x = 1"),
+        ("from __future__ import \\\n    annotations\nx = 1", "x = 1"),
+        ("from  __future__  import annotations # later\nx = 1", "# later\nx = 1"),
+        ("from __future__ import annotations; x = 1", "x = 1"),
+        ("'A.'; from __future__ import annotations\nx = 1", "'A.'; x = 1"),
+        ("\n# A.\n\nfrom __future__ import annotations\r\nx = 1", "\n# A.\n\nx = 1"),
+        ("\ufefffrom __future__ import annotations\nx = 1", "x = 1"),
+        ('"""\u2028."""\nfrom __future__ import annotations\nx = 1', '"""\u2028."""\nx = 1'),
+    ],
+)
+def test_imports_from_the_future_are_moved_however_they_are_written(source, moved):
+    text = Problem(tests=ADDING, preamble="import math").with_preamble(source)
+    before, after = text.split("import math\n\n")
+    assert after == moved
+    assert before.startswith("from ")
+    compile(text, "program", "exec")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "x = 1\nfrom __future__ import annotations",
+        'TEXT = """\nfrom __future__ import annotations\n"""',
+        "from __future__ import (",
+        "def f(:\nfrom __future__ import annotations",
+        "from math import pi",
+        "  from __future__ import annotations",
+    ],
+)
+def test_what_python_does_not_accept_as_such_an_import_stays_where_it_is(source):
+    assert Problem(tests=ADDING, preamble="import math").with_preamble(source) == f"import math\n\n{source}"
+
+
+def test_imports_from_the_future_of_both_stand_before_the_preamble():
+    problem = Problem(tests=ADDING, preamble='"""P."""\nfrom __future__ import annotations\nimport math\n')
+    text = problem.with_preamble("from __future__ import division\nx = 1")
+    assert text == (
+        'from __future__ import annotations\nfrom __future__ import division\n"""P."""\nimport math\n\nx = 1'
+    )

@@ -296,3 +296,25 @@ def test_cheating_programs_are_tried_where_no_solution_is_known_and_none_passes(
 def test_a_known_solution_shows_the_audit_what_to_try():
     solved = DOUBLE.model_copy(update={"solution": RIGHT})
     assert not list(CodeVerifier().audit_attacks(rg.Task(prompt="?", reference=solved.reference())))
+
+
+@pytest.mark.parametrize(
+    ("source", "given", "wanted"),
+    [
+        ("print(10 ** int(input()))", "5000\n", "1" + "0" * 5000 + "\n"),
+        ("print(int(input()) % 9)", "1" + "0" * 5000 + "\n", "1\n"),
+        ("import sys\nprint(len(str(int(sys.stdin.read()) ** 2)))", "9" * 6000, "12000"),
+    ],
+)
+def test_integers_of_many_digits_are_read_and_written_as_in_a_contest(source, given, wanted):
+    problem = Problem(tests=Stdio(tests=(StdioCase(input=given, output=wanted),), comparison="floats"))
+    assert verdict(block(source), problem).correct
+    assert verdict(block(source.replace("print(", "print(1, ")), problem).score == 0.0
+
+
+def test_functions_write_integers_of_many_digits_too():
+    called = Problem(tests=Calls(function="f", tests=(CallCase(arguments=(5000,), expected=5001),)))
+    asserted = Problem(tests=Asserts(tests=("assert f(5000) == 5001",), names=("f",)))
+    for problem in (called, asserted):
+        assert verdict(block("def f(n):\n    return len(str(10 ** n))"), problem).correct
+        assert verdict(block("def f(n):\n    return len(str(10 ** n)) + 1"), problem).score == 0.0

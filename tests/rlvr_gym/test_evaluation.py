@@ -179,6 +179,7 @@ def test_every_field_that_a_reader_needs_is_kept_per_sample(tmp_path: Path):
         "completion_tokens": 5,
         "finish_reason": "stop",
         "verdict": {"outcome": "correct", "score": 1.0, "detail": "", "answer": "say 0", "parts": {}},
+        "expected": None,
     }
     config = yaml.safe_load((tmp_path / "config.yaml").read_text())
     assert (config["n"], config["k"], config["model"]) == (1, [1], "parrot")

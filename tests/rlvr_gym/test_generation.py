@@ -195,13 +195,18 @@ def test_the_global_random_state_is_neither_read_nor_changed():
 
 
 def test_a_completion_stops_at_its_first_end_token_and_is_truncated_only_without_one():
-    for group in sample(digits_generator(), n=64, max_tokens=6).values():
+    generator, special = digits_generator(), set[int]()
+    for group in sample(generator, n=64, max_tokens=6).values():
         for c in group:
             assert EOS not in c.token_ids[:-1]
             assert (c.finish_reason is FinishReason.STOP) == (c.token_ids[-1] == EOS)
             assert len(c.token_ids) == 6 or c.finish_reason is FinishReason.STOP
-            assert len(c.text) == sum(id >= 4 for id in c.token_ids)
+            words = c.token_ids[:-1] if c.finish_reason is FinishReason.STOP else c.token_ids
+            assert c.text == "".join(generator.tokenizer.convert_ids_to_tokens(list(words)))
+            special |= {id for id in words if id < 4}
         assert {c.finish_reason for c in group} == {FinishReason.STOP, FinishReason.LENGTH}
+    # Special tokens are seen by whoever reads the text: "4<pad>2" is not 42.
+    assert special == {0, 1, 3}
 
 
 def test_an_end_token_drawn_as_the_last_of_the_budget_is_a_stop():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tokenizers import processors
 from transformers import PreTrainedTokenizerFast
 
 from rlvr_gym.errors import ConfigError
@@ -128,3 +129,20 @@ def test_a_template_that_shows_only_the_last_message_cannot_carry_several_turns(
     tokenizer = tokenizer_with("{{ messages[-1]['content'] }}")
     with pytest.raises(ConfigError, match="single-turn"):
         encode_reply(tokenizer, (5,), REPLY, {2})
+
+
+def test_a_tokenizer_that_appends_its_end_token_to_a_prompt_is_refused():
+    tokenizer = tokenizer_with(None)
+    end = tokenizer.eos_token_id
+    ends = processors.TemplateProcessing(single="$A <|im_end|>", special_tokens=[("<|im_end|>", end)])
+    tokenizer.backend_tokenizer.post_processor = ends
+    with pytest.raises(ConfigError, match=r"appends its end-of-sequence token <\|im_end\|> to every prompt"):
+        encode_prompt(tokenizer, QUESTION)
+    tokenizer.chat_template = CHATML
+    assert encode_prompt(tokenizer, QUESTION)[-1] != end
+
+
+def test_a_conversation_that_ends_with_the_policys_turn_may_end_in_the_end_token():
+    tokenizer = tokenizer_with(None)
+    said = (*QUESTION, Message(role="assistant", content="50"))
+    assert encode_prompt(tokenizer, said)[-1] == tokenizer.eos_token_id

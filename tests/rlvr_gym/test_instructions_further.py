@@ -93,6 +93,95 @@ def test_a_further_kind_is_followed_or_not(name):
         assert not constraint.verify(TASK, rg.Completion(text=text)).correct, text
 
 
+def follows(constraint, text):
+    return constraint.verify(TASK, rg.Completion(text=text)).correct
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'Have you read "Dune"? I did.',
+        "What about C++? It is fast.",
+        "Is it so (truly)? Yes.",
+        "Is it 50%? Yes.",
+        "Is it *this*? Yes.",
+        "At 5 p.m.? Yes.",
+        "Who said 'stop!'? I did.",
+        "Really?!",
+        "What!? No.",
+        "C'est vrai ? Oui.",
+        "« Vraiment » ? Oui.",
+        "C'est vrai\u202f? Oui.",
+        "真的吗？是。",
+        "`f(x)`? Yes.",
+        "Is it [this](https://a.b)? Yes.",
+    ],
+)
+def test_a_question_may_end_with_signs_before_its_mark(text):
+    assert follows(instructions.question_count(1), text)
+    assert not follows(instructions.question_count(2), text)
+    assert not follows(instructions.question_count(1), text + " And why?")
+
+
+@pytest.mark.parametrize(
+    "text", ["Why??", "Why?)?", "Yes. ?", "Yes.\n?", 'He said "no." ?', "?", '"?"', "Why? !?", "Why?\n***?"]
+)
+def test_a_mark_that_ends_nothing_is_no_question(text):
+    for exactly in (1, 2):
+        assert not follows(instructions.question_count(exactly), text)
+
+
+@pytest.mark.parametrize("apostrophe", "'’‘ʼ＇")
+def test_an_apostrophe_is_no_letter_whichever_it_is(apostrophe):
+    text = f"I don{apostrophe}t know him."
+    assert follows(instructions.short_words(longest=4, at_least=4), text)
+    assert not follows(instructions.short_words(longest=3, at_least=4), text)
+    assert not follows(instructions.short_words(longest=4, at_least=5), text)
+    assert follows(instructions.exactly_once(["don't"]), text)
+    assert follows(instructions.nth_word(2, f"don{apostrophe}t"), "I don't know him.")
+    assert follows(instructions.different_words(2), f"don{apostrophe}t do")
+    assert not follows(instructions.different_words(2), f"don{apostrophe}t don't")
+
+
+def test_an_accent_is_a_part_of_its_letter_however_it_is_encoded():
+    decomposed = "Le cafe\u0301a va"
+    assert follows(instructions.short_words(longest=5, at_least=3), decomposed)
+    assert not follows(instructions.short_words(longest=4, at_least=3), decomposed)
+    assert not follows(instructions.different_words(4), decomposed)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a | b\n--- | ---\n1 | 2",
+        "| a | b |\n| :-- | --: |\n| x \\| y | 2 |",
+        "|a|b|\n|-|-|\n|1|2|",
+        "  | a | b\n  |---|---\n  | 1 | 2",
+        "So: a table\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\nx | y is no table",
+        "| a | b |\r\n|---|---|\r\n| 1 | 2 |\r\nThat is all.",
+    ],
+)
+def test_a_table_is_what_markdown_shows_as_one(text):
+    assert follows(instructions.table(columns=2, rows=1), text)
+    assert not follows(instructions.table(columns=2, rows=2), text)
+    assert not follows(instructions.table(columns=3, rows=1), text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "| a | b |\n|---|---|\n\n| 1 | 2 |",
+        "| a | b |\n|---|\n| 1 | 2 |",
+        "| a | b |\n|---|---|\n| 1 | 2 |\n\n| a | b |\n|---|---|\n| 1 | 2 |",
+        "| a \\| b |\n|---|---|\n| 1 | 2 |",
+        "a b\n--- ---\n1 2",
+        "| a | b |\n| 1 | 2 |",
+    ],
+)
+def test_lines_with_bars_are_no_table_of_two_columns_and_a_row(text):
+    assert not follows(instructions.table(columns=2, rows=1), text)
+
+
 def test_further_kinds_are_none_of_ifevals_and_ask_for_words():
     assert {f"rlvr:{name}" for name in FURTHER} == set(instructions.FURTHER)
     assert not set(instructions.FURTHER) & set(instructions.IFEVAL)

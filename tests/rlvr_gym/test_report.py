@@ -402,3 +402,15 @@ def test_folders_that_hold_no_run_are_refused(tmp_path: Path, capsys):
     run = report_runs.training(tmp_path / "dapo")
     with pytest.raises(rg.ConfigError, match="a run is named twice"):
         write_report([run, run], tmp_path / "out.html")
+
+
+def test_runs_are_compared_with_the_first_that_asks_the_same_tasks(tmp_path: Path):
+    runs = [
+        report_runs.evaluation(tmp_path / "a", tasks=4),
+        report_runs.evaluation(tmp_path / "b", tasks=6),
+        report_runs.evaluation(tmp_path / "c", tasks=6, right=7),
+        report_runs.evaluation(tmp_path / "d", tasks=4, right=7),
+    ]
+    write_report(runs, tmp_path / "report.html")
+    compared = data_of(tmp_path / "report.html")["comparisons"]
+    assert [(one["first"], one["second"]) for one in compared] == [("b", "c"), ("a", "d")]

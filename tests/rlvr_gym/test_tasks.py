@@ -1,4 +1,7 @@
+import datetime
+import decimal
 import gzip
+import importlib
 import itertools
 import json
 
@@ -142,6 +145,84 @@ def test_a_byte_order_mark_is_no_part_of_the_first_task(tmp_path):
     assert load(path).size == 1
 
 
+def test_a_byte_order_mark_alone_is_a_blank_line(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf\r\n" + GOOD.encode())
+    assert load(path).size == 1
+
+
+def test_lines_end_with_a_newline_and_with_nothing_else(tmp_path):
+    path = tmp_path / "a.jsonl"
+    text = "one\u2028two\u2029three\x85four"
+    rows = [json.dumps({"prompt": text, "answer": i}, ensure_ascii=False) for i in range(2)]
+    path.write_bytes("\r\n".join([*rows, "", ""]).encode())
+    assert [task.text for task in load(path)] == [text, text]
+
+
+def test_fields_of_messages_that_hold_nothing_are_left_out(tmp_path):
+    messages = [
+        {"role": "system", "content": "Be brief.", "name": None, "tool_calls": None},
+        {"role": "user", "content": "2 + 2?", "name": None, "tool_calls": None},
+    ]
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = importlib.import_module("pyarrow").Table.from_pylist([{"prompt": messages, "answer": "4"}])
+    parquet.write_table(table, tmp_path / "a.parquet")
+    (task,) = load(tmp_path / "a.parquet")
+    assert task.prompt == (
+        Message(role="system", content="Be brief."),
+        Message(role="user", content="2 + 2?"),
+    )
+    with pytest.raises(DataError, match="tool_calls"):
+        _ = load(
+            write(tmp_path / "b.jsonl", {"prompt": [{**messages[1], "tool_calls": []}], "answer": 4})
+        ).size
+    with pytest.raises(DataError, match="content"):
+        _ = load(
+            write(tmp_path / "c.jsonl", {"prompt": [{"role": "user", "content": None}], "answer": 4})
+        ).size
+
+
+def test_columns_of_every_kind_become_json_values(tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    pyarrow = importlib.import_module("pyarrow")
+    moment = datetime.datetime(2024, 5, 6, 7, 8, 9, tzinfo=datetime.UTC)
+    row = {
+        "prompt": "?",
+        "answer": decimal.Decimal("1.50"),
+        "date": datetime.date(2024, 5, 6),
+        "moment": moment,
+        "time": datetime.time(7, 8),
+        "duration": datetime.timedelta(seconds=90),
+        "text": "gr\u00fcn".encode(),
+        "bytes": b"\xff\x00",
+        "nested": {"at": [moment], "none": None, "deep": {"data": b"x"}},
+        "pairs": [("a", 1)],
+        "nan": float("nan"),
+    }
+    schema = pyarrow.Table.from_pylist([{k: v for k, v in row.items() if k != "pairs"}]).schema
+    schema = schema.append(pyarrow.field("pairs", pyarrow.map_(pyarrow.string(), pyarrow.int64())))
+    parquet.write_table(pyarrow.Table.from_pylist([row], schema=schema), tmp_path / "a.parquet")
+
+    def with_metadata(row):
+        return Task(prompt=row.pop("prompt"), reference=row.pop("answer"), metadata=row)
+
+    tasks = TaskSet.from_path(tmp_path / "a.parquet", with_metadata, name="mine", split="train")
+    assert tasks[0].reference == "1.50"
+    metadata = dict(tasks[0].metadata)
+    assert str(metadata.pop("nan")) == "nan"
+    assert metadata == {
+        "date": "2024-05-06",
+        "moment": "2024-05-06T07:08:09+00:00",
+        "time": "07:08:00",
+        "duration": 90.0,
+        "text": "gr\u00fcn",
+        "bytes": "/wA=",
+        "nested": {"at": ["2024-05-06T07:08:09+00:00"], "none": None, "deep": {"data": "x"}},
+        "pairs": [["a", 1]],
+    }
+    assert len(tasks.fingerprint) == 16
+
+
 def test_an_archive_that_breaks_off_is_named_with_the_last_line_it_holds(tmp_path):
     path = tmp_path / "a.jsonl.gz"
     lines = "".join(json.dumps({"prompt": f"{derive_seed(i)}", "answer": i}) + "\n" for i in range(2000))
@@ -271,3 +352,47 @@ def test_a_folder_without_the_split_or_with_a_broken_file_says_what_is_there(hub
     (hub / "train.jsonl").write_text('{"prompt": "1?", "ans')
     with pytest.raises(DataError, match="cannot load"):
         _ = TaskSet.from_hub(str(hub), to_task, name="mine", split="train").size
+
+
+@pytest.mark.parametrize(
+    ("layout", "config"),
+    [
+        ("{config}/{split}-00000-of-00001.jsonl", "main"),
+        ("{config}/{split}/0000.jsonl", "main"),
+        ("data/{split}-00000-of-00001.jsonl", "main"),
+        ("{split}.jsonl", None),
+    ],
+)
+def test_a_folder_without_a_readme_has_its_folders_as_configurations(hub, layout, config):
+    for configuration in ("main", "other"):
+        for split in ("train", "test"):
+            path = hub / layout.format(config=configuration, split=split)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            name = configuration if "{config}" in layout else "main"
+            write(path, {"prompt": f"{name} {split}?", "answer": 1})
+    tasks = TaskSet.from_hub(str(hub), to_task, name="mine", split="test", config=config)
+    assert [task.text for task in tasks] == ["main test?"]
+
+
+def test_a_readme_says_where_the_files_of_a_configuration_are(hub):
+    write(hub / "a.jsonl", {"prompt": "main?", "answer": 1})
+    write(hub / "b.jsonl", {"prompt": "other?", "answer": 1})
+    configs = "".join(
+        f"- config_name: {name}\n  data_files:\n  - split: test\n    path: {file}.jsonl\n"
+        for name, file in (("main", "a"), ("other", "b"))
+    )
+    (hub / "README.md").write_text(f"---\nconfigs:\n{configs}---\n")
+    tasks = TaskSet.from_hub(str(hub), to_task, name="mine", split="test", config="main")
+    assert [task.text for task in tasks] == ["main?"]
+
+
+def test_what_datasets_saved_to_disk_is_read_by_split(hub):
+    datasets = importlib.import_module("datasets")
+    rows = datasets.Dataset.from_list([{"prompt": "1?", "answer": 1}])
+    datasets.DatasetDict({"test": rows}).save_to_disk(hub / "several")
+    rows.save_to_disk(hub / "one")
+    for name in ("several", "one"):
+        tasks = TaskSet.from_hub(str(hub / name), to_task, name="mine", split="test")
+        assert [task.text for task in tasks] == ["1?"]
+    with pytest.raises(DataError, match="it has the splits test"):
+        _ = TaskSet.from_hub(str(hub / "several"), to_task, name="mine", split="train").size

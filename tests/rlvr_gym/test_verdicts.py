@@ -1,3 +1,6 @@
+from typing import Any
+
+import numpy
 import pytest
 from pydantic import ValidationError
 
@@ -90,3 +93,51 @@ def test_a_span_is_stored_with_the_steps_that_have_one_and_nowhere_else():
     assert stored["parts"]["step 1"]["span"] == [0, 5]
     assert Verdict.model_validate(stored) == whole
     assert Verdict.model_validate_json(whole.model_dump_json()) == whole
+
+
+def test_a_function_may_return_a_bool_a_score_or_a_verdict():
+    said = Verdict.malformed("no answer")
+    for returned, verdict in [
+        (True, Verdict.right()),
+        (False, Verdict.wrong()),
+        (1.0, Verdict.right()),
+        (0.0, Verdict.wrong()),
+        (0.3, Verdict.wrong(score=0.3)),
+        (1, Verdict.right()),
+        (0, Verdict.wrong()),
+        (numpy.float32(0.5), Verdict.wrong(score=0.5)),
+        (said, said),
+    ]:
+        assert judge(FunctionVerifier(lambda t, c, r=returned: r), TASK, Completion(text="2")) == verdict
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [
+        -1.0,
+        1.5,
+        2,
+        float("nan"),
+        float("inf"),
+        [0.0],
+        [1.0],
+        {"score": 0.0},
+        "no",
+        "1",
+        (False, "why"),
+        None,
+        1j,
+    ],
+    ids=repr,
+)
+def test_a_function_that_returns_anything_else_is_broken_and_scores_nothing(returned):
+    verdict = judge(FunctionVerifier(lambda t, c: returned), TASK, Completion(text="2"))
+    assert verdict.outcome is Outcome.UNSCORED
+    assert f"the function returned {returned!r}, a {type(returned).__name__}; possible:" in verdict.detail
+
+
+def test_what_a_broken_function_returned_is_cut_where_it_is_long():
+    returned: Any = "x" * 10_000
+    verdict = judge(FunctionVerifier(lambda t, c: returned), TASK, Completion(text="2"))
+    assert verdict.outcome is Outcome.UNSCORED
+    assert len(verdict.detail) < 300

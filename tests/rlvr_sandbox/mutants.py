@@ -10,6 +10,7 @@ import resource
 import signal
 import types
 from collections.abc import Callable, Iterator
+from functools import partial
 
 _SWAPS: dict[type, type] = {
     ast.Add: ast.Sub,
@@ -69,8 +70,12 @@ def _of_values(node: ast.AST) -> list[tuple[str, Change]]:
     match node:
         case ast.Constant(value=bool(value)):
             return [("constant", lambda: setattr(node, "value", not value))]
-        case ast.Constant(value=value) if isinstance(value, int | float):
-            return [(f"constant {by:+d}", lambda by=by: setattr(node, "value", value + by)) for by in (1, -1)]
+        case ast.Constant(value=constant) if isinstance(constant, int | float):
+            near = [
+                (by, float(constant) + by if isinstance(constant, float) else int(constant) + by)
+                for by in (1, -1)
+            ]
+            return [(f"constant {by:+d}", partial(setattr, node, "value", value)) for by, value in near]
         case ast.Return(value=ast.expr() as value):
             return [
                 ("return dropped", lambda: setattr(node, "value", ast.Constant(value=None))),

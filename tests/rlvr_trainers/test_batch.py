@@ -105,6 +105,42 @@ def test_every_sequence_is_in_exactly_one_microbatch_within_the_budget(lengths: 
         assert padded <= budget or len(batch) == 1
 
 
+@given(st.lists(st.integers(1, 50), max_size=40), st.integers(1, 200), st.integers(1, 5))
+def test_processes_share_a_step_evenly(lengths: list[int], budget: int, parts: int):
+    shares = [microbatches(lengths, budget, part=part, parts=parts) for part in range(parts)]
+    assert sorted(i for share in shares for batch in share for i in batch) == list(range(len(lengths)))
+    sequences = [sum(map(len, share)) for share in shares]
+    assert max(sequences) - min(sequences) <= 1
+    tokens = [sum(lengths[i] for batch in share for i in batch) for share in shares]
+    assert max(tokens) - min(tokens) <= max(lengths, default=0)
+    for share, count in zip(shares, sequences, strict=True):
+        assert len(share) == min(count, max(map(len, shares)))
+        for batch in share:
+            assert len(batch) * max(lengths[i] for i in batch) <= budget or len(batch) == 1
+
+
+def test_a_step_that_fits_in_one_microbatch_is_one_for_each_process():
+    # Longest first, each pair's longer one to whoever has fewer tokens: 9 and 7, then 4 and 6, then 2 and 1.
+    lengths = [2, 9, 4, 6, 7, 1]
+    assert [microbatches(lengths, 16384, part=part, parts=2) for part in (0, 1)] == [[[1, 2, 0]], [[4, 3, 5]]]
+
+
+def test_an_odd_sequence_makes_no_microbatch_that_another_process_lacks():
+    # Two of 4 tokens fit in 8: three on one process, two on the other, in two microbatches each.
+    assert [microbatches([4] * 5, 8, part=part, parts=2) for part in (0, 1)] == [[[0], [2, 4]], [[1], [3]]]
+
+
+@given(st.lists(st.integers(1, 50), max_size=40), st.integers(1, 100))
+def test_a_single_process_fills_microbatches_from_the_longest_on(lengths: list[int], budget: int):
+    expected: list[list[int]] = []
+    for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        if expected and (len(expected[-1]) + 1) * lengths[expected[-1][0]] <= budget:
+            expected[-1].append(index)
+        else:
+            expected.append([index])
+    assert microbatches(lengths, budget) == expected
+
+
 def test_moving_a_batch_moves_all_of_it(make_rollout: MakeRollout):
     batch = TokenBatch.of(two_rollouts(make_rollout), [0, 0], np.zeros(2)).to("meta")
     tensors = [value for value in vars(batch).values() if isinstance(value, torch.Tensor)]

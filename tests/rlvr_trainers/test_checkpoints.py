@@ -74,3 +74,24 @@ def test_loading_never_unpickles_objects(tmp_path: Path) -> None:
     torch.save({"moments": Path("x")}, checkpoints.path(1) / "optimizer.pt")
     with pytest.raises(TrainingError):
         checkpoints.load(1)
+
+
+@pytest.mark.parametrize("left_over", [".step-2.old", ".step-9.tmp"])
+def test_what_a_killed_process_left_half_deleted_or_half_written_is_cleared_away(
+    tmp_path: Path, left_over: str
+) -> None:
+    checkpoints = Checkpoints(tmp_path, keep=2)
+    save(checkpoints, 2)
+    (checkpoints.folder / left_over).mkdir()
+    (checkpoints.folder / left_over / "model.bin").write_bytes(b"weights")
+    checkpoints.clear_away()
+    assert [path.name for path in checkpoints.folder.iterdir()] == ["step-2"]
+
+
+def test_a_half_deleted_checkpoint_does_not_keep_a_run_from_beginning_anew(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, keep=2)
+    save(checkpoints, 2)
+    (checkpoints.folder / ".step-2.old").mkdir()
+    (checkpoints.folder / ".step-2.old" / "model.bin").write_bytes(b"weights")
+    checkpoints.clear()
+    assert not list(checkpoints.folder.iterdir())

@@ -1,9 +1,11 @@
 """What is printed of a run: nothing, a few short lines, or a live bar."""
 
 import io
+import time
 
 import pytest
 from rich.console import Console
+from rlvr_trainers import display as display_module
 from rlvr_trainers.display import Display
 
 METRICS = {
@@ -72,3 +74,26 @@ def test_a_terminal_gets_a_bar_with_the_latest_figures() -> None:
     display.stop()
     assert "4/4" in out.getvalue()
     assert "held-out 0.142" in out.getvalue()
+
+
+def test_a_step_in_which_everything_failed_is_told_once_with_what_to_do() -> None:
+    display, out = plain()
+    display.start("training", 100)
+    failed = METRICS | {"groups/degenerate_share": 1.0, "truncation/share": 1.0, "outcome/malformed": 1.0}
+    for step, metrics in enumerate((METRICS, failed, failed), start=1):
+        display.trained(step, metrics)
+    assert [line.partition(":")[0] for line in out.getvalue().splitlines()] == ["step 2"] * 3
+    assert "raise sampling.max_tokens" in out.getvalue()
+
+
+def test_a_log_has_a_sign_of_life_within_a_step_that_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(display_module, "SILENCE_SECONDS", 0.05)
+    display, out = plain()
+    display.start("training", 10, done=3)
+    time.sleep(0.4)
+    display.stop()
+    said = out.getvalue().splitlines()
+    assert len(said) >= 2
+    assert said[0] == "training 3 of 10 steps done after 0:00"
+    time.sleep(0.2)
+    assert out.getvalue().splitlines() == said

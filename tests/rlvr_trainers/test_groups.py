@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
-from rlvr_trainers.groups import GroupSource, TaskStream, degenerate
+from rlvr_trainers.groups import GroupSource, Solved, TaskStream, degenerate
 
 from rlvr_gym import (
     ConfigError,
@@ -135,6 +135,84 @@ def test_a_starved_batch_says_what_the_groups_were_and_what_to_change() -> None:
         source(Scripted(otherwise=0), finite(50)).draw(0)
     with pytest.raises(TrainingError, match=r"100% of the groups were all right.*harder tasks"):
         source(Scripted(otherwise=4), finite(50)).draw(0)
+
+
+def equal(*scores: float | None) -> GroupSource:
+    """Every sample of task i gets score i of these, taken in turn."""
+
+    def play(tasks: Sequence[Task], round_number: int) -> list[Group]:
+        return [tuple(rollout(task, i, judged(scores, task)) for i in range(GROUP_SIZE)) for task in tasks]
+
+    return GroupSource(TaskStream(finite(40), seed=0), play, wanted=8, max_rounds=5, max_unscored=1.0)
+
+
+def judged(scores: Sequence[float | None], task: Task) -> Verdict:
+    score = scores[int(task.id[1:]) % len(scores)]
+    if score is None:
+        return Verdict.unscored("gone")
+    return Verdict.right() if score == 1 else Verdict.wrong(score=score)
+
+
+@pytest.mark.parametrize(
+    ("scores", "says"),
+    [
+        ([0.3], r"0% all wrong, 100% all at 0\.3\. Try a score that tells these equal answers apart"),
+        (
+            [0.3, 0.3, 0.0, 1.0],
+            r"25% of the groups were all right, 25% all wrong, 50% all at 0\.3\. Try a score",
+        ),
+        ([0.1, 0.3, 0.5, 0.7, 0.9], r"20% all at 0\.\d, 20% all at 0\.\d, 20% .*, 40% all at another score"),
+        ([1 / 3], r"100% all at 0\.333333\."),
+        ([None], r"100% with fewer than two judged samples\. Try a verifier that can judge"),
+        ([0.0, 0.0, None, 0.5], r"50% all wrong, 25% all at 0\.5, 25% with fewer .*Try easier tasks"),
+    ],
+)
+def test_a_starved_batch_names_scores_that_were_neither_right_nor_wrong(
+    scores: list[float | None], says: str
+) -> None:
+    with pytest.raises(TrainingError, match=says) as starved:
+        equal(*scores).draw(0)
+    assert not isinstance(starved.value, Solved)
+    assert "harder tasks" not in str(starved.value)
+
+
+def test_a_group_that_is_right_but_for_an_unjudged_sample_is_all_right() -> None:
+    def play(tasks: Sequence[Task], round_number: int) -> list[Group]:
+        verdicts = [Verdict.unscored("gone"), *[Verdict.right()] * (GROUP_SIZE - 1)]
+        return [tuple(rollout(task, i, verdict) for i, verdict in enumerate(verdicts)) for task in tasks]
+
+    stream = TaskStream(finite(40), seed=0)
+    with pytest.raises(Solved, match="100% of the groups were all right"):
+        GroupSource(stream, play, wanted=4, max_rounds=2, max_unscored=0.5).draw(0)
+
+
+@pytest.mark.parametrize(
+    ("right_of", "otherwise", "max_rounds", "solved"),
+    [
+        ({}, 4, 5, True),
+        (dict.fromkeys(range(3), 3), 4, 5, True),  # 37 of 40 groups all right, 99 % of the samples
+        (dict.fromkeys(range(4), 0), 4, 5, False),  # 90 % all right; what is wrong stays wrong
+        (dict.fromkeys(range(20), 0), 4, 5, False),
+        (dict.fromkeys(range(40), 3) | {7: 4}, 4, 1, False),  # a budget too small, and nearly all informative
+    ],
+)
+def test_a_starved_batch_is_a_success_only_where_nearly_all_is_right(
+    right_of: dict[int, int], otherwise: int, max_rounds: int, solved: bool
+) -> None:
+    starving = source(
+        Scripted(right_of, otherwise), finite(40), wanted=40 // max_rounds, max_rounds=max_rounds
+    )
+    with pytest.raises(TrainingError) as starved:
+        starving.draw(0)
+    assert isinstance(starved.value, Solved) == solved
+
+
+def test_a_success_has_its_figures() -> None:
+    with pytest.raises(Solved) as solved:
+        source(Scripted({0: 3}, otherwise=4), finite(40), wanted=8, max_rounds=5).draw(0)
+    assert solved.value.figures == (
+        "of 40 prompts, 97.50% were answered right by all of their samples, and 99.38% of all samples are right"
+    )
 
 
 def surplus_source() -> tuple[GroupSource, Scripted]:

@@ -88,6 +88,7 @@ def test_a_batch_without_a_single_token_has_loss_zero(make_batch: MakeBatch):
         )
         assert loss.item() == 0.0
         assert step_metrics([tokens]) == {"tokens/trained": 0.0}
+    assert step_metrics([]) == {"tokens/trained": 0.0}
 
 
 @pytest.mark.parametrize(

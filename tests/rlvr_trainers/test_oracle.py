@@ -23,6 +23,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "gspo": {"ratio": "sequence", "clip_low": 3e-4, "clip_high": 4e-4},
     "rloo": {
         "advantage": "leave_one_out",
+        "aggregation": "constant",
         "clip_low": None,
         "clip_high": None,
         "kl_place": "reward",

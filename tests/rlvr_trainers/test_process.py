@@ -55,6 +55,16 @@ def test_a_step_ends_at_the_token_that_completes_its_text_and_the_last_one_with_
     assert found.ends == (1, 4)
 
 
+def test_steps_are_found_behind_a_thinking_that_the_prompt_opened():
+    said = ["1-1=1\n", "</think>", "1+1=2\n", "2+1=4", ""]
+    text = "<think>\n" + "".join(said)
+    found = step_scores(
+        rollout(text, range(5), verdict_of(text)), lambda ids: "".join(said[id] for id in ids)
+    )
+    assert found.scores == (1.0, 0.0)
+    assert found.ends == (2, 4)
+
+
 def test_steps_of_a_later_turn_stand_in_that_turn():
     text = "1+1=2\n2+1=4"
     ids, mask = [2, 4, 2, 2, 0, 1, 2, 3, 4], [True, True, False, False, True, True, True, True, True]

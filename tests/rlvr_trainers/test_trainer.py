@@ -186,6 +186,14 @@ def test_ctrl_c_leaves_a_checkpoint_and_the_same_command_goes_on(tmp_path: Path)
     assert [row["step"] for row in rows(tmp_path)] == list(range(saved + 2))
 
 
+def test_going_on_clears_away_what_a_killed_process_had_begun_to_delete(tmp_path: Path) -> None:
+    Trainer(config("dapo", tmp_path, "run.steps=2")).run()
+    for left_over in (".step-1.old", ".step-3.tmp"):
+        (tmp_path / "checkpoints" / left_over).mkdir()
+    assert Trainer(config("dapo", tmp_path, "run.steps=2")).run().finished
+    assert sorted(os.listdir(tmp_path / "checkpoints")) == ["step-0", "step-2"]
+
+
 def test_a_finished_run_says_so_and_changes_nothing(tmp_path: Path) -> None:
     Trainer(config("dapo", tmp_path, "run.steps=2")).run()
     before = rows(tmp_path)

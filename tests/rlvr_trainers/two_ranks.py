@@ -1,5 +1,6 @@
 """One of two processes: computes its share of a step's gradient and adds it up over both. Run by test_invariants."""
 
+import itertools
 import os
 import sys
 from pathlib import Path
@@ -15,18 +16,21 @@ def main(case_path: str, result_path: str) -> None:
     torch.set_num_threads(1)
     case = torch.load(case_path, weights_only=False)
     ranks, model, batch = Ranks(), case["model"], case["batch"]
-    gradients = {}
-    for config in case["configs"]:
+    gradients, shares = {}, []
+    for config, budget in itertools.product(case["configs"], case["budgets"]):
+        sequences = 0
         denominators = Denominators.of(config, batch, max_tokens=case["max_tokens"])
         model.zero_grad()
-        for rows in ranks.share(microbatches(batch.lengths_B.tolist(), 40)):
+        for rows in microbatches(batch.lengths_B.tolist(), budget, part=ranks.rank, parts=ranks.world):
+            sequences += len(rows)
             part = batch.select(rows)
             logprobs, entropy = token_logprobs(model, part, temperature=0.8, with_entropy=True)
             policy_loss(config, part, denominators, logprobs, entropy)[0].backward()
         ranks.sum_gradients(model.parameters())
-        gradients[config.aggregation] = [p.grad.clone() for p in model.parameters()]
+        gradients[config.aggregation, budget] = [p.grad.clone() for p in model.parameters()]
+        shares.append(ranks.gather([sequences]))
     if ranks.first:
-        torch.save(gradients, Path(result_path))
+        torch.save({"gradients": gradients, "sequences": shares}, Path(result_path))
     ranks.leave()
 
 

@@ -23,7 +23,11 @@ class AlgorithmConfig(Config):
     std_epsilon: float = Field(default=1e-4, gt=0.0)
     """Added to every standard deviation that divides; 1e-4 is TRL's."""
     aggregation: Aggregation = "sequence_mean"
-    """How per-token terms become one number: GRPO, DAPO as its code does, DAPO's eq. 8, Dr.GRPO."""
+    """How per-token terms become one number: GRPO, DAPO as its code does, DAPO's eq. 8, Dr.GRPO and RLOO.
+
+    Only `constant` divides by nothing that depends on lengths; under the others the expected gradient is not that
+    of the expected return.
+    """
 
     ratio: Literal["token", "sequence", "sequence_token"] = "token"
     """Importance ratios per token, per sequence (GSPO), or GSPO-token."""

@@ -46,7 +46,7 @@ class Checkpoints:
         written; the checkpoints already there stay as they are.
         """
         temporary = self.folder / f".step-{step}.tmp"
-        self._clear_away()
+        self.clear_away()
         try:
             temporary.mkdir(parents=True)
             save_model(temporary)
@@ -61,7 +61,7 @@ class Checkpoints:
             self._prune(state.get("best"))
         except DISK_ERRORS as error:
             message = self._failure(step, error)
-            self._clear_away()
+            self.clear_away()
             raise TrainingError(message) from error
         return self.path(step)
 
@@ -79,8 +79,14 @@ class Checkpoints:
 
     def clear(self) -> None:
         """Delete all of them: a run begins anew."""
+        self.clear_away()
         for step in self.steps():
             self._remove(step)
+
+    def clear_away(self) -> None:
+        """Delete what was half written, or half deleted, when an earlier attempt or process ended."""
+        for path in self.folder.glob(".step-*"):
+            shutil.rmtree(path, ignore_errors=True)
 
     def _prune(self, best: dict[str, Any] | None) -> None:
         steps = self.steps()
@@ -95,11 +101,6 @@ class Checkpoints:
             doomed = self.folder / f".step-{step}.old"
             os.replace(self.path(step), doomed)
             shutil.rmtree(doomed)
-
-    def _clear_away(self) -> None:
-        """Delete what was half written, or half deleted, when an earlier attempt or process ended."""
-        for path in self.folder.glob(".step-*"):
-            shutil.rmtree(path, ignore_errors=True)
 
     def _failure(self, step: int, error: Exception) -> str:
         last = self.steps()

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field, JsonValue, model_validator
 
 from rlvr_gym import registry
-from rlvr_gym.config import Config, EnvConfig
+from rlvr_gym.config import Config, EnvConfig, TrainedModel
 from rlvr_gym.generation.base import SamplingParams
 from rlvr_trainers.algorithm import AlgorithmConfig
 
@@ -233,7 +233,7 @@ class TrainConfig(Config):
             )
         if self.reward.steps != "off":
             self._steps_have_a_meaning()
-        if self.eval and "data" in self.env.options and "data" not in self.eval.env:
+        if self.eval and self.env.options.get("data") and "data" not in self.eval.env:
             raise ValueError(
                 f"env.data={self.env.options['data']} is what the model trains on: name other data to hold out with "
                 "eval.env.data=..., or leave evaluation out with eval=null"
@@ -267,3 +267,12 @@ class TrainConfig(Config):
         named = str(self.eval.env.get("id", self.env.id))
         split = {"split": "test"} if "split" in registry.options(named) else {}
         return EnvConfig.model_validate({**self.env.elsewhere(), **split, **self.eval.env})
+
+    @property
+    def trained_model(self) -> TrainedModel:
+        """What the model's folder says of how it was prompted and sampled."""
+        evaluation = self.eval or EvalConfig()
+        temperature = self.sampling.temperature if evaluation.temperature is None else evaluation.temperature
+        sampling = SamplingParams(temperature=temperature, max_tokens=self.sampling.max_tokens)
+        env = self.held_out or EnvConfig.model_validate(self.env.elsewhere())
+        return TrainedModel(env=env, sampling=sampling, tasks=evaluation.tasks)

@@ -3,12 +3,34 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import final
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
+from rlvr_gym.clock import Heartbeat
 from rlvr_trainers.tracking import Metrics
+
+SILENCE_SECONDS = 30.0
+"""How long a log may stay without a line."""
+
+ADVICE = {
+    "groups/degenerate_share": "in every group all samples earned the same, so nothing is learned: take harder or "
+    "easier tasks, a larger batch.group_size, or a warm-up",
+    "truncation/share": "every completion was cut off: raise sampling.max_tokens",
+    "outcome/malformed": "in no completion could an answer be read: `rlvr envs ENV` says where it must stand; a "
+    "warm-up or another prompt style teaches that",
+}
+"""Shares of a step that are said at once, and only once, when they are 1: what to do about each."""
 
 
 @final
@@ -26,21 +48,31 @@ class Display:
         self._every = 1
         self._total = 0
         self._held_out = ""
+        self._advised: set[str] = set()
+        self._heart: Heartbeat | None = None
+        self._step, self._began = 0, 0.0
 
     def say(self, text: str) -> None:
         """One line of text, above the bar."""
+        if self._heart is not None:
+            self._heart.heard()
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def start(self, title: str, total: int, *, done: int = 0) -> None:
         """Begin a phase of `total` steps, of which `done` are done."""
         self.stop()
         self._title, self._every, self._total = title, math.ceil(total / 20), total
+        self._step, self._began = done, time.monotonic()
         if not self.console.is_terminal:
+            self._heart = None if self.console.quiet else Heartbeat(SILENCE_SECONDS, self._still_here)
+            if self._heart is not None:
+                self._heart.start()
             return
         self._bar = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
+            TimeElapsedColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.fields[status]}"),
             console=self.console,
@@ -50,13 +82,21 @@ class Display:
 
     def advance(self, step: int, status: str) -> None:
         """Report that `step` is done."""
+        self._step = step
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=step, status=status)
         elif step % self._every == 0 or step == self._total:
             self.say(f"{self._title} step {step}/{self._total}  {status}")
 
+    def _still_here(self) -> None:
+        minutes, seconds = divmod(round(time.monotonic() - self._began), 60)
+        self.say(f"{self._title} {self._step} of {self._total} steps done after {minutes}:{seconds:02}")
+
     def stop(self) -> None:
         """End the phase."""
+        if self._heart is not None:
+            self._heart.stop()
+            self._heart = None
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
@@ -73,3 +113,7 @@ class Display:
             f"{metrics['tokens_per_second/generate']:,.0f} tok/s",
         ]
         self.advance(step, "  ".join(parts) + self._held_out)
+        for metric, advice in ADVICE.items():
+            if metrics.get(metric) == 1.0 and metric not in self._advised:
+                self._advised.add(metric)
+                self.say(f"step {step}: {advice}")

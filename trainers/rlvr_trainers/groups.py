@@ -15,7 +15,7 @@ from rlvr_gym.errors import ConfigError, TooManyUnscored, TrainingError
 from rlvr_gym.rollouts import Group, Rollout
 from rlvr_gym.seeding import derive_rng
 from rlvr_gym.tasks import Task, TaskSet
-from rlvr_trainers.advantages import is_degenerate
+from rlvr_trainers.advantages import EQUAL_WITHIN, is_degenerate
 
 Play = Callable[[Sequence[Task], int], list[Group]]
 """(tasks, round number within the step) -> one judged group per task."""
@@ -137,6 +137,23 @@ def _keep_probability(group: Group) -> float:
     return 1 - p ** len(group) - (1 - p) ** len(group)
 
 
+SOLVED_GROUPS, SOLVED_SAMPLES = 0.9, 0.95
+"""The shares of groups that are all right, and of samples that are right, from which a starved step is a success."""
+
+
+@final
+class Solved(TrainingError):
+    """Dynamic sampling starves because nearly all is right: the policy has learned what there is to learn."""
+
+    def __init__(self, message: str, *, prompts: int, all_right: float, pass_rate: float) -> None:
+        super().__init__(message)
+        self.figures = (
+            f"of {prompts:,} prompts, {all_right:.2%} were answered right by all of their samples, and {pass_rate:.2%} "
+            "of all samples are right"
+        )
+        """What was found, to be told."""
+
+
 @final
 class GroupSource:
     """Draws and plays the groups of each step; with `max_rounds`, keeps only those that can be learned from."""
@@ -145,8 +162,8 @@ class GroupSource:
         self, stream: TaskStream, play: Play, *, wanted: int, max_rounds: int | None, max_unscored: float
     ) -> None:
         self.stream = stream
-        self._play, self._wanted = play, wanted
-        self._max_rounds, self._max_unscored = max_rounds, max_unscored
+        self.max_rounds = max_rounds
+        self._play, self._wanted, self._max_unscored = play, wanted, max_unscored
         self._surplus: list[Group] = []
         self._surplus_version = 0
 
@@ -170,7 +187,8 @@ class GroupSource:
 
         Without dynamic sampling: `wanted` prompts, whatever comes of them. With it, new prompts are drawn in
         rounds until `wanted` groups are informative; what is left over serves the next step if the weights
-        are still the same then.
+        are still the same then. Raises TrainingError when the rounds do not bring as many, and `Solved`, which
+        is one, when they do not because nearly all is right.
         """
         fresh = self._surplus_version == weights_version
         kept, stale = (self._surplus, 0) if fresh else ([], len(self._surplus))
@@ -178,14 +196,14 @@ class GroupSource:
         everything: list[Group] = []
         rounds = 0
         while len(kept) < self._wanted:
-            if rounds == (self._max_rounds or 1):
-                raise TrainingError(self._starved(everything, len(kept)))
+            if rounds == (self.max_rounds or 1):
+                raise self._starved(everything, len(kept))
             in_batch = [group[0].task.id for group in kept]
             tasks = self.stream.draw(self._round_size(len(kept), everything), without=in_batch)
             groups = self._play(tasks, rounds)
             rounds += 1
             everything += groups
-            kept += groups if self._max_rounds is None else [g for g in groups if not degenerate(g)]
+            kept += groups if self.max_rounds is None else [g for g in groups if not degenerate(g)]
             check_unscored([r for group in everything for r in group], self._max_unscored)
         self._surplus, self._surplus_version = kept[self._wanted :], weights_version
         return Drawn(groups=kept[: self._wanted], everything=everything, rounds=rounds, stale=stale)
@@ -201,17 +219,64 @@ class GroupSource:
         informative = sum(not degenerate(group) for group in everything)
         return min(self._wanted, math.ceil(2 * missing * len(everything) / max(1, informative)))
 
-    def _starved(self, everything: Sequence[Group], kept: int) -> str:
-        scores = [outcome_scores(group) for group in everything]
-        right = sum(bool(np.all(s == 1.0)) for s in scores) / len(scores)
-        wrong = sum(bool(np.all(s == 0.0)) for s in scores) / len(scores)
-        advice = "easier tasks, a supervised warm-up" if wrong > right else "harder tasks"
-        return (
+    def _starved(self, everything: Sequence[Group], kept: int) -> TrainingError:
+        shares = _shares_of_causes(everything)
+        message = (
             f"dynamic sampling found {kept} of {self._wanted} informative groups in {len(everything)} prompts "
-            f"over {self._max_rounds} rounds: {right:.0%} of the groups were all right, {wrong:.0%} all wrong. "
-            f"Try {advice}, a larger batch.group_size, or a higher dynamic_sampling.max_rounds; "
-            "dynamic_sampling=null trains on whatever comes"
+            f"over {self.max_rounds} rounds: {_told(shares)}. Try {_advice(shares)}, a larger batch.group_size, or a "
+            "higher dynamic_sampling.max_rounds; dynamic_sampling=null trains on whatever comes"
         )
+        right = [r.verdict.correct for group in everything for r in group if r.verdict.scored]
+        if shares[ALL_RIGHT] >= SOLVED_GROUPS and sum(right) >= SOLVED_SAMPLES * len(right):
+            pass_rate = sum(right) / len(right)
+            return Solved(message, prompts=len(everything), all_right=shares[ALL_RIGHT], pass_rate=pass_rate)
+        return TrainingError(message)
+
+
+ALL_RIGHT, ALL_WRONG, UNJUDGED = "all right", "all wrong", "with fewer than two judged samples"
+
+
+def _shares_of_causes(groups: Sequence[Group]) -> dict[str, float]:
+    """What makes groups degenerate, and the share of all groups that each cause has, the commonest first.
+
+    The first two of the named causes are always there; others are partial scores, `all at 0.3`.
+    """
+    causes = Counter(_what_is_equal(group) for group in groups if degenerate(group))
+    shares = {cause: times / len(groups) for cause, times in causes.most_common()}
+    return {ALL_RIGHT: 0.0, ALL_WRONG: 0.0} | shares
+
+
+def _what_is_equal(group: Group) -> str:
+    scores = outcome_scores(group)
+    known = scores[~np.isnan(scores)]
+    if known.size < 2:
+        return UNJUDGED
+    if known.min() >= 1 - EQUAL_WITHIN:
+        return ALL_RIGHT
+    return ALL_WRONG if known.max() <= EQUAL_WITHIN else f"all at {known.min():.6g}"
+
+
+def _told(shares: dict[str, float]) -> str:
+    """All right, all wrong, the three commonest of the partial scores, the rest of these together, unjudged."""
+    partial = [cause for cause in shares if cause.startswith("all at ")]
+    parts = [f"{shares[cause]:.0%} {cause}" for cause in (ALL_WRONG, *partial[:3])]
+    if partial[3:]:
+        parts.append(f"{sum(shares[cause] for cause in partial[3:]):.0%} all at another score")
+    if UNJUDGED in shares:
+        parts.append(f"{shares[UNJUDGED]:.0%} {UNJUDGED}")
+    return f"{shares[ALL_RIGHT]:.0%} of the groups were {ALL_RIGHT}, {', '.join(parts)}"
+
+
+def _advice(shares: dict[str, float]) -> str:
+    """What helps against the commonest kind of cause."""
+    partial = sum(share for cause, share in shares.items() if cause.startswith("all at "))
+    advice = {
+        "harder tasks": shares[ALL_RIGHT],
+        "easier tasks, a supervised warm-up": shares[ALL_WRONG],
+        "a score that tells these equal answers apart, other tasks": partial,
+        "a verifier that can judge these samples": shares.get(UNJUDGED, 0.0),
+    }
+    return max(advice, key=lambda what: advice[what])
 
 
 def check_unscored(rollouts: Sequence[Rollout], limit: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, final
@@ -46,12 +47,24 @@ class Lesson:
     advantages: np.ndarray
     """(B,): the mean over a sample's tokens in the loss, where steps are rewarded."""
 
+    @property
+    def why_empty(self) -> str | None:
+        """Why not one token is in the loss; None where there is one."""
+        if self.batch.mask_BT.any():
+            return None
+        causes = Counter(
+            "not judged" if not r.verdict.scored else "truncated and filtered out" if r.truncated else "empty"
+            for r in self.rollouts
+        )
+        counts = ", ".join(f"{times} {cause}" for cause, times in causes.most_common())
+        return f"not one token to learn from in {len(self.rollouts)} samples: {counts}"
+
 
 @final
 class Learner:
     """The policy, its optimizer, and the frozen reference where KL needs one.
 
-    Every rank holds the whole step and works on its share of the microbatches; denominators are those of the
+    Every rank holds the whole step and works on an even share of its sequences; denominators are those of the
     whole optimizer step, so losses are plain sums and gradients are summed over microbatches and ranks.
     """
 
@@ -199,7 +212,8 @@ class Learner:
 
     def _microbatches(self, batch: TokenBatch) -> list[list[int]]:
         """This rank's microbatches."""
-        return self.ranks.share(microbatches(batch.lengths_B.tolist(), self.config.batch.microbatch_tokens))
+        budget = self.config.batch.microbatch_tokens
+        return microbatches(batch.lengths_B.tolist(), budget, part=self.ranks.rank, parts=self.ranks.world)
 
     def _accumulate_gradients(self, minibatch: TokenBatch) -> list[TokenTable]:
         """Gradients of one optimizer step's loss; the token tables of all microbatches of all ranks."""

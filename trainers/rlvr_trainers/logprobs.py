@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
+from transformers import PreTrainedModel
 
 from rlvr_gym.errors import ConfigError
 from rlvr_trainers.batch import TokenBatch
@@ -47,7 +48,7 @@ def token_logprobs(
         with_entropy: whether to compute entropies; None is returned otherwise.
     """
     causal_lm = _causal_lm(model)
-    hidden = _hidden_states(causal_lm.get_decoder(), batch)
+    hidden = _hidden_states(base_model(causal_lm), batch)
     hidden_NH = hidden.reshape(-1, hidden.shape[-1])[batch.predictors_N]
     head = _head(model)
     how = (temperature, chunk_tokens, with_entropy)
@@ -251,6 +252,18 @@ def _causal_lm(model: Any) -> Any:
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
+def base_model(model: Any) -> PreTrainedModel:
+    """What computes a causal LM's hidden states; raises ConfigError where it cannot be found."""
+    causal_lm = _causal_lm(model)
+    for base in (causal_lm.get_decoder(), causal_lm.base_model, *causal_lm.children()):
+        if isinstance(base, PreTrainedModel) and base is not causal_lm:
+            return base
+    raise ConfigError(
+        f"cannot train {type(causal_lm).__name__}: no module of it computes the hidden states that its logits are "
+        "made of; possible: decoder-only models of transformers, such as Llama, Qwen, Gemma, Mistral or GPT-2"
+    )
+
+
 def _head(model: Any) -> Head:
     """What turns the base model's hidden states into this model's logits, as verified once per model."""
     if model not in _kinds:
@@ -268,7 +281,7 @@ def _own_logits(causal_lm: Any, hidden_CH: Tensor) -> Tensor:
         output["last_hidden_state"] = hidden_CH[None]
         return output
 
-    hook = causal_lm.get_decoder().register_forward_hook(swap)
+    hook = base_model(causal_lm).register_forward_hook(swap)
     try:
         token = torch.zeros(1, 1, dtype=torch.long, device=hidden_CH.device)
         return causal_lm(input_ids=token, use_cache=False, return_dict=True).logits[0]
@@ -288,7 +301,7 @@ def _find_kind(model: Any) -> _HeadKind:
     ids = torch.arange(4, device=device)[None] % causal_lm.get_input_embeddings().weight.shape[0]
     with torch.autocast(device.type, enabled=False):
         logits_CV = model(input_ids=ids, use_cache=False, return_dict=True).logits[0]
-        output = causal_lm.get_decoder()(input_ids=ids, use_cache=False, return_dict=True)
+        output = base_model(causal_lm)(input_ids=ids, use_cache=False, return_dict=True)
         hidden_CH = output.last_hidden_state[0]
         if not _agree(_own_logits(causal_lm, hidden_CH), logits_CV):
             raise ConfigError(

@@ -287,13 +287,13 @@ def step_metrics(tables: Sequence[TokenTable]) -> dict[str, float]:
     Means are over action tokens. `sampler/mismatch` is the mean |lp_old - lp_roll|, `sampler/kl` the k3
     estimate of KL(sampler || old policy); `kl` and `entropy` are there when they were computed.
     """
+    if not any(table.weight_N.numel() for table in tables):
+        return {"tokens/trained": 0.0}
     columns = {
         field.name: [getattr(table, field.name) for table in tables]
         for field in dataclasses.fields(TokenTable)
     }
     joined = {name: torch.cat(parts).double().cpu() for name, parts in columns.items() if None not in parts}
-    if not tables or joined["weight_N"].numel() == 0:
-        return {"tokens/trained": 0.0}
     mismatch = joined["mismatch_N"]
     metrics = {
         "loss": (joined["weight_N"] * joined["loss_term_N"]).sum(),

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from logging import LogRecord, getLogger
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, final
 
 import torch
@@ -20,14 +21,15 @@ from torch.utils.checkpoint import checkpoint
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.utils import logging
 
-from rlvr_gym.errors import ConfigError
+from rlvr_gym.errors import ConfigError, TrainingError
 from rlvr_gym.generation.loading import load_model
 from rlvr_gym.generation.transformers import TransformersGenerator
 from rlvr_gym.memory import peak_memory_bytes
 from rlvr_gym.seeding import derive_seed
 from rlvr_trainers.batch import TokenBatch
 from rlvr_trainers.config import LoraConfig, ModelConfig, TrainConfig
-from rlvr_trainers.logprobs import token_logprobs
+from rlvr_trainers.disk import writing
+from rlvr_trainers.logprobs import base_model, token_logprobs
 
 
 @final
@@ -47,6 +49,7 @@ class Policy:
             self.model: Any = (
                 model if config.lora is None else _with_lora(model, config.lora, checkpoint, seed)
             )
+        base_model(self.model)
         _own_memory(self.model)
         self.model.to(self.device)
         self.model.eval()
@@ -82,6 +85,21 @@ class Policy:
         twin = copy.copy(self)
         twin.model = copy.deepcopy(self.model).requires_grad_(False)
         return twin
+
+    def keep_reference(self, path: Path) -> None:
+        """Write the weights that KL will be measured to."""
+        with writing("the reference model", path.parent):
+            torch.save(self.model.state_dict(), path)
+
+    def load_reference(self, path: Path) -> None:
+        """Take those weights."""
+        try:
+            self.model.load_state_dict(torch.load(path, weights_only=True))
+        except (OSError, EOFError, RuntimeError, UnpicklingError) as error:
+            raise TrainingError(
+                f"cannot read {path}, the model that KL is measured to, which this run began with: {error}; "
+                "a new run in another run.dir makes its own"
+            ) from error
 
     def save(self, folder: Path) -> None:
         """Write weights (the adapter alone with LoRA) and tokenizer in Hugging Face's format."""

@@ -10,6 +10,7 @@ from itertools import takewhile
 from rlvr_gym.errors import TrainingError
 from rlvr_gym.rollouts import Rollout
 from rlvr_gym.verdicts import Verdict
+from rlvr_gym.verifiers.answers import opened_thinking
 
 Decode = Callable[[Sequence[int]], str]
 """The text of sampled ids, as the sampler gives it."""
@@ -58,9 +59,12 @@ def _token_ends(rollout: Rollout, ends: Sequence[int], decode: Decode) -> list[i
     length = sum(1 for _ in takewhile(bool, reversed(rollout.action_mask)))
     first = len(rollout.token_ids) - length
     turn, text = rollout.token_ids[first:], rollout.text
+    # A thinking that the prompt opened stands before what was sampled.
+    opened = text.removesuffix(decode(turn))
+    opened = opened if opened_thinking(opened) else ""
 
     def complete(end: int) -> Callable[[int], bool]:
-        return lambda count: decode(turn[:count])[:end] == text[:end]
+        return lambda count: (opened + decode(turn[:count]))[:end] == text[:end]
 
     found: list[int] = []
     for end in ends:

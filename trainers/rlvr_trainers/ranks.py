@@ -1,9 +1,10 @@
 """Several processes as one: each rank plays and learns from its share, and all hold the same batch.
 
-Started by torchrun, every rank samples its share of the prompts and all gather the judged rollouts, so that
-advantages and denominators are computed from the whole batch everywhere; gradients, which are plain sums
-over microbatches, are then summed over ranks. What could differ between ranks (whether a step succeeded,
-which evaluation was best, whether a stop was asked for) is settled by all of them together.
+Started by `rlvr train --processes` or torchrun, every rank samples its share of the prompts and all gather
+the judged rollouts, so that advantages and denominators are computed from the whole batch everywhere;
+gradients, which are plain sums over sequences, are then summed over ranks. What could differ between ranks
+(whether a step succeeded, which evaluation was best, whether a stop was asked for) is settled by all of them
+together.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from itertools import islice
@@ -13,9 +13,12 @@ from typing import Any, final
 import numpy as np
 import yaml
 
+from rlvr_gym.clock import PhaseClock
 from rlvr_gym.config import Settings
 from rlvr_gym.errors import ConfigError
+from rlvr_gym.evaluation.stored import Held, refuse_foreign
 from rlvr_gym.files import append_lines, keep_lines, read_lines, write_atomically
+from rlvr_gym.tasks import Task
 from rlvr_gym.verdicts import Outcome
 from rlvr_trainers.config import MonitorConfig, RewardConfig, TrainConfig
 from rlvr_trainers.disk import writing
@@ -59,6 +62,7 @@ class RunRecords:
 
         Raises ConfigError where beginning anew, or going on, would be at the expense of another run's work.
         """
+        refuse_foreign(self.folder, Held.TRAINING, remedy="give run.dir=ANOTHER_FOLDER")
         differing = self._differing()
         if not differing and checkpoints:
             return max(checkpoints)
@@ -81,7 +85,12 @@ class RunRecords:
         last = -1 if resumed_from is None else resumed_from
         with writing("the run's records", self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(self.folder / "config.yaml", yaml.safe_dump(resolved, sort_keys=False))
+            try:
+                write_atomically(self.folder / "config.yaml", yaml.safe_dump(resolved, sort_keys=False))
+            except OSError:
+                with suppress(OSError):  # only a folder with nothing in it goes
+                    self.folder.rmdir()
+                raise
             for file in (METRICS, SAMPLES):
                 keep_lines(self.folder / file, lambda row: row["step"] <= last)
             self._trackers = [
@@ -184,6 +193,26 @@ def group_metrics(drawn: Drawn, rewards: np.ndarray, reward: RewardConfig) -> Me
     return metrics
 
 
+def speed_metrics(clock: PhaseClock, drawn: Drawn, lesson: Lesson, *, epochs: int) -> Metrics:
+    """Seconds of each phase, and sampled tokens per second through it."""
+    sampled = sum(rollout.length for group in drawn.everything for rollout in group)
+    batch = lesson.batch
+    trained = int(batch.mask_BT.sum())
+    passes = (batch.old_logprobs_BT is not None) + (batch.ref_logprobs_BT is not None)
+    tokens = {
+        "generate": sampled,
+        "verify": sampled,
+        "score": trained * passes,
+        "update": trained * epochs,
+    }
+    seconds = {phase: clock.seconds[phase] for phase in tokens}
+    return {
+        **{f"seconds/{phase}": value for phase, value in seconds.items()},
+        "seconds/monitor": clock.seconds["monitor"],
+        **{f"tokens_per_second/{phase}": n / max(seconds[phase], 1e-9) for phase, n in tokens.items()},
+    }
+
+
 def _mean(values: Sequence[float] | np.ndarray) -> float:
     """The mean of what is known; 0 where nothing is."""
     known = np.asarray(values, dtype=np.float64)
@@ -191,7 +220,7 @@ def _mean(values: Sequence[float] | np.ndarray) -> float:
     return float(known.mean()) if known.size else 0.0
 
 
-def sample_rows(lesson: Lesson, count: int) -> list[dict[str, Any]]:
+def sample_rows(lesson: Lesson, count: int, expected: Callable[[Task], str | None]) -> list[dict[str, Any]]:
     """The first `count` of a step's rollouts, by group, as JSON lines to read: what was said and what it earned."""
     rows = zip(lesson.rollouts, lesson.rewards, lesson.advantages, strict=True)
     return [
@@ -203,6 +232,7 @@ def sample_rows(lesson: Lesson, count: int) -> list[dict[str, Any]]:
             "finish_reason": str(rollout.finish_reason),
             "length": rollout.length,
             "verdict": rollout.verdict.model_dump(mode="json"),
+            "expected": expected(rollout.task),
             "reward": None if np.isnan(reward) else float(reward),
             "advantage": float(advantage),
         }

@@ -8,7 +8,7 @@ from torch.optim import AdamW
 
 from rlvr_gym.environment import Environment
 from rlvr_gym.errors import ConfigError, TrainingError
-from rlvr_gym.generation.chat import encode_prompt
+from rlvr_gym.generation.chat import demonstration, encode_prompt
 from rlvr_gym.rollouts import Rollout
 from rlvr_gym.seeding import derive_rng, derive_seed
 from rlvr_gym.tasks import Message, Task
@@ -54,7 +54,8 @@ def _likelihood_step(policy: Policy, batch: TokenBatch, budget_tokens: int, rank
     """Gradients of the mean negative log-likelihood over the batch's tokens; returns it."""
     total = 0.0
     tokens = int(batch.mask_BT.sum())
-    for rows in ranks.share(microbatches(batch.lengths_B.tolist(), budget_tokens)):
+    lengths = batch.lengths_B.tolist()
+    for rows in microbatches(lengths, budget_tokens, part=ranks.rank, parts=ranks.world):
         part = batch.select(rows).to(policy.device)
         logprobs_BT, _ = policy.logprobs(part, temperature=1.0)
         loss = -logprobs_BT.sum() / tokens
@@ -88,11 +89,13 @@ def _solution(env: Environment, task: Task) -> str:
 def _demonstration(policy: Policy, task: Task, label: str) -> Rollout:
     """The label as if it had been sampled: every token of it, and the end of the turn, is to be learned."""
     tokenizer = policy.tokenizer
-    ids = (*tokenizer.encode(label, add_special_tokens=False), policy.end_id)
+    prompt_ids = encode_prompt(tokenizer, task.prompt)
+    said = demonstration(tokenizer, prompt_ids, label)
+    ids = (*tokenizer.encode(said, add_special_tokens=False), policy.end_id)
     return Rollout(
         task=task,
         sample=0,
-        prompt_ids=encode_prompt(tokenizer, task.prompt),
+        prompt_ids=prompt_ids,
         token_ids=ids,
         action_mask=(True,) * len(ids),
         logprobs=(0.0,) * len(ids),

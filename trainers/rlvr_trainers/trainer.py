@@ -7,15 +7,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import final
 
 import torch
 
 from rlvr_gym.clock import PhaseClock
 from rlvr_gym.errors import TrainingError
-from rlvr_gym.evaluation.run import evaluate
-from rlvr_gym.generation.base import SamplingParams
 from rlvr_gym.registry import short_name
 from rlvr_gym.rollouts import Group, collect
 from rlvr_gym.seeding import derive_seed
@@ -27,30 +24,17 @@ from rlvr_trainers.detectors.canaries import Canary
 from rlvr_trainers.detectors.held_out import Reading
 from rlvr_trainers.disk import writing
 from rlvr_trainers.display import Display
-from rlvr_trainers.environments import environments
-from rlvr_trainers.groups import Drawn, GroupSource, TaskStream
+from rlvr_trainers.environments import Score, environments, score_held_out
+from rlvr_trainers.groups import Drawn, GroupSource, Solved, TaskStream
 from rlvr_trainers.interrupts import Interrupts
-from rlvr_trainers.learner import Learner, Lesson
+from rlvr_trainers.learner import Learner
 from rlvr_trainers.monitor import Monitor
 from rlvr_trainers.policy import Policy
 from rlvr_trainers.ranks import Ranks
-from rlvr_trainers.records import RunRecords, group_metrics, sample_rows
+from rlvr_trainers.records import RunRecords, group_metrics, sample_rows, speed_metrics
 from rlvr_trainers.room import refuse_prompts_without_room
 from rlvr_trainers.supervised import warm_up
 from rlvr_trainers.tracking import Metrics
-
-
-@dataclass(frozen=True, kw_only=True)
-class Score:
-    """Held-out pass@1 with its 95 % interval."""
-
-    step: int
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +45,8 @@ class TrainResult:
     step: int
     finished: bool
     """False when it was asked to stop before its last step."""
+    solved: bool
+    """Whether it ended because nearly all that it could sample was right, perhaps before `run.steps`."""
     before: Score | None
     after: Score | None
     best: Score | None
@@ -102,9 +88,13 @@ class Trainer:
         self.monitor = Monitor(config.monitor, self.env, seed=derive_seed(config.run.seed, "monitor"))
         self.step = 0
         """Finished rollout steps."""
+        self.empty_steps = 0
+        """Those of them without one token to learn from."""
         self.before: Score | None = None
         self.after: Score | None = None
         self.best: Score | None = None
+        self.solved: str | None = None
+        """What was found when dynamic sampling starved because nearly all was right."""
         self._clock = PhaseClock()
         self._whole_at: int | None = None
         """`learner.updates` when the weights were last those of a whole number of steps."""
@@ -117,11 +107,7 @@ class Trainer:
         with Interrupts(patient=self.ranks.world > 1) as interrupts:
             try:
                 self._begin(interrupts)
-                self.display.start("training", self.config.run.steps, done=self.step)
-                while self.step < self.config.run.steps:
-                    if self.ranks.any(interrupts.requested):
-                        raise KeyboardInterrupt
-                    self.display.trained(self.step + 1, self._train_step(interrupts))
+                self._train(interrupts)
                 self._finish()
                 finished = True
             except KeyboardInterrupt:
@@ -137,6 +123,7 @@ class Trainer:
             run_dir=self.records.folder,
             step=self.step,
             finished=finished,
+            solved=self.solved is not None,
             before=self.before,
             after=self.after,
             best=self.best,
@@ -148,6 +135,8 @@ class Trainer:
         Of a resumed run, the reference, and the evaluation where that of its latest step was broken off.
         """
         self.ranks.together(lambda: self.records.open(resumed_from=self.resumed_from))
+        if self.ranks.first:
+            self.checkpoints.clear_away()
         if self.resumed_from is not None:
             self.display.say(f"resuming {self.records.folder} after step {self.step}")
             self.learner.reference = self._reference()
@@ -169,6 +158,31 @@ class Trainer:
         if self.resumed_from is None:
             self._save()
 
+    def _train(self, interrupts: Interrupts) -> None:
+        """Take steps to the last one, or until there is nothing left to learn."""
+        self.display.start("training", self.config.run.steps, done=self.step)
+        while self.step < self.config.run.steps and self.solved is None:
+            if self.ranks.any(interrupts.requested):
+                raise KeyboardInterrupt
+            try:
+                metrics = self._train_step(interrupts)
+            except Solved as solved:
+                self._end_solved(solved, interrupts)
+            else:
+                self.display.trained(self.step, metrics)
+        if self.solved is not None:
+            self.display.say(f"solved at step {self.step}: {self.solved}")
+
+    def _end_solved(self, solved: Solved, interrupts: Interrupts) -> None:
+        """Do what a last step would have done: evaluate, keep a checkpoint, and say what the monitor saw."""
+        if self._evaluation_missing(last=True):
+            with interrupts.at_once():
+                metrics = self._evaluate()
+            self.records.complete(self.step, metrics)
+        self.solved = solved.figures
+        self._save(anew=True)
+        self._tell_what_the_monitor_saw()
+
     def _train_step(self, interrupts: Interrupts) -> Metrics:
         """One rollout step and the optimizer steps over it."""
         self._clock = PhaseClock()
@@ -185,8 +199,13 @@ class Trainer:
             raise
         with self._clock.phase("monitor"):
             metrics |= self.monitor.observe(drawn.sampled, len(canaries), paid)
-        metrics |= group_metrics(drawn, lesson.rewards, self.config.reward) | self._speed(drawn, lesson)
-        samples = sample_rows(lesson, self.config.run.samples_per_step)
+        metrics |= group_metrics(drawn, lesson.rewards, self.config.reward)
+        metrics |= speed_metrics(self._clock, drawn, lesson, epochs=self.config.batch.epochs)
+        metrics["memory/peak_mb"] = self.policy.peak_memory_bytes() / 1e6
+        if lesson.why_empty:
+            self.empty_steps += 1
+            metrics["steps/empty"] = float(self.empty_steps)
+        samples = sample_rows(lesson, self.config.run.samples_per_step, self.env.expected)
         self.step += 1
         self._whole_at = self.learner.updates
         try:
@@ -197,10 +216,17 @@ class Trainer:
             self.records.log(self.step, metrics, samples)
         if self._due(self.config.run.checkpoint_every) or (self.best and self.best.step == self.step):
             self._save()
+        if lesson.why_empty:
+            self.display.say(
+                f"step {self.step} taught nothing: {lesson.why_empty}; so far {self.empty_steps}"
+            )
+        self._tell_what_the_monitor_saw()
+        return metrics
+
+    def _tell_what_the_monitor_saw(self) -> None:
         for warning in self.monitor.warnings():
             self.display.say(f"step {self.step}: {warning}")
         self.monitor.refuse_to_go_on()
-        return metrics
 
     def _judge_canaries(self, drawn: Drawn) -> tuple[list[Canary], list[Canary]]:
         """Canaries among what was sampled, and those of them that were paid; each rank judges its share."""
@@ -238,10 +264,10 @@ class Trainer:
                 f"(now {self.config.optimizer.learning_rate:g}) usually helps, in a new run.dir"
             ) from error
 
-    def _evaluation_missing(self) -> bool:
-        """Whether this step is one to evaluate after, and that has not been done."""
+    def _evaluation_missing(self, *, last: bool = False) -> bool:
+        """Whether this step is one to evaluate after (the `last` one is), and that has not been done."""
         settings = self.config.eval
-        if settings is None or not self._due(settings.every):
+        if settings is None or not (last or self._due(settings.every)):
             return False
         return self.after is None or self.after.step != self.step
 
@@ -260,59 +286,9 @@ class Trainer:
         return metrics
 
     def _score_held_out(self) -> tuple[Score, Reading, Metrics]:
-        settings, held_out = self.config.eval, self.held_out
-        assert settings is not None
-        assert held_out is not None
-        temperature = (
-            self.config.sampling.temperature if settings.temperature is None else settings.temperature
-        )
-        clock = PhaseClock()
-        with clock.phase("evaluate"), self._sampling():
-            result = evaluate(
-                held_out,
-                self.generator,
-                n=settings.n,
-                k=(1,),
-                sampling=SamplingParams(temperature=temperature, max_tokens=self.config.sampling.max_tokens),
-                limit=settings.tasks,
-                seed=derive_seed(self.config.run.seed, "evaluation"),
-                max_unscored_share=self.config.run.max_unscored,
-            )
-        pass_at_1, mean = result.pass_at_k[1], result.best_at_k[1]
-        score = Score(step=self.step, value=pass_at_1.value, low=pass_at_1.low, high=pass_at_1.high)
-        reading = Reading(value=mean.value, low=mean.low, high=mean.high)
-        return (
-            score,
-            reading,
-            {
-                "eval/pass@1": score.value,
-                "eval/pass@1/low": score.low,
-                "eval/pass@1/high": score.high,
-                "eval/score": reading.value,
-                "eval/truncation": result.truncation_rate,
-                "seconds/evaluate": clock.seconds["evaluate"],
-            },
-        )
-
-    def _speed(self, drawn: Drawn, lesson: Lesson) -> Metrics:
-        """Seconds of each phase, and sampled tokens per second through it."""
-        sampled = sum(rollout.length for group in drawn.everything for rollout in group)
-        trained = int(lesson.batch.mask_BT.sum())
-        batch = lesson.batch
-        passes = (batch.old_logprobs_BT is not None) + (batch.ref_logprobs_BT is not None)
-        tokens = {
-            "generate": sampled,
-            "verify": sampled,
-            "score": trained * passes,
-            "update": trained * self.config.batch.epochs,
-        }
-        seconds = {phase: self._clock.seconds[phase] for phase in tokens}
-        return {
-            **{f"seconds/{phase}": value for phase, value in seconds.items()},
-            "seconds/monitor": self._clock.seconds["monitor"],
-            **{f"tokens_per_second/{phase}": n / max(seconds[phase], 1e-9) for phase, n in tokens.items()},
-            "memory/peak_mb": self.policy.peak_memory_bytes() / 1e6,
-        }
+        assert self.held_out is not None
+        with self._sampling():
+            return score_held_out(self.held_out, self.generator, self.config, step=self.step)
 
     def _due(self, every: int) -> bool:
         return self.step % every == 0 or self.step == self.config.run.steps
@@ -327,24 +303,18 @@ class Trainer:
         stored = self.records.folder / "reference.pt"
         if self.resumed_from is None:
             if self.config.warmup and self.ranks.first:
-                with writing("the reference model", self.records.folder):
-                    torch.save(self.policy.model.state_dict(), stored)
+                self.policy.keep_reference(stored)
             return self.policy.frozen_copy()
         reference = Policy(self.config.model, seed=self.config.run.seed).frozen_copy()
         if self.config.warmup:
-            try:
-                reference.model.load_state_dict(torch.load(stored, weights_only=True))
-            except (OSError, EOFError, RuntimeError, UnpicklingError) as error:
-                raise TrainingError(
-                    f"cannot read {stored}, the model that KL is measured to, which this run began with: {error}; "
-                    "a new run in another run.dir makes its own"
-                ) from error
+            reference.load_reference(stored)
         return reference
 
     def _finish(self) -> None:
         if self.ranks.first:
             with writing("the finished model", self.records.folder / "model"):
                 self.policy.save_merged(self.records.folder / "model")
+                self.config.trained_model.write(self.records.folder / "model")
 
     def _save_after(self, error: BaseException) -> None:
         """Keep what is whole although the run failed; a failure to do that is told as well."""
@@ -363,15 +333,20 @@ class Trainer:
         if self._whole_at == self.learner.updates:
             self._write_checkpoint()
 
-    def _save(self) -> None:
+    def _save(self, *, anew: bool = False) -> None:
         whole_at, self._whole_at = self._whole_at, None  # what cannot be written now is not tried again
-        self.ranks.together(self._write_checkpoint)
+        self.ranks.together(lambda: self._write_checkpoint(anew=anew))
         self._whole_at = whole_at
 
-    def _write_checkpoint(self) -> None:
-        if self.ranks.first and self.step not in self.checkpoints.steps():
+    def _write_checkpoint(self, *, anew: bool = False) -> None:
+        """Save this step, `anew` also where it has a checkpoint already."""
+        if self.ranks.first and (anew or self.step not in self.checkpoints.steps()):
             tensors = {**self.learner.tensors(), "torch_rng": torch.get_rng_state()}
-            self.checkpoints.save(self.step, self.policy.save, tensors, self._state())
+            self.checkpoints.save(self.step, self._save_model, tensors, self._state())
+
+    def _save_model(self, folder: Path) -> None:
+        self.policy.save(folder)
+        self.config.trained_model.write(folder)
 
     def _refuse_prompts_without_room(self) -> None:
         max_tokens = self.config.sampling.max_tokens
@@ -385,9 +360,11 @@ class Trainer:
         scores = {"before": self.before, "after": self.after, "best": self.best}
         return {
             "step": self.step,
+            "empty_steps": self.empty_steps,
             "updates": self.learner.updates,
             "source": self.source.state,
             "monitor": self.monitor.state,
+            "solved": self.solved and {"figures": self.solved, "max_rounds": self.source.max_rounds},
             **{name: dataclasses.asdict(score) if score else None for name, score in scores.items()},
         }
 
@@ -395,6 +372,10 @@ class Trainer:
         torch.set_rng_state(tensors["torch_rng"])
         self.learner.restore(tensors, state["updates"])
         self.step, self.source.state = state["step"], state["source"]
+        self.empty_steps = state.get("empty_steps", 0)
         self.monitor.state = state["monitor"]
         scores = (Score(**state[name]) if state[name] else None for name in ("before", "after", "best"))
         self.before, self.after, self.best = scores
+        solved = state.get("solved")
+        if solved and solved["max_rounds"] == self.source.max_rounds:  # others may find what these did not
+            self.solved = solved["figures"]

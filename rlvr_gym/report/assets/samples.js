@@ -230,6 +230,7 @@ function verdict(sample) {
   const rows = [
     ["outcome", sample.outcome],
     ["answer as read", sample.answer],
+    ["expected", sample.expected],
     ["detail", sample.detail],
   ];
   for (const [name, part] of Object.entries(sample.parts || {})) {

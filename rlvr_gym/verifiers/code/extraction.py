@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import io
-import re
 import textwrap
 import tokenize
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.verifiers.answers import Malformed, without_thinking
+from rlvr_gym.verifiers.fences import fenced_blocks
 
 MAX_CHARACTERS = 1 << 18
 """No program is longer: what is longer is a repetition that never ended."""
-_PYTHON = re.compile(r"py(?:thon)?[0-9.]*", re.ASCII)
 
 
 class Blocks(StrEnum):
@@ -56,10 +55,10 @@ def extract(text: str, blocks: Blocks = Blocks.LAST) -> Extracted | Malformed:
     it is, shows when it is run. Takes time linear in the length of `text`.
     """
     text = without_thinking(text)
-    found = list(_fenced(text))
+    found = list(fenced_blocks(text))
     if not found:
         return _within_limits(textwrap.dedent(text).strip(), whole=True)
-    candidates = [block for block in found if _PYTHON.fullmatch(block.language)]
+    candidates = [block for block in found if block.python]
     candidates = candidates or [block for block in found if not block.language]
     if not candidates:
         languages = ", ".join(sorted({block.language for block in found}))
@@ -71,8 +70,8 @@ def extract(text: str, blocks: Blocks = Blocks.LAST) -> Extracted | Malformed:
 
 def marked_blocks(text: str) -> list[str]:
     """The closed fenced blocks that are marked as Python, in order. Text inside `<think>` never counts."""
-    blocks = _fenced(without_thinking(text))
-    return [block.content for block in blocks if block.closed and _PYTHON.fullmatch(block.language)]
+    blocks = fenced_blocks(without_thinking(text))
+    return [block.content for block in blocks if block.closed and block.python]
 
 
 def _chosen(contents: Sequence[str], blocks: Blocks) -> Extracted | Malformed:
@@ -95,63 +94,6 @@ def _within_limits(source: str, *, whole: bool = False) -> Extracted | Malformed
     if len(source) > MAX_CHARACTERS:
         return Malformed(reason=f"a program of {len(source):,} characters; the limit is {MAX_CHARACTERS:,}")
     return Extracted(source=source, whole=whole)
-
-
-@dataclass(frozen=True, slots=True)
-class _Block:
-    language: str
-    content: str
-    closed: bool
-
-
-_OPENING = re.compile(r"([ \t]*)(?:(`{3,})([^`\n]*)|(~{3,})([^\n]*))")
-_OPENING_AFTER_TEXT = re.compile(r"(`{3,})(python3?|py3?)[ \t]*", re.ASCII | re.IGNORECASE)
-_LANGUAGE = re.compile(r"\{?\.?([\w+#.-]*)", re.ASCII)
-
-
-def _fenced(text: str) -> Iterator[_Block]:
-    """The fenced blocks, in order, as CommonMark reads them, at any depth of indentation.
-
-    More than CommonMark: an opening fence that names Python may stand after other text on its line.
-    """
-    lines = iter(re.split(r"\r\n|\r|\n", text))
-    for line in lines:
-        fence = _opening(line)
-        if fence is None:
-            continue
-        sign, indent, language = fence
-        content: list[str] = []
-        for inside in lines:
-            if _closes(inside, sign, indent):
-                yield _Block(language, "\n".join(content), True)
-                break
-            content.append(_outdented(inside, indent))
-        else:
-            yield _Block(language, "\n".join(content), False)
-
-
-def _opening(line: str) -> tuple[str, int, str] | None:
-    """The fence that a line opens: its sign, its indentation, and its language in lower case."""
-    if opening := _OPENING.fullmatch(line):
-        sign, info = opening[2] or opening[4], opening[3] or opening[5] or ""
-        language = _LANGUAGE.match(info.strip())
-        return sign, len(opening[1]), language[1].lower() if language else ""
-    at = line.find("```")
-    after = _OPENING_AFTER_TEXT.fullmatch(line, at) if at >= 0 else None
-    return (after[1], 0, after[2].lower()) if after else None
-
-
-def _closes(line: str, sign: str, indent: int) -> bool:
-    stripped = line.strip(" \t")
-    return len(stripped) >= len(sign) and not stripped.strip(sign[0]) and _indentation(line) <= indent + 3
-
-
-def _outdented(line: str, indent: int) -> str:
-    return line[min(indent, _indentation(line)) :]
-
-
-def _indentation(line: str) -> int:
-    return len(line) - len(line.lstrip(" \t"))
 
 
 def continued(prompt: str, text: str) -> Extracted | Malformed:

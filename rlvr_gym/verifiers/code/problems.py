@@ -9,10 +9,19 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from rlvr_gym.errors import DataError, VerifierFault
 from rlvr_gym.tasks import Task
+from rlvr_gym.verifiers.code.preamble import after_preamble
 
 if TYPE_CHECKING:
     from rlvr_sandbox import programs
@@ -23,6 +32,15 @@ MAX_UNPACKED_BYTES = 1 << 29
 
 class _Stated(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fields_that_hold_nothing_are_left_out(cls, value: object) -> object:
+        # Columns of tests and limits have the fields of all rows: those that one lacks are null. None is a value that
+        # a call may return.
+        if not isinstance(value, dict):
+            return value
+        return {key: one for key, one in value.items() if one is not None or key == "expected"}
 
 
 class StdioCase(_Stated):
@@ -42,6 +60,9 @@ class Stdio(_Stated):
     packed: str = ""
     """More tests after `tests`, as `pack` writes them."""
     comparison: Literal["exact", "lines", "tokens", "floats"] = "lines"
+    checker: str = ""
+    """Python source that decides instead, where many outputs are right: `check(input, output, expected) -> bool`. It
+    runs in the sandbox, on texts; it must read the output and never run it. What it raises on is refused."""
 
     def for_sandbox(self, first: int | None = None) -> programs.StdioTests:
         """The tests, or the first so many, as the sandbox takes them."""
@@ -142,6 +163,11 @@ class Problem(_Stated):
     limits: dict[Limit, int | float] = Field(default_factory=dict)
     """What differs from the sandbox's own limits."""
 
+    @field_validator("limits", mode="before")
+    @classmethod
+    def _limits_that_are_not_stated_are_left_out(cls, value: object) -> object:
+        return {k: v for k, v in value.items() if v is not None} if isinstance(value, dict) else value
+
     @model_validator(mode="after")
     def _public_tests_exist(self) -> Problem:
         if self.public > len(self.tests.tests):
@@ -160,7 +186,11 @@ class Problem(_Stated):
 
     def reference(self) -> dict[str, JsonValue]:
         """This problem as the reference of a task."""
-        return self.model_dump(mode="json")
+        stated: dict[str, JsonValue] = self.model_dump(mode="json")
+        tests = stated["tests"]
+        if isinstance(tests, dict) and not tests.get("checker"):
+            tests.pop("checker", None)  # so that tasks without one keep their ids and fingerprints
+        return stated
 
     def program(
         self, source: str, *, public_only: bool = False, stop_at_first_failure: bool = True
@@ -198,17 +228,13 @@ class Problem(_Stated):
                 against = case.model_copy(update={"expected": _CONTRADICTION, "alternatives": ()})
             case Asserts():
                 return None
-        tests = self.tests.model_copy(update={"tests": (case, against), "packed": ""})
+        plain = {"checker": ""} if isinstance(self.tests, Stdio) else {}
+        tests = self.tests.model_copy(update={"tests": (case, against), "packed": "", **plain})
         return self.model_copy(update={"tests": tests, "public": 0})
 
     def with_preamble(self, source: str) -> str:
         """`source` after the preamble; its imports from `__future__`, which must stand first, stay first."""
-        if not self.preamble:
-            return source
-        lines = source.split("\n")
-        future = [line for line in lines if line.startswith("from __future__ ")]
-        rest = [line for line in lines if not line.startswith("from __future__ ")]
-        return "\n".join([*future, self.preamble.rstrip("\n"), "", *rest])
+        return after_preamble(self.preamble, source) if self.preamble else source
 
 
 def pack(tests: Sequence[tuple[str, str]]) -> str:

@@ -7,14 +7,14 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, final
 
-from rlvr_gym.errors import ConfigError, DataError
+from rlvr_gym.errors import ConfigError, DataError, VerifierFault
 from rlvr_gym.tasks import Task
 from rlvr_gym.verdicts import Completion, Outcome, Verdict
 from rlvr_gym.verifiers.answers import Malformed
 from rlvr_gym.verifiers.base import Verifier
 from rlvr_gym.verifiers.code.extraction import Blocks, Extracted, continued, extract
-from rlvr_gym.verifiers.code.problems import Asserts, Calls, Problem
-from rlvr_gym.verifiers.code.running import run
+from rlvr_gym.verifiers.code.judging import judged, refused_gold, scaled_limits
+from rlvr_gym.verifiers.code.problems import Asserts, Calls, Problem, Stdio
 
 if TYPE_CHECKING:
     from rlvr_sandbox import Result
@@ -39,13 +39,28 @@ class CodeVerifier(Verifier):
         continues: the completion goes on where the problem's preamble stops, as a base model's does, instead
             of holding a program.
         reward: `all` or `fraction`.
+        limits: `stated`, by the task, or `scaled`: the CPU time of the task's own solution here times ten, and at
+            least a second, so that slow machines judge as fast ones do. It is measured before a task's first
+            verdict; tasks without a solution keep their stated limits.
+        run_solutions: `check` runs each task's own solution and refuses the task where it does not pass, so that
+            tests which the sandbox cannot judge by are found when the tasks are loaded.
     """
 
     def __init__(
-        self, *, blocks: Blocks | str = Blocks.LAST, continues: bool = False, reward: str = "all"
+        self,
+        *,
+        blocks: Blocks | str = Blocks.LAST,
+        continues: bool = False,
+        reward: str = "all",
+        limits: str = "stated",
+        run_solutions: bool = False,
     ) -> None:
         if reward not in ("all", "fraction"):
             raise ConfigError(f"reward must be 'all' or 'fraction', not '{reward}'")
+        if limits not in ("stated", "scaled"):
+            raise ConfigError(f"limits must be 'stated' or 'scaled', not '{limits}'")
+        self.limits = limits
+        self.run_solutions = run_solutions
         self.blocks = Blocks.of(blocks)
         self.continues = continues
         self.reward = reward
@@ -61,8 +76,36 @@ class CodeVerifier(Verifier):
         extracted = self.read(problem, completion.text)
         if isinstance(extracted, Malformed):
             return Verdict.malformed(extracted.reason)
-        program = problem.program(extracted.source, stop_at_first_failure=self.reward == "all")
-        return self._verdict(problem, extracted, run(program))
+        result = self.judged(task, problem, extracted.source, stop_at_first_failure=self.reward == "all")
+        return self._verdict(problem, extracted, result)
+
+    def judged(
+        self,
+        task: Task,
+        problem: Problem,
+        source: str,
+        *,
+        public_only: bool = False,
+        stop_at_first_failure: bool = True,
+    ) -> Result:
+        """What the tests, or the public ones, say of a whole program, within the limits that this verifier sets."""
+        solution = self._whole_solution(problem) if self.limits == "scaled" else None
+        limits = scaled_limits(task, problem, solution) if solution is not None else None
+        return judged(
+            problem,
+            source,
+            public_only=public_only,
+            stop_at_first_failure=stop_at_first_failure,
+            limits=limits,
+        )
+
+    def _whole_solution(self, problem: Problem) -> str | None:
+        """The program that the problem's own solution is, preamble included; None where there is none."""
+        written = self.write(problem)
+        read = None if written is None else self.read(problem, written)
+        if isinstance(read, Malformed):
+            raise VerifierFault(f"the task's own solution is no program: {read.reason}")
+        return None if read is None else read.source
 
     def read(self, problem: Problem, text: str) -> Extracted | Malformed:
         """The whole program that a completion stands for, the problem's preamble included."""
@@ -87,11 +130,25 @@ class CodeVerifier(Verifier):
         return f"{fence}python\n{problem.solution.rstrip()}\n{fence}"
 
     def check(self, task: Task) -> None:
-        """Whether the tests can be read, and judge anything."""
+        """Whether the tests can be read, and judge anything; with `run_solutions`, whether the solution passes.
+
+        A checker is shown the expected outputs, which it must accept.
+        """
+        problem = Problem.of(task)
         try:
-            Problem.of(task).program("")
+            problem.program("")
+            if isinstance(problem.tests, Stdio) and problem.tests.checker:
+                fault = refused_gold(problem.tests)
+                if fault is not None:
+                    raise DataError(fault)
         except DataError as error:
             raise DataError(f"task '{task.id}': {error}") from error
+        solution = self._whole_solution(problem) if self.run_solutions else None
+        if solution is None:
+            return
+        result = self.judged(task, problem, solution)
+        if result.passed < result.total:
+            raise DataError(f"task '{task.id}': its own solution does not pass: {described(result)}")
 
     def impossible(self, task: Task) -> Task | None:
         """The same question with tests that contradict each other: a program that passes them does not answer it."""

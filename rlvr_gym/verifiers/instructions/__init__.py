@@ -33,10 +33,8 @@ from rlvr_gym.verifiers.instructions.further import (
     nth_word,
     number_count,
     numbered_list,
-    question_count,
     same_ends,
     short_words,
-    table,
     without_letter,
     words_between,
     words_in_order,
@@ -55,6 +53,7 @@ from rlvr_gym.verifiers.instructions.per_task import (
     accuracies,
     constraints_of,
 )
+from rlvr_gym.verifiers.instructions.signs import question_count, table
 from rlvr_gym.verifiers.instructions.words import (
     forbidden_words,
     keyword_frequency,

@@ -7,19 +7,27 @@ inside (`don't` is one); a line is one that is not blank; case never counts unle
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.verifiers.instructions.constraint import Constraint, Fault, count_fault, text, whole
+from rlvr_gym.verifiers.instructions.signs import question_count, table
 
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+_APOSTROPHES = str.maketrans(dict.fromkeys("’‘ʼ＇", "'"))
 _NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
 
 
 def words_of(response: str) -> list[str]:
     """The words, in lower case."""
-    return _WORD.findall(response.lower())
+    return _as_written(response.lower())
+
+
+def _as_written(response: str) -> list[str]:
+    """The words; however apostrophes and accents are encoded, they are the same."""
+    return _WORD.findall(unicodedata.normalize("NFC", response).translate(_APOSTROPHES))
 
 
 def lines_of(response: str) -> list[str]:
@@ -201,7 +209,7 @@ def exactly_once(words: Sequence[str]) -> Constraint:
 
 
 def short_words(longest: int, at_least: int) -> Constraint:
-    """At least so many words, none of more letters than `longest`."""
+    """At least so many words, none of more letters (and digits) than `longest`; an apostrophe is none."""
     whole("longest", longest)
     whole("at_least", at_least)
 
@@ -209,31 +217,13 @@ def short_words(longest: int, at_least: int) -> Constraint:
         words = words_of(response)
         if few := count_fault(len(words), "words", at_least=at_least):
             return few
-        long = next((word for word in words if len(word) > longest), None)
-        return None if long is None else f"{long[:40]!r} has {len(long)} letters"
+        long = next((word for word in words if _letters(word) > longest), None)
+        return None if long is None else f"{long[:40]!r} has {_letters(long)} letters"
 
     return Constraint(
         id="rlvr:short_words",
         request=f"Write at least {at_least} words, none of them longer than {longest} letters.",
         find_fault=find_fault,
-    )
-
-
-_QUESTION = re.compile(r"[^\W_]\?")
-
-
-def question_count(exactly: int) -> Constraint:
-    """Exactly so many question marks, each right after a word."""
-    whole("exactly", exactly)
-
-    def find_fault(response: str) -> Fault:
-        marks, questions = response.count("?"), sum(1 for _ in _QUESTION.finditer(response))
-        if marks != questions:
-            return f"{marks - questions} question marks that follow no word"
-        return None if questions == exactly else f"{questions} questions, not {exactly}"
-
-    return Constraint(
-        id="rlvr:question_count", request=f"Ask exactly {exactly} questions.", find_fault=find_fault
     )
 
 
@@ -285,7 +275,7 @@ def capitalised(at_least: int) -> Constraint:
     whole("at_least", at_least)
 
     def find_fault(response: str) -> Fault:
-        words = _WORD.findall(response)
+        words = _as_written(response)
         if few := count_fault(len(words), "words", at_least=at_least):
             return few
         small = next((word for word in words if word[0].islower()), None)
@@ -298,36 +288,15 @@ def capitalised(at_least: int) -> Constraint:
     )
 
 
-_RULE_CELL = re.compile(r":?-+:?")
-
-
-def table(columns: int, rows: int) -> Constraint:
-    """One markdown table: a header, a rule of dashes, and exactly so many rows, no cell of them empty."""
-    whole("columns", columns)
-    whole("rows", rows)
-
-    def find_fault(response: str) -> Fault:
-        lines = [line for line in lines_of(response) if line.startswith("|")]
-        if len(lines) != rows + 2:
-            return f"{len(lines)} table lines, not {rows + 2}"
-        cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-        if not all(len(row) == columns and all(row) for row in cells):
-            return f"not {columns} cells, with something in each, in every line of the table"
-        rule = all(_RULE_CELL.fullmatch(cell) for cell in cells[1])
-        return None if rule else "no rule of dashes below the header"
-
-    return Constraint(
-        id="rlvr:table",
-        request=f"Include a markdown table with {columns} columns, a header, and exactly {rows} rows below it.",
-        find_fault=find_fault,
-    )
+def _letters(word: str) -> int:
+    return len(word) - word.count("'")
 
 
 def _one_word(name: str, value: str) -> str:
-    value = text(name, value).lower()
-    if not _WORD.fullmatch(value):
+    value = text(name, value)
+    if words_of(value) != [value.lower().translate(_APOSTROPHES)]:
         raise ConfigError(f"{name} must be one word, not {value!r}")
-    return value
+    return words_of(value)[0]
 
 
 def _some_words(words: Sequence[str]) -> list[str]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 
 from rlvr_gym.verifiers.math.notation import COMMANDS, FUNCTIONS
-from rlvr_gym.verifiers.workers import WorkerPool
+from rlvr_gym.verifiers.workers import Overrun, WorkerPool
 
 MAX_CHARACTERS = 1000
 
@@ -53,9 +53,22 @@ def beyond_our_grammar(text: str) -> bool:
 
 
 def ask(gold: str, answer: str, timeout_seconds: float) -> dict[str, str]:
-    """What `symbolic.decide` says. Raises Overrun and VerifierFault as `WorkerPool.call` does."""
-    question = {"gold": _braced(gold), "answer": _braced(answer)}
-    return _workers().call(question, timeout_seconds=timeout_seconds)
+    """What `symbolic.decide` says. Raises Overrun and VerifierFault as `WorkerPool.call` does.
+
+    An answer that overran its time is not tried again: of a group of rollouts with one answer, the first waits.
+    """
+    reply = _asked(_braced(gold), _braced(answer), timeout_seconds)
+    if isinstance(reply, Overrun):
+        raise Overrun(*reply.args)
+    return reply
+
+
+@lru_cache(maxsize=4096)
+def _asked(gold: str, answer: str, timeout_seconds: float) -> dict[str, str] | Overrun:
+    try:
+        return _workers().call({"gold": gold, "answer": answer}, timeout_seconds=timeout_seconds)
+    except Overrun as overrun:
+        return overrun
 
 
 def _braced(text: str) -> str:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from fractions import Fraction
 
 from rlvr_gym.verifiers.math.expression import parse
 from rlvr_gym.verifiers.math.forms import Scalar
-from rlvr_gym.verifiers.math.nodes import Num, Op, symbols
+from rlvr_gym.verifiers.math.nodes import Node, Num, Op, symbols
+from rlvr_gym.verifiers.math.notation import FUNCTIONS
 from rlvr_gym.verifiers.math.numerals import value_of_words
 from rlvr_gym.verifiers.math.texts import TEXT
-from rlvr_gym.verifiers.math.units import ANGLE, FILLERS, STERLING, Unit, parse_unit
+from rlvr_gym.verifiers.math.things import EVERYDAY
+from rlvr_gym.verifiers.math.units import ANGLE, FILLERS, NONE, STERLING, Unit, parse_unit
 
 _CURRENCY = re.compile(r"(-?)\s*(?:USD|US)?\s*([$€£¥₹]|(?<=USD))\s*(?=[-\d.\\])")
 _UNIT_START = re.compile(
@@ -19,6 +22,8 @@ _UNIT_START = re.compile(
     r"|(?:gcd|lcm|max|min)\s*\()[A-Za-z]+"
     r"|(?<=\s)[mgsLh](?=$|[\s^/])|(?<=\d\s)[NJWVAKCTF](?=$)|(?<=[\d\s])Ω(?=$)"
 )
+_AFTER_A_NUMBER = re.compile(r"[\d}]\s+$")
+_BRIEFLY = re.compile(r"(.*[\d}])\s+([a-z]{3})")
 _PERCENT = frozenset({"percent", "per cent", "percentage", "pct"})
 _POUNDS = re.compile(r"(?<![A-Za-z])pounds?\s*\}?$", re.IGNORECASE)
 _QUANTITIES = re.compile(r"(?:(\d+(?:\.\d+)?)\s*(\\text\{[^{}]*\}|[A-Za-z]+)\s*[,∧]?\s*){2,3}")
@@ -47,7 +52,7 @@ def scalar(text: str) -> Scalar:
     node = parse(text) if counted is None else Num(Fraction(counted))
     sign, inner = ("neg", node.args[0]) if isinstance(node, Op) and node.name == "neg" else ("", node)
     if isinstance(inner, Op) and inner.name == "degrees":
-        node, unit = inner.args[0], Unit(dimension=ANGLE, things=unit.things)
+        node, unit = inner.args[0], Unit(dimension=ANGLE, things=unit.things, said=unit.said)
         node = Op(sign, (node,)) if sign else node
     return Scalar(node if scale == 1 else Op("mul", (node, Num(Fraction(scale)))), unit)
 
@@ -55,7 +60,9 @@ def scalar(text: str) -> Scalar:
 def in_sterling(text: str, read: Scalar) -> Scalar | None:
     """What was read as a mass in pounds, as an amount of money."""
     pounds = _POUNDS.search(text) and read.unit.dimension == (("mass", 1),)
-    return Scalar(read.node, STERLING) if pounds else None
+    return (
+        Scalar(read.node, replace(STERLING, things=read.unit.things, said=read.unit.said)) if pounds else None
+    )
 
 
 def quantities(text: str) -> Scalar | None:
@@ -86,11 +93,30 @@ def _cut_unit(text: str) -> tuple[str, str]:
     spelt = [word for word in bare if len(word) == 3 and word.lower() not in FILLERS]
     percent = words.lower() in _PERCENT
     known = percent or parse_unit(words)
-    if not known or (not percent and any(not (unit := parse_unit(word)) or unit[1].things for word in spelt)):
+    product = all(len(word) <= 3 for word in bare) and not percent
+    if not known or (product and any(_may_be_product(text, start.start(), word) for word in spelt)):
         return text, ""
     return text[: start.start()].rstrip(), words
 
 
-def unitless(text: str) -> str:
-    """A side of a relation without its unit, where that is all the words there are."""
-    return _cut_unit(text)[0]
+def _may_be_product(text: str, start: int, word: str) -> bool:
+    """Whether three letters, the first after a value, are rather variables than a unit or something that is counted."""
+    known = parse_unit(word)
+    if known and not known[1].things:
+        return False
+    return word not in EVERYDAY or not _AFTER_A_NUMBER.search(text[:start])
+
+
+def counted_briefly(text: str) -> Scalar | None:
+    """A value and a word of three letters as what it counts, though it may be a product as well: `5 jug`."""
+    match = _BRIEFLY.fullmatch(text)
+    if not match or match[2] in FUNCTIONS or not (known := parse_unit(match[2])) or not known[1].things:
+        return None
+    return Scalar(parse(match[1]), known[1])
+
+
+def side(text: str) -> tuple[Node, Unit]:
+    """A side of a relation and its unit, where that is all the words there are. Raises Unparsable."""
+    text, words = _cut_unit(text)
+    _, unit = parse_unit(words) or (1, NONE)
+    return parse(text), unit

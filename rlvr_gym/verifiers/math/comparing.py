@@ -25,6 +25,7 @@ from rlvr_gym.verifiers.math.forms import (
     Without,
     Words,
 )
+from rlvr_gym.verifiers.math.labels import same_label
 from rlvr_gym.verifiers.math.nodes import (
     Node,
     Num,
@@ -102,7 +103,7 @@ def _all(said: Iterable[Sameness]) -> Sameness:
 
 def _same_labelled(gold: Form, answer: Form) -> Sameness:
     """`x = 5` is 5, but not `y = 5`; `y = 2x` is also `2x - y = 0`."""
-    if isinstance(gold, Labelled) and isinstance(answer, Labelled) and gold.label == answer.label:
+    if isinstance(gold, Labelled) and isinstance(answer, Labelled) and same_label(gold.label, answer.label):
         if isinstance(gold.value, Congruence) != isinstance(answer.value, Congruence):
             return Sameness.NO
         return same(gold.value, answer.value)

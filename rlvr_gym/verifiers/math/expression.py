@@ -114,11 +114,26 @@ class _Parser:
     def _may_be_factor(self) -> bool:
         """Whether the number ahead is a factor: after `!`, `)` or a constant, or one power after another.
 
-        After a variable it is none: `x6` may be an index left on the line, and `x0x` is no way to write 0.
+        After a variable it is none: `x6` may be an index left on the line, and `x0x` is no way to write 0. With a
+        letter in its exponent it is: `n2^{n-1}`.
         """
         if self._peek(-1) in _BEFORE_A_FACTOR:
             return True
-        return self._peek(1) == "^" and (self._peek(-2) == "^" or self._peek(-1) == "}")
+        if self._peek(1) != "^":
+            return False
+        return (
+            self._peek(-2) == "^" or self._peek(-1) == "}" or (self._kind(-1) == "letter" and self._varies(2))
+        )
+
+    def _varies(self, ahead: int) -> bool:
+        """Whether a letter stands in the exponent ahead."""
+        if self._peek(ahead) != "{":
+            return self._kind(ahead) == "letter"
+        while self._peek(ahead) not in ("}", ""):
+            ahead += 1
+            if self._kind(ahead) == "letter":
+                return True
+        return False
 
     def _begins_factor(self) -> bool:
         text = self._peek()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from rlvr_gym.verifiers.math.nodes import Node
@@ -110,10 +110,11 @@ class Matrix:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """`nodes[0] signs[0] nodes[1] ...`, such as `0 < x ≤ 5`."""
+    """`nodes[0] signs[0] nodes[1] ...`, such as `0 < x ≤ 5`. `units` are those of its sides; they are not compared."""
 
     nodes: tuple[Node, ...]
     signs: tuple[str, ...]
+    units: tuple[Unit, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ _LETTERS_ONLY = re.compile(
     r"|[A-Za-zα-ωΑ-Ω∠△|'+*/:(){}\s-]|_(?:\w|\{[\w,]+\}))+"
 )
 _MULTIPLE_OF_PI = re.compile(r"π\s*[A-Za-zα-ω]")
-_VALUE_OF_FUNCTION = re.compile(r"([A-Za-z])\s*\([a-z](,\s*[a-z])*\)")
+_VALUE_OF_FUNCTION = re.compile(r"[A-Za-z]\([a-z](,[a-z])*\)")
 _ONE_LETTER = re.compile(r"[A-Za-zα-ωΑ-Ω]'*(?:_(?:\w|\{\w+\}))?|[A-Z]{2}")
 CONSTANTS = frozenset({"e", "i", "π"})
 
@@ -60,7 +60,15 @@ def is_of_segments(text: str) -> bool:
 
 
 def label(text: str) -> str:
-    """A name to compare by; that of a function's value is `y`."""
-    if _VALUE_OF_FUNCTION.fullmatch(text):
-        return "y"
+    """A name to compare by."""
     return re.sub(r"\\text|[\s{}]", "", text)
+
+
+def arguments(label: str) -> list[str]:
+    """The arguments of a function whose value a label names: x and y of `f(x,y)`."""
+    return label[2:-1].split(",") if _VALUE_OF_FUNCTION.fullmatch(label) else []
+
+
+def same_label(a: str, b: str) -> bool:
+    """Whether two labels name one thing: the value of a function is `y` as well."""
+    return a == b or (a == "y" and bool(arguments(b))) or (b == "y" and bool(arguments(a)))

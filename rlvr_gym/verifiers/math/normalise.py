@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from rlvr_gym.verifiers.math.notation import (
     FUNCTIONS,
+    GREEK,
     NARY,
     SIGN_OF_CHARACTER,
     SIGN_OF_COMMAND,
@@ -59,7 +60,7 @@ _UNIT_VECTOR = re.compile(
     r"|\\(?:mathbf|boldsymbol|bm)\s*\{\s*(?:\\hat\s*\{?\s*)?\\?([ijk])(?:math)?\s*\}?\s*\}"
 )
 _ACCENT = re.compile(
-    r"\\(overline|bar|hat|widehat|tilde|widetilde)\s*(?:\{\s*([A-Za-z]|[A-Z]{2,4})\s*\}|([A-Za-z])(?![A-Za-z]))"
+    r"\\(overline|bar|hat|widehat|tilde|widetilde)\s*(?:\{\s*([A-Za-z]|[A-Z]{2,4}|\\[a-z]+)\s*\}|([A-Za-z])(?![A-Za-z]))"
 )
 _INVISIBLE = re.compile(
     r"\\(?:left|right)\s*\.|\\(?:hspace|vspace|phantom)\*?\{[^{}]*\}|&nbsp;|\\allowbreak(?![A-Za-z])"
@@ -171,7 +172,9 @@ def _unit_vector(match: re.Match[str]) -> str:
 def _accent(match: re.Match[str]) -> str:
     r"""A segment `\overline{AB}` is `AB`; `\bar z` is another variable than `z`."""
     name = match[2] or match[3]
-    kind = {"overline": "bar", "widehat": "hat", "widetilde": "tilde"}.get(match[1], match[1])
+    kind = {"overline": "bar", "widehat": "hat", "widetilde": "til", "tilde": "til"}.get(match[1], match[1])
+    if name[0] == "\\":
+        return f"{name}_{{{kind}}}" if name[1:] in GREEK else match[0]
     return name if len(name) > 1 else f"{name}_{{{kind}}}"
 
 

@@ -18,6 +18,7 @@ _VALUES |= {word: 10 * value for value, word in enumerate(_TENS.split(), 2)}
 _MAX_WORDS = 12
 
 _BASE = r"(?:\{\s*\(?\s*(?:\\text\{)?\s*(\w+)\s*\}?\s*\)?\s*\}|(\d{1,2}|\\text\{\w+\}))"
+_DIGITS_IN_TEXT = re.compile(r"(?<!_)(?<!_\{)\\text\{\s*([0-9A-F]+)\s*\}")
 _BASED = re.compile(
     rf"\(?([0-9]+|[0-9A-F]+)\)?\s*(?:_\s*{_BASE}|\\text\{{\s*(?:in )?base\s*\}}\s*(\d{{1,2}})|base\s*(\d{{1,2}}))"
 )
@@ -63,7 +64,7 @@ def value_of_words(text: str) -> int | None:
 
 def based(text: str) -> Based | None:
     """A numeral with its base: `52_8`, `52_{\\text{eight}}`, `52 base 8`."""
-    match = _BASED.fullmatch(text)
+    match = _BASED.fullmatch(_DIGITS_IN_TEXT.sub(r"\1", text))
     if not match:
         return None
     written = next(group for group in match.groups()[1:] if group)

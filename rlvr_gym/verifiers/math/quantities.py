@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from rlvr_gym.verifiers.math.forms import Scalar
 from rlvr_gym.verifiers.math.nodes import Node, Num, Op, Sym, mentions, substituted, symbols
+from rlvr_gym.verifiers.math.power_series import same_series
 from rlvr_gym.verifiers.math.sameness import same_everywhere, same_value
 from rlvr_gym.verifiers.math.units import ANGLE, RADIAN
 
@@ -23,6 +24,8 @@ def same_quantity(gold: Scalar, answer: Scalar) -> bool | None:
     degrees = [scalar.unit.dimension == ANGLE for scalar in (gold, answer)]
     one_in_pi = degrees[0] != degrees[1] and mentions(gold.node, "pi") and mentions(answer.node, "pi")
     said = False if angles or one_in_pi else same_value(gold.node, answer.node)
+    if said is None:
+        said = same_series(gold.node, answer.node)
     if said is False and symbols(gold.node) ^ symbols(answer.node) == {"C", "c"}:
         return _same_up_to_name(gold.node, answer.node)
     if said is False and any(degrees):

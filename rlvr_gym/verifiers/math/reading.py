@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from functools import lru_cache
 
-from rlvr_gym.verifiers.math.atoms import in_sterling, quantities, scalar
+from rlvr_gym.verifiers.math.atoms import counted_briefly, in_sterling, quantities, scalar
+from rlvr_gym.verifiers.math.binding import bound, renamed, with_bound_arguments
 from rlvr_gym.verifiers.math.brackets import closing_at, split
 from rlvr_gym.verifiers.math.clocks import clock
+from rlvr_gym.verifiers.math.domains import constants, cut_domain, with_integer_signs
 from rlvr_gym.verifiers.math.expression import MAX_CHARACTERS, parse
 from rlvr_gym.verifiers.math.forms import (
     Choice,
@@ -73,6 +75,7 @@ _SYSTEM = re.compile(
     r"⟦?\s*\\begin\{(cases|aligned|align|gathered|array)\}(?:\{[lcr| ]*\})?(.*)\\end\{\1\}\s*⟧?", re.DOTALL
 )
 _OUTWARD = re.compile(r"([\[\]])([^\[\]()]*,[^\[\]()]*)([\[\]])")
+_IDENTICALLY = re.compile(r"^([A-Za-z]\([a-z]\)\s*)≡(?!.*mod)", re.DOTALL)
 _NAMED_POINT = re.compile(r"[A-Z]\s*(\(.*\))", re.DOTALL)
 _ALL_BUT = re.compile(r"ℝ\s*-\s*(?=⟦)")
 _RATIO_IN_WORDS = re.compile(r"[1-9]\d*(?:\s*(?:\\text\{\s*to\s*\}|to)\s*[1-9]\d*){1,3}")
@@ -116,8 +119,9 @@ class _Reader:
         if text.isdecimal() and text.isascii():
             yield Scalar(Num(Fraction(int(text))), Unit())
             return
+        parameters: list[str] = []
         if len(text) < _SMALL:
-            text = self._plainer(text)
+            text, parameters = self._plainer(text)
             timed, numeral = clock(text), based(text)
             if found := timed or numeral:
                 yield found
@@ -134,23 +138,39 @@ class _Reader:
                 yield found
             return
         yield form
+        if parameters and (without_names := renamed(form, bound(parameters))):
+            yield without_names
+        if without_arguments := with_bound_arguments(form):
+            yield without_arguments
         if isinstance(form, Scalar):
             yield from of_unit_vectors(form)
             if money := in_sterling(text, form):
                 yield money
+            if as_answer and (counted := counted_briefly(text)):
+                yield counted
         yield from _letters(text)
 
-    def _plainer(self, text: str) -> str:
-        """Without braces around it or what an integer parameter runs over, with the usual brackets of intervals."""
+    def _plainer(self, text: str) -> tuple[str, list[str]]:
+        """Without braces around it or what is said behind it, with the usual brackets of intervals.
+
+        Beside it stand the parameters that run over whole numbers.
+        """
+        parameters: list[str] = []
+        if "\\text" in text or "\\forall" in text or "for" in text:
+            text = with_integer_signs(text)
+            parameters = constants(text)
+            text, _ = cut_domain(text)
         if text[0] == "{" and "," not in text and closing_at(text, 0) == len(text) - 1:
             text = text[1:-1].strip() or text
         if "∈" in text:
-            text = _without_parameters(text)
+            text, parameters = _without_parameters(text), parameters + _parameters(text)
+        for name in parameters:  # `2π m` is no length where m is a whole number
+            text = re.sub(rf"(?<=[\dπ])\s+(?={name}(?![A-Za-z]))", "", text)
         if text[0] == "]" or text[-1] == "[" or "[∪" in text.replace(" ", ""):
             text = _OUTWARD.sub(
                 lambda m: f"{'[' if m[1] == '[' else '('}{m[2]}{']' if m[3] == ']' else ')'}", text
             )
-        return text
+        return text, parameters
 
     def _choice(self, letter: str, content: str) -> Choice | None:
         if not content:
@@ -182,6 +202,8 @@ class _Reader:
             parts = split(text, joints)
             if len(parts) > 1:
                 return build(parts)
+        if "≡" in text:
+            text = _IDENTICALLY.sub(r"\1=", text)
         if found := congruence(text):
             return found
         if any(sign in text for sign in SIGNS) and len(split(text, SIGNS)) > 1:
@@ -340,6 +362,14 @@ def _without_parameters(text: str) -> str:
     if _IN_REALS.search(match[0]) or not re.search("[<>≤≥≠]", rest):
         return rest
     return f"{rest}, {text[start:].strip(' )')}" if set(_LETTER.findall(rest)) <= {*names} else rest
+
+
+def _parameters(text: str) -> list[str]:
+    """The letters that run over whole numbers behind an answer, where that is taken off it."""
+    match = _WITH_QUALIFIER.search(text)
+    if not match or _IN_REALS.search(match[0]) or _without_parameters(text) != text[: match.start()].strip():
+        return []
+    return re.findall("[a-z]", match[1] or match[2])
 
 
 def _of_x(name: str, condition: str) -> str:

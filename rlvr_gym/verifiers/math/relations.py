@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 
 from rlvr_gym.verifiers.math import labels
-from rlvr_gym.verifiers.math.atoms import unitless
+from rlvr_gym.verifiers.math.atoms import side
 from rlvr_gym.verifiers.math.brackets import places, split
 from rlvr_gym.verifiers.math.expression import parse
 from rlvr_gym.verifiers.math.forms import (
@@ -28,6 +29,7 @@ from rlvr_gym.verifiers.math.numbers import NoValue, Undecided, equal, terminati
 from rlvr_gym.verifiers.math.sameness import same_everywhere
 from rlvr_gym.verifiers.math.texts import number_set
 from rlvr_gym.verifiers.math.tokens import Unparsable
+from rlvr_gym.verifiers.math.units import NONE, Unit
 
 SIGNS = "=<>≤≥≠≈∈"
 _VALUE_OF_FUNCTION = re.compile(r"([fghFGHPQ])\s*\(([a-z])\)")
@@ -52,7 +54,7 @@ def relation(text: str, read: ReadForm) -> Form:
         return Labelled(labels.label(parts[0]), form, None)
     if set(signs) == {"="}:
         return _equation(parts, read)
-    return Relation(tuple(_side(part) for part in parts), tuple(signs))
+    return _related(parts, signs)
 
 
 def congruence(text: str) -> Form | None:
@@ -72,11 +74,16 @@ def congruence(text: str) -> Form | None:
     return Labelled(labels.label(names[0].strip()), value, None)
 
 
-def _side(text: str) -> Node:
-    """A side of an inequality, where `f(x)` is one name."""
+def _related(parts: list[str], signs: list[str]) -> Relation:
+    sides = [_side(part) for part in parts]
+    return Relation(tuple(node for node, _ in sides), tuple(signs), tuple(unit for _, unit in sides))
+
+
+def _side(text: str) -> tuple[Node, Unit]:
+    """A side of an inequality, where `f(x)` is one name, and its unit."""
     if match := _VALUE_OF_FUNCTION.fullmatch(text):
-        return parse(f"{match[1]}_{{{match[2]}}}")
-    return parse(unitless(text))
+        return parse(f"{match[1]}_{{{match[2]}}}"), NONE
+    return side(text)
 
 
 def _approximated(text: str, parts: list[str], signs: list[str], read: ReadForm) -> Form:
@@ -89,6 +96,8 @@ def _approximated(text: str, parts: list[str], signs: list[str], read: ReadForm)
     rounded = read(parts[-1])
     if not (isinstance(value, Scalar) and isinstance(rounded, Scalar) and _is_rounded(value, rounded)):
         raise Unparsable("an approximation that is not one")
+    if not {*rounded.unit.said} <= {*value.unit.said}:
+        raise Unparsable("an approximation with words that what it is of lacks")
     return form
 
 
@@ -103,14 +112,15 @@ def _equation(parts: list[str], read: ReadForm) -> Form:
         forms = [read(part) for part in parts[1:]]
         if (len(forms) == 1 or _all_equal(forms)) and not _mentions(forms[-1], parts[0]):
             equation = labels.is_product(parts[0])
-            return Labelled(labels.label(parts[0]), forms[-1], _as_relation(parts), is_equation=equation)
-        return Relation(tuple(_side(part) for part in parts), ("=",) * (len(parts) - 1))
+            value = _with_words_of(forms)
+            return Labelled(labels.label(parts[0]), value, _as_relation(parts), is_equation=equation)
+        return _related(parts, ["="] * (len(parts) - 1))
     if labels.is_expression_of_names(parts[0]) and (form := _value_of_names(parts, read)):
         return form
     forms = [read(part) for part in parts]
     if _all_equal(forms):
-        return forms[-1]
-    return Relation(tuple(_side(part) for part in parts), ("=",) * (len(parts) - 1))
+        return _with_words_of(forms)
+    return _related(parts, ["="] * (len(parts) - 1))
 
 
 def _mentions(form: Form, name: str) -> bool:
@@ -121,7 +131,7 @@ def _mentions(form: Form, name: str) -> bool:
 def _value_of_names(parts: list[str], read: ReadForm) -> Form | None:
     """`a + b = 5`: the value of an expression in names; where those are variables it is an equation as well."""
     forms = [read(part) for part in parts[1:]]
-    value = forms[-1]
+    value = _with_words_of(forms)
     constant = isinstance(value, Ratio) or (isinstance(value, Scalar) and not symbols(value.node))
     if not constant or not (len(forms) == 1 or _all_equal(forms)):
         return None
@@ -131,7 +141,7 @@ def _value_of_names(parts: list[str], read: ReadForm) -> Form | None:
 
 def _as_relation(parts: list[str]) -> Relation | None:
     try:
-        return Relation((parse(parts[0]), parse(unitless(parts[-1]))), ("=",))
+        return Relation((parse(parts[0]), side(parts[-1])[0]), ("=",))
     except Unparsable:
         return None
 
@@ -145,6 +155,15 @@ def _all_equal(forms: list[Form]) -> bool:
         and same_everywhere(first.node, form.node) is True
         for form in forms[1:]
     )
+
+
+def _with_words_of(forms: list[Form]) -> Form:
+    """The last of a chain of values, with the words that stand beside any of them."""
+    last = forms[-1]
+    said = tuple(word for form in forms[:-1] if isinstance(form, Scalar) for word in form.unit.said)
+    if not said or not isinstance(last, Scalar):
+        return last
+    return Scalar(last.node, replace(last.unit, said=said + last.unit.said))
 
 
 def _is_rounded(exact: Scalar, rounded: Scalar) -> bool:

@@ -15,12 +15,14 @@ class Unit:
     """What a number counts or measures.
 
     `dimension` holds powers of length, mass and so on, sorted; `factor` brings the number to the base unit.
-    `things` are the words that are no unit of measure (`apples`), in the singular.
+    `things` are the words that are no unit of measure (`apples`), in the singular; `said` are the same as written, in
+    their order, in lower case.
     """
 
     factor: Fraction = Fraction(1)
     dimension: Dimension = ()
     things: frozenset[str] = field(default_factory=frozenset)
+    said: tuple[str, ...] = field(default=(), compare=False)
 
     def rescales(self, other: Unit) -> bool:
         """Whether both measure the same, each in its own unit; a number without a unit measures nothing."""
@@ -75,7 +77,11 @@ _UNITS = _table(
     "mass g,gram=1 kg,kilogram=1000 mg,milligram=1/1000 lb,lbs,pound=45359237/100000 "
     "oz,ounce=45359237/1600000 ton,tonne=1000000",
     "time s,sec,secs,second=1 min,mins,minute=60 h,hr,hrs,hour=3600 day=86400 week=604800 ms,millisecond=1/1000",
-    "volume l,L,liter,litre=1/1000 ml,mL,cc,milliliter,millilitre=1/1000000 gallon,gal=473176473/125000000000",
+    "volume l,L,liter,litre=1/1000 ml,mL,cc,milliliter,millilitre=1/1000000 gallon,gal=473176473/125000000000 "
+    "quart,qt=473176473/500000000000 pint,pt=473176473/1000000000000 cup=473176473/2000000000000 "
+    "tablespoon,tbsp=473176473/32000000000000 teaspoon,tsp=157725491/32000000000000",
+    "area acre=316160658/78125 hectare,ha=10000",
+    "information bit=1 byte=8",
     "dollar $,dollar,usd,USD,buck=1 cent,¢=1/100",
     "euro €,euro=1",
     "sterling £=1",
@@ -109,6 +115,7 @@ _UNITS = _table(
 
 _COMPOSED = {
     "volume": {"length": 3},
+    "area": {"length": 2},
     "force": {"mass": 1, "length": 1, "time": -2},
     "energy": {"mass": 1, "length": 2, "time": -2},
     "power": {"mass": 1, "length": 2, "time": -3},
@@ -126,16 +133,71 @@ _SCALES = {
 }
 
 _PHRASES = """
-    or and any not no none is are was be if but except when where about at least most more less than some
+    or and any not no none is are was be if but except when where about at least most less than some
     other another number numbers answer maybe perhaps possibly either both between to from over under half
     halves third quarter fourth fifth sixth seventh eighth ninth tenth hundredth thousandth millionth billionth
-    times fold twice thrice double triple plus minus negative divided multiplied squared cubed reversed inverted
+    fold twice thrice double triple plus minus negative divided multiplied squared cubed reversed inverted
     one two three four five six seven eight nine ten eleven twelve twenty thirty binary octal hexadecimal
     wrong right true false greater fewer up down below above short approximately roughly root factorial
     because so then instead actually also therefore hence thus since while which that this
 """
-_NOT_UNITS = frozenset(_PHRASES.split())
+NOT_UNITS = frozenset(_PHRASES.split())
 """Words, in the singular too, that make a phrase of what follows a number, and no unit."""
+_IRREGULAR = {
+    **{
+        "people": "person",
+        "children": "child",
+        "men": "man",
+        "women": "woman",
+        "teeth": "tooth",
+        "geese": "goose",
+    },
+    **{"mice": "mouse", "dice": "die", "knives": "knife", "lives": "life", "wives": "wife", "feet": "foot"},
+    **{
+        "oxen": "ox",
+        "buses": "bus",
+        "gases": "gas",
+        "shoes": "shoe",
+        "canoes": "canoe",
+        "toes": "toe",
+        "movies": "movie",
+    },
+    **{
+        "cookies": "cookie",
+        "brownies": "brownie",
+        "calories": "calorie",
+        "pies": "pie",
+        "ties": "tie",
+        "aches": "ache",
+    },
+    **{
+        "vertices": "vertex",
+        "axes": "axis",
+        "bases": "base",
+        "vases": "vase",
+        "headaches": "headache",
+        "axis": "axis",
+    },
+    **{
+        "zombies": "zombie",
+        "hoodies": "hoodie",
+        "smoothies": "smoothie",
+        "selfies": "selfie",
+        "series": "series",
+    },
+    **{
+        "roses": "rose",
+        "potatoes": "potato",
+        "heroes": "hero",
+        "buss": "bus",
+        "bus": "bus",
+        "snowmen": "snowman",
+    },
+    **{"firemen": "fireman", "policemen": "policeman", "grandchildren": "grandchild", "caches": "cache"},
+}
+_IN_F = frozenset(
+    {"leaf", "loaf", "shelf", "wolf", "calf", "half", "thief", "scarf", "hoof", "self", "bookshelf", "elf"}
+)
 _PREFIXES = {
     **{"nano": Fraction(1, 10**9), "micro": Fraction(1, 10**6), "milli": Fraction(1, 1000)},
     **{"kilo": Fraction(1000), "mega": Fraction(10**6), "giga": Fraction(10**9)},
@@ -162,7 +224,7 @@ def parse_unit(text: str) -> tuple[int, Unit] | None:
     if not words or len(words) > 2 * _MAX_WORDS:
         return None
     scale = 1
-    if (first := _singular(words[0][0].lower())) in _SCALES:
+    if (first := singular(words[0][0].lower())) in _SCALES:
         scale = _SCALES[first]
         words.pop(0)
         if not words:
@@ -172,6 +234,7 @@ def parse_unit(text: str) -> tuple[int, Unit] | None:
 
 def _read(words: list[str]) -> Unit | None:
     factor, powers, things = Fraction(1), dict[str, int](), set[str]()
+    said: list[str] = []
     raised, sign = 1, 1
     last: tuple[Fraction, str, int] | None = None
     for word in words:
@@ -198,14 +261,15 @@ def _read(words: list[str]) -> Unit | None:
             last, raised = (scale, dimension, sign), 1
         elif lower in FILLERS:
             continue
-        elif not word.isalpha() or len(word) < 3 or not _NOT_UNITS.isdisjoint((lower, _singular(lower))):
+        elif not word.isalpha() or len(word) < 3 or not NOT_UNITS.isdisjoint((lower, singular(lower))):
             return None
         else:
-            things.add(_singular(lower))
+            things.add(singular(lower))
+            said.append(lower)
     if not (things or last or _WHOLE.intersection(words)):
         return None
     dimension = tuple(sorted((name, power) for name, power in powers.items() if power))
-    return Unit(factor=factor, dimension=dimension, things=frozenset(things))
+    return Unit(factor=factor, dimension=dimension, things=frozenset(things), said=tuple(said))
 
 
 def _multiply(powers: dict[str, int], dimension: str, exponent: int) -> None:
@@ -218,10 +282,10 @@ def _known(word: str) -> tuple[Fraction, str] | None:
     """A unit as it is written, first of all: `Mg` is no `mg`."""
     if found := _UNITS.get(word) or _prefixed(word):
         return found
-    for name in (word.lower(), _singular(word.lower()), word.lower().removesuffix("s")):
+    for name in (word.lower(), singular(word.lower()), word.lower().removesuffix("s")):
         if name in _UNITS and len(name) > 1:
             return _UNITS[name]
-    return _prefixed(_singular(word.lower())) if len(word) > 6 else None
+    return _prefixed(singular(word.lower())) if len(word) > 6 else None
 
 
 def _prefixed(word: str) -> tuple[Fraction, str] | None:
@@ -233,9 +297,16 @@ def _prefixed(word: str) -> tuple[Fraction, str] | None:
     return None
 
 
-def _singular(word: str) -> str:
+def singular(word: str) -> str:
+    """The singular of an English noun in lower case, as far as its ending tells."""
+    if word in _IRREGULAR:
+        return _IRREGULAR[word]
     if word.endswith("ies") and len(word) > 4:
         return word[:-3] + "y"
-    if word in ("inches", "boxes", "dishes"):
+    if word.endswith("ves") and word[:-3] + "f" in _IN_F:
+        return word[:-3] + "f"
+    if word.endswith(("xes", "ches", "shes", "sses", "zzes", "toes", "goes")) and len(word) > 4:
         return word[:-2]
-    return word[:-1] if word.endswith("s") and not word.endswith("ss") and len(word) > 3 else word
+    return (
+        word[:-1] if word.endswith("s") and not word.endswith(("ss", "us", "is")) and len(word) > 3 else word
+    )

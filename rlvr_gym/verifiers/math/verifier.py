@@ -15,10 +15,13 @@ from rlvr_gym.verifiers.answers import AnswerContract, Malformed
 from rlvr_gym.verifiers.base import Verifier
 from rlvr_gym.verifiers.math import algebra
 from rlvr_gym.verifiers.math.comparing import Sameness, same
+from rlvr_gym.verifiers.math.counted import has_words, question, unknown_words
+from rlvr_gym.verifiers.math.domains import cut_domain
 from rlvr_gym.verifiers.math.expression import MAX_CHARACTERS
-from rlvr_gym.verifiers.math.forms import Clock, Form, Listed
+from rlvr_gym.verifiers.math.forms import Clock, Form, Listed, Words
 from rlvr_gym.verifiers.math.normalise import normalise
 from rlvr_gym.verifiers.math.reading import read
+from rlvr_gym.verifiers.math.same_text import same_up_to_layout
 from rlvr_gym.verifiers.math.simplified import work_left
 from rlvr_gym.verifiers.workers import Overrun
 
@@ -70,6 +73,13 @@ class Math(Verifier):
                 f"an answer of {len(said.text)} characters is over the limit of {MAX_CHARACTERS}"
             )
         golds, answers = read_reference(gold), _read_parts(said.parts)
+        known = [form for form in answers if not _unknown_words(form, task, golds)]
+        if answers and not known:
+            words = _unknown_words(answers[0], task, golds)
+            return Verdict.malformed(f"{words!r} is no unit and nothing that the question counts")
+        answers = known
+        if not _domains_agree(gold, said.text):
+            return Verdict.wrong("not where the reference holds", answer=said.text)
         match _compare(golds, answers):
             case Sameness.YES:
                 if self.require_simplified and (left := _work_left(golds, answers)):
@@ -148,13 +158,29 @@ def _reference_text(reference: JsonValue) -> str:
     raise VerifierFault(f"a reference must be a text or a finite number, not {reference!r}")
 
 
+def _unknown_words(form: Form, task: Task, golds: Sequence[Form]) -> str | None:
+    """The words beside a value that neither the question nor the reference explains; None where there are none."""
+    if isinstance(form, Words):
+        is_value = form.text[:1].isdecimal() and not any(isinstance(gold, Words) for gold in golds)
+        return form.text if is_value else None
+    return unknown_words(form, question(task.text), golds) if has_words(form) else None
+
+
+def _domains_agree(gold: str, answer: str) -> bool:
+    """Whether the answer and the reference are said to hold in the same place; one may leave it open."""
+    domains = [cut_domain(normalise(text))[1] for text in (gold, answer)]
+    return "" in domains or _compare(read(domains[0]), read(domains[1])) is Sameness.YES
+
+
 def _same_text(gold: str, answer: str) -> bool:
     if gold == answer:
         return True
     if len(gold) + len(answer) > MAX_CHARACTERS:
         return False
-    plain = normalise(gold)
-    return plain != "" and plain == normalise(answer)
+    plain, said = normalise(gold), normalise(answer)
+    return (
+        (plain != "" and plain == said) or same_up_to_layout(gold, answer) or same_up_to_layout(plain, said)
+    )
 
 
 @lru_cache(maxsize=4096)

@@ -256,3 +256,4 @@ def calm_down() -> None:
     random.seed(0)
     sys.argv = [FILE_NAME]
     sys.setrecursionlimit(1000)
+    sys.set_int_max_str_digits(0)  # as contest judges do: CPU time bounds long conversions

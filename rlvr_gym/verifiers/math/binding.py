@@ -1,0 +1,54 @@
+"""Letters that an answer binds, so that another letter says the same: arguments of functions, integer parameters.
+
+Bound letters get names that no text can have, in the order in which they are bound; free letters keep theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from rlvr_gym.verifiers.math.forms import Form, Labelled, Listed, Matrix, Ordered, Relation, Scalar
+from rlvr_gym.verifiers.math.labels import arguments
+from rlvr_gym.verifiers.math.nodes import Node, Sym, substituted
+
+
+def bound(names: Sequence[str]) -> Mapping[str, Node]:
+    """A name of its own for each bound letter."""
+    return {name: Sym(f"#{place}") for place, name in enumerate(names, 1)}
+
+
+def with_bound_arguments(form: Form) -> Form | None:
+    """`f(x) = x + 1` for whatever its argument is called; None where no function is defined."""
+    if isinstance(form, Listed):
+        items = [with_bound_arguments(item) or item for item in form.items]
+        return replace(form, items=tuple(items)) if items != [*form.items] else None
+    if not isinstance(form, Labelled) or not (names := arguments(form.label)):
+        return None
+    value = renamed(form.value, bound(names))
+    if value is None or len({*names}) < len(names):
+        return None
+    places = ",".join(f"#{place}" for place in range(1, len(names) + 1))
+    return Labelled(f"{form.label.partition('(')[0]}({places})", value, None)
+
+
+def renamed(form: Form, names: Mapping[str, Node]) -> Form | None:
+    """A form with other names for some letters; None for a kind of form that holds no expressions."""
+    match form:
+        case Scalar():
+            return Scalar(substituted(form.node, names), form.unit)
+        case Labelled():
+            value = renamed(form.value, names)
+            return replace(form, value=value, relation=None) if value else None
+        case Relation():
+            return replace(form, nodes=tuple(substituted(node, names) for node in form.nodes))
+        case Ordered() | Listed():
+            items = [renamed(item, names) for item in form.items]
+            kept = tuple(item for item in items if item)
+            return replace(form, items=kept) if len(kept) == len(items) else None
+        case Matrix():
+            rows = [[renamed(item, names) for item in row] for row in form.rows]
+            whole = tuple(tuple(item for item in row if item) for row in rows)
+            return Matrix(whole) if [len(row) for row in whole] == [len(row) for row in rows] else None
+        case _:
+            return None
