@@ -183,7 +183,7 @@ class Judging:
         if execution.stopped == "wall":
             return Outcome.TIMEOUT, f"still running after {limits.wall_seconds:g} s"
         over_cpu = execution.cpu_seconds > limits.cpu_seconds
-        if over_cpu or execution.status == -signal.SIGXCPU:
+        if over_cpu or execution.stopped == "cpu" or execution.status == -signal.SIGXCPU:
             return Outcome.TIMEOUT, f"used more than {limits.cpu_seconds:g} s of CPU time"
         if execution.stopped == "output":
             return Outcome.OUTPUT, f"wrote more than {limits.output_bytes} bytes"
