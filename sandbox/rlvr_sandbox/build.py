@@ -7,6 +7,7 @@ where no registry can be reached; the packages come through this machine's own p
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import subprocess
 import sys
@@ -23,11 +24,14 @@ from rlvr_sandbox.image.version import supervisor_version
 PULLED_BASE = "python:3.11-slim"
 DEBIAN = "debian"
 DEBIAN_SUITE = "bookworm"
-DEBIAN_PACKAGES = "python3.11,libstdc++6"
+DEBIAN_PACKAGES = "python3.11,libstdc++6,tzdata"
 PYTHON_VERSION = "3.11"
 PACKAGES = ("numpy",)
 REPOSITORY = "rlvr-sandbox"
-DEBIAN_BASE = f"{REPOSITORY}-base:{DEBIAN}-{DEBIAN_SUITE}"
+DEBIAN_BASE = (
+    f"{REPOSITORY}-base:{DEBIAN}-{DEBIAN_SUITE}-{hashlib.sha256(DEBIAN_PACKAGES.encode()).hexdigest()[:8]}"
+)
+"""Named after what is in it, so that one made before with other packages is not taken for it."""
 LABEL = "rlvr_sandbox.supervisor"
 """What images say of the supervisor they hold: its version."""
 

@@ -42,20 +42,25 @@ def same_value(expected: Any, encoded: Any, float_tolerance: float, depth: int =
     if isinstance(expected, int | float):
         number = _number(encoded)
         return number is not None and _same_number(expected, number, float_tolerance)
-    if not isinstance(encoded, list) or not encoded:
-        return False
-    tag, *items = encoded
+    tag, items = _tagged(encoded)
+    if tag == "array" and len(items) == 2:
+        tag, items = _tagged(items[1])
     if isinstance(expected, Mapping):
         return tag in _MAPPINGS and _same_mapping(expected, items, float_tolerance, depth)
     if tag == "named":
         items = items[2:]
-    if tag == "array" and len(items) == 2:
-        return same_value(expected, items[1], float_tolerance, depth + 1)
     return (
         tag in _SEQUENCES
         and len(items) == len(expected)
         and all(same_value(e, i, float_tolerance, depth + 1) for e, i in zip(expected, items, strict=True))
     )
+
+
+def _tagged(encoded: Any) -> tuple[str, list[Any]]:
+    """An encoded value's tag and what follows it; no tag where there is none, as a program may write anything."""
+    if not isinstance(encoded, list) or not encoded or not isinstance(encoded[0], str):
+        return "", []
+    return encoded[0], encoded[1:]
 
 
 _SEQUENCES = {"list", "tuple", "named"}
@@ -78,21 +83,21 @@ def readable(encoded: Any) -> str:
 
 
 def _pieces(encoded: Any, depth: int = 0) -> Iterator[str]:
-    if not isinstance(encoded, list) or not encoded:
+    if isinstance(encoded, list | dict):
+        tag, items = _tagged(encoded)
+    else:
         yield repr(encoded)
         return
-    if depth > 20:
-        yield "..."
+    if depth > 20 or not tag:
+        yield "..." if tag else "<no value>"
         return
-    tag = encoded[0]
     if tag == "handle":
-        yield f"<{encoded[-1]} object>" if len(encoded) > 1 else "<object>"
+        yield f"<{items[-1]} object>" if items and isinstance(items[-1], str) else "<object>"
         return
-    opening, closing = _BRACKETS.get(str(tag), (f"{tag}(", ")"))
+    opening, closing = _BRACKETS.get(tag, (f"{tag}(", ")"))
     yield opening
-    for index in range(1, len(encoded)):
-        item = encoded[index]
-        if index > 1:
+    for index, item in enumerate(items):
+        if index:
             yield ", "
         if tag in _MAPPINGS and isinstance(item, list) and len(item) == 2:
             yield from _pieces(item[0], depth + 1)

@@ -17,6 +17,7 @@ from rlvr_sandbox.programs import AssertTests, CallTest, CallTests, Limits, Prog
 from rlvr_sandbox.results import Failure, Outcome, Result, TestResult, Trust
 
 SHOWN_CHARACTERS = 4000
+_HALVES = re.compile("[\ud800-\udfff]")
 _PRELOADED = re.compile(r"^[ \t]*(?:from|import)\b[^\n]*?\b(numpy)\b", re.MULTILINE)
 """Looks at each character of a line once: the program is read on this side, and may be written to take long."""
 
@@ -170,9 +171,8 @@ class Judging:
                 outcome, reason = _said(got, ending)
             elif outcome is Outcome.PASSED:
                 outcome, reason = Outcome.CRASHED, "the tests ended without a verdict"
-            self._add(
-                execution, outcome, reason, (str(got.get("input", "")), source, str(got.get("got", "")))
-            )
+            case = (_text(got, "input"), source, _text(got, "got"))
+            self._add(execution, outcome, reason, case)
             if self.decided:
                 return
 
@@ -183,7 +183,7 @@ class Judging:
         if execution.stopped == "wall":
             return Outcome.TIMEOUT, f"still running after {limits.wall_seconds:g} s"
         over_cpu = execution.cpu_seconds > limits.cpu_seconds
-        if over_cpu or execution.status == -signal.SIGXCPU:
+        if over_cpu or execution.stopped == "cpu" or execution.status == -signal.SIGXCPU:
             return Outcome.TIMEOUT, f"used more than {limits.cpu_seconds:g} s of CPU time"
         if execution.stopped == "output":
             return Outcome.OUTPUT, f"wrote more than {limits.output_bytes} bytes"
@@ -210,13 +210,13 @@ class Judging:
         self._tests.append(
             TestResult(
                 outcome=outcome,
-                reason=reason,
+                reason=_writable(_middle_cut(reason)),
                 cpu_seconds=execution.cpu_seconds,
                 wall_seconds=execution.wall_seconds,
             )
         )
         if outcome is not Outcome.PASSED and self._first_failure is None:
-            given, expected, got = map(_middle_cut, case)
+            given, expected, got = (_writable(_middle_cut(text)) for text in case)
             failure = Failure(index=index, input=given, expected=expected, got=got)
             self._first_failure = failure, execution
 
@@ -260,7 +260,7 @@ def _report(execution: Execution, count: int, *, in_process: bool) -> list[dict[
 
 def _said(said: dict[str, Any], ending: tuple[Outcome, str]) -> tuple[Outcome, str]:
     """What the tests' process said of one test; why the program went away is known better here."""
-    reason = str(said.get("reason", ""))
+    reason = _text(said, "reason")
     match said.get("outcome"):
         case "passed":
             over = ending[0] in (Outcome.TIMEOUT, Outcome.MEMORY, Outcome.OUTPUT)
@@ -277,6 +277,12 @@ def _said(said: dict[str, Any], ending: tuple[Outcome, str]) -> tuple[Outcome, s
             return ending
         case _:
             return Outcome.CRASHED, f"the program ended during the test: {reason}"
+
+
+def _text(said: dict[str, Any], key: str) -> str:
+    """A text in a report; empty where there is none, as a program beside its tests may write the report."""
+    value = said.get(key)
+    return value if isinstance(value, str) else ""
 
 
 def _nonsense(reason: str, ending: Outcome) -> bool:
@@ -302,6 +308,11 @@ def _signal_name(number: int) -> str:
 
 def _tail(output: bytes) -> str:
     return output[-4 * SHOWN_CHARACTERS :].decode(errors="replace")[-SHOWN_CHARACTERS:]
+
+
+def _writable(text: str) -> str:
+    """The text with what no file or terminal takes replaced: halves of characters, which a program may write."""
+    return _HALVES.sub("\ufffd", text)
 
 
 def _middle_cut(text: str) -> str:

@@ -24,10 +24,10 @@ class Limits:
     cpu_seconds: float = 5.0
     wall_seconds: float = 20.0
     memory_bytes: int = 512 * MIB
-    """Of the whole sandbox in Docker, of each process in bubblewrap (and watched for the whole there)."""
+    """Of all processes together, with files in memory, shared maps and buffers."""
     output_bytes: int = 16 * MIB
     """Standard output of one execution; a program that writes more is stopped."""
-    processes: int = 32
+    processes: int = 128
     """Processes and threads that the program may have at a time, itself included."""
 
     def __post_init__(self) -> None:

@@ -149,9 +149,17 @@ class Session:
             self._supervisor = None
 
 
+_STOPPED = {
+    "wall": Outcome.TIMEOUT,
+    "cpu": Outcome.TIMEOUT,
+    "memory": Outcome.MEMORY,
+    "output": Outcome.OUTPUT,
+}
+
+
 def _outcome(stopped: str, status: int, ended: bool) -> Outcome:
     if stopped:
-        return {"wall": Outcome.TIMEOUT, "memory": Outcome.MEMORY, "output": Outcome.OUTPUT}[stopped]
+        return _STOPPED[stopped]
     if ended or status:
         return Outcome.CRASHED
     return Outcome.PASSED

@@ -27,12 +27,12 @@ class Supervisor:
         self._deadline = time.monotonic() + START_WITHIN_SECONDS
         try:
             hello, _ = self._frame("hello")
-            if hello["supervisor"] != supervisor_version():
+            if hello.get("supervisor") != supervisor_version():
                 raise ImageMismatch(
-                    f"the sandbox runs supervisor {hello['supervisor']}, this package has "
+                    f"the sandbox runs supervisor {hello.get('supervisor')}, this package has "
                     f"{supervisor_version()}; build the image again: rlvr sandbox build"
                 )
-            self._packages = frozenset(hello["site"])
+            self._packages = frozenset(map(str, hello.get("site", ())))
         except BaseException:
             channel.kill()
             raise
@@ -50,7 +50,7 @@ class Supervisor:
         while True:
             header, blobs = self._frame("ran", "done")
             if header["said"] == "done":
-                return judging, header["clean"]
+                return judging, header.get("clean") is True
             self._deadline = time.monotonic() + each
             if judging.take(_execution(header, blobs)) and not told_to_stop:
                 self._channel.write(pack({"do": "stop"}))
@@ -71,7 +71,9 @@ class Supervisor:
         """Run one cell of a session: the supervisor's facts, standard output and standard error."""
         self._deadline = time.monotonic() + limits.wall_seconds + GRACE_SECONDS
         self._channel.write(pack({"do": "cell"}, [source.encode("utf-8", "surrogatepass")]))
-        return self._frame("cell")
+        facts, blobs = self._frame("cell")
+        _check(facts, _CELL_FACTS, blobs, 2)
+        return facts, blobs
 
     def interrupt(self) -> None:
         """Have it end, from any thread: whoever uses it gets SandboxLost."""
@@ -100,7 +102,28 @@ class Supervisor:
         return self._channel.read()
 
 
+_STOPPED = {"", "wall", "cpu", "memory", "output"}
+_CELL_FACTS: dict[str, tuple[type, ...]] = {"stopped": (str,), "status": (int,), "alive": (bool,)}
+_FACTS: dict[str, tuple[type, ...]] = {
+    "stopped": (str,),
+    "status": (int,),
+    "ended_by_itself": (bool,),
+    "tests_status": (int, type(None)),
+    "cpu_seconds": (int, float),
+    "wall_seconds": (int, float),
+    "memory_bytes": (int,),
+}
+
+
+def _check(facts: dict[str, Any], kinds: dict[str, tuple[type, ...]], blobs: list[bytes], count: int) -> None:
+    """Raise SandboxLost where a supervisor's report is not what one says that is in order."""
+    wrong = [name for name, kind in kinds.items() if type(facts.get(name)) not in kind]
+    if wrong or len(blobs) != count or facts["stopped"] not in _STOPPED:
+        raise SandboxLost(f"the supervisor does not make sense: {', '.join(wrong) or 'a report'}")
+
+
 def _execution(header: dict[str, Any], blobs: list[bytes]) -> Execution:
+    _check(header, _FACTS, blobs, 3)
     stdout, stderr, answer = blobs
     return Execution(
         stopped=header["stopped"],

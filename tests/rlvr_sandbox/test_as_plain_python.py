@@ -9,6 +9,9 @@ import rlvr_gym as rg
 from rlvr_gym.verifiers.code import Problem
 
 from .mutants import mutants, plain_verdict
+from .plain_case import Case
+from .plain_honest import HONEST
+from .plain_wrong import WRONG
 
 # Published solutions hold escapes such as "\\d" in ordinary texts, of which Python warns when it compiles them.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::SyntaxWarning")
@@ -61,3 +64,26 @@ def opened() -> BlockingSandbox:
         return Sandbox.open_sync("bubblewrap", slots=1)
     except SandboxUnavailable as error:
         pytest.skip(f"bubblewrap: {error}")
+
+
+@pytest.mark.parametrize("case", HONEST, ids=lambda case: case.names.replace(" ", "-"))
+def test_a_right_program_passes_here_and_in_plain_python(sandbox: BlockingSandbox, case: Case) -> None:
+    assert plain(case)
+    result = sandbox.run(program(case))
+    assert result.reward == 1.0, result.reason
+
+
+@pytest.mark.parametrize("case", WRONG, ids=lambda case: case.names.replace(" ", "-"))
+def test_a_wrong_program_fails_here_and_in_plain_python(sandbox: BlockingSandbox, case: Case) -> None:
+    assert not plain(case)
+    result = sandbox.run(program(case))
+    assert result.reward == 0.0, result.outcome
+
+
+def plain(case: Case) -> bool:
+    return plain_verdict(case.source, case.setup, case.tests, tuple(case.names.split()), CPU_SECONDS)
+
+
+def program(case: Case) -> Program:
+    tests = AssertTests(tests=case.tests, names=tuple(case.names.split()), setup=case.setup)
+    return Program(source=case.source, tests=tests, limits=_LIMITS)

@@ -133,7 +133,7 @@ def test_the_supervisor_sees_only_three_variables(container: AttachedContainer, 
 
 def test_the_engine_holds_it_to_its_share_of_the_machine(container: AttachedContainer, engine: Engine):
     host = engine.api.inspect_container(container.id)["HostConfig"]
-    assert (host["PidsLimit"], host["NanoCpus"]) == (128, 1_000_000_000)
+    assert (host["PidsLimit"], host["NanoCpus"]) == (256, 1_000_000_000)
     assert host["Memory"] == host["MemorySwap"] == (512 + 256) * MIB
     assert (host["NetworkMode"], host["LogConfig"]["Type"]) == ("none", "none")
 

@@ -24,7 +24,7 @@ SMALL = [
     *["model.path=tiny:0123456789>", "env.id=reverse", "env.digits=2", "env.style=symbols"],
     *["env.reward=per_digit", "sampling.max_tokens=4", "batch.prompts=4", "batch.group_size=4"],
     *["batch.minibatches=1", "optimizer.learning_rate=1e-3", "run.steps=6", "run.checkpoint_every=100"],
-    *["eval.every=100", "eval.tasks=4", "dynamic_sampling.max_rounds=3"],
+    *["eval.every=100", "eval.tasks=4", "dynamic_sampling.max_rounds=8"],
 ]
 
 
@@ -68,7 +68,7 @@ def test_where_all_is_right_the_run_evaluates_writes_its_model_and_says_solved(t
     assert rows(tmp_path / "run")[2]["eval/pass@1"] == result.after.value
     assert saved(tmp_path / "run") == ["step-0", "step-2"]
     assert load_model(tmp_path / "run" / "model")[0].num_parameters() > 0
-    said = "solved at step 2: of 12 prompts, 100.00% were answered right by all of their samples"
+    said = "solved at step 2: of 32 prompts, 100.00% were answered right by all of their samples"
     assert said in out.getvalue()
 
 
@@ -149,5 +149,5 @@ def test_the_command_line_exits_with_0_both_times(tmp_path: Path) -> None:
     for _ in range(2):
         done = subprocess.run(command, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr
-        assert "solved at step 0: of 12 prompts, 100.00% were answered right" in done.stdout
+        assert "solved at step 0: of 32 prompts, 100.00% were answered right" in done.stdout
         assert f"model       {tmp_path / 'model'}" in done.stdout

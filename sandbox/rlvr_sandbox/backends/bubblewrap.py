@@ -7,15 +7,18 @@ each program, and each test run, in a bubblewrap of its own that is used once.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import importlib.util
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from rlvr_sandbox.backends.groups import Group, remove_abandoned
 from rlvr_sandbox.backends.process import ProcessChannel
 from rlvr_sandbox.errors import SandboxUnavailable
 from rlvr_sandbox.image.layout import SITE, WORK
@@ -25,7 +28,10 @@ from rlvr_sandbox.results import Trust
 _IMAGE = Path(__file__).resolve().parents[1] / "image"
 _SUPERVISOR = "/opt/rlvr/rlvr_sandbox/image"
 _PYTHON = "/opt/python"
-_PARENTS = ("/opt", SITE, "/opt/rlvr", "/opt/rlvr/rlvr_sandbox")
+_PARENTS = ("/opt", SITE, _PYTHON, "/opt/rlvr", "/opt/rlvr/rlvr_sandbox")
+_OF_PYTHON = ("bin", "lib", "lib64")
+"""What a Python outside /usr needs to run; beside it there may be caches and environments full of packages."""
+_PACKAGE_FOLDERS = ("site-packages", "dist-packages")
 _SCRATCH_BYTES = 64 * MIB
 _NOBODY = ("--unshare-user", "--uid", "65534", "--gid", "65534")
 _CAPABILITIES = ("--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--cap-add", "CAP_KILL")
@@ -49,7 +55,10 @@ class BubblewrapBackend:
         self._bwrap = found
         self._packages = _numpy() if packages is None else tuple(packages)
         self._privileged = os.geteuid() == 0
-        _try([*self._walls(), "/usr/bin/true" if os.path.exists("/usr/bin/true") else "/bin/true"])
+        nothing = "/usr/bin/true" if os.path.exists("/usr/bin/true") else "/bin/true"
+        _try([*self._walls(), nothing])
+        remove_abandoned()
+        self._grouped = self._privileged and self._can_be_grouped(nothing)
 
     def start(self) -> ProcessChannel:
         """A fresh supervisor."""
@@ -65,6 +74,8 @@ class BubblewrapBackend:
 
     def _start_inside(self) -> ProcessChannel:
         """With bubblewrap's word on which process is the supervisor: killed, it takes its namespace with it."""
+        group = Group() if self._grouped else None
+        command = [*group.entering(), *self._walls(group.binds())] if group else self._walls()
         reader, writer = os.pipe()
         supervisor = ["--as-pid-1", "--info-fd", str(writer), *self._python(), f"{_SUPERVISOR}/mux.py"]
         with open(reader) as told, open(writer, "w") as ours:
@@ -73,7 +84,12 @@ class BubblewrapBackend:
                 ours.close()
                 return json.load(told)["child-pid"]
 
-            return ProcessChannel([*self._walls(), *supervisor], pass_fds=(writer,), inner_pid=inner_pid)
+            return ProcessChannel(
+                [*command, *supervisor],
+                pass_fds=(writer,),
+                inner_pid=inner_pid,
+                ended=group.remove if group else lambda: None,
+            )
 
     def wait_until_available(self, timeout_seconds: float) -> bool:
         """Always there."""
@@ -82,7 +98,21 @@ class BubblewrapBackend:
     def close(self) -> None:
         """Nothing to let go of."""
 
-    def _walls(self) -> list[str]:
+    def _can_be_grouped(self, command: str) -> bool:
+        """Whether this system gives sandboxes control groups of their own."""
+        try:
+            group = Group()
+        except OSError:
+            return False
+        try:
+            _try([*group.entering(), *self._walls(group.binds()), command])
+        except SandboxUnavailable:
+            return False
+        finally:
+            group.remove()
+        return True
+
+    def _walls(self, more: Sequence[str] = ()) -> list[str]:
         """bubblewrap with everything but the command."""
         as_whom = _CAPABILITIES if self._privileged else _NOBODY
         return [
@@ -97,6 +127,7 @@ class BubblewrapBackend:
             *(part for path in self._packages for part in ("--ro-bind", str(path), f"{SITE}/{path.name}")),
             *("--proc", "/proc", "--dev", "/dev"),
             *(part for folder in (WORK, "/tmp", "/dev/shm") for part in _scratch(folder)),
+            *more,
             *("--remount-ro", "/dev", "--remount-ro", "/"),
         ]
 
@@ -110,7 +141,11 @@ class BubblewrapBackend:
             elif path.is_dir():
                 binds += ["--ro-bind", str(path), str(path)]
         if not _in_usr(sys.base_prefix):
-            binds += ["--ro-bind", sys.base_prefix, _PYTHON]
+            for name in _OF_PYTHON:
+                if (path := Path(sys.base_prefix, name)).is_dir():
+                    binds += ["--ro-bind", str(path), f"{_PYTHON}/{name}"]
+        for folder in _packages_beside(sys.base_prefix):
+            binds += ["--perms", "0755", "--tmpfs", folder, "--remount-ro", folder]
         return binds
 
     def _python(self) -> list[str]:
@@ -127,6 +162,32 @@ def _numpy() -> tuple[Path, ...]:
         return ()
     folder = Path(found.origin).parent
     return tuple(path for path in (folder, folder.with_name("numpy.libs")) if path.is_dir())
+
+
+@functools.cache
+def _packages_beside(prefix: str) -> list[str]:
+    """The folders, as the sandbox sees them, of packages installed for any Python of what it sees: to be hidden."""
+    shown = {"/usr": "/usr"}
+    if not _in_usr(prefix):
+        shown |= {os.path.join(prefix, name): f"{_PYTHON}/{name}" for name in _OF_PYTHON}
+    return sorted(
+        place + folder.removeprefix(root)
+        for root, place in shown.items()
+        for folder in _package_folders(root)
+    )
+
+
+def _package_folders(root: str) -> Iterator[str]:
+    unseen = [root]
+    while unseen:
+        with contextlib.suppress(OSError), os.scandir(unseen.pop()) as entries:
+            for entry in entries:
+                if not entry.is_dir(follow_symlinks=False):
+                    continue
+                if entry.name in _PACKAGE_FOLDERS:
+                    yield entry.path
+                else:
+                    unseen.append(entry.path)
 
 
 def _in_usr(prefix: str) -> bool:

@@ -32,6 +32,9 @@ GVISOR = "runsc"
 SUPERVISOR_BYTES = 256 * MIB
 """Room for the supervisor's own processes and files beside the program's memory."""
 
+PIDS = 256
+"""Processes and threads of the container: those of a program, its tests and the supervisor."""
+
 SCRATCH = f"rw,nosuid,nodev,noexec,mode=1777,size={64 * MIB},nr_inodes=16384"
 """Python files need no permission to execute; native code that a program unpacks gets none."""
 
@@ -142,7 +145,7 @@ class DockerBackend:
             cap_drop=["ALL"],
             cap_add=["SETUID", "SETGID", "KILL"],
             security_opt=["no-new-privileges"],
-            pids_limit=128,
+            pids_limit=PIDS,
             mem_limit=self._memory_bytes + SUPERVISOR_BYTES,
             memswap_limit=self._memory_bytes + SUPERVISOR_BYTES,
             nano_cpus=1_000_000_000,

@@ -19,6 +19,7 @@ class ProcessChannel:
 
     Args:
         pass_fds: descriptors that the command may write to.
+        ended: told of the end, once there is nothing left of it.
         inner_pid: told, once the command runs, which process the supervisor is, where that is another one.
     """
 
@@ -28,7 +29,9 @@ class ProcessChannel:
         *,
         pass_fds: Sequence[int] = (),
         inner_pid: Callable[[], int] | None = None,
+        ended: Callable[[], None] = lambda: None,
     ) -> None:
+        self._tell_ended = ended
         try:
             self._process = subprocess.Popen(
                 command,
@@ -41,6 +44,7 @@ class ProcessChannel:
                 start_new_session=True,
             )
         except OSError as error:
+            ended()
             raise SandboxUnavailable(f"cannot start {command[0]}: {error.strerror}") from error
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -102,3 +106,4 @@ class ProcessChannel:
         self._process.wait()
         for pipe in (self._stdin, self._stdout, self._stderr):
             pipe.close()
+        self._tell_ended()

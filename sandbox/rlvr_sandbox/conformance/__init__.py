@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from rlvr_sandbox.conformance import (
+    accounting,
     always_equal,
     bombs,
     early_exit,
@@ -25,6 +26,7 @@ from rlvr_sandbox.conformance import (
     honest_asserts,
     honest_calls,
     honest_computing,
+    honest_machine,
     honest_objects,
     honest_sharing,
     honest_stdio,
@@ -66,6 +68,7 @@ FAMILIES: dict[str, tuple[Attack, ...]] = {
     "reading the tests": reading_the_tests.ATTACKS,
     "leftovers": leftovers.ATTACKS,
     "bombs": bombs.ATTACKS,
+    "accounting": accounting.ATTACKS,
     "huge answers": huge_answers.ATTACKS,
     "escapes": escapes.ATTACKS,
     "malformed": malformed.ATTACKS,
@@ -75,6 +78,7 @@ ATTACKS = tuple(attack for family in FAMILIES.values() for attack in family)
 HONEST_FAMILIES: dict[str, tuple[Honest, ...]] = {
     "stdio": honest_stdio.HONEST,
     "computing": honest_computing.HONEST,
+    "machine": honest_machine.HONEST,
     "calls": honest_calls.HONEST,
     "asserts": honest_asserts.HONEST,
     "objects": honest_objects.HONEST,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rlvr_sandbox.conformance.cases import ASSERTS, Attack, asserts, attack, text
+from rlvr_sandbox.conformance.cases import ASSERTS, ONE_CALL, Attack, asserts, attack, calls, text
+from rlvr_sandbox.programs import Tests
 
 ANSWERS = {
     "a-handle-of-nothing": '{"value": ["handle", 99999, "int"]}',
@@ -34,6 +35,53 @@ ANSWERS = {
     "no-text": "\xff\xfe\x00",
 }
 """What a program could put on the link to the tests' process, past the code that encodes its values."""
+
+
+ON_THE_PIPE: dict[str, tuple[Tests, str]] = {
+    "a-tag-that-is-a-list": (calls("add", ([], [1, 2])), '{"value": [[1], 2]}'),
+    "a-tag-that-is-a-list-further-in": (calls("add", ([], [[1, 2]])), '{"value": ["list", [[1], 2]]}'),
+    "a-tag-that-is-a-dict": (calls("add", ([], {"a": 1})), '{"value": [{"dict": 1}, ["a", 1]]}'),
+    "a-dict-for-a-value": (calls("add", ([], [1])), '{"value": {"list": [1]}}'),
+    "an-array-in-arrays": (calls("add", ([], [[1]])), '{"value": DEEPARRAY}'),
+    "a-key-that-is-a-list": (calls("add", ([], {"a": 1})), '{"value": ["dict", [["a"], 1]]}'),
+    "a-key-that-is-twice-there": (calls("add", ([], {"a": 1})), '{"value": ["dict", ["a", 2], ["a", 1]]}'),
+    "an-integer-that-is-none": (ONE_CALL, '{"value": ["int", ["0x7"]]}'),
+    "an-integer-of-too-many-digits": (ONE_CALL, '{"value": %s}' % ("7" * 5000)),
+    "a-number-that-is-none": (ONE_CALL, '{"value": NaN}'),
+    "half-a-character": (ONE_CALL, '{"value": "\\ud800"}'),
+    "a-handle-that-is-deep": (ONE_CALL, '{"value": ["handle", DEEP900]}'),
+    "a-bottomless-value": (ONE_CALL, '{"value": DEEP}'),
+    "half-an-answer": (ONE_CALL, '{"value": 7'),
+    "two-answers": (ONE_CALL, '{"value": 7}{"value": 7}'),
+    "a-list-for-an-answer": (ONE_CALL, '[{"value": 7}]'),
+    "that-its-function-is-missing": (ONE_CALL, '{"value": 7, "missing": true}'),
+    "nothing": (ONE_CALL, ""),
+}
+"""What a program could write in the place of a call's answer, for the host to read."""
+
+
+def on_the_pipe(name: str, tests: Tests, body: str) -> Attack:
+    """An attack that writes `body`, as it stands, where its answer goes."""
+    source = f"BODY = {body!r}\n" + text("""
+        import os, stat
+        deep = {"DEEPARRAY": ('["array", "x", ', 900), "DEEP900": ("[", 900), "DEEP": ("[", 10 ** 5)}
+        for word, (opening, depth) in deep.items():
+            BODY = BODY.replace(word, opening * depth + "1" + "]" * depth)
+
+        def add(*_):
+            for fd in range(3, 64):
+                try:
+                    if stat.S_ISFIFO(os.fstat(fd).st_mode):
+                        data = BODY.encode("latin-1")
+                        while data:
+                            data = data[os.write(fd, data):]
+                        os._exit(0)
+                except OSError:
+                    continue
+    """)
+    return attack(
+        f"write-{name}", f"Writes {name.replace('-', ' ')} in the place of its answer.", tests, source
+    )
 
 
 def forged_answer(name: str, body: str) -> Attack:
@@ -70,4 +118,5 @@ ATTACKS = (
         """,
     ),
     *(forged_answer(name, body) for name, body in ANSWERS.items()),
+    *(on_the_pipe(name, tests, body) for name, (tests, body) in ON_THE_PIPE.items()),
 )

@@ -145,7 +145,7 @@ ATTACKS = (
         "Contains a number of a million digits.",
         CALLS,
         "x = " + "9" * 1_000_000,
-        NO_PROGRAM_OR_CRASH,
+        NO_PROGRAM_OR_CRASH | {Outcome.TIMEOUT},
     ),
     attack(
         "folding-that-explodes",

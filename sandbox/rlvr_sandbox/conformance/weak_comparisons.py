@@ -235,10 +235,10 @@ ATTACKS = (
     attack(
         "keys-that-become-equal",
         "Returns a dict whose keys collide once they are texts.",
-        calls("table", ([1], {"1": "one"}), ([2], {"true": 1}), ([3], {"null": 1})),
+        calls("table", ([1], {"1": "one"}), ([2], {"1": 1, "2": 2}), ([3], {"1": "one"})),
         """
         def table(n):
-            return [None, {1: "one"}, {True: 1}, {None: 1}][n]
+            return [None, {1: "one", "1": "one"}, {1: 1, "1": 2}, {1: "two", "1": "one"}][n]
         """,
     ),
 )

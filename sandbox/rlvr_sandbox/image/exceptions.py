@@ -75,6 +75,7 @@ def written_exception(
         number_of(error),
         type(error).__name__,
         _text(error),
+        encode(error.__cause__),
         *_carried(error, encode),
     ]
 
@@ -89,8 +90,8 @@ def _carried(error: BaseException, encode: Callable[[Any], Any]) -> list[Any]:
 
 def read_exception(parts: list[Any], decode: Callable[[Any], Any]) -> BaseException:
     """The exception that stands for the one that was written."""
-    cls, mro, number, name, text, arguments, attributes = parts
-    carried = decode(arguments)
+    cls, mro, number, name, text, cause, arguments, attributes = parts
+    caused, carried = decode(cause), decode(arguments)
     found = decode(cls) if cls[0] in ("k", "o") else None
     if not (isinstance(found, type) and issubclass(found, Exception)):
         known = (known_exception(*each) for each in mro)
@@ -105,6 +106,7 @@ def read_exception(parts: list[Any], decode: Callable[[Any], Any]) -> BaseExcept
             error.__dict__[key] = value
     if isinstance(error, StandIn):
         error._rlvr_text = text[:_SHOWN]
+    error.__cause__ = caused if isinstance(caused, BaseException) else None
     error.__dict__["_rlvr_number"] = number
     error.__program_raised__ = str(name)[:100]  # type: ignore[attr-defined]
     return error

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
+from rlvr_sandbox.image.accounts import Account
 from rlvr_sandbox.image.link import Link
 from rlvr_sandbox.image.zygotes import Zygote, ZygoteGone
 
@@ -21,7 +22,8 @@ END_WITHIN_SECONDS = 5.0
 GONE_WITHIN_SECONDS = 1.0
 CELLS_IN_CPU_LIMIT = 50
 WATCH_SECONDS = 0.05
-_PAGE_BYTES = os.sysconf("SC_PAGESIZE")
+WATCH_SHARE = 10
+"""Looks at what is used take no more than one part of so many of our time."""
 
 
 class Capture:
@@ -97,7 +99,7 @@ class Execution:
         uids: for the program and for its tests.
         folder: where the program starts.
         program_by, tests_by: the zygotes that fork them; mostly the same.
-        memory_bytes: how much memory the running processes hold, together.
+        account: of what the running processes use, together.
         host: a descriptor to watch besides, and what to call when it is readable.
     """
 
@@ -109,15 +111,17 @@ class Execution:
         folder: str,
         program_by: Zygote,
         tests_by: Zygote,
-        memory_bytes: Callable[[], int],
+        account: Account,
         host: tuple[int, Callable[[], None]],
     ) -> None:
         self._limits = dict(limits)
         self._uids = uids
         self._folder = folder
         self._program_by, self._tests_by = program_by, tests_by
-        self._memory_bytes = memory_bytes
+        self._account = account
+        self._cpu_seconds = limits["cpu_seconds"]
         self._host = host
+        self._watch_at = time.monotonic() + WATCH_SECONDS
         self._out = Capture(limits["output_bytes"])
         self._err = Capture(STDERR_BYTES, keep_last=True)
         self._answer = Capture(ANSWER_BYTES)
@@ -134,10 +138,14 @@ class Execution:
         captures = [self._out, self._err, self._answer]
         try:
             with ExitStack() as closing:
-                self._start(kind, source, self._held(closing, sealed(given)), closing)
+                handed = self._held(closing, sealed(given))
+                self._account.begin(self._limits["memory_bytes"])
+                self._start(kind, source, handed, closing)
             for capture in captures:
                 capture.hand_over()
             role = "tests" if kind == "asserts" else "program"
+            if kind == "asserts":
+                self._cpu_seconds *= 2  # which is told apart once they have ended
             stopped = self._watch(lambda: role in self._ended, started + self._limits["wall_seconds"])
             self._answer.pump()
             if b'"gone"' in self._answer.data:
@@ -181,16 +189,19 @@ class Execution:
         zygotes = {self._program_by.fileno(), self._tests_by.fileno()}
         for descriptor in {*captures, *zygotes, self._host[0], *also}:
             poll.register(descriptor, select.POLLIN)
-        watch_at = time.monotonic() + WATCH_SECONDS
         while not finished():
             now = time.monotonic()
             if now >= deadline:
                 return "wall"
-            if now >= watch_at:
-                if self._memory_bytes() > self._limits["memory_bytes"]:
+            if now >= self._watch_at:
+                if self._account.memory_bytes() > self._limits["memory_bytes"]:
                     return "memory"
-                watch_at = now + WATCH_SECONDS
-            for descriptor, _ in poll.poll(1000 * (min(deadline, watch_at) - now) + 1):
+                if self._account.cpu_seconds() > self._cpu_seconds:
+                    return "cpu"
+                looked = time.monotonic()
+                self._watch_at = looked + max(WATCH_SECONDS, WATCH_SHARE * (looked - now))
+                now = looked
+            for descriptor, _ in poll.poll(1000 * (min(deadline, self._watch_at) - now) + 1):
                 if capture := captures.get(descriptor):
                     if not capture.pump():
                         poll.unregister(descriptor)
@@ -221,12 +232,14 @@ class Execution:
 
     def _facts(self, stopped: str, ended_by_itself: bool, wall_seconds: float) -> dict[str, Any]:
         program = self._ended["program"]
+        by_tests = self._ended["tests"]["cpu_seconds"] if "tests" in self._ended else 0.0
+        by_program = max(program["cpu_seconds"], self._account.cpu_seconds() - by_tests)
         return {
             "stopped": stopped or ("output" if self._out.overflowed else ""),
             "status": program["status"],
             "ended_by_itself": ended_by_itself,
             "tests_status": self._ended["tests"]["status"] if "tests" in self._ended else None,
-            "cpu_seconds": program["cpu_seconds"],
+            "cpu_seconds": by_program,
             "wall_seconds": wall_seconds,
             "memory_bytes": program["memory_bytes"],
         }
@@ -243,6 +256,8 @@ class Session(Execution):
     def begin(self) -> None:
         """Fork it. Its CPU time is limited for all cells together, its wall clock for each."""
         self._limits["cpu_seconds"] *= CELLS_IN_CPU_LIMIT
+        self._cpu_seconds = self._limits["cpu_seconds"]
+        self._account.begin(self._limits["memory_bytes"])
         self._control, theirs = socket.socketpair()
         with theirs, ExitStack() as closing:
             nothing = self._held(closing, os.open(os.devnull, os.O_RDWR))
@@ -255,6 +270,8 @@ class Session(Execution):
         """Run one cell. When it was stopped, or ended the process, the session is over: `alive` is False."""
         started = time.monotonic()
         link = Link(self._control)
+        # Neither a cell that takes nothing nor one that says half a message holds us up for longer than it may run.
+        self._control.settimeout(self._limits["wall_seconds"])
         with contextlib.suppress(OSError):
             link.send({"source": source.decode("utf-8", "surrogatepass")})
         stopped = self._watch(
@@ -288,27 +305,10 @@ class Session(Execution):
         except (ValueError, RecursionError):
             return None
         status = said.get("status") if isinstance(said, dict) else None
-        return status if type(status) is int else None
+        return status & 0xFF if type(status) is int else None
 
 
 def _readable(stream: socket.socket) -> bool:
     poll = select.poll()
     poll.register(stream, select.POLLIN)
     return bool(poll.poll(0))
-
-
-def memory_of_programs(supervisors: set[int], zygote: int) -> int:
-    """What all processes but the `supervisors` hold, beyond what they share with the zygote, in bytes."""
-    shared_with_zygote = _own_memory_bytes(zygote)
-    pids = (int(name) for name in os.listdir("/proc") if name.isdigit())
-    return sum(max(0, _own_memory_bytes(pid) - shared_with_zygote) for pid in pids if pid not in supervisors)
-
-
-def _own_memory_bytes(pid: int) -> int:
-    """Resident and not backed by a file."""
-    try:
-        with open(f"/proc/{pid}/statm") as statm:
-            _, resident, shared, *_ = map(int, statm.read().split())
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
-    return (resident - shared) * _PAGE_BYTES

@@ -43,10 +43,20 @@ class Files:
             return
         path = os.path.abspath(text)
         inside = [each for each in self._made if each == path or each.startswith(path.rstrip("/") + "/")]
+        folder = os.path.dirname(path)
+        if not inside and folder in self._made:
+            self._let_write(path, folder)
         if not inside or path in ("/", "/tmp", os.getcwd()):
             return
         for each in [path, *inside]:
             self._share(each)
+
+    def _let_write(self, path: str, folder: str) -> None:
+        """The program is to make this file, in a folder of the tests' whose other files stay theirs."""
+        self._share(path)
+        if folder not in self._shared:
+            with contextlib.suppress(OSError):
+                os.chmod(folder, 0o1733)
 
     def _share(self, path: str) -> None:
         self._shared.add(path)
@@ -55,7 +65,7 @@ class Files:
         folder = os.path.dirname(path)
         while folder in self._made and folder not in self._shared:  # it can be walked through, and not listed
             with contextlib.suppress(OSError):
-                os.chmod(folder, 0o711)
+                os.chmod(folder, os.stat(folder).st_mode & 0o7777 | 0o011)
             folder = os.path.dirname(folder)
 
     def _heard(self, event: str, arguments: tuple[Any, ...]) -> None:

@@ -3,7 +3,7 @@
 import json
 import struct
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 _LENGTHS = struct.Struct(">II")
 MAX_HEADER_BYTES = 4 << 20
@@ -18,6 +18,10 @@ def pack(header: dict[str, Any], blobs: Sequence[bytes] = ()) -> bytes:
     """One frame: `header`, with the lengths of `blobs` added to it, and the blobs."""
     head = json.dumps({**header, "blobs": [len(blob) for blob in blobs]}).encode()
     return b"".join((_LENGTHS.pack(len(head), sum(map(len, blobs))), head, *blobs))
+
+
+def _are_lengths(found: object) -> TypeGuard[list[int]]:
+    return isinstance(found, list) and all(type(length) is int and length >= 0 for length in found)
 
 
 class Reader:
@@ -49,11 +53,11 @@ class Reader:
         body_start = _LENGTHS.size + header_length
         try:
             header = json.loads(self._buffer[_LENGTHS.size : body_start])
-            lengths = header["blobs"]
-            if not isinstance(header, dict) or sum(lengths) != body_length or min(lengths, default=0) < 0:
-                raise BrokenFrame("a frame whose header and body disagree")
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             raise BrokenFrame(f"a frame with an unreadable header: {error}") from error
+        lengths = header.get("blobs") if isinstance(header, dict) else None
+        if not _are_lengths(lengths) or sum(lengths) != body_length:
+            raise BrokenFrame("a frame whose header and body disagree")
         blobs, at = [], body_start
         for length in lengths:
             blobs.append(bytes(self._buffer[at : at + length]))

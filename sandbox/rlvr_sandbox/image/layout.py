@@ -6,5 +6,8 @@ SITE = "/opt/site"
 WORK = "/work"
 """Where programs start."""
 
+CONTROL_GROUP = "/sys/fs/cgroup"
+"""Where the sandbox sees the files of its own control group, if it has one."""
+
 WRITABLE = (WORK, "/tmp", "/dev/shm", "/dev/mqueue")
 """All that a program could write to, if it is there."""

@@ -15,6 +15,7 @@ import os
 import random
 import sys
 import types
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ if __name__ == "__main__":  # the package around this folder is the host's, and 
     _package.__path__ = [str(Path(__file__).parents[1])]
     sys.modules["rlvr_sandbox"] = _package
 
-from rlvr_sandbox.image.execution import Execution, Session, memory_of_programs, sealed
+from rlvr_sandbox.image.accounts import account
+from rlvr_sandbox.image.execution import Execution, Session, sealed
 from rlvr_sandbox.image.frames import Reader, pack
 from rlvr_sandbox.image.layout import SITE, WORK
 from rlvr_sandbox.image.version import supervisor_version
@@ -48,7 +50,8 @@ class Mux:
         self._ground = ground
         self._in, self._out = _take_standard_streams()
         self._reader = Reader(lambda: os.read(self._in, 1 << 20))
-        self._zygotes = Zygotes(ground)
+        self._account = account(lambda: self._zygotes.pids, alone=not ground.one_uid)
+        self._zygotes = Zygotes(replace(ground, memory_files=self._account.counts_memory_files))
         self._first_uid = random.SystemRandom().randrange(1, 1 << 14) * _UIDS_EACH
         self._uids_used = 0
         self._told_to_stop = False
@@ -106,7 +109,7 @@ class Mux:
             "folder": self._ground.folder,
             "program_by": program_by,
             "tests_by": tests_by,
-            "memory_bytes": self._memory_bytes,
+            "account": self._account,
             "host": (self._in, self._listen),
         }
 
@@ -122,12 +125,6 @@ class Mux:
             self._say({"said": "cell", **facts}, outputs)
             alive = facts["alive"]
         raise HostGone
-
-    def _memory_bytes(self) -> int:
-        if self._ground.one_uid:
-            return 0  # programs run out of sight, in other process namespaces
-        pids = self._zygotes.pids
-        return memory_of_programs({os.getpid(), *pids}, min(pids))
 
     def _fresh_uids(self) -> tuple[int, int]:
         self._uids_used += 2

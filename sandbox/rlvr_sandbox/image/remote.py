@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import Any
 
@@ -47,14 +48,20 @@ class Remote(Peer):
         """A failed assertion of the tests that the program was told of, and may have kept to itself."""
         self.files = Files(source)
         self._around = TestsSurroundings(source)
+        self._names: dict[int, str] = {}
         self._last: tuple[str, tuple[Any, ...], dict[str, Any], Any] | None = None
         self.not_answered = (ProgramGone,)
         self.codec.on_text = self.files.named if self.files.watched else None
 
     def load(self, names: list[str]) -> dict[str, Any]:
         """What the program has under these names. Raises ProgramGone where it did not get that far."""
-        self._send({"names": names, "random": self._around.uses_random})
-        said = self._receive()
+        with contextlib.suppress(ProgramGone):  # it may have said why, and be gone
+            self._send({"names": names, "random": self._around.uses_random})
+        self.gone = None
+        try:
+            said = self._receive()
+        except ProgramGone:
+            raise self.lost("it ended while it was loaded") from None
         if "names" not in said:
             raise self.lost("invalid" if said.get("ended") == "invalid" else "it ended while it was loaded")
         found = said["names"]
@@ -63,6 +70,7 @@ class Remote(Peer):
         ):
             raise self.lost("it said what is no message")
         namespace = {name: self.read(data) for name, data in found if name in names}
+        self._names = {id(value): name for name, value in namespace.items()}
         self._around.begin(said.get("random"))
         return namespace
 
@@ -75,10 +83,11 @@ class Remote(Peer):
         """The program's answer."""
         if self.gone is not None:
             raise self.gone
-        if what not in ("call", "method"):
+        called = what in ("call", "method") or (what == "special" and arguments[0] == "__call__")
+        if not called:
             return super().ask(what, target, *arguments, **keywords)
-        name = arguments[0] if what == "method" else getattr(target, "__name__", type(target).__name__)
-        given = arguments[1:] if what == "method" else arguments
+        name = arguments[0] if what == "method" else self._names.get(id(target), "object")
+        given = arguments if what == "call" else arguments[1:]
         self._last = (str(name), given, keywords, None)
         value = super().ask(what, target, *arguments, **keywords)
         self._last = (str(name), given, keywords, value)

@@ -76,14 +76,19 @@ _REFUSED = {
     "semget": (64, 190),
     "msgget": (68, 186),
 }
+_MEMFD_CREATE = (319, 279)
 _CLONE = (56, 220)
 _CLONE3 = (435, 435)
 _SOCKET = (41, 198)
 _MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 
 
-def build(machine: str = "") -> bytes:
-    """The filter's instructions for a machine, this one by default; empty where there is none for it."""
+def build(machine: str = "", *, memory_files: bool = True) -> bytes:
+    """The filter's instructions for a machine, this one by default; empty where there is none for it.
+
+    Args:
+        memory_files: whether files in memory without a name may be made: their bytes belong to no process.
+    """
     found = _MACHINES.get(machine or platform.machine())
     if found is None:
         return b""
@@ -96,7 +101,7 @@ def build(machine: str = "") -> bytes:
     ]
     if column == 0:
         code += [(_JUMP_GREATER_OR_EQUAL, 0, 1, _X32_BIT), (_RETURN, 0, 0, _ERRNO | errno.EPERM)]
-    for numbers in _REFUSED.values():
+    for numbers in (*_REFUSED.values(), *([] if memory_files else [_MEMFD_CREATE])):
         code += [(_JUMP_EQUAL, 0, 1, numbers[column]), (_RETURN, 0, 0, _ERRNO | errno.EPERM)]
     code += [(_JUMP_EQUAL, 0, 1, _CLONE3[column]), (_RETURN, 0, 0, _ERRNO | errno.ENOSYS)]
     code += [
@@ -118,9 +123,9 @@ def build(machine: str = "") -> bytes:
 class Filter:
     """A filter, ready to be put on processes."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, memory_files: bool = True) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
-        instructions = build()
+        instructions = build(memory_files=memory_files)
         self._buffer = ctypes.create_string_buffer(instructions, len(instructions))
         count = len(instructions) // 8
         self._program = struct.pack("@HxxxxxxP", count, ctypes.addressof(self._buffer)) if count else b""

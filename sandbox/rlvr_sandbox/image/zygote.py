@@ -53,6 +53,8 @@ _FILE_BYTES = 64 << 20
 _STACK_BYTES = 1 << 30
 _THREAD_STACK_BYTES = 16 << 20
 _ADDRESS_SPACE_BESIDE_MEMORY = _STACK_BYTES + (1 << 30)
+_THREADS_WHERE_UNLIMITED = 128
+_ADDRESS_SPACE_OF_THREAD = _THREAD_STACK_BYTES + (1 << 20)
 
 # What most programs import: imported once here, not once in every program.
 _COMMON = tuple(
@@ -61,14 +63,15 @@ _COMMON = tuple(
 )
 
 
-def serve(orders: socket.socket, preload: Sequence[str], *, one_uid: bool) -> NoReturn:
+def serve(orders: socket.socket, preload: Sequence[str], *, one_uid: bool, memory_files: bool) -> NoReturn:
     """Take orders until the other side is gone.
 
     Args:
         preload: modules for programs that import them, loaded before the first fork.
         one_uid: every process has the uid that we have; there is no other to change to.
+        memory_files: whether programs may make files in memory that have no name.
     """
-    _become_a_zygote(preload)
+    _become_a_zygote(preload, memory_files=memory_files)
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
     os.set_blocking(woken, False)
@@ -88,7 +91,7 @@ def serve(orders: socket.socket, preload: Sequence[str], *, one_uid: bool) -> No
             zygote.take_order()
 
 
-def _become_a_zygote(preload: Sequence[str]) -> None:
+def _become_a_zygote(preload: Sequence[str], *, memory_files: bool) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)  # out of reach of programs that have our uid
@@ -103,7 +106,7 @@ def _become_a_zygote(preload: Sequence[str]) -> None:
         importlib.import_module(name)
     del os.environ["OPENBLAS_NUM_THREADS"]
     _limit_all_forks()
-    Filter().put_on()
+    Filter(memory_files=memory_files).put_on()
     gc.collect()
     gc.freeze()
 
@@ -276,7 +279,8 @@ def _limit_all_forks() -> None:
 
 def _limit(limits: dict[str, Any]) -> None:
     cpu = math.ceil(limits["cpu_seconds"])
-    memory = limits["memory_bytes"] + _ADDRESS_SPACE_BESIDE_MEMORY
+    threads = limits["processes"] or _THREADS_WHERE_UNLIMITED
+    memory = limits["memory_bytes"] + _ADDRESS_SPACE_BESIDE_MEMORY + threads * _ADDRESS_SPACE_OF_THREAD
     resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 1))
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     if limits["processes"] is not None:
@@ -353,9 +357,10 @@ def _drain(descriptor: int) -> None:
 
 
 if __name__ == "__main__":
-    _socket, _preload, _one_uid = sys.argv[1:]
+    _socket, _preload, _one_uid, _memory_files = sys.argv[1:]
     serve(
         socket.socket(fileno=int(_socket)),
         [name for name in _preload.split(",") if name],
         one_uid=_one_uid == "1",
+        memory_files=_memory_files == "1",
     )

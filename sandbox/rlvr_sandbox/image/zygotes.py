@@ -30,6 +30,8 @@ class Ground:
     """Their working folder."""
     one_uid: bool = False
     """There is no second uid to run programs under: each gets a zygote of its own, which is used once."""
+    memory_files: bool = True
+    """Programs may make files in memory: those without a name are counted."""
     wrapper: tuple[str, ...] = ()
     """A command that runs another in a sandbox of its own, for the zygotes."""
     python: tuple[str, ...] = (sys.executable, "-I", "-S")
@@ -50,7 +52,12 @@ class Zygote:
             self._process = subprocess.Popen(
                 [
                     *(*ground.wrapper, *ground.python, f"{ground.supervisor}/zygote.py"),
-                    *(str(theirs.fileno()), ",".join(preload), str(int(ground.one_uid))),
+                    *(
+                        str(theirs.fileno()),
+                        ",".join(preload),
+                        str(int(ground.one_uid)),
+                        str(int(ground.memory_files)),
+                    ),
                 ],
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
@@ -111,13 +118,16 @@ class Zygotes:
         self._ground = ground
         self._kept: dict[tuple[str, ...], Zygote] = {}
         self._spares: list[Zygote] = []
+        self._lent: set[Zygote] = set()
         self.prepare()
 
     def take(self, preload: Sequence[str]) -> Zygote:
         """A zygote for what imports `preload`."""
         key = tuple(preload)
         if self._ground.one_uid:
-            return self._spares.pop() if self._spares and not key else Zygote(key, self._ground)
+            lent = self._spares.pop() if self._spares and not key else Zygote(key, self._ground)
+            self._lent.add(lent)
+            return lent
         if key not in self._kept:
             self._kept[key] = Zygote(key, self._ground)
         return self._kept[key]
@@ -125,6 +135,7 @@ class Zygotes:
     def give_back(self, used: Zygote) -> None:
         """One that shared its uid with a program is not used again."""
         if self._ground.one_uid:
+            self._lent.discard(used)
             used.end()
 
     def prepare(self) -> None:
@@ -137,4 +148,4 @@ class Zygotes:
     @property
     def pids(self) -> set[int]:
         """The zygotes' own processes."""
-        return {one.pid for one in (*self._kept.values(), *self._spares)}
+        return {one.pid for one in (*self._kept.values(), *self._spares, *self._lent)}
