@@ -8,6 +8,7 @@ import os
 import random
 import resource
 import signal
+import sys
 import types
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -120,7 +121,8 @@ def plain_verdict(
         status = 1
         try:
             resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 1))
-            resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
+            resource.setrlimit(resource.RLIMIT_AS, (16 << 30, 16 << 30))
+            sys.setrecursionlimit(1000 + _frames())  # what a fresh interpreter leaves a program
             signal.alarm(4 * cpu_seconds)
             quiet = os.open(os.devnull, os.O_RDWR)
             for number in (0, 1, 2):
@@ -130,6 +132,14 @@ def plain_verdict(
         finally:
             os._exit(status)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def _frames() -> int:
+    """How deep the stack is here."""
+    frame, count = sys._getframe(), 0
+    while frame is not None:
+        frame, count = frame.f_back, count + 1
+    return count
 
 
 def _run(source: str, setup: str, tests: tuple[str, ...], names: tuple[str, ...]) -> None:

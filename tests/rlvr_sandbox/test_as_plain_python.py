@@ -11,7 +11,9 @@ from rlvr_gym.verifiers.code import Problem
 from .mutants import mutants, plain_verdict
 from .plain_case import Case
 from .plain_honest import HONEST
+from .plain_honest_more import MORE as MORE_HONEST
 from .plain_wrong import WRONG
+from .plain_wrong_more import MORE as MORE_WRONG
 
 # Published solutions hold escapes such as "\\d" in ordinary texts, of which Python warns when it compiles them.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::SyntaxWarning")
@@ -66,14 +68,14 @@ def opened() -> BlockingSandbox:
         pytest.skip(f"bubblewrap: {error}")
 
 
-@pytest.mark.parametrize("case", HONEST, ids=lambda case: case.names.replace(" ", "-"))
+@pytest.mark.parametrize("case", [*HONEST, *MORE_HONEST], ids=lambda case: case.names.replace(" ", "-"))
 def test_a_right_program_passes_here_and_in_plain_python(sandbox: BlockingSandbox, case: Case) -> None:
     assert plain(case)
     result = sandbox.run(program(case))
     assert result.reward == 1.0, result.reason
 
 
-@pytest.mark.parametrize("case", WRONG, ids=lambda case: case.names.replace(" ", "-"))
+@pytest.mark.parametrize("case", [*WRONG, *MORE_WRONG], ids=lambda case: case.names.replace(" ", "-"))
 def test_a_wrong_program_fails_here_and_in_plain_python(sandbox: BlockingSandbox, case: Case) -> None:
     assert not plain(case)
     result = sandbox.run(program(case))

@@ -234,6 +234,8 @@ class Peer(proxies.Asks):
             or module.partition(".")[0] not in shapes._MODULES
         ):
             return None
+        if isinstance(value, type) and value.__name__ in _OF_ONE_VALUE and module == "builtins":
+            module = "types"
         if getattr(sys.modules.get(module), name, None) is not value:
             return None
         return ["g", module, name] if self.may_name(module, name) else None
@@ -414,6 +416,8 @@ _SAFE_FUNCTIONS = frozenset(
     "abs all any ascii bin callable chr divmod format hash hex id isinstance issubclass iter len max min next oct "  # noqa: SIM905
     "ord pow repr reversed round sorted sum".split()
 )
+_OF_ONE_VALUE = frozenset({"NoneType", "EllipsisType", "NotImplementedType"})
+"""Classes of Python's own that have no name but in `types`."""
 _UNSAFE_CLASSES = frozenset({"super", "classmethod", "staticmethod", "property", "memoryview"})
 
 
@@ -421,6 +425,8 @@ def is_safe(module: str, name: str) -> bool:
     """A class or function that does nothing but compute: the program may hand the tests' own to the tests."""
     if module in _SAFE_MODULES:
         return "." not in name and not name.startswith("_")
+    if module == "types":
+        return name in _OF_ONE_VALUE
     if module == "builtins":
         found = vars(builtins).get(name)
         return name in _SAFE_FUNCTIONS or (isinstance(found, type) and name not in _UNSAFE_CLASSES)

@@ -87,7 +87,7 @@ class Codec:
         elements = self.shared.elements(number)
         if type(elements) is bytes:
             return elements.hex()
-        return [self.encode(element, depth + 2) for element in elements]
+        return [self.encode(element, max(depth + 1, 2)) for element in elements]
 
     def _tuple(self, value: tuple[Any, ...], depth: int) -> Encoded:
         if depth > 1:
@@ -104,7 +104,7 @@ class Codec:
         number = self.shared.introduce(value, None)
         if type(value) is str:
             return ["i", number, value]
-        return ["i", number, ["tuple", *(self.encode(item, depth + 2) for item in value)]]
+        return ["i", number, ["tuple", *(self.encode(item, max(depth + 1, 2)) for item in value)]]
 
     def _numpy(self, value: Any, depth: int) -> Encoded:
         numpy = sys.modules["numpy"]
