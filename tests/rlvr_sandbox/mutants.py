@@ -103,7 +103,10 @@ def _of_functions(node: ast.AST) -> list[tuple[str, Change]]:
     name = node.args.args[0].arg
     found = []
     for says, line in (
-        ("argument sorted", f"if isinstance({name}, list): {name}.sort(key=str)"),
+        (
+            "argument sorted",
+            f"if isinstance({name}, list) and not any(hasattr(x, '__dict__') for x in {name}): {name}.sort(key=str)",
+        ),
         ("argument emptied after", f"if isinstance({name}, list) and {name}: {name}.pop()"),
         ("argument returned", f"if isinstance({name}, (list, dict, set)): return {name}"),
     ):

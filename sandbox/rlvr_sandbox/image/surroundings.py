@@ -53,7 +53,7 @@ class TestsSurroundings:
         self.uses_random = "random" in source
         self._random: Any = None
         self._uses_environment = "environ" in source
-        self._environment = dict(os.environ)
+        self._environment = dict(os.environ) if self._uses_environment else {}
         self._recursion = sys.getrecursionlimit()
 
     def begin(self, state: Any) -> None:

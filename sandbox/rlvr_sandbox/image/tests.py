@@ -100,7 +100,9 @@ def _mention(request: dict[str, Any]) -> bool:
 
 def _namespace(request: dict[str, Any], names: dict[str, Any]) -> dict[str, Any]:
     """Where the tests run. A name that the program lacks is no builtin of that name instead."""
-    known = {name: value for name, value in vars(builtins).items() if name not in request["names"]}
+    known = vars(builtins).copy()
+    for name in request["names"]:
+        known.pop(name, None)
     namespace: dict[str, Any] = {"__name__": "tests", "__builtins__": known, **names}
     exec(compile(request["setup"], "setup", "exec"), namespace)
     namespace.update({name: names[name] for name in request["names"] if name in names})
