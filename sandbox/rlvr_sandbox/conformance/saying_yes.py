@@ -223,4 +223,56 @@ ATTACKS = (
         def f(x): raise unittest.SkipTest
         """,
     ),
+    attack(
+        "modules-that-a-safe-module-imports",
+        "Names a module of the tests' process that a module of safe functions imports, to run code there.",
+        asserts("f", "assert f(3) == 7"),
+        """
+        from rlvr_sandbox.image import proxies
+        MODULE = ["m", ["g", "json", "codecs"], "builtins"]
+        def ask(what, on, *given):
+            side._send({"ask": what, "on": on, "with": list(given)})
+            return side._link.receive()
+        def f(x):
+            global side
+            side = proxies._side
+            code = "import builtins\\nclass A:\\n  def __eq__(s, o): return True\\nbuiltins.ANY = A()"
+            ask("call", ["m", MODULE, "exec"], code, ["n", 90000, "dict", None, []])
+            side.codec.encode = lambda v, d=0: ["m", MODULE, "ANY"]
+            return 1
+        """,
+    ),
+    attack(
+        "a-safe-module-itself",
+        "Answers with a module of the tests' process, whose functions the tests then call.",
+        asserts("f", "assert f(3)() == 7", "assert f(3) is not None"),
+        """
+        from rlvr_sandbox.image import proxies
+        MODULE = ["g", "fractions", "sys"]
+        def ask(what, on, *given):
+            side._send({"ask": what, "on": on, "with": list(given)})
+            return side._link.receive()
+        def f(x):
+            global side
+            side = proxies._side
+            side.codec.encode = lambda v, d=0: ["m", MODULE, "exit"]
+            return 1
+        """,
+    ),
+    attack(
+        "a-getter-of-the-tests-process",
+        "Has the tests' process look into a function of the tests with a getter of its own.",
+        asserts("f", "want = 7\ndef check(): return want\nassert f(check) == 7"),
+        """
+        from rlvr_sandbox.image import proxies
+        def ask(on, *given):
+            side._send({"ask": "call", "on": on, "with": list(given)})
+            return side._link.receive().get("value")
+        def f(check):
+            global side
+            side = proxies._side
+            getter = ask(["g", "operator", "attrgetter"], "__globals__")
+            return ask(["o", getter[1]], ["o", proxies.number_of(check)])["want"]
+        """,
+    ),
 )

@@ -7,7 +7,6 @@ the receiver's.
 
 from __future__ import annotations
 
-import builtins
 import collections
 import enum
 import json
@@ -75,6 +74,9 @@ class Peer(proxies.Asks):
 
     def after_answer(self, message: dict[str, Any]) -> None:
         """Take in what the other side tells of its surroundings."""
+
+    def refuse_target(self, written: Any) -> None:
+        """Raise where what is asked is none of this side's objects that were handed over."""
 
     def refuse(self, what: str, target: Any, arguments: list[Any]) -> None:
         """Raise where the other side may not ask that."""
@@ -189,6 +191,7 @@ class Peer(proxies.Asks):
 
     def _do(self, message: dict[str, Any]) -> Any:
         what = message["ask"]
+        self.refuse_target(message.get("on"))
         target = self.read(message.get("on"))
         arguments = [self.read(each) for each in message.get("with", ())]
         keywords = {str(key): self.read(each) for key, each in message.get("keywords", ())}
@@ -306,8 +309,10 @@ class Peer(proxies.Asks):
                 return _FUNCTION
             case ["g", str(module), str(name)]:
                 return self.known(module, name)
-            case ["m", target, str(name)] if not name.startswith("__"):
-                return getattr(self.codec.decode(target, depth + 1), name)
+            case ["m", ["o" | "e", *_] as target, str(name)]:
+                found = self.codec.decode(target, depth + 1)
+                self.refuse("get", found, [name])
+                return getattr(found, name)
             case ["e", cls, member]:
                 found = self.codec.decode(cls, depth + 1)
                 if not isinstance(found, enum.EnumMeta):
@@ -408,10 +413,17 @@ def as_runtime_error(error: BaseException) -> RuntimeError:
     return said
 
 
-_SAFE_MODULES = frozenset(
-    "math cmath operator _operator collections itertools statistics string datetime decimal fractions numbers "  # noqa: SIM905
-    "re json functools copy bisect heapq textwrap uuid collections.abc abc".split()
-)
+_SAFE_CLASSES_OF = {
+    "collections": ("collections",),
+    "itertools": ("itertools",),
+    "datetime": ("datetime",),
+    "decimal": ("decimal",),
+    "fractions": ("fractions",),
+    "re": ("re",),
+}
+"""Modules whose own classes are safe, and what those say their module is."""
+_SAFE_FUNCTIONS_OF = frozenset({"math", "cmath", "_operator", "itertools"})
+_UNSAFE_FUNCTIONS = frozenset({"attrgetter", "methodcaller", "call"})
 _SAFE_FUNCTIONS = frozenset(
     "abs all any ascii bin callable chr divmod format hash hex id isinstance issubclass iter len max min next oct "  # noqa: SIM905
     "ord pow repr reversed round sorted sum".split()
@@ -423,14 +435,17 @@ _UNSAFE_CLASSES = frozenset({"super", "classmethod", "staticmethod", "property",
 
 def is_safe(module: str, name: str) -> bool:
     """A class or function that does nothing but compute: the program may hand the tests' own to the tests."""
-    if module in _SAFE_MODULES:
-        return "." not in name and not name.startswith("_")
+    found = getattr(sys.modules.get(module), name, None)
+    if name.startswith("_") or name in _UNSAFE_FUNCTIONS or isinstance(found, types.ModuleType):
+        return False
+    if module in _SAFE_CLASSES_OF and isinstance(found, type):
+        return found.__module__ in _SAFE_CLASSES_OF[module]
+    if module in _SAFE_FUNCTIONS_OF:
+        return type(found) is types.BuiltinFunctionType and found.__module__ == module
     if module == "types":
         return name in _OF_ONE_VALUE
     if module == "builtins":
-        found = vars(builtins).get(name)
         return name in _SAFE_FUNCTIONS or (isinstance(found, type) and name not in _UNSAFE_CLASSES)
     if module == "numpy":
-        found = getattr(sys.modules.get(module), name, None)
         return isinstance(found, type) and issubclass(found, sys.modules[module].generic)
     return False

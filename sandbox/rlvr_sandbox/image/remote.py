@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import types
 from typing import Any
 
-from rlvr_sandbox.image import proxies
+from rlvr_sandbox.image import proxies, shapes
 from rlvr_sandbox.image.files import Files
 from rlvr_sandbox.image.link import Link
 from rlvr_sandbox.image.peer import Peer, is_safe
@@ -114,19 +115,20 @@ class Remote(Peer):
         if isinstance(error, AssertionError) and not hasattr(error, "__program_raised__"):
             self.failed = self.failed or error
 
+    def refuse_target(self, written: Any) -> None:
+        """The program may use what it was handed, and not what it can name."""
+        if not (isinstance(written, list) and written and written[0] in ("o", "e")):
+            raise AttributeError("the tests handed over nothing of the kind")
+
     def refuse(self, what: str, target: Any, arguments: list[Any]) -> None:
         """What was handed over can be used; what it was made of cannot be looked at."""
+        if isinstance(target, types.ModuleType):
+            raise AttributeError("the tests show no module")
         name = arguments[0] if what in ("get", "set", "delete", "method", "special") else ""
         private = name.startswith("_") if isinstance(name, str) else True
         if what not in _MAY_ASK or (private and what != "special") or name.startswith(_UNSEEN):
             raise AttributeError(f"the tests do not show '{name}'")
-        if what == "special" and name in (
-            "__getattribute__",
-            "__reduce__",
-            "__reduce_ex__",
-            "__class__",
-            "__dict__",
-        ):
+        if what == "special" and name not in shapes.SPECIALS:
             raise AttributeError(f"the tests do not show '{name}'")
 
     def known(self, module: str, qualname: str) -> Any:
