@@ -275,4 +275,24 @@ ATTACKS = (
             return ask(["o", getter[1]], ["o", proxies.number_of(check)])["want"]
         """,
     ),
+    attack(
+        "numpy-asks-the-class-to-compare",
+        "Returns an object whose class takes over numpy's operations, and finds all equal.",
+        asserts(
+            "f",
+            "import numpy as np\nassert np.all(np.array([7]) == f(3))",
+            "import numpy as np\nassert np.isclose(np.array([7.0]), f(3)).all()",
+            "import numpy as np\nassert np.array_equal(np.array([7]), f(3))",
+            "import numpy as np\nassert abs(np.float64(1.5) - f(3)) < 1e-9",
+        ),
+        """
+        class C:
+            __array_priority__ = 1e9
+            def __array_ufunc__(self, *args, **keywords): return True
+            def __array_function__(self, *args, **keywords): return True
+            def __eq__(self, other): return True
+
+        def f(x): return C()
+        """,
+    ),
 )

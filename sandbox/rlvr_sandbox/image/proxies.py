@@ -50,8 +50,8 @@ class Meta(type):
         return made
 
     def __getattr__(cls, name: str) -> Any:
-        if name in _NOT_ASKED:
-            raise AttributeError(name)
+        if name in _NOT_ASKED or name in _NOT_HERE or name.startswith("__array"):
+            raise AttributeError(name)  # numpy would let the program compare in its stead
         return _side.ask("get", cls, name)
 
     def __setattr__(cls, name: str, value: Any) -> None:
@@ -76,7 +76,7 @@ class _Attributes:
     __slots__ = ()
 
     def __getattr__(self, name: str) -> Any:
-        if name in _KEPT or name in _NOT_HERE:
+        if name in _KEPT or name in _NOT_HERE or name.startswith("__array"):
             raise AttributeError(name)
         if _side.judging:
             standing.may_be_asked(self, name)
