@@ -1,0 +1,34 @@
+"""Repetition: completions that say the same n-grams of tokens over and over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import compress
+
+from rlvr_gym.rollouts import Group
+from rlvr_trainers.metrics import Metrics
+
+N = 4
+
+
+def repeated_share(token_ids: Sequence[int], n: int = N) -> float:
+    """The share of n-grams that stand earlier in the same sequence already; 0 for one without n-grams."""
+    count = len(token_ids) - n + 1
+    if count < 1:
+        return 0.0
+    return 1 - len(set(zip(*(token_ids[i:] for i in range(n)), strict=False))) / count
+
+
+def repetition_metrics(groups: Sequence[Group]) -> Metrics:
+    """The mean share of repeated 4-grams, and the share of completions of which they are more than half."""
+    shares = [
+        repeated_share(list(compress(rollout.token_ids, rollout.action_mask)))
+        for group in groups
+        for rollout in group
+    ]
+    if not shares:
+        return {}
+    return {
+        "detectors/repetition/mean": sum(shares) / len(shares),
+        "detectors/repetition/share": sum(share > 0.5 for share in shares) / len(shares),
+    }
