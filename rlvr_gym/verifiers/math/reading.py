@@ -259,11 +259,13 @@ class _Reader:
         if any(_PADDED.match(part) for part in parts):
             raise Unparsable("a part of a number rather than an answer of a list: it begins with a zero")
         items: list[Form] = []
-        for form in (self.form(part) for part in parts):
+        sign = "∨" if joint == "∨" else "∧"
+        for part, form in ((part, self.form(part)) for part in parts):
             opened = isinstance(form, Listed) and not form.braces and not _is_assignment(form)
+            if isinstance(form, Listed) and form.joint != sign and re.search("[∧∨]", part):
+                opened = False  # `p and (q or r)` is no list of three
             items += form.items if isinstance(form, Listed) and opened else (form,)
         items = spelt_out(items, MAX_ITEMS)
-        sign = "∨" if joint == "∨" else "∧"
         first, rest = items[0], items[1:]
         if isinstance(first, Labelled):
             same = all(isinstance(item, Labelled) and item.label == first.label for item in rest)
