@@ -53,6 +53,7 @@ _STYLES = (
 )
 _WRAPPED = re.compile(_STYLES + r"\s*\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}")
 _BARE_STYLE = re.compile(_STYLES + r"(?:\s+([A-Za-z])|\s*(\\[A-Za-z]+))(?![A-Za-z])")
+_INDEX_IN_WORDS = re.compile(r"_\s*(?:\{\s*)?\\(?:text\s*\{\s*(\w+)\s*\}|(max|min)(?![A-Za-z]))(?:\s*\})?")
 _SYMBOLIC = frozenset(
     {"underline", "framebox", "mathbf", "mathit", "mathsf", "mathcal", "boldsymbol", "bm", "vec"}
 )
@@ -164,7 +165,7 @@ def _plain_styles(text: str) -> str:
     text = _BARE_STYLE.sub(lambda m: f"\\{m[1]}{{{m[2] or m[3]}}}", text)
     for _ in range(3):
         text = _WRAPPED.sub(_unwrap, text)
-    return text
+    return _INDEX_IN_WORDS.sub(lambda m: f"_{{{m[1] or m[2]}}}", text)
 
 
 def _unit_vector(match: re.Match[str]) -> str:
