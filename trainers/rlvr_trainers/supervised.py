@@ -8,7 +8,7 @@ from torch.optim import AdamW
 
 from rlvr_gym.environment import Environment
 from rlvr_gym.errors import ConfigError, TrainingError
-from rlvr_gym.generation.chat import demonstration, encode_prompt
+from rlvr_gym.generation.chat import encode_demonstration, encode_prompt
 from rlvr_gym.rollouts import Rollout
 from rlvr_gym.seeding import derive_rng, derive_seed
 from rlvr_gym.tasks import Message, Task
@@ -90,8 +90,7 @@ def _demonstration(policy: Policy, task: Task, label: str) -> Rollout:
     """The label as if it had been sampled: every token of it, and the end of the turn, is to be learned."""
     tokenizer = policy.tokenizer
     prompt_ids = encode_prompt(tokenizer, task.prompt)
-    said = demonstration(tokenizer, prompt_ids, label)
-    ids = (*tokenizer.encode(said, add_special_tokens=False), policy.end_id)
+    ids = (*encode_demonstration(tokenizer, prompt_ids, label), policy.end_id)
     return Rollout(
         task=task,
         sample=0,
