@@ -15,7 +15,7 @@ import typer
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rlvr_gym.cli.settings import EnvName, EnvOptions, make_environment
-from rlvr_gym.environment import Environment
+from rlvr_gym.environments.base import Environment
 from rlvr_gym.errors import ConfigError, DataError
 from rlvr_gym.evaluation import judge_all
 from rlvr_gym.files import write_atomically
