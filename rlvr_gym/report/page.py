@@ -61,8 +61,20 @@ def write_report(folders: Sequence[Path], out: Path, *, samples: int = 5_000) ->
         raise ConfigError("a report is of one run or several: name their folders")
     if samples < 1:
         raise ConfigError(f"a report shows at least 1 sample, not {samples}")
-    runs = [_read(folder) for folder in folders]
-    write_atomically(out, page(report_data(runs, samples)))
+    write_atomically(out, page(report_data(read_runs(folders), samples)))
+
+
+def read_runs(folders: Sequence[Path]) -> list[Run]:
+    """Open the runs in folders, finished or not."""
+    return [_read(folder) for folder in folders]
+
+
+def refuse_no_runs(folders: Sequence[Path]) -> None:
+    """Raise ConfigError where a folder holds no run, or one is named twice."""
+    for folder in folders:
+        if held_by(folder) not in RUNS:
+            raise ConfigError(_no_run(folder))
+    _names(folders)
 
 
 def report_data(runs: Sequence[Run], samples: int) -> dict[str, Any]:
@@ -100,8 +112,8 @@ def _compare(runs: Sequence[Run], described: Sequence[dict[str, Any]]) -> list[d
     return compared
 
 
-def page(data: dict[str, Any], *, live: bool = False) -> str:
-    """The HTML of a report, or `live` of the page that asks the server it came from for what is new.
+def page(data: dict[str, Any], *, live: str = "") -> str:
+    """The HTML of a report, or of a page that asks the server it came from for what is newer than the version `live`.
 
     The data stand in a block that is no script, with every `<` escaped, and reach the page as text alone. A
     content-security policy lets nothing run but the scripts of this package, by their hash, and nothing load.
@@ -109,8 +121,8 @@ def page(data: dict[str, Any], *, live: bool = False) -> str:
     return Template(_asset("page.html")).substitute(
         style=_style(),
         script=_script(),
-        policy=policy(live=live),
-        live="live" if live else "",
+        policy=policy(live=bool(live)),
+        live=live,
         data=as_json(data),
     )
 

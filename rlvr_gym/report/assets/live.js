@@ -1,12 +1,13 @@
 // A run that goes on: the server that this page came from says when there is more, and the page asks for it.
 function followRun() {
   const events = new EventSource("events");
-  let latest = "",
+  let shown = document.body.dataset.live,
+    latest = shown,
     asking = false;
   const ask = async () => {
     if (asking) return;
     asking = true;
-    for (let shown = null; shown !== latest;) {
+    while (shown !== latest) {
       shown = latest;
       await showLatest();
     }
@@ -18,7 +19,8 @@ function followRun() {
   });
   events.addEventListener("waiting", (event) => sayLive(event.data));
   events.addEventListener("error", () => sayLive("the server does not answer"));
-  sayLive("live");
+  sayLive("asking the server");
+  events.addEventListener("open", () => sayLive("live"));
 }
 
 async function showLatest() {

@@ -75,7 +75,7 @@ function typing(event) {
 }
 
 function showTitle() {
-  const title = RUNS.length === 1 ? RUNS[0].name : `${RUNS.length} runs`;
+  const title = RUNS.length === 1 ? RUNS[0].name : RUNS.length ? `${RUNS.length} runs` : "no run to show yet";
   document.title = `${title} · rlvr report`;
   byId("title").textContent = title;
   byId("show-samples").textContent = `Samples ${SAMPLES.length.toLocaleString("en")}`;
