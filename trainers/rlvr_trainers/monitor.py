@@ -8,10 +8,11 @@ from typing import Any, final
 
 from rlvr_gym.environment import Environment
 from rlvr_gym.errors import TrainingError
-from rlvr_gym.rollouts import Group
+from rlvr_gym.rollouts import Group, Rollout
 from rlvr_gym.seeding import derive_rng
 from rlvr_trainers.config import Detector, MonitorConfig
 from rlvr_trainers.detectors.canaries import Canary, canary_metrics, draw_canaries, sprung
+from rlvr_trainers.detectors.flags import flags_of
 from rlvr_trainers.detectors.formats import format_metrics
 from rlvr_trainers.detectors.held_out import History, Reading
 from rlvr_trainers.detectors.hidden_tests import hidden_test_metrics
@@ -136,6 +137,12 @@ class Monitor:
             **language_metrics(groups),
         }
         return metrics | self._alarms(metrics, example=str(sprung[0]) if sprung else "")
+
+    def flags(self, rollout: Rollout, sprung: Sequence[Canary]) -> list[Detector]:
+        """Name the detectors that a rollout of the step counts for, of whose canaries those in `sprung` were paid."""
+        solution = solutions_of(self._env, [(rollout,)])[rollout.task.id]
+        paid = any(canary.rollout == rollout for canary in sprung)
+        return flags_of(rollout, solution, sprung=paid)
 
     def evaluated(self, held_out: Reading) -> Metrics:
         """Take in an evaluation."""

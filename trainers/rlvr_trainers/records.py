@@ -18,6 +18,7 @@ from rlvr_gym.config import Settings
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.evaluation.stored import Held, refuse_foreign
 from rlvr_gym.files import append_lines, keep_lines, read_lines, write_atomically
+from rlvr_gym.rollouts import Rollout
 from rlvr_gym.tasks import Task
 from rlvr_gym.verdicts import Outcome
 from rlvr_trainers.config import MonitorConfig, RewardConfig, TrainConfig
@@ -220,8 +221,16 @@ def _mean(values: Sequence[float] | np.ndarray) -> float:
     return float(known.mean()) if known.size else 0.0
 
 
-def sample_rows(lesson: Lesson, count: int, expected: Callable[[Task], str | None]) -> list[dict[str, Any]]:
-    """The first `count` of a step's rollouts, by group, as JSON lines to read: what was said and what it earned."""
+def sample_rows(
+    lesson: Lesson,
+    count: int,
+    expected: Callable[[Task], str | None],
+    flags: Callable[[Rollout], Sequence[str]],
+) -> list[dict[str, Any]]:
+    """The first `count` of a step's rollouts, by group, as JSON lines to read: what was said and what it earned.
+
+    `flags` names the detectors of reward hacking that a rollout counts for.
+    """
     rows = zip(lesson.rollouts, lesson.rewards, lesson.advantages, strict=True)
     return [
         {
@@ -235,6 +244,7 @@ def sample_rows(lesson: Lesson, count: int, expected: Callable[[Task], str | Non
             "expected": expected(rollout.task),
             "reward": None if np.isnan(reward) else float(reward),
             "advantage": float(advantage),
+            "flags": list(flags(rollout)),
         }
         for rollout, reward, advantage in islice(rows, count)
     ]

@@ -205,7 +205,12 @@ class Trainer:
         if lesson.why_empty:
             self.empty_steps += 1
             metrics["steps/empty"] = float(self.empty_steps)
-        samples = sample_rows(lesson, self.config.run.samples_per_step, self.env.expected)
+        samples = sample_rows(
+            lesson,
+            self.config.run.samples_per_step,
+            self.env.expected,
+            lambda rollout: self.monitor.flags(rollout, paid),
+        )
         self.step += 1
         self._whole_at = self.learner.updates
         try:
