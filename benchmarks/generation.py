@@ -24,7 +24,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rlvr_gym.generation import chat
-from rlvr_gym.generation.base import Prompt, SamplingParams
+from rlvr_gym.generation.base import GenerationRequest, SamplingParams
 from rlvr_gym.generation.loading import load_model
 from rlvr_gym.generation.transformers import TransformersGenerator, end_of_sequence_ids
 from rlvr_gym.tasks import Message
@@ -112,7 +112,7 @@ def _ours(
     sampling = SamplingParams(max_tokens=options.tokens)
 
     def call(seed: int) -> int:
-        prompts = [Prompt(messages=messages, seed=seed) for messages in conversations]
+        prompts = [GenerationRequest(messages=messages, seed=seed) for messages in conversations]
         groups = generator.generate(prompts, options.n, sampling)
         return sum(len(completion.token_ids) for _, group in groups for completion in group)
 

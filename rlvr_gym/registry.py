@@ -22,15 +22,15 @@ import gymnasium
 from gymnasium.envs.registration import load_env_creator, parse_env_id
 from pydantic import TypeAdapter, ValidationError
 
-from rlvr_gym.environment import Card, Environment
+from rlvr_gym.environments.base import Environment, EnvironmentCard
 from rlvr_gym.errors import ConfigError
 
 EnvFactory = TypeVar("EnvFactory", bound=Callable[..., Environment])
 
-_cards: dict[str, Card | None] = {}
+_cards: dict[str, EnvironmentCard | None] = {}
 
 
-def register(id: str, *, card: Card | None = None) -> Callable[[EnvFactory], EnvFactory]:
+def register(id: str, *, card: EnvironmentCard | None = None) -> Callable[[EnvFactory], EnvFactory]:
     """Register the decorated function or class, which builds an environment, under `namespace/Name-vN`.
 
     Its keyword arguments are the environment's options and must be JSON values (names and paths of data,
@@ -71,7 +71,7 @@ def discover() -> None:
             )
 
 
-def registered() -> dict[str, Card | None]:
+def list_environments() -> dict[str, EnvironmentCard | None]:
     """Every environment registered through this library: full id -> card."""
     return dict(sorted(_cards.items()))
 

@@ -271,7 +271,7 @@ def test_the_expected_answer_stands_beside_the_one_that_was_given(place: Path):
 SECRET = """
 import rlvr_gym as rg
 
-CARD = rg.Card(summary="Secret.", source="here", licence="none", answer="boxed", answers_withheld=True)
+CARD = rg.EnvironmentCard(summary="Secret.", source="here", licence="none", answer="boxed", answers_withheld=True)
 
 @rg.register("acme/Secret-v0", card=CARD)
 def build():

@@ -8,7 +8,7 @@ import rlvr_gym as rg
 from rlvr_envs.styles import answer_contract, in_range
 from rlvr_gym.seeding import derive_seed
 
-CARD = rg.Card(
+CARD = rg.EnvironmentCard(
     summary="Apply an operator that has two meanings.",
     detail="It means a + b for 80 % of all pairs of numbers and |a - b| for 20 %. Nothing in the question tells "
     "which, so that a policy sure of the commoner meaning does well at pass@1 and gives up pass@k: material for "

@@ -11,7 +11,7 @@ from rlvr_envs.sources import stored_tasks
 from rlvr_gym.rows import Row
 from rlvr_gym.verifiers.code import CallCase, Calls, CodeVerifier, Problem, Stdio, StdioCase
 
-CARD = rg.Card(
+CARD = rg.EnvironmentCard(
     summary="Solve a problem from an interview or a contest.",
     detail="5,000 for training, 5,000 for testing, of three difficulties; difficulty= chooses one. Rows without tests "
     "are left out. The published tests are known to accept some wrong programs and to refuse some right ones.",

@@ -8,7 +8,7 @@ import random
 import rlvr_gym as rg
 from rlvr_envs.styles import answer_contract, in_range
 
-CARD = rg.Card(
+CARD = rg.EnvironmentCard(
     summary="Add, subtract or multiply two whole numbers.",
     detail="Numbers have up to `digits` digits; `operations` says which signs there are.",
     source="Generated from the seed. Which problems are held out does not depend on the seed, and a+b and "

@@ -10,7 +10,7 @@ from rlvr_envs.sources import stored_tasks
 from rlvr_gym.rows import Row
 from rlvr_gym.verifiers.code import CodeVerifier, Problem, Stdio, StdioCase
 
-CARD = rg.Card(
+CARD = rg.EnvironmentCard(
     summary="Solve a programming contest's problem.",
     detail="13,328 for training, 117 for validation, 165 for testing. Problems that read or write files are left out.",
     source="data=PATH, a .parquet or .jsonl file of deepmind/code_contests (or its hub id); arXiv 2203.07814",

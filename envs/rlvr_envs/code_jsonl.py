@@ -11,7 +11,7 @@ from rlvr_envs.sources import stored_tasks
 from rlvr_gym.rows import Row
 from rlvr_gym.verifiers.code import CodeVerifier, Problem
 
-CARD = rg.Card(
+CARD = rg.EnvironmentCard(
     summary="Whatever program a file of your own asks for.",
     detail="Each row has a `prompt` (text or chat messages) and `tests` of the kind stdio, calls or asserts; it may "
     "have `starter_code`, a `solution`, `limits`, and `public` tests that may be shown. Where many outputs are right, "

@@ -13,7 +13,7 @@ from rlvr_envs.styles import answer_contract, in_range
 from rlvr_gym.audit import Attack, Expectation
 from rlvr_gym.verifiers import AnswerContract, Marker
 
-CARD = rg.Card(
+CARD = rg.EnvironmentCard(
     summary="Reach a target from given numbers with + - * /.",
     detail="Brackets are allowed, and each of the numbers must be used exactly once.",
     source="Generated from the seed after TinyZero's countdown task (github.com/Jiayi-Pan/TinyZero), which also "

@@ -9,7 +9,7 @@ from rlvr_envs.sources import stored_tasks
 from rlvr_gym.rows import Row
 from rlvr_gym.verifiers import AnswerContract, Marker
 
-CARD = rg.Card(
+CARD = rg.EnvironmentCard(
     summary="Solve a grade-school word problem.",
     detail="A few steps of arithmetic each; 7,473 for training, 1,319 for testing.",
     source="openai/gsm8k on the Hugging Face hub (config main), or a file in its format given with data=PATH; "

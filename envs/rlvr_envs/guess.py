@@ -11,7 +11,7 @@ from rlvr_envs.styles import in_range
 from rlvr_gym.seeding import derive_seed
 from rlvr_gym.verifiers import AnswerContract, Exact, Malformed, Marker
 
-CARD = rg.Card(
+CARD = rg.EnvironmentCard(
     summary="Find a number by guesses that are answered with a hint.",
     detail="The number is from 1 to `high`; each wrong guess is answered with 'higher' or 'lower', and there are at "
     "most `max_turns` of them.",

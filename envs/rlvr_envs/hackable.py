@@ -10,7 +10,7 @@ from rlvr_envs.styles import answer_contract, in_range
 from rlvr_gym.verifiers import AnswerContract
 from rlvr_gym.verifiers.exact import gold_text
 
-CARD = rg.Card(
+CARD = rg.EnvironmentCard(
     summary="A demonstration of reward hacking: name the largest digit of a number.",
     detail="With verifier=weak the reward is a proxy that can be hacked: the right digit may stand anywhere in the "
     "completion, so that writing many digits earns it. verifier=hardened is what the proxy stands for. Train on the "

@@ -11,7 +11,7 @@ from rlvr_envs.sources import stored_tasks
 from rlvr_gym.rows import Row
 from rlvr_gym.verifiers.code import Asserts, CodeVerifier, Problem
 
-CARD = rg.Card(
+CARD = rg.EnvironmentCard(
     summary="Write a function from its signature and docstring.",
     detail="164 problems, for testing. style=chat asks for the function in a fenced block; style=continue shows the "
     "published prompt as it stands, for base models that go on from there.",

@@ -8,7 +8,7 @@ import rlvr_gym as rg
 from rlvr_envs.sources import stored_tasks
 from rlvr_gym.rows import Row
 
-CARD = rg.Card(
+CARD = rg.EnvironmentCard(
     summary="Follow instructions on how to write.",
     detail="One to three of 25 kinds in each of 541 prompts, for testing: length, keywords, format, language, case.",
     source="google/IFEval on the Hugging Face hub, or a file in its format given with data=PATH; arXiv 2311.07911",

@@ -9,7 +9,7 @@ import rlvr_gym as rg
 from rlvr_envs.drafts import KINDS, LAYOUTS, Draft, DrawnKind
 from rlvr_envs.styles import in_range
 
-CARD = rg.Card(
+CARD = rg.EnvironmentCard(
     summary="Follow instructions on how to write, of kinds held out from training.",
     detail="Eight kinds in the split train and eight others in test, none of them IFEval's: what is learnt of one "
     "half is tested on the other, and on `ifeval`.",

@@ -7,7 +7,7 @@ from rlvr_envs.sources import stored_tasks
 from rlvr_gym.rows import Row
 from rlvr_gym.verifiers import AnswerContract, Choice, Exact, Numeric, Regex, Verifier
 
-CARD = rg.Card(
+CARD = rg.EnvironmentCard(
     summary="Whatever a file of your own asks.",
     detail="Each row has a `prompt` (text or chat messages) and an `answer`; files as verl and TRL have them name it "
     "`reward_model.ground_truth`, `ground_truth` or `solution`.",

@@ -10,7 +10,7 @@ from rlvr_envs.sources import stored_tasks
 from rlvr_gym.rows import Row
 from rlvr_gym.verifiers.code import CallCase, Calls, CodeVerifier, Problem, Stdio, StdioCase
 
-CARD = rg.Card(
+CARD = rg.EnvironmentCard(
     summary="Solve a programming contest's problem.",
     detail="From AtCoder, LeetCode and Codeforces; after= and before= choose by the contest's date (ISO, the first "
     "inclusive, the second not).",

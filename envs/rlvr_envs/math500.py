@@ -7,7 +7,7 @@ from rlvr_envs.sources import stored_tasks
 from rlvr_gym.rows import Row
 from rlvr_gym.verifiers import AnswerContract, Marker
 
-CARD = rg.Card(
+CARD = rg.EnvironmentCard(
     summary="Solve a competition problem in mathematics.",
     detail="From algebra to precalculus, levels 1 to 5; 500 problems, for testing.",
     source="HuggingFaceH4/MATH-500 on the Hugging Face hub, or a file in its format given with data=PATH; chosen "

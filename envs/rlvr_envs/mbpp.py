@@ -16,7 +16,7 @@ SPLITS = {
 }
 """The published splits, by task id: one file holds all of them."""
 
-CARD = rg.Card(
+CARD = rg.EnvironmentCard(
     summary="Write a Python function from a sentence and an example.",
     detail="374 for training, 90 for validation, 500 for testing. The first `shown` of each task's three tests stand "
     "in the prompt; all three decide. Published figures mostly show three: a program can then be a table of them.",

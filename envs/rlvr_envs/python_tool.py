@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import rlvr_gym as rg
 from rlvr_envs.styles import in_range
 from rlvr_gym.audit import Attack, Expectation
-from rlvr_gym.environment import Info
+from rlvr_gym.environments.base import Info
 from rlvr_gym.registry import short_name
 from rlvr_gym.verifiers.code import CodeVerifier, marked_blocks, shared_sandbox
 
 if TYPE_CHECKING:
     from rlvr_sandbox.sessions import CellResult
 
-CARD = rg.Card(
+CARD = rg.EnvironmentCard(
     summary="Solve a problem with Python at hand.",
     detail="The problems of another environment, named by tasks=. A turn with a block marked as Python is a request to "
     "run it, whatever else it says, and is answered with what it prints; names stay defined from turn to turn. A turn "
@@ -97,13 +97,13 @@ class PythonTool(rg.Environment):
     _session: _Session | None = None
 
     @property
-    def patience_seconds(self) -> float:
+    def timeout_seconds(self) -> float:
         """As long as a verifier of programs: code ends by limits of its own."""
-        return max(self.verifier.patience_seconds, CodeVerifier().patience_seconds)
+        return max(self.verifier.timeout_seconds, CodeVerifier().timeout_seconds)
 
-    def lane(self) -> Self:
+    def clone(self) -> Self:
         """A slot with a session of its own."""
-        twin = super().lane()
+        twin = super().clone()
         twin._session = None
         return twin
 

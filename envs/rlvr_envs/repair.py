@@ -7,12 +7,12 @@ from typing import Any
 
 import rlvr_gym as rg
 from rlvr_envs.styles import in_range
-from rlvr_gym.environment import Info
+from rlvr_gym.environments.base import Info
 from rlvr_gym.registry import short_name
 from rlvr_gym.verifiers import Malformed
 from rlvr_gym.verifiers.code import CodeVerifier, Problem, first_failure
 
-CARD = rg.Card(
+CARD = rg.EnvironmentCard(
     summary="Write a program, and repair it when it fails.",
     detail="The tasks of another code environment, named by tasks=. A program that fails a public test is answered "
     "with the first such test, what it gave and what it should have, and may be written again: `max_turns` in all.",

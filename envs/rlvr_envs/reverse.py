@@ -9,7 +9,7 @@ from rlvr_envs.styles import answer_contract, in_range
 from rlvr_gym.verifiers import AnswerContract, Exact, Malformed
 from rlvr_gym.verifiers.exact import gold_text
 
-CARD = rg.Card(
+CARD = rg.EnvironmentCard(
     summary="Write a string of digits in reverse order.",
     source="Generated from the seed. Which strings are held out does not depend on the seed.",
     licence="Apache-2.0, like the generator",

@@ -3,7 +3,7 @@
 What stands here is what verifiers and environments need to declare attacks of their own: importing it is cheap.
 """
 
-from rlvr_gym.audit.attacks import (
+from rlvr_gym.verifiers.attacks import (
     Attack,
     DecidesCompletions,
     DeclaresAttacks,

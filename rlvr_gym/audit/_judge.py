@@ -13,11 +13,11 @@ from typing import Any
 from gymnasium.envs.registration import EnvSpec
 
 from rlvr_gym.audit.rebuilding import rebuilt
-from rlvr_gym.environment import Environment
+from rlvr_gym.environments.base import Environment
 from rlvr_gym.memory import peak_memory_bytes
 from rlvr_gym.tasks import Task
 from rlvr_gym.verdicts import Verdict
-from rlvr_gym.verifiers._worker import _die_with_parent
+from rlvr_gym.verifiers.workers.process import _die_with_parent
 
 
 def main() -> None:
@@ -47,7 +47,7 @@ def main() -> None:
 def _played(env: Environment, task: Task, text: str) -> Verdict:
     """The verdict on an episode of `task` in which the policy says `text`, in every turn if there are several."""
     try:
-        lane = env.lane()
+        lane = env.clone()
         lane.reset(options={"task": task})
         for _ in range(env.max_turns):
             _, _, terminated, truncated, info = lane.step(text)

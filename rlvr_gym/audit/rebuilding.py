@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gymnasium.envs.registration import EnvSpec, load_env_creator
 
-from rlvr_gym.environment import Environment
+from rlvr_gym.environments.base import Environment
 from rlvr_gym.errors import ConfigError
 
 

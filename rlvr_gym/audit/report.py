@@ -7,8 +7,8 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from rlvr_gym.audit.attacks import Attack, Expectation
 from rlvr_gym.evaluation.intervals import wilson
+from rlvr_gym.verifiers.attacks import Attack, Expectation
 
 TOLERATED_FALSE_POSITIVES = 0.01
 TOLERATED_FALSE_NEGATIVES = 0.03

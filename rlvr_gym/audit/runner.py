@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from rlvr_gym.audit.attacks import Attack, DeclaresAttacks, Expectation
 from rlvr_gym.audit.canary import Canaries
 from rlvr_gym.audit.families import FAMILIES
 from rlvr_gym.audit.process import Judged, JudgeProcess, Lost
 from rlvr_gym.audit.rebuilding import buildable
 from rlvr_gym.audit.report import AuditReport, Failure, FamilyResult, Trial, family_result
 from rlvr_gym.audit.subject import Subject, parts_of, subjects
-from rlvr_gym.environment import Environment
+from rlvr_gym.environments.base import Environment
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.seeding import derive_rng
 from rlvr_gym.tasks import Task
 from rlvr_gym.verdicts import Outcome, Verdict
+from rlvr_gym.verifiers.attacks import Attack, DeclaresAttacks, Expectation
 
 DETERMINISM = "determinism"
 _DECLARED = "declared by the environment"

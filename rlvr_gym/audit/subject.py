@@ -12,9 +12,8 @@ from types import UnionType
 
 from pydantic import JsonValue
 
-from rlvr_gym.audit.attacks import DecidesCompletions, MadeOfVerifiers
 from rlvr_gym.audit.truth import same_answer, value
-from rlvr_gym.environment import Environment
+from rlvr_gym.environments.base import Environment
 from rlvr_gym.tasks import Task
 from rlvr_gym.verdicts import Completion
 from rlvr_gym.verifiers import (
@@ -28,6 +27,7 @@ from rlvr_gym.verifiers import (
     WeightedSum,
 )
 from rlvr_gym.verifiers.answers import without_thinking
+from rlvr_gym.verifiers.attacks import DecidesCompletions, MadeOfVerifiers
 
 
 class Place(StrEnum):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import re
 
-from rlvr_gym.environment import Environment
+from rlvr_gym.environments.base import Environment
 from rlvr_gym.registry import register
 from rlvr_gym.tasks import Task, TaskSet
 from rlvr_gym.verdicts import Completion, Verdict

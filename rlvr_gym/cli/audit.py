@@ -20,7 +20,7 @@ from rlvr_gym.audit.badge import record
 from rlvr_gym.audit.report import AuditReport, FamilyResult, Rate
 from rlvr_gym.audit.runner import audit
 from rlvr_gym.cli.settings import EnvOptions, make_environment
-from rlvr_gym.environment import Environment
+from rlvr_gym.environments.base import Environment
 from rlvr_gym.errors import ConfigError, DataError, VerifierFault
 
 UNSOUND = 1
@@ -100,7 +100,7 @@ def _one(name: str | None, options: Sequence[str]) -> Environment:
 def _all(options: Sequence[str]) -> list[Environment]:
     """Every registered environment whose data is given; those left out are named on stderr."""
     chosen: list[Environment] = []
-    names = {registry.short_name(id): id for id in registry.registered()}
+    names = {registry.short_name(id): id for id in registry.list_environments()}
     if unknown := [one for one in options if one.partition(".")[0] not in names]:
         raise ConfigError(f"cannot read {unknown[0]!r}: with --all, options look like gsm8k.data=PATH")
     for name, id in names.items():

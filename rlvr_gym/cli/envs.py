@@ -14,7 +14,7 @@ from rich.text import Text
 from rlvr_gym import registry
 from rlvr_gym.audit.badge import badge
 from rlvr_gym.cli.settings import EnvOptions, make_environment
-from rlvr_gym.environment import Card
+from rlvr_gym.environments.base import EnvironmentCard
 from rlvr_gym.errors import ConfigError, DataError
 
 AUDITED = "✓"
@@ -31,7 +31,7 @@ def envs(
         console.print(_all(console))
         return
     id = registry.find(name)
-    console.print(_card(id, registry.registered()[id]))
+    console.print(_card(id, registry.list_environments()[id]))
     if kept := badge(id):
         console.print(Text(f"{AUDITED} audited: {kept}"))
     console.print("options, given as env.OPTION=VALUE:")
@@ -45,9 +45,9 @@ def _all(console: Console) -> Table:
     table.add_column("name", no_wrap=True)
     table.add_column("what it asks")
     table.add_column("turns", justify="right")
-    names = {id: _marked(id) for id in registry.registered()}
+    names = {id: _marked(id) for id in registry.list_environments()}
     room = console.width - max(map(len, names.values())) - len("turns") - 2 * len(" │ ")
-    for id, card in registry.registered().items():
+    for id, card in registry.list_environments().items():
         summary = Text(card.summary if card else "(no card)")
         summary.truncate(room, overflow="ellipsis")
         table.add_row(names[id], summary, str(card.turns) if card else "")
@@ -58,7 +58,7 @@ def _marked(id: str) -> str:
     return f"{registry.short_name(id)} {AUDITED}" if badge(id) else registry.short_name(id)
 
 
-def _card(id: str, card: Card | None) -> Panel:
+def _card(id: str, card: EnvironmentCard | None) -> Panel:
     if card is None:
         return Panel("(no card)", title=id, title_align="left")
     sampling = ", ".join(f"{name} {value:g}" for name, value in card.sampling)

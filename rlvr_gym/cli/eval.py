@@ -15,8 +15,8 @@ from rlvr_gym import registry
 from rlvr_gym.cli.curriculum import report_curriculum
 from rlvr_gym.cli.eval_output import Display, report, report_together, say
 from rlvr_gym.cli.settings import EvalSettings, ModelSettings, eval_settings, parse_ks, refuse
-from rlvr_gym.config import trained_model
-from rlvr_gym.environment import Environment
+from rlvr_gym.environments.base import Environment
+from rlvr_gym.environments.settings import trained_model
 from rlvr_gym.errors import ConfigError, TooManyUnscored
 from rlvr_gym.evaluation import EvaluationResult, ModelName, Plan, evaluate, plan_for
 from rlvr_gym.evaluation.run import refuse_impossible
@@ -191,7 +191,7 @@ def _named(names: list[str], model: str | None) -> tuple[list[str], str | None]:
 
 
 def _holds_trained_model(name: str) -> bool:
-    registered = {registry.short_name(id) for id in registry.registered()}
+    registered = {registry.short_name(id) for id in registry.list_environments()}
     return name.lower() not in registered and trained_model(name)[1] is not None
 
 

@@ -66,7 +66,7 @@ def module_name(name: str) -> str:
         )
     if importlib.util.find_spec(module) is not None:
         raise ConfigError(f"'{name}' cannot name a package: there is a module '{module}' already")
-    taken = {registry.short_name(id) for id in registry.registered()}
+    taken = {registry.short_name(id) for id in registry.list_environments()}
     if name in taken:
         raise ConfigError(f"there is an environment '{name}' already; taken: {', '.join(sorted(taken))}")
     return module

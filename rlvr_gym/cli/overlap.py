@@ -8,8 +8,9 @@ import typer
 
 from rlvr_gym import overlap as contamination
 from rlvr_gym import registry
-from rlvr_gym.config import EnvConfig, parse_overrides, validate
-from rlvr_gym.environment import Environment
+from rlvr_gym.config import parse_overrides, validate
+from rlvr_gym.environments.base import Environment
+from rlvr_gym.environments.settings import EnvConfig
 from rlvr_gym.errors import ConfigError
 
 SHARED = 1

@@ -10,7 +10,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from rlvr_gym.cli.settings import EnvName, EnvOptions, make_environment
-from rlvr_gym.environment import Environment
+from rlvr_gym.environments.base import Environment
 from rlvr_gym.verdicts import Outcome, Verdict
 
 COLOURS = {Outcome.CORRECT: "green", Outcome.INCORRECT: "red", Outcome.UNSCORED: "yellow"}

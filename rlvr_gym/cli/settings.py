@@ -11,17 +11,9 @@ from typing import Annotated
 import typer
 
 from rlvr_gym import registry
-from rlvr_gym.config import (
-    Config,
-    EnvConfig,
-    Settings,
-    TrainedModel,
-    merge,
-    parse_overrides,
-    trained_model,
-    validate,
-)
-from rlvr_gym.environment import Environment
+from rlvr_gym.config import Config, Settings, merge, parse_overrides, validate
+from rlvr_gym.environments.base import Environment
+from rlvr_gym.environments.settings import EnvConfig, TrainedModel, trained_model
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.evaluation import StoredRun
 from rlvr_gym.generation.base import SamplingParams
@@ -123,7 +115,7 @@ def _unknown_groups(given: Settings) -> list[str]:
 
 def _settings_of(name: str, given: Settings, trained: TrainedModel | None) -> EvalSettings:
     id = registry.find(name)
-    card = registry.registered()[id]
+    card = registry.list_environments()[id]
     sampling = card.sampling if card else SamplingParams()
     env = _held_out(name)
     if trained is not None and _is_of(trained, id):
@@ -134,7 +126,9 @@ def _settings_of(name: str, given: Settings, trained: TrainedModel | None) -> Ev
 
 def _is_of(trained: TrainedModel, id: str) -> bool:
     """Whether a model was trained on the environment `id`."""
-    return id in registry.registered() and registry.short_name(trained.env.id) == registry.short_name(id)
+    return id in registry.list_environments() and registry.short_name(trained.env.id) == registry.short_name(
+        id
+    )
 
 
 def make_environment(name: str, overrides: Sequence[str] | None) -> Environment:
@@ -148,14 +142,14 @@ def environment_of(run: StoredRun, overrides: Sequence[str] | None) -> Environme
     conditions = run.conditions
     id = conditions.environment
     module = str(run.config.get("entry_point") or "").partition(":")[0]
-    if id not in registry.registered() and module:
+    if id not in registry.list_environments() and module:
         with suppress(ConfigError):  # said below
             registry.find(f"{module}:{id}")
-    if id not in registry.registered():
+    if id not in registry.list_environments():
         where = f"; it was in the module {module}: stand in the folder that holds it" if module else ""
         raise ConfigError(
             f"the samples are of '{id}', which is not registered here{where}; possible: "
-            f"{', '.join(registry.registered())}"
+            f"{', '.join(registry.list_environments())}"
         )
     settings = merge({"env": {"id": id, **conditions.options}}, _parse(overrides or ()))
     return validate(_EnvironmentSettings, settings).env.make()

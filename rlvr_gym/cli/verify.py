@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rlvr_gym.audit.attacks import Expectation
 from rlvr_gym.cli.settings import EnvName, EnvOptions, make_environment
-from rlvr_gym.environment import Environment
+from rlvr_gym.environments.base import Environment
 from rlvr_gym.errors import ConfigError, DataError
 from rlvr_gym.evaluation import judge_all
 from rlvr_gym.files import write_atomically

@@ -5,24 +5,22 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
 
-from rlvr_gym.errors import ConfigError, DataError
+from rlvr_gym.environments.pass_rates import PassRate
+from rlvr_gym.errors import ConfigError
 from rlvr_gym.evaluation.intervals import mean_interval
 from rlvr_gym.evaluation.samples import Sample
 from rlvr_gym.evaluation.summary import truncation_rate
 from rlvr_gym.evaluation.tallies import Tally, clusters_of, tally
-from rlvr_gym.files import read_lines, write_atomically
-from rlvr_gym.rows import Row
+from rlvr_gym.files import write_atomically
 from rlvr_gym.seeding import derive_seed
-from rlvr_gym.tasks import Task, TaskSet
 
 GROUP_SIZES = (4, 8, 16, 32)
 PASS_RATES, FORECAST = "pass_rates.jsonl", "curriculum.json"
@@ -67,23 +65,6 @@ class Budget:
     right_p99: float | None
     suggested: int | None
     censored: bool
-
-
-class PassRate(BaseModel):
-    """One line of the export: a prompt, and how often which model was right.
-
-    Environment and fingerprint stand in every line, so that no prompt is chosen by what was measured on others.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    task: str
-    pass_rate: float
-    correct: int
-    scored: int
-    environment: str
-    fingerprint: str
-    model: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -201,52 +182,6 @@ def write_curriculum(folder: Path, samples: Sequence[Sample], found: Forecast) -
     lines = [json.dumps(row.model_dump(), ensure_ascii=False) + "\n" for row in pass_rates(samples)]
     write_atomically(folder / PASS_RATES, "".join(lines))
     write_atomically(folder / FORECAST, json.dumps(found.to_json(), indent=2) + "\n")
-
-
-def by_pass_rate(tasks: TaskSet, path: Path, bounds: tuple[float, float]) -> TaskSet:
-    """The tasks that were answered right at a rate within `bounds`, both included, by the word of `path`.
-
-    `path` is the export of an evaluation of these very tasks: another fingerprint raises DataError, as does a file
-    without a task between the bounds. Nothing is read before the first access.
-    """
-    low, high = bounds
-    if not 0 <= low <= high <= 1:
-        raise ConfigError(f"pass rates lie between 0 and 1, the lower one first, not {[low, high]}")
-    return TaskSet.from_rows(
-        lambda: _chosen(tasks, path, low, high),
-        _task,
-        name=f"{tasks.name}, pass rate {low:g} to {high:g}",
-        split=tasks.split,
-    )
-
-
-def _chosen(tasks: TaskSet, path: Path, low: float, high: float) -> Iterator[tuple[str, Row]]:
-    if not path.exists():
-        raise DataError(f"there is no {path}: `rlvr eval ENV env.split=... --curriculum` writes such files")
-    rates = []
-    for number, row in enumerate(read_lines(path), start=1):
-        place = f"{path}, line {number}"
-        try:
-            measured = PassRate.model_validate(row)
-        except ValidationError as error:
-            raise DataError(f"{place} is no pass rate: {error.errors()[0]['msg']}") from error
-        if measured.fingerprint != tasks.fingerprint:
-            raise DataError(
-                f"{place}: measured on the tasks {measured.fingerprint} of {measured.environment}, and '{tasks.name}' "
-                f"({tasks.split}) has {tasks.fingerprint}: measure the tasks that are trained on, with the same options"
-            )
-        rates.append(measured.pass_rate)
-        if low <= measured.pass_rate <= high:
-            yield place, {"task": tasks.find(measured.task)}
-    if not any(low <= rate <= high for rate in rates):
-        raise DataError(
-            f"{path}: none of {len(rates)} prompts has a pass rate from {low:g} to {high:g}; "
-            f"{sum(rate < low for rate in rates)} lie below, {sum(rate > high for rate in rates)} above"
-        )
-
-
-def _task(row: Row) -> Task:
-    return row["task"]
 
 
 def _finite(value: float) -> float | None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 
-from rlvr_gym.environment import Environment
+from rlvr_gym.environments.base import Environment
 from rlvr_gym.errors import TooManyUnscored
 from rlvr_gym.evaluation.playing import Lacking, play
 from rlvr_gym.evaluation.progress import OnProgress, Reporter

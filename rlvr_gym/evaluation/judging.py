@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from rlvr_gym.environment import Environment
+from rlvr_gym.environments.base import Environment
+from rlvr_gym.environments.vector import GroupVectorEnv
 from rlvr_gym.tasks import Task
-from rlvr_gym.vector import GroupVectorEnv
 from rlvr_gym.verdicts import Completion, Verdict
 
 

@@ -9,11 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from rlvr_gym.environment import Environment
+from rlvr_gym.environments.base import Environment
+from rlvr_gym.environments.vector import GroupVectorEnv
 from rlvr_gym.generation.base import Generator, SamplingParams
-from rlvr_gym.rollouts import Rollout, stream
+from rlvr_gym.play import stream
+from rlvr_gym.rollouts import Rollout
 from rlvr_gym.tasks import Task
-from rlvr_gym.vector import GroupVectorEnv
 
 _Rollouts = abc.Generator[list[Rollout], None, None]
 

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from rlvr_gym.environment import Environment
+from rlvr_gym.environments.base import Environment
 from rlvr_gym.errors import ConfigError, DataError, TooManyUnscored
 from rlvr_gym.evaluation.answers import wrong_answers
 from rlvr_gym.evaluation.judging import judge_all

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO, Any
 
-from rlvr_gym.environment import Environment
+from rlvr_gym.environments.base import Environment
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.evaluation.answers import wrong_answers
 from rlvr_gym.evaluation.drawing import Drawing

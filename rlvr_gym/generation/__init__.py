@@ -1,5 +1,5 @@
 """Sampling completions from models: the `Generator` seam and its backends."""
 
-from rlvr_gym.generation.base import Generator, Prompt, SamplingParams
+from rlvr_gym.generation.base import GenerationRequest, Generator, SamplingParams
 
-__all__ = ["Generator", "Prompt", "SamplingParams"]
+__all__ = ["GenerationRequest", "Generator", "SamplingParams"]

@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 
 from rlvr_gym.errors import ConfigError, RlvrError
 from rlvr_gym.generation.base import SamplingParams
-from rlvr_gym.generation.decoding import Decoding, Group
+from rlvr_gym.generation.decoding import Decoding, PromptSamples
 
 _PROMPT_TOKENS = (7, 3)
 """Of different lengths, so that rows stand beside padding; fewer where the context is short."""
@@ -74,7 +74,7 @@ def _differences(model: PreTrainedModel, context: int) -> list[float]:
     """For each of a few sampled tokens: how far its log-probability is from that of a plain forward pass."""
     new = min(_NEW_TOKENS, context // 2)
     prompts = [_prompt(model, min(length, context - new)) for length in _PROMPT_TOKENS] if new else []
-    groups = [Group(index, ids, new, range(_SAMPLES)) for index, ids in enumerate(prompts)]
+    groups = [PromptSamples(index, ids, new, range(_SAMPLES)) for index, ids in enumerate(prompts)]
     rows = len(groups) * _SAMPLES
     decoding = Decoding(model, groups, SamplingParams(), end_ids=(), max_rows=max(1, rows), max_tokens=1024)
     while decoding.unfinished:

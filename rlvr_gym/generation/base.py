@@ -24,7 +24,7 @@ class SamplingParams(BaseModel):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Prompt:
+class GenerationRequest:
     """What the policy continues.
 
     `messages` is the conversation so far. `token_ids`, where given, are the exact ids of that conversation
@@ -54,7 +54,7 @@ class Generator(Protocol):
         ...
 
     def generate(
-        self, prompts: Sequence[Prompt], n: int, sampling: SamplingParams
+        self, prompts: Sequence[GenerationRequest], n: int, sampling: SamplingParams
     ) -> Iterator[tuple[int, list[Completion]]]:
         """Sample `n` completions of each prompt.
 

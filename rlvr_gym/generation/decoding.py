@@ -22,7 +22,7 @@ _PREFILL_LOGITS = 2**24
 """How many logits it gives: a row for each prompt and each different length among them."""
 
 
-class Group:
+class PromptSamples:
     """A prompt and its samples, one per random stream, each of at most `budget` tokens."""
 
     def __init__(self, index: int, prompt_ids: tuple[int, ...], budget: int, streams: Sequence[int]) -> None:
@@ -37,7 +37,7 @@ class Group:
 class Row:
     """One sample while it grows."""
 
-    def __init__(self, group: Group, stream: int) -> None:
+    def __init__(self, group: PromptSamples, stream: int) -> None:
         self.group = group
         self.stream = stream
         self.token_ids: list[int] = []
@@ -61,7 +61,7 @@ class Decoding:
     def __init__(
         self,
         model: PreTrainedModel,
-        groups: Sequence[Group],
+        groups: Sequence[PromptSamples],
         sampling: SamplingParams,
         *,
         end_ids: Collection[int],
@@ -87,9 +87,9 @@ class Decoding:
         """Whether any sample can still grow."""
         return self._unfinished > 0
 
-    def until_a_group_finishes(self) -> list[Group]:
+    def until_a_group_finishes(self) -> list[PromptSamples]:
         """Go on until one group or more have all their samples; returns these."""
-        finished: list[Group] = []
+        finished: list[PromptSamples] = []
         while self.unfinished and not finished:
             finished = self._refill() if self._should_refill() else self._decode()
         return finished
@@ -99,15 +99,15 @@ class Decoding:
         places = self._max_rows - len(self._rows)
         return bool(self._pending or self._waiting) and places >= max(1, self._max_rows // 8)
 
-    def _refill(self) -> list[Group]:
+    def _refill(self) -> list[PromptSamples]:
         places = self._max_rows - len(self._rows)
-        finished: list[Group] = []
+        finished: list[PromptSamples] = []
         while self._pending and len(self._waiting) < places:
             finished += self._prefill(places - len(self._waiting))
         self._join([self._waiting.popleft() for _ in range(min(places, len(self._waiting)))])
         return finished
 
-    def _prefill(self, places: int) -> list[Group]:
+    def _prefill(self, places: int) -> list[PromptSamples]:
         """Compute prompts enough for `places` rows, and draw the first token of each of their samples."""
         groups = self._next_prompts(places)
         logits = self._forward_prompts(groups)
@@ -117,7 +117,7 @@ class Decoding:
         self._waiting.extend(row for row in rows if row.finish_reason is None)
         return finished
 
-    def _next_prompts(self, places: int) -> list[Group]:
+    def _next_prompts(self, places: int) -> list[PromptSamples]:
         groups = [self._pending.popleft()]
         longest, n = len(groups[0].prompt_ids), len(groups[0].rows)
         lengths = {longest}
@@ -129,7 +129,7 @@ class Decoding:
             groups.append(self._pending.popleft())
         return groups
 
-    def _forward_prompts(self, groups: Sequence[Group]) -> Tensor:
+    def _forward_prompts(self, groups: Sequence[PromptSamples]) -> Tensor:
         """The logits (B, V) after each group's prompt; leaves its keys and values in `prefix`.
 
         Padding stands on the right, where causal attention hides it without a mask.
@@ -163,7 +163,7 @@ class Decoding:
         self._rows.extend(rows)
         self._cache.add(newcomers, self._to_come())
 
-    def _decode(self) -> list[Group]:
+    def _decode(self) -> list[PromptSamples]:
         """One more token for every row."""
         rows, cache = self._rows, self._cache
         assert cache is not None
@@ -195,9 +195,9 @@ class Decoding:
             return None
         return torch.arange(width + 1, device=self._device) >= width - lengths[:, None]
 
-    def _record(self, rows: Sequence[Row], tokens: Tensor, logprobs: Tensor) -> list[Group]:
+    def _record(self, rows: Sequence[Row], tokens: Tensor, logprobs: Tensor) -> list[PromptSamples]:
         """Append a drawn token to each row; returns the groups that this finished."""
-        finished: list[Group] = []
+        finished: list[PromptSamples] = []
         for row, token, logprob in zip(
             rows, tokens.flatten().tolist(), logprobs.flatten().tolist(), strict=True
         ):

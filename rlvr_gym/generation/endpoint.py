@@ -21,7 +21,7 @@ import httpx2
 from pydantic import BaseModel, Field, ValidationError
 
 from rlvr_gym.errors import ConfigError
-from rlvr_gym.generation.base import Prompt, SamplingParams
+from rlvr_gym.generation.base import GenerationRequest, SamplingParams
 from rlvr_gym.seeding import derive_seed
 from rlvr_gym.tasks import Message
 from rlvr_gym.verdicts import Completion, FinishReason, Usage
@@ -94,7 +94,7 @@ class EndpointGenerator:
             raise ConfigError(self._refusal(response.status_code, response.content))
 
     def generate(
-        self, prompts: Sequence[Prompt], n: int, sampling: SamplingParams
+        self, prompts: Sequence[GenerationRequest], n: int, sampling: SamplingParams
     ) -> Iterator[tuple[int, list[Completion]]]:
         """Sample `n` completions of each prompt, `concurrency` requests at a time."""
         if n < 1:
@@ -126,7 +126,7 @@ class EndpointGenerator:
         """Nothing: a conversation is continued from its messages."""
         return ()
 
-    def _complete(self, prompt: Prompt, sample: int, sampling: SamplingParams) -> Completion:
+    def _complete(self, prompt: GenerationRequest, sample: int, sampling: SamplingParams) -> Completion:
         """One completion, or one that failed."""
         seed = derive_seed(prompt.seed, sample) % 2**31
         for attempt in range(1, self.tries + 1):
@@ -148,7 +148,7 @@ class EndpointGenerator:
         wait = self.backoff_seconds * 2 ** (attempt - 1) * self._jitter.uniform(0.5, 1.0)
         return min(max(wait, asked or 0.0), _LONGEST_WAIT_SECONDS)
 
-    def _body(self, prompt: Prompt, seed: int, sampling: SamplingParams) -> dict[str, Any]:
+    def _body(self, prompt: GenerationRequest, seed: int, sampling: SamplingParams) -> dict[str, Any]:
         body: dict[str, Any] = {
             "model": self.model,
             "messages": [{"role": m.role, "content": m.content} for m in prompt.messages],

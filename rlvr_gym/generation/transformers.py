@@ -11,9 +11,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.generation import chat
 from rlvr_gym.generation.agreement import refuse_disagreement
-from rlvr_gym.generation.base import Prompt, SamplingParams
+from rlvr_gym.generation.base import GenerationRequest, SamplingParams
 from rlvr_gym.generation.cache import refuse_other_state
-from rlvr_gym.generation.decoding import Decoding, Group
+from rlvr_gym.generation.decoding import Decoding, PromptSamples
 from rlvr_gym.seeding import derive_seed
 from rlvr_gym.tasks import Message
 from rlvr_gym.verdicts import Completion, FinishReason
@@ -73,7 +73,7 @@ class TransformersGenerator:
             refuse_disagreement(model, self.context)
 
     def generate(
-        self, prompts: Sequence[Prompt], n: int, sampling: SamplingParams
+        self, prompts: Sequence[GenerationRequest], n: int, sampling: SamplingParams
     ) -> Iterator[tuple[int, list[Completion]]]:
         """Sample `n` completions of each prompt, as `Generator.generate` says."""
         if n < 1:
@@ -89,7 +89,9 @@ class TransformersGenerator:
         """What sampled ids say, special tokens included, without the token that ended the turn."""
         return chat.decode(self.tokenizer, ids[:-1] if ids and ids[-1] in self.end_ids else ids)
 
-    def _group(self, index: int, prompt: Prompt, n: int, sampling: SamplingParams) -> Group:
+    def _group(
+        self, index: int, prompt: GenerationRequest, n: int, sampling: SamplingParams
+    ) -> PromptSamples:
         ids = prompt.token_ids
         if ids is None:
             ids = chat.encode_prompt(self.tokenizer, prompt.messages)
@@ -100,9 +102,11 @@ class TransformersGenerator:
         budget = max(0, min(sampling.max_tokens, room))
         first = prompt.first_sample
         streams = [derive_seed(prompt.seed, sample) for sample in range(first, first + n)]
-        return Group(index, ids, budget, streams)
+        return PromptSamples(index, ids, budget, streams)
 
-    def _refuse_without_room(self, index: int, prompt: Prompt, length: int, max_tokens: int) -> None:
+    def _refuse_without_room(
+        self, index: int, prompt: GenerationRequest, length: int, max_tokens: int
+    ) -> None:
         if self.context is None or length + max_tokens <= self.context:
             return
         words = " ".join(message.content for message in prompt.messages).split()
@@ -115,7 +119,7 @@ class TransformersGenerator:
         )
 
     def _sample(
-        self, groups: Sequence[Group], sampling: SamplingParams
+        self, groups: Sequence[PromptSamples], sampling: SamplingParams
     ) -> Iterator[tuple[int, list[Completion]]]:
         for group in groups:
             if group.budget == 0:
@@ -134,7 +138,7 @@ class TransformersGenerator:
             for group in finished:
                 yield group.index, self._completions(group)
 
-    def _completions(self, group: Group) -> list[Completion]:
+    def _completions(self, group: PromptSamples) -> list[Completion]:
         opened = chat.opening(self.tokenizer, group.prompt_ids)
         return [
             Completion(

@@ -8,14 +8,14 @@ from rlvr_gym.verifiers.base import FunctionVerifier, Verifier, judge
 from rlvr_gym.verifiers.compose import AllOf, GateThen, WeightedSum
 from rlvr_gym.verifiers.exact import Choice, Exact
 from rlvr_gym.verifiers.format import TagFormat
-from rlvr_gym.verifiers.json_schema import JsonSchema
 from rlvr_gym.verifiers.numeric import Numeric
 from rlvr_gym.verifiers.regex import Regex
+from rlvr_gym.verifiers.schema import JsonSchema
 
 if TYPE_CHECKING:
     from rlvr_gym.verifiers import instructions
     from rlvr_gym.verifiers.lean import Lean, LeanProblem
-    from rlvr_gym.verifiers.lean_command import LeanCommand
+    from rlvr_gym.verifiers.lean.command import LeanCommand
     from rlvr_gym.verifiers.llm_judge import LlmJudge
     from rlvr_gym.verifiers.math import Math
     from rlvr_gym.verifiers.sql import Sql, SqlProblem
@@ -54,7 +54,7 @@ __all__ = [
 _LATE = {
     "Equations": "steps",
     "Lean": "lean",
-    "LeanCommand": "lean_command",
+    "LeanCommand": "lean",
     "LeanProblem": "lean",
     "LlmJudge": "llm_judge",
     "Math": "math",

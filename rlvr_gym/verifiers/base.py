@@ -25,7 +25,7 @@ class Verifier(ABC):
     """Whether many answers are right (constraints, schemas, patterns), so that one unlike the solution may be."""
 
     @property
-    def patience_seconds(self) -> float:
+    def timeout_seconds(self) -> float:
         """How long to wait for a verdict before giving up on it, which leaves the sample unscored.
 
         Longer where the verifier bounds its own work, so that a slow answer is judged and never dropped.

@@ -45,9 +45,9 @@ class WeightedSum(Verifier):
         return _whole(parts, score=float(earned / sum(self.weights.values())))
 
     @property
-    def patience_seconds(self) -> float:
+    def timeout_seconds(self) -> float:
         """As long as all parts together may take."""
-        return sum(part.patience_seconds for part in self.verifiers.values())
+        return sum(part.timeout_seconds for part in self.verifiers.values())
 
     def solution(self, task: Task) -> str | None:
         """The first part's solution that satisfies all."""
@@ -75,9 +75,9 @@ class AllOf(Verifier):
         return _whole(parts, score=0.0)
 
     @property
-    def patience_seconds(self) -> float:
+    def timeout_seconds(self) -> float:
         """As long as all parts together may take."""
-        return sum(part.patience_seconds for part in self.verifiers.values())
+        return sum(part.timeout_seconds for part in self.verifiers.values())
 
     def solution(self, task: Task) -> str | None:
         """The first part's solution that satisfies all."""
@@ -107,9 +107,9 @@ class GateThen(Verifier):
         return _whole({"gate": gate, "then": then}, score=then.score or 0.0)
 
     @property
-    def patience_seconds(self) -> float:
+    def timeout_seconds(self) -> float:
         """As long as all parts together may take."""
-        return sum(part.patience_seconds for part in (self.gate, self.then))
+        return sum(part.timeout_seconds for part in (self.gate, self.then))
 
     def solution(self, task: Task) -> str | None:
         """A solution of one that satisfies both."""

@@ -12,13 +12,13 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, final
 
-from rlvr_gym.audit.attacks import Attack, Expectation
 from rlvr_gym.errors import ConfigError, DataError, VerifierFault
-from rlvr_gym.generation.base import Prompt, SamplingParams
+from rlvr_gym.generation.base import GenerationRequest, SamplingParams
 from rlvr_gym.seeding import derive_seed
 from rlvr_gym.tasks import Message, Task
 from rlvr_gym.verdicts import Completion, FinishReason, Verdict
 from rlvr_gym.verifiers.answers import AnswerContract, Marker, without_thinking
+from rlvr_gym.verifiers.attacks import Attack, Expectation
 from rlvr_gym.verifiers.base import Verifier
 from rlvr_gym.verifiers.exact import gold_text
 
@@ -118,15 +118,15 @@ class LlmJudge(Verifier):
         self.url, self.model, self._api_key = url, model, api_key
         self.rubric = rubric
         self.contract = AnswerContract.of(contract)
-        self.max_tokens, self.timeout_seconds, self.tries = max_tokens, timeout_seconds, tries
+        self.max_tokens, self._request_seconds, self.tries = max_tokens, timeout_seconds, tries
         self._lock = threading.Lock()
         self._generator: EndpointGenerator | None = None
         self._ruling = lru_cache(maxsize=10_000)(self._asked)
 
     @property
-    def patience_seconds(self) -> float:
+    def timeout_seconds(self) -> float:
         """As long as all tries may take, with the longest waits between them."""
-        return self.tries * (self.timeout_seconds + 120.0)
+        return self.tries * (self._request_seconds + 120.0)
 
     def verify(self, task: Task, completion: Completion) -> Verdict:
         """Ask the judge about the final answer."""
@@ -190,7 +190,7 @@ class LlmJudge(Verifier):
                 content=f"{shown}\n\nIs the response correct? End with the line that begins {ruling}.",
             ),
         )
-        prompt = Prompt(messages=messages, seed=derive_seed("judge", code))
+        prompt = GenerationRequest(messages=messages, seed=derive_seed("judge", code))
         sampling = SamplingParams(temperature=0.0, max_tokens=self.max_tokens)
         try:
             ((_, (reply,)),) = generator.generate([prompt], 1, sampling)
@@ -215,7 +215,7 @@ class LlmJudge(Verifier):
                 url,
                 model,
                 api_key=self._api_key or os.environ.get(KEY),
-                timeout_seconds=self.timeout_seconds,
+                timeout_seconds=self._request_seconds,
                 tries=self.tries,
             )
         except ModuleNotFoundError as error:

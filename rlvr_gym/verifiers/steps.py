@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Literal, Protocol, final
 
-from rlvr_gym.audit.attacks import Attack, Expectation
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.tasks import Task
 from rlvr_gym.verdicts import Completion, Outcome, Verdict
 from rlvr_gym.verifiers.answers import visible_spans
+from rlvr_gym.verifiers.attacks import Attack, Expectation
 from rlvr_gym.verifiers.base import Verifier
 from rlvr_gym.verifiers.equations import check_equations
 
@@ -41,7 +41,7 @@ class StepJudge(Protocol):
     """Judges one step of a completion."""
 
     @property
-    def patience_seconds(self) -> float:
+    def timeout_seconds(self) -> float:
         """How long one step may take."""
         ...
 
@@ -63,7 +63,7 @@ class Equations:
     are not judged.
     """
 
-    patience_seconds = 5.0
+    timeout_seconds = 5.0
 
     def judge_step(self, task: Task, steps: Sequence[Step], index: int) -> Verdict | None:
         """Check the equations of one step."""
@@ -104,9 +104,9 @@ class Steps(Verifier):
         self.by: Separator = by
 
     @property
-    def patience_seconds(self) -> float:
+    def timeout_seconds(self) -> float:
         """As long as all steps together may take."""
-        return max(60.0, self.most * self.judge.patience_seconds)
+        return max(60.0, self.most * self.judge.timeout_seconds)
 
     def verify(self, task: Task, completion: Completion) -> Verdict:
         """Judge every step."""

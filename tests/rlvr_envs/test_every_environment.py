@@ -1,11 +1,11 @@
 import pytest
 
 import rlvr_gym as rg
-from rlvr_gym.conformance import check_environment
+from rlvr_gym.environments.conformance import check_environment
 from rlvr_gym.registry import options, short_name
 from tests.rlvr_envs.code_rows import PUBLISHED, hurried
 
-OURS = [id for id in rg.registered() if id.startswith("rlvr/")]
+OURS = [id for id in rg.list_environments() if id.startswith("rlvr/")]
 VARIANTS = [
     ("arithmetic", {"style": "symbols", "operations": "+-*", "digits": 3}),
     ("reverse", {"style": "symbols", "digits": 2}),
@@ -34,7 +34,7 @@ def test_every_registered_environment_keeps_its_contract(name, chosen, published
 
 @pytest.mark.parametrize("id", OURS)
 def test_every_registered_environment_has_a_card(id):
-    card = rg.registered()[id]
+    card = rg.list_environments()[id]
     assert card is not None
     assert all([card.summary, card.source, card.licence, card.answer])
 

@@ -92,7 +92,7 @@ def test_halving_finds_every_number_in_seven_turns():
 def test_the_hint_depends_on_the_replies_only():
     env = start()
     replies = [rg.Completion(text="\\boxed{50}")]
-    assert env.respond(TASK, replies) == env.lane().respond(TASK, replies)
+    assert env.respond(TASK, replies) == env.clone().respond(TASK, replies)
 
 
 def test_neither_prompt_nor_id_tells_the_number():
@@ -129,7 +129,7 @@ def test_tokens_of_the_hints_are_not_the_policys():
             return tuple(map(ord, messages[0].content))
 
     env = rg.GroupVectorEnv(rg.make("guess"), 1, 2)
-    ((rollout, _),) = rg.collect(env, Halving(), [TASK], rg.SamplingParams(), seed=0)
+    ((rollout, _),) = rg.rollout(env, Halving(), [TASK], rg.SamplingParams(), seed=0)
     assert rollout.verdict.correct
     said = "".join(chr(i) for i, own in zip(rollout.token_ids, rollout.action_mask, strict=True) if own)
     told = "".join(chr(i) for i, own in zip(rollout.token_ids, rollout.action_mask, strict=True) if not own)

@@ -5,7 +5,7 @@ import pytest
 import rlvr_gym as rg
 from rlvr_gym.audit.report import Failure
 from rlvr_gym.audit.runner import audit
-from rlvr_gym.conformance import check_environment
+from rlvr_gym.environments.conformance import check_environment
 
 TASK = rg.Task(prompt="385>", reference="8")
 

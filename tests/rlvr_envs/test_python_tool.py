@@ -38,7 +38,7 @@ def test_what_was_defined_stays_defined_in_the_episode(env):
 
 def test_nothing_stays_defined_in_the_next_episode_nor_in_another_lane(env):
     env.step(run("x = 3"))
-    lane = env.lane()
+    lane = env.clone()
     lane.reset(options={"task": 0})
     assert "NameError: name 'x' is not defined" in lane.step(run("print(x)"))[0]
     assert env.step(run("print(x)"))[0].startswith("Output:\n3\n")

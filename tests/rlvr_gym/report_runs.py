@@ -23,7 +23,7 @@ def evaluation(folder: Path, tasks: int = 20, n: int = 8, model: str = "parrot",
     levels: list[int] = [i % 4 + 1 for i in range(tasks)]
     env = echo_env(tasks, subject=subjects, level=levels)  # pyright: ignore[reportArgumentType] - any JSON will do
 
-    def say(prompt: rg.Prompt, sample: int) -> rg.Completion:
+    def say(prompt: rg.GenerationRequest, sample: int) -> rg.Completion:
         text = prompt.messages[0].content
         number = int(text.split()[-1])
         if sample < right - number % 4:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 import rlvr_gym as rg
 from rlvr_gym.seeding import derive_rng
 
-Script = Callable[[rg.Prompt, int], rg.Completion | str]
+Script = Callable[[rg.GenerationRequest, int], rg.Completion | str]
 """What the policy says to a prompt as its sample of that index."""
 
 
@@ -18,7 +18,7 @@ class ScriptedGenerator:
         self.sampled = 0
 
     def generate(
-        self, prompts: Sequence[rg.Prompt], n: int, sampling: rg.SamplingParams
+        self, prompts: Sequence[rg.GenerationRequest], n: int, sampling: rg.SamplingParams
     ) -> Iterator[tuple[int, list[rg.Completion]]]:
         for index, prompt in enumerate(prompts):
             self.sampled += n
@@ -28,7 +28,7 @@ class ScriptedGenerator:
     def encode_reply(self, completion: rg.Completion, messages: Sequence[rg.Message]) -> tuple[int, ...]:
         return (0,)
 
-    def _complete(self, prompt: rg.Prompt, sample: int) -> rg.Completion:
+    def _complete(self, prompt: rg.GenerationRequest, sample: int) -> rg.Completion:
         said = self.script(prompt, sample)
         if isinstance(said, rg.Completion):
             return said
@@ -39,7 +39,7 @@ class ScriptedGenerator:
 def coin(share: float) -> Script:
     """Right in about `share` of the samples, decided by the prompt's seed and the sample's index alone."""
 
-    def say(prompt: rg.Prompt, sample: int) -> str:
+    def say(prompt: rg.GenerationRequest, sample: int) -> str:
         right = derive_rng(prompt.seed, sample).random() < share
         return prompt.messages[0].content if right else "no"
 

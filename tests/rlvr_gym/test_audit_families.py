@@ -5,11 +5,11 @@ import re
 import pytest
 
 import rlvr_gym as rg
-from rlvr_gym.audit.attacks import Expectation
 from rlvr_gym.audit.families import FAMILIES
 from rlvr_gym.audit.subject import subjects
 from rlvr_gym.audit.weak import InProcessTests
 from rlvr_gym.verifiers.answers import without_thinking
+from rlvr_gym.verifiers.attacks import Expectation
 from rlvr_gym.verifiers.base import FunctionVerifier, Verifier, judge
 
 GOLDS = ("412", "37")

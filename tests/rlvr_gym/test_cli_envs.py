@@ -16,14 +16,14 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 def test_every_registered_environment_is_listed(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "200")
     out = run(capsys)
-    for id in rg.registered():
+    for id in rg.list_environments():
         assert registry.short_name(id) in out
 
 
 def test_the_list_is_one_row_for_each_environment_at_eighty_columns(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")
     lines = run(capsys).splitlines()
-    assert len(lines) == len(rg.registered()) + 3
+    assert len(lines) == len(rg.list_environments()) + 3
     assert max(map(len, lines)) <= 80
 
 

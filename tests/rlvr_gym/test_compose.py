@@ -3,7 +3,7 @@ import math
 import pytest
 
 from rlvr_gym import Completion, ConfigError, FunctionVerifier, Outcome, Task, Verdict, VerifierFault
-from rlvr_gym.conformance import check_verifier
+from rlvr_gym.environments.conformance import check_verifier
 from rlvr_gym.verifiers import AllOf, Exact, GateThen, Numeric, TagFormat, WeightedSum
 
 TASK = Task(prompt="?", reference="42")

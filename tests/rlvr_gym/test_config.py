@@ -1,7 +1,8 @@
 import pytest
 from pydantic import Field
 
-from rlvr_gym.config import Config, EnvConfig, merge, parse_overrides, read_yaml, validate
+from rlvr_gym.config import Config, merge, parse_overrides, read_yaml, validate
+from rlvr_gym.environments.settings import EnvConfig
 from rlvr_gym.errors import ConfigError
 
 

@@ -6,7 +6,7 @@ import time
 import pytest
 
 import rlvr_gym as rg
-from rlvr_gym.conformance import check_environment, check_verifier
+from rlvr_gym.environments.conformance import check_environment, check_verifier
 from rlvr_gym.verifiers import AnswerContract, Exact
 
 TASKS = [rg.Task(prompt="1 + 1?", reference="2"), rg.Task(prompt="1 + 2?", reference="3")]

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 import rlvr_gym as rg
 from rlvr_gym.cli.main import main
-from rlvr_gym.config import EnvConfig
+from rlvr_gym.environments.pass_rates import by_pass_rate
+from rlvr_gym.environments.settings import EnvConfig
 from rlvr_gym.evaluation import read_run
 from rlvr_gym.evaluation.curriculum import (
-    by_pass_rate,
     degenerate_probability,
     forecast,
     pass_rates,
@@ -29,7 +29,7 @@ RIGHT = {"t0": 0, "t1": 4, "t2": 8, "t3": 2}
 def samples(n: int = 8, **completion: object) -> tuple[rg.EvaluationResult, rg.Environment]:
     env = echo_env(4)
 
-    def say(prompt: rg.Prompt, sample: int) -> rg.Completion:
+    def say(prompt: rg.GenerationRequest, sample: int) -> rg.Completion:
         text = prompt.messages[0].content
         right = sample < RIGHT[f"t{text.removeprefix('say ')}"]
         tokens = (1,) * (10 if right else 40)

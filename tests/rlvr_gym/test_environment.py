@@ -10,7 +10,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import rlvr_gym as rg
-from rlvr_gym.environment import TextSpace
+from rlvr_gym.environments.base import TextSpace
 
 TASKS = [rg.Task(id=f"t{i}", prompt=f"What is {i} + {i}?", reference=str(2 * i)) for i in range(5)]
 EXACT = rg.FunctionVerifier(lambda task, completion: completion.text == task.reference)
@@ -121,7 +121,7 @@ def test_no_turns_at_all_are_refused():
 
 def test_lanes_do_not_share_episodes():
     env = multi_turn()
-    one, two = env.lane(), env.lane()
+    one, two = env.clone(), env.clone()
     one.reset(options={"task": "t1"})
     two.reset(options={"task": "t2"})
     one.step("x")

@@ -293,7 +293,9 @@ def test_an_endless_task_set_needs_a_limit():
 
 def test_n_and_sampling_come_from_the_card_unless_given():
     env = echo_env(2)
-    env.card = rg.Card(summary="", source="", licence="", answer="", sampling=SAMPLING, samples_per_task=3)
+    env.card = rg.EnvironmentCard(
+        summary="", source="", licence="", answer="", sampling=SAMPLING, samples_per_task=3
+    )
     result = rg.evaluate(env, ScriptedGenerator(coin(0.5)))
     assert (result.n, result.conditions.sampling) == (3, SAMPLING)
 

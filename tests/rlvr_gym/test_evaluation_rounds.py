@@ -94,7 +94,7 @@ def test_a_stopped_run_goes_on_to_the_same_stop_and_further_when_asked(tmp_path:
 def stopped_mean(accuracies: np.ndarray, seed: int) -> tuple[float, bool]:
     """The result of an evaluation whose tasks are right with these probabilities; and whether it covers 1/2."""
 
-    def say(prompt: rg.Prompt, sample: int) -> rg.Completion | str:
+    def say(prompt: rg.GenerationRequest, sample: int) -> rg.Completion | str:
         share = accuracies[int(prompt.messages[0].content.split()[1])]
         return coin(share)(prompt, sample)
 

@@ -1,7 +1,7 @@
 import pytest
 
 from rlvr_gym import Completion, ConfigError, Outcome, Task, VerifierFault
-from rlvr_gym.conformance import check_verifier
+from rlvr_gym.environments.conformance import check_verifier
 from rlvr_gym.verifiers import AnswerContract, Choice, Exact, Verifier
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from rlvr_gym import Completion, ConfigError, Task
-from rlvr_gym.conformance import check_verifier
+from rlvr_gym.environments.conformance import check_verifier
 from rlvr_gym.verifiers import TagFormat
 
 TASK = Task(prompt="?", reference="42")

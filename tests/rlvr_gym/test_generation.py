@@ -21,9 +21,9 @@ from transformers import (
     PreTrainedModel,
 )
 
-from rlvr_gym.conformance import check_generator
 from rlvr_gym.errors import ConfigError, TrainingError
-from rlvr_gym.generation.base import Prompt, SamplingParams
+from rlvr_gym.generation.base import GenerationRequest, SamplingParams
+from rlvr_gym.generation.conformance import check_generator
 from rlvr_gym.generation.transformers import TransformersGenerator
 from rlvr_gym.tasks import Message
 from rlvr_gym.tiny import character_tokenizer, tiny_model
@@ -79,15 +79,18 @@ def digits_generator(**options: Any) -> TransformersGenerator:
     return TransformersGenerator(*tiny_model(seed=3, alphabet=DIGITS, hidden=32, context=CONTEXT), **options)
 
 
-def prompt(text: str, seed: int = 0) -> Prompt:
-    return Prompt(messages=(Message(role="user", content=text),), seed=seed)
+def prompt(text: str, seed: int = 0) -> GenerationRequest:
+    return GenerationRequest(messages=(Message(role="user", content=text),), seed=seed)
 
 
 PROMPTS = [prompt("1"), prompt("123456789", 1), prompt("22", 2), prompt("0000011111", 3), prompt("98", 4)]
 
 
 def sample(
-    generator: TransformersGenerator, prompts: Sequence[Prompt] = PROMPTS, n: int = 4, **sampling: float
+    generator: TransformersGenerator,
+    prompts: Sequence[GenerationRequest] = PROMPTS,
+    n: int = 4,
+    **sampling: float,
 ) -> dict[int, list[Completion]]:
     params = SamplingParams.model_validate({"max_tokens": 12, **sampling})
     return dict(generator.generate(prompts, n, params))
@@ -268,7 +271,7 @@ def test_groups_are_yielded_as_soon_as_their_last_completion_is_finished():
 
 def test_a_yielded_group_did_not_wait_for_the_others():
     generator = digits_generator()
-    almost_full = Prompt(messages=PROMPTS[0].messages, seed=0, token_ids=(5,) * (CONTEXT - 2))
+    almost_full = GenerationRequest(messages=PROMPTS[0].messages, seed=0, token_ids=(5,) * (CONTEXT - 2))
     with forward_passes(generator.model) as passes:
         groups = generator.generate([*PROMPTS, almost_full], 4, SamplingParams(max_tokens=30))
         assert next(groups)[0] == len(PROMPTS)
@@ -305,7 +308,8 @@ def test_logits_of_many_prompts_are_bounded_for_a_large_vocabulary():
     model = LlamaForCausalLM(config).eval()
     model.lm_head.register_forward_hook(lambda _, __, out: sizes.append(out.numel()))
     different_lengths = [
-        Prompt(messages=PROMPTS[0].messages, seed=0, token_ids=(5,) * length) for length in range(1, 13)
+        GenerationRequest(messages=PROMPTS[0].messages, seed=0, token_ids=(5,) * length)
+        for length in range(1, 13)
     ]
     sample(TransformersGenerator(model, character_tokenizer(DIGITS)), different_lengths, max_tokens=1)
     assert len(sizes) > 1
@@ -399,7 +403,7 @@ def test_a_prompt_without_any_token_is_refused():
 
 def test_a_continued_conversation_is_taken_as_its_ids_stand():
     ids = (5, 5, EOS, 3, 9)
-    continued = Prompt(messages=PROMPTS[0].messages, seed=0, token_ids=ids)
+    continued = GenerationRequest(messages=PROMPTS[0].messages, seed=0, token_ids=ids)
     generator = digits_generator()
     (completion,) = sample(generator, [continued], n=1)[0]
     assert completion.prompt_token_ids == ids
@@ -408,8 +412,8 @@ def test_a_continued_conversation_is_taken_as_its_ids_stand():
 
 
 def test_a_continued_conversation_gets_the_room_that_is_left():
-    def of_length(length: int) -> Prompt:
-        return Prompt(messages=PROMPTS[0].messages, seed=0, token_ids=(5,) * length)
+    def of_length(length: int) -> GenerationRequest:
+        return GenerationRequest(messages=PROMPTS[0].messages, seed=0, token_ids=(5,) * length)
 
     lengths = [CONTEXT - 3, CONTEXT, CONTEXT + 1]
     groups = sample(digits_generator(), [of_length(length) for length in lengths], n=32)

@@ -45,7 +45,7 @@ def asking(server: EndpointServer, **options: Any) -> Iterator[EndpointGenerator
 
 
 def one(generator: EndpointGenerator, sampling: rg.SamplingParams = SAMPLING) -> rg.Completion:
-    prompt = rg.Prompt(messages=(rg.Message(role="user", content="say 1"),), seed=5)
+    prompt = rg.GenerationRequest(messages=(rg.Message(role="user", content="say 1"),), seed=5)
     ((_, (completion,)),) = generator.generate([prompt], 1, sampling)
     return completion
 
@@ -138,7 +138,7 @@ def test_no_more_requests_are_under_way_than_allowed():
     with asking(server, concurrency=3) as generator:
         rg.evaluate(echo_env(10), generator, n=4, sampling=SAMPLING)
         assert server.most == 3
-        prompts = [rg.Prompt(messages=task.prompt, seed=1) for task in echo_tasks(8)]
+        prompts = [rg.GenerationRequest(messages=task.prompt, seed=1) for task in echo_tasks(8)]
         groups = dict(generator.generate(prompts, 4, SAMPLING))
         assert server.most == 3
     assert {index: len(group) for index, group in groups.items()} == dict.fromkeys(range(8), 4)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from rlvr_gym.generation.base import Prompt, SamplingParams
+from rlvr_gym.generation.base import GenerationRequest, SamplingParams
 from rlvr_gym.generation.chat import demonstration, encode_prompt, opening
 from rlvr_gym.generation.transformers import TransformersGenerator
 from rlvr_gym.tasks import Message, Task
@@ -34,7 +34,7 @@ def said(opened: str, words: str) -> Completion:
     _predict(model, dict(enumerate(ids, len(prompt) - 1)))
     generator = TransformersGenerator(model, tokenizer)
     sampling = SamplingParams(max_tokens=len(ids), temperature=0.0)
-    ((_, (completion,)),) = generator.generate([Prompt(messages=QUESTION, seed=0)], 1, sampling)
+    ((_, (completion,)),) = generator.generate([GenerationRequest(messages=QUESTION, seed=0)], 1, sampling)
     assert list(completion.token_ids) == ids
     return completion
 

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from rlvr_gym.environment import Environment
+from rlvr_gym.environments.base import Environment
+from rlvr_gym.environments.vector import GroupVectorEnv
 from rlvr_gym.generation.base import SamplingParams
 from rlvr_gym.generation.transformers import TransformersGenerator
-from rlvr_gym.rollouts import Group, collect
+from rlvr_gym.play import rollout as play_out
+from rlvr_gym.rollouts import Group
 from rlvr_gym.tasks import Task, TaskSet
 from rlvr_gym.tiny import tiny_model
-from rlvr_gym.vector import GroupVectorEnv
 from rlvr_gym.verdicts import Completion, FinishReason
 from rlvr_gym.verifiers import FunctionVerifier
 
@@ -36,7 +37,7 @@ def play(context: int = 64, max_turns: int = 3) -> tuple[TransformersGenerator, 
         max_turns=max_turns,
     )
     lanes = GroupVectorEnv(env, groups=2, group_size=4)
-    groups = collect(lanes, generator, TASKS, SamplingParams(max_tokens=8), seed=1)
+    groups = play_out(lanes, generator, TASKS, SamplingParams(max_tokens=8), seed=1)
     lanes.close()
     return generator, groups
 
@@ -91,7 +92,7 @@ def test_a_tasks_episodes_do_not_depend_on_its_place_in_the_call(company: list[T
     generator = TransformersGenerator(*tiny_model(seed=5, alphabet=ALPHABET, context=64))
     env = AskAgain(TaskSet.from_tasks(TASKS, name="again"), FunctionVerifier(lambda *_: True), max_turns=3)
     lanes = GroupVectorEnv(env, groups=2, group_size=4)
-    groups = collect(lanes, generator, company, SamplingParams(max_tokens=8), seed=1)
+    groups = play_out(lanes, generator, company, SamplingParams(max_tokens=8), seed=1)
     lanes.close()
     found = {group[0].task.id: [r.token_ids for r in group] for group in groups}
     assert found == {group[0].task.id: [r.token_ids for r in group] for group in play()[1]}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import rlvr_gym as rg
-from rlvr_gym.conformance import check_verifier
+from rlvr_gym.environments.conformance import check_verifier
 from rlvr_gym.verifiers import instructions
 
 _spec = importlib.util.spec_from_file_location(

@@ -5,7 +5,7 @@ import pytest
 from pydantic import BaseModel, field_validator
 
 from rlvr_gym import Completion, ConfigError, Task, Verdict
-from rlvr_gym.conformance import check_verifier
+from rlvr_gym.environments.conformance import check_verifier
 from rlvr_gym.verifiers import AnswerContract, JsonSchema
 
 PERSON = {

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from rlvr_gym import Completion, Outcome, Task, Verdict, VerifierFault
-from rlvr_gym.conformance import check_verifier
-from rlvr_gym.verifiers.lean import Lean, LeanMessage, LeanProblem
-from rlvr_gym.verifiers.lean_command import LeanCommand
-from rlvr_gym.verifiers.lean_text import first_forbidden, without_comments
+from rlvr_gym.environments.conformance import check_verifier
+from rlvr_gym.verifiers.lean import Lean, LeanCommand, LeanProblem
+from rlvr_gym.verifiers.lean.text import first_forbidden, without_comments
+from rlvr_gym.verifiers.lean.verifier import LeanMessage
 
 STAND_IN = str(Path(__file__).with_name("lean_stand_in.py"))
 STATEMENT = "theorem two (n : Nat) : n + 1 = Nat.succ n"
@@ -33,7 +33,7 @@ def said(proof: str, verifier: Lean | None = None, about: Task | None = None) ->
 class Recorder:
     """A checker that accepts everything and keeps what it was asked."""
 
-    patience_seconds = 1.0
+    timeout_seconds = 1.0
 
     def __init__(self) -> None:
         self.sources: list[str] = []

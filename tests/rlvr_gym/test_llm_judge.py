@@ -8,7 +8,7 @@ import pytest
 
 import rlvr_gym as rg
 from rlvr_gym.audit.families.judges import KEYS, ORDERS
-from rlvr_gym.conformance import check_verifier
+from rlvr_gym.environments.conformance import check_verifier
 from rlvr_gym.errors import ConfigError, VerifierFault
 from rlvr_gym.verifiers.base import judge
 from rlvr_gym.verifiers.llm_judge import RUBRIC, LlmJudge

@@ -7,37 +7,40 @@ import rlvr_gym.verifiers
 
 def test_the_public_names_are_these():
     assert sorted(rlvr_gym.__all__) == [
-        "Card",
         "Completion",
         "ConfigError",
         "DataError",
         "Environment",
+        "EnvironmentCard",
         "EvaluationResult",
         "FinishReason",
         "FunctionVerifier",
+        "GenerationRequest",
         "Generator",
         "Group",
         "GroupVectorEnv",
         "Message",
         "Outcome",
-        "Prompt",
         "RlvrError",
         "Rollout",
         "SamplingParams",
-        "Step",
         "Task",
         "TaskSet",
         "TextSpace",
         "TooManyUnscored",
         "TrainingError",
+        "TransformersGenerator",
+        "TurnResult",
         "Verdict",
         "Verifier",
         "VerifierFault",
-        "collect",
+        "__version__",
         "evaluate",
+        "list_environments",
+        "load_model",
         "make",
         "register",
-        "registered",
+        "rollout",
         "verifiers",
     ]
 
@@ -54,7 +57,7 @@ began = time.process_time()
 import rlvr_gym
 took = time.process_time() - began
 heavy = {"torch", "transformers", "sympy", "docker", "datasets", "pyarrow", "math_verify", "jsonschema"}
-print(took, sorted(heavy & set(sys.modules)), len(rlvr_gym.registered()))
+print(took, sorted(heavy & set(sys.modules)), len(rlvr_gym.list_environments()))
 """
 
 

@@ -3,7 +3,7 @@ import time
 import pytest
 
 from rlvr_gym import Completion, ConfigError, Task, VerifierFault
-from rlvr_gym.conformance import check_verifier
+from rlvr_gym.environments.conformance import check_verifier
 from rlvr_gym.verifiers import Regex
 
 

@@ -8,7 +8,7 @@ from gymnasium.envs import registration
 
 import rlvr_gym as rg
 from rlvr_gym import registry
-from rlvr_gym.registry import discover, find, make, options, register, registered, short_name
+from rlvr_gym.registry import discover, find, list_environments, make, options, register, short_name
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def spec_of(env):
     return env.spec
 
 
-CARD = rg.Card(summary="Say one.", source="here", licence="none", answer="anything")
+CARD = rg.EnvironmentCard(summary="Say one.", source="here", licence="none", answer="anything")
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_an_environment_is_made_by_short_name_full_id_or_module_and_id():
         assert isinstance(env, rg.Environment)
         assert env.card is CARD
         assert (spec_of(env).id, spec_of(env).kwargs) == ("test/Ones-v0", {"size": 2, "name": "z"})
-    assert registered()["test/Ones-v0"] is CARD
+    assert list_environments()["test/Ones-v0"] is CARD
     assert short_name("test/Ones-v0") == "ones"
 
 
@@ -165,7 +165,7 @@ def test_a_package_that_cannot_be_imported_is_a_warning_and_costs_nobody_else(mo
 
 
 def test_the_bundled_environments_come_through_the_entry_point():
-    assert {short_name(id) for id in registered() if id.startswith("rlvr/")} >= {
+    assert {short_name(id) for id in list_environments() if id.startswith("rlvr/")} >= {
         "ambiguous",
         "arithmetic",
         "countdown",

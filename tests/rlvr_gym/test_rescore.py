@@ -31,7 +31,7 @@ def broken(task: rg.Task, completion: rg.Completion) -> rg.Verdict:
 
 
 def run(folder: Path) -> Path:
-    def say(prompt: rg.Prompt, sample: int) -> str:
+    def say(prompt: rg.GenerationRequest, sample: int) -> str:
         return SAID[sample].format(prompt.messages[0].content.removeprefix("say "))
 
     rg.evaluate(
@@ -140,7 +140,7 @@ def stored_by_an_older_verifier(folder: Path) -> Path:
     """A run of the registered arithmetic, in which every right answer was once judged wrong."""
     environment = rg.make("arithmetic", split="test", digits=1, style="symbols")
 
-    def say(prompt: rg.Prompt, sample: int) -> str:
+    def say(prompt: rg.GenerationRequest, sample: int) -> str:
         a, b = prompt.messages[0].content.removesuffix("=").split("+")
         return str(int(a) + int(b) + sample)
 

@@ -46,7 +46,7 @@ SAMPLING = rg.SamplingParams(max_tokens=8)
 def play(generator, tasks, size, *, max_turns=1, verifier=EXACT, seed=0):
     env = Hint(rg.TaskSet.from_tasks(TASKS, name="n"), verifier, max_turns=max_turns)
     vector = rg.GroupVectorEnv(env, len(tasks), size)
-    return rg.collect(vector, generator, tasks, SAMPLING, seed=seed)
+    return rg.rollout(vector, generator, tasks, SAMPLING, seed=seed)
 
 
 @pytest.mark.parametrize("reverse_groups", [False, True])

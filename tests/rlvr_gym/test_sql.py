@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from rlvr_gym import Completion, Outcome, Task, Verdict, VerifierFault
-from rlvr_gym.audit.attacks import Expectation
-from rlvr_gym.conformance import check_verifier
-from rlvr_gym.verifiers import sql_worker
+from rlvr_gym.environments.conformance import check_verifier
+from rlvr_gym.verifiers.attacks import Expectation
 from rlvr_gym.verifiers.sql import Sql, SqlProblem
+from rlvr_gym.verifiers.sql import worker as sql_worker
 
 SCHEMA = """
 CREATE TABLE shop (id INTEGER PRIMARY KEY, city TEXT, sales REAL);

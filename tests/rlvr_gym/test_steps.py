@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import pytest
 
 from rlvr_gym import Completion, ConfigError, Outcome, Task, Verdict
-from rlvr_gym.audit.attacks import Expectation
-from rlvr_gym.conformance import check_verifier
+from rlvr_gym.environments.conformance import check_verifier
 from rlvr_gym.verifiers import Exact, WeightedSum
+from rlvr_gym.verifiers.attacks import Expectation
 from rlvr_gym.verifiers.equations import check_equations
 from rlvr_gym.verifiers.steps import Equations, Step, Steps
 
@@ -92,7 +92,7 @@ def test_its_own_attacks_fail():
 
 
 class Unreachable:
-    patience_seconds = 1.0
+    timeout_seconds = 1.0
 
     def judge_step(self, task: Task, steps: Sequence[Step], index: int) -> Verdict:
         return Verdict.unscored("no answer") if index else Verdict.right()

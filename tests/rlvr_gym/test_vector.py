@@ -265,7 +265,7 @@ def test_sizes_must_be_positive(options):
 
 class Patient(rg.Verifier):
     @property
-    def patience_seconds(self):
+    def timeout_seconds(self):
         return 500.0
 
     def verify(self, task, completion):

@@ -9,7 +9,8 @@ import numpy as np
 from pydantic import Field, JsonValue, model_validator
 
 from rlvr_gym import registry
-from rlvr_gym.config import Config, EnvConfig, TrainedModel
+from rlvr_gym.config import Config
+from rlvr_gym.environments.settings import EnvConfig, TrainedModel
 from rlvr_gym.generation.base import SamplingParams
 from rlvr_trainers.algorithm import AlgorithmConfig
 

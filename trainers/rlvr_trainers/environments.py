@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rlvr_gym.clock import PhaseClock
-from rlvr_gym.environment import Environment
+from rlvr_gym.environments.base import Environment
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.evaluation.run import evaluate
 from rlvr_gym.generation.base import Generator, SamplingParams

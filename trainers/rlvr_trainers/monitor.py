@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
-from rlvr_gym.environment import Environment
+from rlvr_gym.environments.base import Environment
 from rlvr_gym.errors import TrainingError
 from rlvr_gym.rollouts import Group, Rollout
 from rlvr_gym.seeding import derive_rng

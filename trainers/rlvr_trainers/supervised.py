@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.optim import AdamW
 
-from rlvr_gym.environment import Environment
+from rlvr_gym.environments.base import Environment
 from rlvr_gym.errors import ConfigError, TrainingError
 from rlvr_gym.generation.chat import demonstration, encode_prompt
 from rlvr_gym.rollouts import Rollout

@@ -12,12 +12,13 @@ from typing import final
 import torch
 
 from rlvr_gym.clock import PhaseClock
+from rlvr_gym.environments.vector import GroupVectorEnv
 from rlvr_gym.errors import TrainingError
+from rlvr_gym.play import rollout
 from rlvr_gym.registry import short_name
-from rlvr_gym.rollouts import Group, collect
+from rlvr_gym.rollouts import Group
 from rlvr_gym.seeding import derive_seed
 from rlvr_gym.tasks import Task
-from rlvr_gym.vector import GroupVectorEnv
 from rlvr_trainers.checkpoints import Checkpoints, State
 from rlvr_trainers.config import TrainConfig
 from rlvr_trainers.detectors.canaries import Canary
@@ -253,7 +254,7 @@ class Trainer:
         try:
             sampling = self.config.sampling.params
             with self._sampling():
-                return collect(vector, self.generator, tasks, sampling, seed=seed, clock=self._clock)
+                return rollout(vector, self.generator, tasks, sampling, seed=seed, clock=self._clock)
         finally:
             vector.close()
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from rlvr_gym.audit.attacks import Attack, Expectation
 from rlvr_gym.audit.subject import Subject
 from rlvr_gym.tasks import Task
+from rlvr_gym.verifiers.attacks import Attack, Expectation
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rlvr_gym.audit.attacks import Expectation
 from rlvr_gym.audit.families.family import Family, Try
 from rlvr_gym.audit.families.hedges import wrong_answer
 from rlvr_gym.audit.subject import Place, Subject
+from rlvr_gym.verifiers.attacks import Expectation
 
 
 def empty_formats(subject: Subject) -> Iterator[Try]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 
-from rlvr_gym.audit.attacks import Expectation
 from rlvr_gym.audit.families.family import Family, Try
 from rlvr_gym.audit.subject import Subject
+from rlvr_gym.verifiers.attacks import Expectation
 
 CANARY = "CANARY_FILE"
 """Stands in attacks for the path of the canary, which is filled in as they are put to the verifier."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rlvr_gym.audit.attacks import Expectation
 from rlvr_gym.audit.families.family import Family, Try
 from rlvr_gym.audit.subject import Subject
+from rlvr_gym.verifiers.attacks import Expectation
 
 KEYS = (
     ":",

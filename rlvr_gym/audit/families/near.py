@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from fractions import Fraction
 
-from rlvr_gym.audit.attacks import Expectation
 from rlvr_gym.audit.families.family import Family, Try
 from rlvr_gym.audit.subject import Subject
+from rlvr_gym.verifiers.attacks import Expectation
 
 
 def tries(subject: Subject) -> Iterator[Try]:

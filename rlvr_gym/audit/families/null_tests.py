@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from pydantic import JsonValue
 
-from rlvr_gym.audit.attacks import Expectation
 from rlvr_gym.audit.families.family import Family, Try
 from rlvr_gym.audit.families.hedges import wrong_answer
 from rlvr_gym.audit.subject import Subject
+from rlvr_gym.verifiers.attacks import Expectation
 
 _NOTHING: tuple[JsonValue, ...] = (None, "", [], {})
 _DEEPEST = 3

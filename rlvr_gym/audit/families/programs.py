@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from textwrap import indent
 
-from rlvr_gym.audit.attacks import Attack, Expectation
 from rlvr_gym.audit.families.cheats import CHEATS, HOSTILE, PRINTING
 from rlvr_gym.audit.families.family import Family, Try
 from rlvr_gym.audit.subject import Subject
+from rlvr_gym.verifiers.attacks import Attack, Expectation
 
 NAME = "programs"
 

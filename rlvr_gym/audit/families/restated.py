@@ -10,10 +10,10 @@ import re
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 
-from rlvr_gym.audit.attacks import Expectation
 from rlvr_gym.audit.families.family import Family, Try
 from rlvr_gym.audit.subject import Frame, Place, Subject
 from rlvr_gym.verifiers import Choice, Exact, Math, Numeric, TagFormat, Verifier
+from rlvr_gym.verifiers.attacks import Expectation
 
 
 def tries(subject: Subject) -> Iterator[Try]:

@@ -66,7 +66,7 @@ class CodeVerifier(Verifier):
         self.reward = reward
 
     @property
-    def patience_seconds(self) -> float:
+    def timeout_seconds(self) -> float:
         """An hour: every program ends by limits of its own, and waiting for a free sandbox is not its fault."""
         return 3600.0
 

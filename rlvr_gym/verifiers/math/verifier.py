@@ -54,7 +54,7 @@ class Math(Verifier):
         if not timeout_seconds > 0:
             raise ConfigError(f"timeout_seconds must be above 0, not {timeout_seconds}")
         self.contract = contract if isinstance(contract, AnswerContract) else AnswerContract(contract)
-        self.timeout_seconds = timeout_seconds
+        self._symbolic_seconds = timeout_seconds
         self.require_simplified = require_simplified
 
     def verify(self, task: Task, completion: Completion) -> Verdict:
@@ -112,7 +112,7 @@ class Math(Verifier):
         if not algebra.beyond_our_grammar(gold):
             return f"the reference {gold[:200]!r} cannot be read"
         try:
-            reply = algebra.ask(gold, gold, self.timeout_seconds)
+            reply = algebra.ask(gold, gold, self._symbolic_seconds)
         except Overrun as error:
             return f"the reference {gold[:200]!r} cannot be worked with: {error}"
         readable = reply["says"] != "unreadable gold"
@@ -127,10 +127,10 @@ class Math(Verifier):
         if not (algebra.readable(gold) and algebra.readable(answer)):
             return Verdict.wrong("not shown to be the reference", answer=answer)
         try:
-            reply = algebra.ask(gold, answer, self.timeout_seconds)
+            reply = algebra.ask(gold, answer, self._symbolic_seconds)
         except Overrun as error:
             return Verdict.timeout(
-                f"undecided in {self.timeout_seconds:g} s and 1 GiB: {error}", answer=answer
+                f"undecided in {self._symbolic_seconds:g} s and 1 GiB: {error}", answer=answer
             )
         match reply["says"]:
             case "same" if self.require_simplified and gold_read and not answer_read:

@@ -18,7 +18,7 @@ from random import Random
 from rlvr_gym.audit import MakesImpossible
 from rlvr_gym.audit.subject import Place, Subject, parts_of, subjects
 from rlvr_gym.audit.truth import same_answer
-from rlvr_gym.environment import Environment
+from rlvr_gym.environments.base import Environment
 from rlvr_gym.evaluation.judging import judge_all
 from rlvr_gym.rollouts import Group, Rollout
 from rlvr_gym.tasks import Task

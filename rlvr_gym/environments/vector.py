@@ -18,7 +18,7 @@ import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
-from rlvr_gym.environment import Environment, Info
+from rlvr_gym.environments.base import Environment, Info
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.seeding import derive_seed
 from rlvr_gym.tasks import Message
@@ -26,7 +26,7 @@ from rlvr_gym.verdicts import Completion, Verdict
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Step:
+class TurnResult:
     """What one lane answered to one turn: Gymnasium's five-tuple by name, and how long it took to find out."""
 
     observation: str
@@ -61,7 +61,7 @@ class GroupVectorEnv(gymnasium.vector.VectorEnv[tuple[str, ...], Sequence[str], 
             their work in processes of their own, so threads are enough.
         timeout_seconds: a lane whose turn is not answered by then, counted from when judging it began, is
             finished with an `unscored` verdict; its thread is abandoned and replaced. None leaves it to the
-            environment, whose `patience_seconds` it then is.
+            environment, whose `timeout_seconds` it then is.
     """
 
     metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.DISABLED}  # noqa: RUF012 - base's shape
@@ -78,7 +78,7 @@ class GroupVectorEnv(gymnasium.vector.VectorEnv[tuple[str, ...], Sequence[str], 
         if groups < 1 or group_size < 1:
             raise ConfigError(f"groups and group_size must be at least 1, not {groups} and {group_size}")
         workers = max(8, os.cpu_count() or 1) if workers is None else workers
-        timeout_seconds = env.patience_seconds if timeout_seconds is None else timeout_seconds
+        timeout_seconds = env.timeout_seconds if timeout_seconds is None else timeout_seconds
         if workers < 1 or not timeout_seconds > 0:
             raise ConfigError(
                 f"workers and timeout_seconds must be positive, not {workers} and {timeout_seconds}"
@@ -93,7 +93,7 @@ class GroupVectorEnv(gymnasium.vector.VectorEnv[tuple[str, ...], Sequence[str], 
         # Not `batch_space`, which copies the space, its random state included, for every lane.
         self.observation_space = gymnasium.spaces.Tuple((env.observation_space,) * self.num_envs)
         self.action_space = gymnasium.spaces.Tuple((env.action_space,) * self.num_envs)
-        self._lanes = [env.lane() for _ in range(self.num_envs)]
+        self._lanes = [env.clone() for _ in range(self.num_envs)]
         self._done = np.ones(self.num_envs, dtype=bool)
         self._judging: dict[int, _Job] = {}
         self._threads = _DaemonThreads(workers, timeout_seconds)
@@ -154,7 +154,7 @@ class GroupVectorEnv(gymnasium.vector.VectorEnv[tuple[str, ...], Sequence[str], 
         """Whether `recv(lane)` would return at once."""
         return lane in self._judging and self._judging[lane].done()
 
-    def recv(self, lane: int) -> Step:
+    def recv(self, lane: int) -> TurnResult:
         """Wait for the answer to the turn that `send` handed to `lane`."""
         if lane not in self._judging:
             raise ConfigError(f"lane {lane} has no turn to answer: call send({lane}, action) first")
@@ -169,7 +169,7 @@ class GroupVectorEnv(gymnasium.vector.VectorEnv[tuple[str, ...], Sequence[str], 
             name = type(self.env).__name__
             return self._fail(lane, f"{name} failed: {type(error).__name__}: {error}", job.seconds)
         self._done[lane] = terminated or truncated
-        return Step(
+        return TurnResult(
             observation=observation,
             reward=reward,
             terminated=terminated,
@@ -178,18 +178,20 @@ class GroupVectorEnv(gymnasium.vector.VectorEnv[tuple[str, ...], Sequence[str], 
             seconds=job.seconds,
         )
 
-    def _fail(self, lane: int, cause: str, seconds: float) -> Step:
+    def _fail(self, lane: int, cause: str, seconds: float) -> TurnResult:
         """End a lane's episode unscored. What still runs in it keeps its slot; the lane gets a fresh one."""
         task = self._lanes[lane].task
         info = {"task": task.id if task else "", "scored": False, "verdict": Verdict.unscored(cause)}
-        self._lanes[lane] = self.env.lane()
+        self._lanes[lane] = self.env.clone()
         self._done[lane] = True
-        return Step(observation="", reward=0.0, terminated=True, truncated=False, info=info, seconds=seconds)
+        return TurnResult(
+            observation="", reward=0.0, terminated=True, truncated=False, info=info, seconds=seconds
+        )
 
     def _abandon_judging(self) -> None:
         """Forget turns nobody received. A thread may still be in them, so their lanes get fresh slots."""
         for lane in self._judging:
-            self._lanes[lane] = self.env.lane()
+            self._lanes[lane] = self.env.clone()
         self._judging.clear()
 
     def step(

@@ -14,14 +14,14 @@ from typing import Literal, Protocol, final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from rlvr_gym.audit.attacks import Attack, Expectation
 from rlvr_gym.errors import VerifierFault
 from rlvr_gym.tasks import Task
 from rlvr_gym.verdicts import Completion, Verdict
 from rlvr_gym.verifiers.answers import AnswerContract, Marker
+from rlvr_gym.verifiers.attacks import Attack, Expectation
 from rlvr_gym.verifiers.base import Verifier
 from rlvr_gym.verifiers.fences import fenced_answer
-from rlvr_gym.verifiers.lean_text import first_forbidden, spaced, without_comments
+from rlvr_gym.verifiers.lean.text import first_forbidden, spaced, without_comments
 
 MAX_CHARACTERS = 50_000
 """Of a proof; what is longer is malformed."""
@@ -47,7 +47,7 @@ class LeanChecker(Protocol):
     """Runs Lean over a file. May be called from several threads at once."""
 
     @property
-    def patience_seconds(self) -> float:
+    def timeout_seconds(self) -> float:
         """How long one call may take, waiting for its turn included."""
         ...
 
@@ -108,9 +108,9 @@ class Lean(Verifier):
         self._statement_holds_up = lru_cache(maxsize=1000)(self._asked_about_statement)
 
     @property
-    def patience_seconds(self) -> float:
+    def timeout_seconds(self) -> float:
         """As long as the checker may take, twice: a task's own statement may have to be looked at."""
-        return 2 * self.checker.patience_seconds
+        return 2 * self.checker.timeout_seconds
 
     def verify(self, task: Task, completion: Completion) -> Verdict:
         """Put the task's statement and the answer's proof to Lean."""

@@ -54,7 +54,7 @@ class TextSpace(gymnasium.Space[str]):
         return "TextSpace()"
 
 
-class Card(BaseModel):
+class EnvironmentCard(BaseModel):
     """What a user should know about an environment before trusting a number it produced."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -93,7 +93,7 @@ class Environment(gymnasium.Env[str, str]):
     """
 
     metadata = {"render_modes": []}  # noqa: RUF012 - the base class's own shape
-    card: Card | None = None
+    card: EnvironmentCard | None = None
     """Set by the registry when the environment is made by name."""
     selection: Mapping[str, JsonValue] = {}
     """How `tasks` were chosen from those that `spec` stands for, as settings; empty where they are all there."""
@@ -118,9 +118,9 @@ class Environment(gymnasium.Env[str, str]):
         return None
 
     @property
-    def patience_seconds(self) -> float:
+    def timeout_seconds(self) -> float:
         """How long to wait for the answer to a turn before giving up on the episode."""
-        return self.verifier.patience_seconds
+        return self.verifier.timeout_seconds
 
     def solution(self, task: Task) -> str | None:
         """A final turn that earns full marks on `task`, None where none is known."""
@@ -136,7 +136,7 @@ class Environment(gymnasium.Env[str, str]):
         solution = self.solution(task)
         return solution if solution is None or len(solution) <= _SHOWN else f"{solution[:_SHOWN]}..."
 
-    def lane(self) -> Self:
+    def clone(self) -> Self:
         """A fresh episode slot beside this one: same tasks, same verifier, a state of its own."""
         twin = copy.copy(self)
         twin.task, twin._replies, twin._np_random = None, [], None

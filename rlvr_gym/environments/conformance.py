@@ -11,17 +11,15 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import gymnasium
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils.env_checker import check_env
 
-from rlvr_gym.environment import Environment, Info
+from rlvr_gym.environments.base import Environment, Info
 from rlvr_gym.errors import DataError
-from rlvr_gym.generation.base import Generator, Prompt, SamplingParams
-from rlvr_gym.tasks import Message, Task
-from rlvr_gym.verdicts import Completion, FinishReason, Outcome, Verdict
+from rlvr_gym.tasks import Task
+from rlvr_gym.verdicts import Completion, Outcome, Verdict
 from rlvr_gym.verifiers.answers import AnswerContract, Marker
 from rlvr_gym.verifiers.base import FunctionVerifier, Verifier
 
@@ -149,7 +147,7 @@ def check_environment(env: Environment, *, tasks: int = 3, seconds: float = 10.0
 def _check_seeds(env: Environment) -> None:
     episodes: list[tuple[str, Info, object]] = []
     for _ in range(2):
-        lane = env.lane()
+        lane = env.clone()
         observation, info = lane.reset(seed=7)
         episodes.append((observation, info, lane.step("no answer")))
     assert episodes[0] == episodes[1], f"seed 7 gives two different episodes: {episodes[0]} and {episodes[1]}"
@@ -159,7 +157,7 @@ def _check_solution(env: Environment, task: Task) -> None:
     solution = env.solution(task)
     if solution is None:
         return
-    lane = env.lane()
+    lane = env.clone()
     lane.reset(options={"task": task})
     _, reward, terminated, _, info = lane.step(solution)
     assert terminated, f"the episode goes on after the solution of '{task.id}', {solution!r}"
@@ -167,7 +165,7 @@ def _check_solution(env: Environment, task: Task) -> None:
 
 
 def _check_unscored(env: Environment, task: Task) -> None:
-    lane = env.lane()
+    lane = env.clone()
     lane.verifier = FunctionVerifier(_unavailable)
     lane.reset(options={"task": task})
     for _ in range(env.max_turns):
@@ -192,84 +190,5 @@ def _check_spec(env: Environment) -> None:
         return
     rebuilt = gymnasium.make(EnvSpec.from_json(env.spec.to_json())).unwrapped
     assert isinstance(rebuilt, Environment), f"{env.spec.id} rebuilt from JSON is a {type(rebuilt).__name__}"
-    ours, theirs = env.lane().reset(seed=3), rebuilt.reset(seed=3)
+    ours, theirs = env.clone().reset(seed=3), rebuilt.reset(seed=3)
     assert ours == theirs, f"{env.spec.id} rebuilt from JSON begins with {theirs}, not {ours}"
-
-
-def check_generator(
-    generator: Generator, prompts: Sequence[Prompt], *, n: int = 3, max_tokens: int = 8
-) -> None:
-    """Hold a deterministic generator to its contract on some first prompts.
-
-    Each prompt is yielded once with `n` complete completions; these are the same when asked again, in
-    another order and alone, also one sample alone, and differ between seeds; a conversation is continued from
-    its exact ids.
-    """
-    assert prompts, "give at least one prompt to check the generator on"
-    sampling = SamplingParams(max_tokens=max_tokens)
-    groups = _groups(generator, prompts, n, sampling)
-    for index, group in groups.items():
-        _check_completions(group, index, max_tokens)
-    for index, prompt in enumerate(prompts):
-        alone = _groups(generator, [prompt], n, sampling)[0]
-        assert [c.token_ids for c in alone] == [c.token_ids for c in groups[index]], (
-            f"prompt {index} gets other completions alone than in company"
-        )
-        last = replace(prompt, first_sample=prompt.first_sample + n - 1)
-        (single,) = _groups(generator, [last], 1, sampling)[0]
-        assert single.token_ids == groups[index][-1].token_ids, (
-            f"sample {n - 1} of prompt {index} is another one when it is drawn alone: first_sample is ignored"
-        )
-        _check_continues(generator, prompt, groups[index][0], sampling)
-    backwards = _groups(generator, prompts[::-1], n, sampling)
-    for index, group in groups.items():
-        assert [c.token_ids for c in backwards[len(prompts) - 1 - index]] == [c.token_ids for c in group], (
-            f"prompt {index} gets other completions when the prompts come in another order"
-        )
-    reseeded = [Prompt(messages=p.messages, token_ids=p.token_ids, seed=p.seed ^ 0x5EED) for p in prompts]
-    others = _groups(generator, reseeded, n, sampling)
-    same = all([c.token_ids for c in others[i]] == [c.token_ids for c in groups[i]] for i in groups)
-    assert not same, "other seeds give the same completions"
-
-
-def _groups(
-    generator: Generator, prompts: Sequence[Prompt], n: int, sampling: SamplingParams
-) -> dict[int, list[Completion]]:
-    yielded = list(generator.generate(prompts, n, sampling))
-    indices = sorted(index for index, _ in yielded)
-    assert indices == list(range(len(prompts))), f"{len(prompts)} prompts were yielded as {indices}"
-    for index, group in yielded:
-        assert len(group) == n, f"prompt {index} has {len(group)} completions; {n} were asked for"
-    return dict(yielded)
-
-
-def _check_completions(group: Sequence[Completion], index: int, max_tokens: int) -> None:
-    for completion in group:
-        length = len(completion.token_ids)
-        assert 0 < length <= max_tokens, f"prompt {index}: {length} tokens; the budget is {max_tokens}"
-        assert len(completion.logprobs) == length, (
-            f"prompt {index}: {len(completion.logprobs)} log-probabilities for {length} tokens"
-        )
-        assert all(math.isfinite(p) and p <= 0.0 for p in completion.logprobs), (
-            f"prompt {index}: log-probabilities are finite and at most 0, not {completion.logprobs}"
-        )
-        assert completion.prompt_token_ids, f"prompt {index}: a completion lacks the ids that it continued"
-        assert completion.prompt_token_ids == group[0].prompt_token_ids, (
-            f"prompt {index}: its completions continue different ids"
-        )
-        assert length == max_tokens or completion.finish_reason is FinishReason.STOP, (
-            f"prompt {index}: called truncated after {length} of {max_tokens} tokens"
-        )
-
-
-def _check_continues(
-    generator: Generator, prompt: Prompt, completion: Completion, sampling: SamplingParams
-) -> None:
-    answer = Message(role="user", content=prompt.messages[-1].content)
-    reply = generator.encode_reply(completion, [answer])
-    assert reply, "encode_reply gave no ids for a message that is not empty"
-    ids = (*completion.prompt_token_ids, *completion.token_ids, *reply)
-    said = Message(role="assistant", content=completion.text)
-    continued = Prompt(messages=(*prompt.messages, said, answer), token_ids=ids, seed=prompt.seed)
-    (following,) = _groups(generator, [continued], 1, sampling)[0]
-    assert following.prompt_token_ids == ids, "a conversation was not continued from its ids as they stand"

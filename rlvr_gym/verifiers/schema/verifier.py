@@ -14,8 +14,8 @@ from rlvr_gym.tasks import Task
 from rlvr_gym.verdicts import Completion, Verdict
 from rlvr_gym.verifiers.answers import AnswerContract, Marker
 from rlvr_gym.verifiers.base import Verifier
-from rlvr_gym.verifiers.bounded_schema import MAX_STEPS, BoundedSchema, TooManySteps, path_text
 from rlvr_gym.verifiers.fences import last_fenced
+from rlvr_gym.verifiers.schema.bounded import MAX_STEPS, BoundedSchema, TooManySteps, path_text
 
 MAX_CHARACTERS = 1_000_000
 MAX_DEPTH = 32

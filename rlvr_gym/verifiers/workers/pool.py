@@ -151,7 +151,7 @@ class _Worker:
         lifeline, self._lifeline = os.pipe()
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-s", "-P", "-B", str(Path(__file__).with_name("_worker.py"))],
+                [sys.executable, "-s", "-P", "-B", str(Path(__file__).with_name("process.py"))],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

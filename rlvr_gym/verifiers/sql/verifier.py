@@ -9,11 +9,11 @@ from typing import Any, final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from rlvr_gym.audit.attacks import Attack, Expectation
 from rlvr_gym.errors import ConfigError, VerifierFault
 from rlvr_gym.tasks import Task
 from rlvr_gym.verdicts import Completion, Verdict
 from rlvr_gym.verifiers.answers import AnswerContract, Marker
+from rlvr_gym.verifiers.attacks import Attack, Expectation
 from rlvr_gym.verifiers.base import Verifier
 from rlvr_gym.verifiers.fences import fenced_answer
 from rlvr_gym.verifiers.workers import Overrun, WorkerPool
@@ -59,7 +59,7 @@ class Sql(Verifier):
     Queries run in a worker process that is killed at `timeout_seconds`, over a database in memory that can be read and
     nothing else: no other statement, no ATTACH, no PRAGMA, no extension, no table of SQLite's own, no function that is
     random or reads the clock. Wrong is a query that fails, is refused, has more rows than the gold's, or takes more
-    steps than `sql_worker.MOST_INSTRUCTIONS`, on any machine; what overruns the worker's time or memory is a `timeout`.
+    steps than `worker.MOST_INSTRUCTIONS`, on any machine; what overruns the worker's time or memory is a `timeout`.
 
     Args:
         contract: where the answer stands; by default the whole completion outside of its thinking.
@@ -78,10 +78,10 @@ class Sql(Verifier):
             raise ConfigError(f"timeout_seconds must be positive, not {timeout_seconds}")
         self.contract = AnswerContract.of(contract)
         self.column_names = column_names
-        self.timeout_seconds = timeout_seconds
+        self._query_seconds = timeout_seconds
 
     @property
-    def patience_seconds(self) -> float:
+    def timeout_seconds(self) -> float:
         """Long enough for every sample to wait for its turn at a worker."""
         return 3600.0
 
@@ -151,7 +151,7 @@ class Sql(Verifier):
             "ordered": problem.order_counts,
             "names": self.column_names,
         }
-        return _workers().call(question, timeout_seconds=self.timeout_seconds)
+        return _workers().call(question, timeout_seconds=self._query_seconds)
 
 
 _LONG = f"json_each('[{'0,' * 200}0]')"
@@ -200,4 +200,4 @@ def _problem(task: Task) -> SqlProblem:
 
 @cache
 def _workers() -> WorkerPool:
-    return WorkerPool("rlvr_gym.verifiers.sql_worker:compare")
+    return WorkerPool("rlvr_gym.verifiers.sql.worker:compare")

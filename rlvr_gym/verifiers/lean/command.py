@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import final
 
 from rlvr_gym.errors import ConfigError, VerifierFault
-from rlvr_gym.verifiers.lean import LeanMessage, LeanTimeout
+from rlvr_gym.verifiers.lean.verifier import LeanMessage, LeanTimeout
 
 _OUTPUT_BYTES = 4 << 20
 _OVERRUN = tuple(-number for number in (signal.SIGXCPU, signal.SIGXFSZ, signal.SIGABRT, signal.SIGSEGV))
@@ -55,11 +55,11 @@ class LeanCommand:
             )
         self.command = tuple(command)
         self.project = None if project is None else Path(project)
-        self.timeout_seconds, self.memory_bytes = timeout_seconds, memory_bytes
+        self._file_seconds, self.memory_bytes = timeout_seconds, memory_bytes
         self._turns = threading.BoundedSemaphore(processes)
 
     @property
-    def patience_seconds(self) -> float:
+    def timeout_seconds(self) -> float:
         """Long enough for every sample to wait for its turn."""
         return 3600.0
 
@@ -89,7 +89,7 @@ class LeanCommand:
         """Exit status and output. Raises LeanTimeout."""
         limits = (
             f"ulimit -c 0 && ulimit -f {2 * _OUTPUT_BYTES // 512} && ulimit -v {self.memory_bytes // 1024}"
-            f" && ulimit -t {int(self.timeout_seconds) + 1}"
+            f" && ulimit -t {int(self._file_seconds) + 1}"
         )
         shell = [
             "/bin/sh",
@@ -115,9 +115,9 @@ class LeanCommand:
             except OSError as error:
                 raise VerifierFault(f"cannot start {program}: {error}") from error
             try:
-                status = process.wait(self.timeout_seconds)
+                status = process.wait(self._file_seconds)
             except subprocess.TimeoutExpired:
-                raise LeanTimeout(f"Lean did not finish within {self.timeout_seconds:g} s") from None
+                raise LeanTimeout(f"Lean did not finish within {self._file_seconds:g} s") from None
             finally:
                 with suppress(ProcessLookupError, PermissionError):
                     os.killpg(process.pid, signal.SIGKILL)
