@@ -14,7 +14,6 @@ from typing import Annotated, TextIO
 import typer
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from rlvr_gym.audit.attacks import Expectation
 from rlvr_gym.cli.settings import EnvName, EnvOptions, make_environment
 from rlvr_gym.environments.base import Environment
 from rlvr_gym.errors import ConfigError, DataError
@@ -22,6 +21,7 @@ from rlvr_gym.evaluation import judge_all
 from rlvr_gym.files import write_atomically
 from rlvr_gym.tasks import Task
 from rlvr_gym.verdicts import Completion, FinishReason, Outcome, Verdict
+from rlvr_gym.verifiers.attacks import Expectation
 
 STANDARD = Path("-")
 SHOWN = 5

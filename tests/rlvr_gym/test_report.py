@@ -371,3 +371,49 @@ def test_runs_are_compared_with_the_first_that_asks_the_same_tasks(tmp_path: Pat
     write_report(runs, tmp_path / "report.html")
     compared = data_of(tmp_path / "report.html")["comparisons"]
     assert [(one["first"], one["second"]) for one in compared] == [("b", "c"), ("a", "d")]
+
+
+def test_runs_of_unlike_tasks_stand_apart_and_it_is_said(browser, tmp_path: Path):
+    runs = [
+        report_runs.evaluation(tmp_path / "a", tasks=4),
+        report_runs.evaluation(tmp_path / "b", tasks=6),
+        report_runs.evaluation(tmp_path / "c", tasks=6, right=7),
+        report_runs.training(tmp_path / "dapo"),
+        report_runs.training(tmp_path / "other"),
+    ]
+    config = (tmp_path / "other" / "config.yaml").read_text()
+    (tmp_path / "other" / "config.yaml").write_text(config.replace("arithmetic", "countdown"))
+    write_report(runs, tmp_path / "report.html")
+    browser.get((tmp_path / "report.html").as_uri())
+    report = Page(browser)
+    report.click("#show-summary")
+    assert report.text("#unlike").startswith("Not all of these runs ask the same tasks.")
+    titles = [title.text for title in report.find("#summary h2")]
+    assert titles.count("Evaluations on Environment of 'echo'") == 2
+    assert [title for title in titles if "against" in title] == ["c against b, paired by task"]
+    assert [title for title in titles if title.startswith("Training")] == [
+        "Training on arithmetic", "Training on countdown",
+    ]  # fmt: skip
+    assert report.errors() == []
+
+
+def test_a_report_of_one_kind_of_tasks_says_nothing_of_unlike_ones(report: Page):
+    report.click("#show-summary")
+    assert report.find("#unlike") == []
+    assert "Settings and versions" in report.text("#summary")
+
+
+def test_faults_of_a_folder_are_told_in_one_line(tmp_path: Path, capsys):
+    broken = report_runs.training(tmp_path / "broken")
+    with (broken / "metrics.jsonl").open("a") as lines:
+        lines.write("{torn\n")
+    begun = tmp_path / "begun"
+    begun.mkdir()
+    (begun / "config.yaml").write_text("recipe: dapo\n")
+    for folder, said in ((broken, "line 14 is broken"), (begun, "no step of this run is finished yet")):
+        with pytest.raises(SystemExit) as exited:
+            main(["report", str(folder)])
+        assert exited.value.code == 2
+        err = capsys.readouterr().err
+        assert said in err
+        assert len(err.strip().splitlines()) == 1
