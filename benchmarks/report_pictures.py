@@ -1,7 +1,8 @@
 """The picture of the report in the docs: its summary in light colours above a group of samples in dark ones.
 
     rlvr train hackable run.dir=runs/weak run.samples_per_step=64
-    python benchmarks/report_pictures.py runs/weak --filter "flagged and step > 10" --out docs/report.png
+    python benchmarks/report_pictures.py runs/weak --filter "flags ~ canaries and right < 1" --view group \\
+        --out docs/report.png
 
 Needs Chromium and its driver, and `pip install 'rlvr-gym[dev]'`.
 """
@@ -47,7 +48,7 @@ def main() -> None:
             )
             light = _picture(browser, page, "light", "")
             dark = _picture(browser, page, "dark", f"showWhere({asked.filter!r}); view({asked.view!r})")
-    _stacked([light, dark]).save(asked.out, optimize=True)
+    _stacked([light, dark]).quantize(192).save(asked.out, optimize=True)
     print(f"wrote {asked.out}")
 
 

@@ -1,5 +1,5 @@
 // Lines over x: `series` are {label, colour, dash, points: [[x, y]], band: [[x, low, high]]}. A line that is `alone` has
-// its label in the title. `zoom` is the part of the x axis that is shown; `onZoom` is told of another, `onPick` of a
+// its label in the title. A line with a band is never smoothed: its mean would lie outside of its interval. `zoom` is the part of the x axis that is shown; `onZoom` is told of another, `onPick` of a
 // point that was clicked.
 function lineChart({
   title,
@@ -18,6 +18,7 @@ function lineChart({
   const lines = series.map((one) => ({
     ...one,
     points: one.points.filter(within),
+    mean: smoothing && !one.band?.length ? smoothed(one.points, smoothing).filter(within) : null,
     band: (one.band || []).filter(([x, low, high]) => within([x, low]) && high !== null),
   }));
   const known = lines.flatMap((one) => [
@@ -46,7 +47,7 @@ function lineChart({
     { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": title },
     frame(x, y, xTicks, niceTicks(low, high, 5), xLabel),
   );
-  for (const one of lines) svg.append(...lineAndBand(one, x, y, smoothing));
+  for (const one of lines) svg.append(...lineAndBand(one, x, y));
   const nearest = (event) => nearestTo(pointerIn(svg, event), xs, x);
   followPointer(svg, lines, nearest, x, xLabel);
   if (onZoom) takeDrags(svg, nearest, x, onZoom, onPick);
@@ -54,15 +55,21 @@ function lineChart({
   return card(title, svg, labels.length > 1 || (labels.length && !alone) ? legend(labels) : null);
 }
 
-// A running mean in which a value counts `smoothing` times as much as the one behind it.
+// A mean over the neighbours on both sides, each counting `smoothing` times as much as the one nearer by: it does not lag.
 function smoothed(points, smoothing) {
-  let sum = 0,
-    weight = 0;
-  return points.map(([x, value]) => {
-    sum = smoothing * sum + value;
-    weight = smoothing * weight + 1;
-    return [x, sum / weight];
-  });
+  const known = points.filter(([, value]) => value !== null);
+  const running = (values) => {
+    let sum = 0,
+      weight = 0;
+    return values.map((value) => [(sum = smoothing * sum + value), (weight = smoothing * weight + 1)]);
+  };
+  const values = known.map(([, value]) => value),
+    before = running(values),
+    after = running([...values].reverse()).reverse();
+  return known.map(([x, value], at) => [
+    x,
+    (before[at][0] + after[at][0] - value) / (before[at][1] + after[at][1] - 1),
+  ]);
 }
 
 function path(points, x, y) {
@@ -71,7 +78,7 @@ function path(points, x, y) {
     .join("");
 }
 
-function lineAndBand({ points, band, colour, dash }, x, y, smoothing) {
+function lineAndBand({ points, mean, band, colour, dash }, x, y) {
   const nodes = [];
   if (band.length) {
     const round = [
@@ -85,8 +92,8 @@ function lineAndBand({ points, band, colour, dash }, x, y, smoothing) {
     const node = drawn("path", { class: "curve", d: path(shown, x, y), "stroke-dasharray": dash, ...look });
     nodes.push(styled(node, { stroke: colour }));
   };
-  if (smoothing) line(points, 0.22);
-  line(smoothing ? smoothed(points, smoothing) : points, 1);
+  if (mean) line(points, 0.22);
+  line(mean || points, 1);
   if (points.length <= 24) {
     for (const [at, value] of points)
       nodes.push(styled(drawn("circle", { cx: x(at), cy: y(value), r: 2.4 }), { fill: colour }));

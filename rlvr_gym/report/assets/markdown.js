@@ -3,7 +3,7 @@
 const FENCE = /^(\s*)(`{3,}|~{3,})\s*([\w+#.-]*)[^`]*$/;
 const HEADING = /^ {0,3}(#{1,6})\s+(?=\S)/;
 const ITEM = /^(\s*)([-*+]|\d{1,9}[.)])\s+(?=\S)/;
-const QUOTE = /^ {0,3}> ?/;
+const QUOTE = /^ {0,3}> /;
 const RULE = /^ {0,3}(?:(?:\*\s*){3,}|(?:-\s*){3,}|(?:_\s*){3,})$/;
 const DISPLAY = /^\s*(\$\$|\\\[)/;
 const THINK = /<\s*(\/?)\s*think(?:ing)?(?:\s[^<>/]*)?>/gi;

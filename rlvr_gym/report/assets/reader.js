@@ -164,7 +164,7 @@ function sampleView(sample) {
     heading(sample),
     facts(sample),
     answers(sample),
-    ...group.prompt.map((message) => turn(message, "prompt")),
+    ...prompts(sample),
     ...sample.turns.map((message, index) =>
       index === last ? turn(message, `completion ${sample.outcome}`, sample.places) : turn(message, ""),
     ),

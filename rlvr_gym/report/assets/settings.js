@@ -1,6 +1,6 @@
 // The settings and versions that runs were made with; of several runs, first those that differ.
-function settingsSection() {
-  const known = RUNS.filter((run) => (run.settings || []).length);
+function settingsSection(kind) {
+  const known = ofKind(kind).filter((run) => run.settings.length);
   if (!known.length) return null;
   const values = known.map((run) => new Map(run.settings));
   const names = [...new Set(values.flatMap((one) => [...one.keys()]))];
@@ -18,14 +18,20 @@ function settingsSection() {
         )
       : null;
   return section(
-    "Settings and versions",
+    new Set(RUNS.map((run) => run.kind)).size > 1
+      ? `Settings and versions of ${kind === "training" ? "training runs" : "evaluations"}`
+      : "Settings and versions",
     element(
       "div",
-      { class: "card" },
+      { class: "card settings-card" },
       known.length > 1 && unlike.length ? table(headings, rows(unlike)) : null,
       known.length > 1
-        ? folded(`${plural(alike.length, "setting")} that all have in common`, alike, "settings-alike")
-        : folded(plural(names.length, "setting"), names, "settings-all"),
+        ? folded(
+            `${plural(alike.length, "setting")} that all have in common`,
+            alike,
+            `settings-alike-${kind}`,
+          )
+        : folded(plural(names.length, "setting"), names, `settings-all-${kind}`),
     ),
   );
 }

@@ -5,7 +5,7 @@ function showSummary() {
     unlikeNote(),
     ...setsOf("evaluation").flatMap(evaluationSections),
     ...setsOf("training").flatMap(trainingSections),
-    settingsSection(),
+    ...["evaluation", "training"].map(settingsSection),
   ];
   byId("summary").replaceChildren(...sections.filter((section) => section !== null));
   byId("summary").scrollTop = place;

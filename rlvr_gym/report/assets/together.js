@@ -14,7 +14,7 @@ function groupView(sample) {
   return [
     heading(sample),
     element("div", { class: "facts" }, element("span", null, rightOf(members))),
-    ...sample.group.prompt.map((message) => turn(message, "prompt")),
+    ...prompts(sample),
     memberCards(members),
     metadata(sample.group),
   ];
@@ -90,29 +90,32 @@ function advantageBar(advantage, reach) {
   return element("div", { class: "advantage", title: `advantage ${signed(advantage, 3)}` }, bar);
 }
 
-// The pinned sample beside the selected one.
+// The pinned sample beside the selected one; a prompt that both answer stands above them.
 function besideView(sample) {
-  const side = (one, name) =>
-    element(
-      "section",
-      { class: "side" },
-      element("h3", null, name),
-      heading(one),
-      facts(one),
-      answers(one),
-      one.group === sample.group && one !== sample
-        ? null
-        : one.group.prompt.map((message) => turn(message, "prompt")),
-      turn({ role: "completion", content: final(one) }, `completion ${one.outcome}`, one.places),
-    );
-  const hint = element("p", { class: "note" }, "Select any other sample: it stands beside the pinned one.");
-  return [
-    sample === state.pinned ? hint : null,
-    element(
-      "div",
-      { class: "beside" },
-      side(state.pinned, "pinned"),
-      sample === state.pinned ? null : side(sample, "selected"),
-    ),
-  ];
+  const { pinned } = state;
+  if (sample === pinned)
+    return [
+      element("p", { class: "note" }, "Select any other sample: it stands beside the pinned one."),
+      side(sample),
+    ];
+  const shared = pinned.group === sample.group;
+  const columns = [pinned, sample].map((one) => side(one, one === pinned ? "pinned" : "selected", !shared));
+  return [...(shared ? prompts(sample) : []), element("div", { class: "beside" }, columns)];
+}
+
+function prompts(sample) {
+  return sample.group.prompt.map((message) => turn(message, "prompt"));
+}
+
+function side(sample, name = "pinned", prompted = true) {
+  return element(
+    "section",
+    { class: "side" },
+    element("h3", null, name),
+    heading(sample),
+    facts(sample),
+    answers(sample),
+    prompted ? prompts(sample) : null,
+    turn({ role: "completion", content: final(sample) }, `completion ${sample.outcome}`, sample.places),
+  );
 }
