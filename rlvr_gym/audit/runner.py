@@ -235,12 +235,12 @@ def _trial(answer: _Answer, canaries: Canaries) -> Trial:
 
 
 def _misjudged(expectation: Expectation, verdict: Verdict) -> Iterator[Failure]:
-    if not verdict.scored and expectation is not Expectation.NEVER_PASS:
+    if expectation.met_by(verdict):
+        return
+    if not verdict.scored:
         yield Failure.CRASH
-    elif expectation in (Expectation.FAIL, Expectation.NEVER_PASS) and verdict.correct:
-        yield Failure.FALSE_POSITIVE
-    elif expectation is Expectation.PASS and not verdict.correct:
-        yield Failure.FALSE_NEGATIVE
+    else:
+        yield Failure.FALSE_POSITIVE if verdict.correct else Failure.FALSE_NEGATIVE
 
 
 def _said(verdict: Verdict | Lost) -> str:

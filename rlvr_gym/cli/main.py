@@ -25,6 +25,7 @@ OWN = {
     "compare": "rlvr_gym.cli.compare:compare_runs",
     "rescore": "rlvr_gym.cli.rescore:rescore_run",
     "report": "rlvr_gym.cli.report:report_runs",
+    "view": "rlvr_gym.cli.view:view_runs",
     "verify": "rlvr_gym.cli.verify:verify",
     "audit": "rlvr_gym.cli.audit:audit_environment",
     "envs": "rlvr_gym.cli.envs:envs",

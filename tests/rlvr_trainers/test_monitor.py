@@ -155,6 +155,9 @@ def test_a_run_that_is_to_stop_at_a_canary_stops_with_a_checkpoint(tmp_path: Pat
         trainer.run()
     assert 0 < trainer.step < 4
     assert len(figures(tmp_path, "detectors/canaries/rate")) == trainer.step
+    flagged = [row for row in read_lines(tmp_path / "samples.jsonl") if "canaries" in row["flags"]]
+    assert flagged
+    assert all(row["verdict"]["outcome"] == "correct" for row in flagged)
     assert (tmp_path / "checkpoints" / f"step-{trainer.step}").is_dir()
     again, _ = train(tmp_path, *SMALL, "env.verifier=weak")
     assert again.run().finished

@@ -213,7 +213,13 @@ class Trainer:
         metrics |= group_metrics(taken, credited, self.config.reward)
         metrics |= speed_metrics(clock, taken, credited, epochs=self.config.batch.epochs)
         metrics["memory/peak_mb"] = self.models.policy.peak_memory_bytes() / 1e6
-        samples = sample_rows(rollouts, credited, self.config.run.samples_per_step, self.env.expected)
+        samples = sample_rows(
+            rollouts,
+            credited,
+            self.config.run.samples_per_step,
+            self.env.expected,
+            lambda rollout: self.monitor.flags(rollout, canaries),
+        )
         return self._end_step(metrics, samples, why_empty(rollouts, tokens), interrupts)
 
     def _end_step(

@@ -8,11 +8,12 @@ from typing import Any, final
 
 from rlvr_gym.environments.base import Environment
 from rlvr_gym.errors import TrainingError
-from rlvr_gym.rollouts import Group
+from rlvr_gym.rollouts import Group, Rollout
 from rlvr_gym.seeding import derive_rng
 from rlvr_trainers.mesh import Mesh
 from rlvr_trainers.metrics import Metrics
 from rlvr_trainers.monitor.canaries import Canary, canary_metrics, draw_canaries, sprung
+from rlvr_trainers.monitor.flags import flags_of
 from rlvr_trainers.monitor.formats import format_metrics
 from rlvr_trainers.monitor.held_out import History, Reading
 from rlvr_trainers.monitor.hidden_tests import hidden_test_metrics
@@ -144,6 +145,12 @@ class Monitor:
             **language_metrics(groups),
         }
         return metrics | self._alarms(metrics, example=str(canaries.paid[0]) if canaries.paid else "")
+
+    def flags(self, rollout: Rollout, canaries: JudgedCanaries) -> list[Detector]:
+        """Name the detectors that a rollout of the step counts for."""
+        solution = solutions_of(self._env, [(rollout,)])[rollout.task.id]
+        paid = any(canary.rollout == rollout for canary in canaries.paid)
+        return flags_of(rollout, solution, sprung=paid)
 
     def evaluated(self, held_out: Reading) -> Metrics:
         """Take in an evaluation."""

@@ -48,10 +48,16 @@ def several_answer_metrics(groups: Sequence[Group], solutions: Solutions) -> Met
     rollouts = [rollout for group in groups for rollout in group]
     if not rollouts:
         return {}
-    asked = {id: max(1, answers_given(text or "", None)) for id, text in solutions.items()}
-    several = sum(_given(rollout) > asked.get(rollout.task.id, 1) for rollout in rollouts)
+    asked = {id: answers_asked(solution) for id, solution in solutions.items()}
+    several = sum(gives_more(rollout, asked.get(rollout.task.id, 1)) for rollout in rollouts)
     return {"detectors/several_answers/share": several / len(rollouts)}
 
 
-def _given(rollout: Rollout) -> int:
-    return answers_given(rollout.text, rollout.verdict.answer)
+def answers_asked(solution: str | None) -> int:
+    """How many answers a right completion gives; 1 where none is known."""
+    return max(1, answers_given(solution or "", None))
+
+
+def gives_more(rollout: Rollout, asked: int) -> bool:
+    """True where a rollout gives more answers than are asked for."""
+    return answers_given(rollout.text, rollout.verdict.answer) > asked

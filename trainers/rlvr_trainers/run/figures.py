@@ -75,8 +75,12 @@ def sample_rows(
     batch: CreditedBatch,
     count: int,
     expected: Callable[[Task], str | None],
+    flags: Callable[[Rollout], Sequence[str]],
 ) -> list[dict[str, Any]]:
-    """The first `count` of a step's rollouts, by group, as JSON lines to read: what was said and what it earned."""
+    """The first `count` of a step's rollouts, by group, as JSON lines to read: what was said and what it earned.
+
+    `flags` names the detectors of reward hacking that a rollout counts for.
+    """
     rows = zip(rollouts, batch.rewards_B.tolist(), batch.advantages_B.tolist(), strict=True)
     return [
         {
@@ -90,6 +94,7 @@ def sample_rows(
             "expected": expected(rollout.task),
             "reward": None if math.isnan(reward) else reward,
             "advantage": advantage,
+            "flags": list(flags(rollout)),
         }
         for rollout, reward, advantage in islice(rows, count)
     ]
