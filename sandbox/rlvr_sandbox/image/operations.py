@@ -8,6 +8,8 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+from rlvr_sandbox.image import proxies
+
 POLL_SECONDS = 0.002
 
 
@@ -79,7 +81,11 @@ class _Loop:
             asyncio.set_event_loop(self._loop)
 
         async def run() -> Any:
-            return await target
+            try:
+                return await target
+            except BaseException as error:
+                proxies._side.caught(error)  # whoever awaits it may keep it to himself
+                raise
 
         self._tasks.append(self._loop.create_task(run()))
         return len(self._tasks) - 1

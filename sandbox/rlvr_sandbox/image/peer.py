@@ -116,7 +116,7 @@ class Peer(proxies.Asks):
             self.after_answer(answer)
             if "raised" in answer:
                 error = self.read(answer["raised"])
-                if not isinstance(error, Exception):
+                if not isinstance(error, BaseException):
                     raise self.lost("it raised what is no exception")
                 raise error if _may_end_here(error, what, target, arguments) else as_runtime_error(error)
             return self.read(answer.get("value"))
@@ -212,7 +212,7 @@ class Peer(proxies.Asks):
             return self._member(value, depth)
         if isinstance(value, BaseException):
             return written_exception(
-                value, self._class, lambda inner: self.codec.encode(inner, depth + 2), self._number
+                value, self._class, lambda inner: self.codec.encode(inner, depth + 2), self._number, depth
             )
         if kind in _VIEWS:
             pairs = {"keys": dict.fromkeys, "values": lambda v: dict(enumerate(v)), "items": dict}
@@ -310,6 +310,7 @@ class Peer(proxies.Asks):
             case ["g", str(module), str(name)]:
                 return self.known(module, name)
             case ["m", ["o" | "e", *_] as target, str(name)]:
+                self.refuse_target(target)
                 found = self.codec.decode(target, depth + 1)
                 self.refuse("get", found, [name])
                 return getattr(found, name)
@@ -397,7 +398,7 @@ def _plain_base(cls: type) -> type | None:
 _PLAIN = frozenset(shapes.PLAIN.values())
 
 
-def _may_end_here(error: Exception, what: str, target: Any, arguments: tuple[Any, ...]) -> bool:
+def _may_end_here(error: BaseException, what: str, target: Any, arguments: tuple[Any, ...]) -> bool:
     """An end of an iteration comes out of what iterates only: `all(map(f, ...))` would take it for the end."""
     if isinstance(error, StopAsyncIteration):
         return what == "run"

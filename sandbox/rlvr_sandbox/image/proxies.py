@@ -26,6 +26,9 @@ class Asks:
         """The other side's answer; what it raises is raised here."""
         raise NotImplementedError
 
+    def caught(self, error: BaseException) -> None:
+        """Note an error that a question of the other side ended in."""
+
     judging = False
     """This is the tests' process, where an answer may decide."""
 
@@ -50,7 +53,7 @@ class Meta(type):
         return made
 
     def __getattr__(cls, name: str) -> Any:
-        if name in _NOT_ASKED or name in _NOT_HERE or name.startswith("__array"):
+        if name in _NOT_ASKED or name in _KEPT or name in _NOT_HERE or name.startswith("__array"):
             raise AttributeError(name)  # numpy would let the program compare in its stead
         return _side.ask("get", cls, name)
 
@@ -69,7 +72,7 @@ class Meta(type):
 
 _NOT_ASKED = frozenset({"__abstractmethods__", "__isabstractmethod__", "__wrapped__", "__set_name__"})
 _OURS = frozenset({"__module__", "__qualname__", "__dataclass_fields__", "__abstractmethods__", "__doc__"})
-_KEPT = frozenset({"_rlvr_number", "_rlvr_heard", "_rlvr_made", "_rlvr_hash"})
+_KEPT = frozenset({"_rlvr_number", "_rlvr_heard", "_rlvr_made", "_rlvr_reached", "_rlvr_hash"})
 
 
 class _Attributes:
@@ -79,7 +82,7 @@ class _Attributes:
         if name in _KEPT or name in _NOT_HERE or name.startswith("__array"):
             raise AttributeError(name)
         if _side.judging:
-            standing.may_be_asked(self, name)
+            standing.may_be_asked(self, name, None)
         return _side.ask("get", self, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -95,9 +98,13 @@ class _Attributes:
         return _side.ask("dir", self)
 
     def __str__(self) -> str:
+        if _side.judging:
+            standing.may_be_looked_into(self)
         return _text(_side.ask("text", self))
 
     def __repr__(self) -> str:
+        if _side.judging:
+            standing.may_be_looked_into(self)
         return _text(_side.ask("repr", self))
 
     def __copy__(self) -> Any:
@@ -122,7 +129,7 @@ _NOT_HERE = frozenset(
 class Proxy(_Attributes):
     """Stands for an object of the other side."""
 
-    __slots__ = ("__weakref__", "_rlvr_hash", "_rlvr_heard", "_rlvr_made", "_rlvr_number")
+    __slots__ = ("__weakref__", "_rlvr_hash", "_rlvr_heard", "_rlvr_made", "_rlvr_number", "_rlvr_reached")
 
 
 class PlainProxy(_Attributes):
@@ -293,7 +300,7 @@ def method(name: str) -> Any:
 
     def called(self: Any, /, *arguments: Any, **keywords: Any) -> Any:
         if _side.judging:
-            standing.may_be_asked(self, name)
+            standing.may_be_asked(self, name, arguments)
         return _side.ask("method", self, name, *arguments, **keywords)
 
     called.__name__ = called.__qualname__ = name
@@ -326,7 +333,11 @@ def _special(name: str, base: type | None) -> Any:
     if name in shapes.NUMERIC:
         return _numeric(name, base)
 
+    looks_into = name in ("__len__", "__iter__", "__reversed__", "__getitem__")
+
     def special(self: Any, /, *arguments: Any, **keywords: Any) -> Any:
+        if looks_into and _side.judging:
+            standing.may_be_looked_into(self)
         return _side.ask("special", self, name, *arguments, **keywords)
 
     return special
@@ -339,7 +350,7 @@ def _arithmetic(name: str, base: type | None) -> Any:
         if not _side.judging:
             return _side.ask("special", self, name, other, *more)
         if base and not is_program_owned(other):
-            return native(self, other, *more) if native else NotImplemented
+            return standing.operate_on_plain(_side, name, self, other, native, *more)
         return standing.operate(_side, name, self, other, *more)
 
     return operate
@@ -372,6 +383,8 @@ def _numeric(name: str, base: type | None) -> Any:
 
 def _contains(base: type | None) -> Any:
     def contains(self: Any, item: Any) -> Any:
+        if _side.judging:
+            standing.may_be_looked_into(self)
         if not _side.judging or standing.is_asked_for(self):
             return _side.ask("contains", self, item)
         if base:
@@ -396,6 +409,16 @@ def _next(base: type | None) -> Any:
 def _exit(base: type | None) -> Any:
     def leave(self: Any, kind: Any, error: Any, trace: Any) -> Any:
         suppress = _side.ask("special", self, "__exit__", kind, error, None)
+        if _side.judging:
+            return bool(suppress) and error is not None and standing.may_be_suppressed(error, trace)
+        return suppress
+
+    return leave
+
+
+def _aexit(base: type | None) -> Any:
+    async def leave(self: Any, kind: Any, error: Any, trace: Any) -> Any:
+        suppress = await _side.ask("special", self, "__aexit__", kind, error, None)
         if _side.judging:
             return bool(suppress) and error is not None and standing.may_be_suppressed(error, trace)
         return suppress
@@ -445,6 +468,7 @@ _PARTICULAR: dict[str, Callable[[type | None], Any]] = {
     "__contains__": _contains,
     "__next__": _next,
     "__exit__": _exit,
+    "__aexit__": _aexit,
     "__await__": _await,
     "__str__": lambda base: _Attributes.__str__,
     "__repr__": lambda base: _Attributes.__repr__,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import string
 import sys
 import types
 from typing import Any
 
-from rlvr_sandbox.image import proxies, shapes
+from rlvr_sandbox.image import proxies, shapes, standing
 from rlvr_sandbox.image.files import Files
 from rlvr_sandbox.image.link import Link
 from rlvr_sandbox.image.peer import Peer, is_safe
@@ -17,8 +18,10 @@ from rlvr_sandbox.image.values import BadValue
 SHOWN_CHARACTERS = 2000
 _SHOWN_PARTS = 20_000
 _SHOWN_BITS = 4000
-_UNSEEN = ("gi_", "cr_", "ag_", "f_", "tb_", "co_")
+UNSEEN = ("gi_", "cr_", "ag_", "f_", "tb_", "co_")
 """How attributes begin that lead from a generator or a frame to the tests' own names."""
+READS_WHAT_IT_NAMES = frozenset({"format", "format_map"})
+"""Methods of texts that look up attributes, private ones too."""
 _MAY_ASK = frozenset(
     "call method get set delete dir text repr copy special equal contains next length start run".split()  # noqa: SIM905
 )
@@ -86,11 +89,14 @@ class Remote(Peer):
             raise self.gone
         called = what in ("call", "method") or (what == "special" and arguments[0] == "__call__")
         if not called:
-            return super().ask(what, target, *arguments, **keywords)
+            value = super().ask(what, target, *arguments, **keywords)
+            standing.reached(value, target)
+            return value
         name = arguments[0] if what == "method" else self._names.get(id(target), "object")
         given = arguments if what == "call" else arguments[1:]
         self._last = (str(name), given, keywords, None)
         value = super().ask(what, target, *arguments, **keywords)
+        standing.reached(value, target)
         self._last = (str(name), given, keywords, value)
         return value
 
@@ -116,19 +122,24 @@ class Remote(Peer):
             self.failed = self.failed or error
 
     def refuse_target(self, written: Any) -> None:
-        """The program may use what it was handed, and not what it can name."""
-        if not (isinstance(written, list) and written and written[0] in ("o", "e")):
-            raise AttributeError("the tests handed over nothing of the kind")
+        """The program may use what it was handed, and not what it can name or describe.
+
+        An enumeration of its own would have the methods of texts, and `format` reads whatever its text names.
+        """
+        match written:
+            case ["o", int()] | ["e", ["o", int()], _]:
+                return
+        raise AttributeError("the tests handed over nothing of the kind")
 
     def refuse(self, what: str, target: Any, arguments: list[Any]) -> None:
         """What was handed over can be used; what it was made of cannot be looked at."""
         if isinstance(target, types.ModuleType):
             raise AttributeError("the tests show no module")
-        name = arguments[0] if what in ("get", "set", "delete", "method", "special") else ""
-        private = name.startswith("_") if isinstance(name, str) else True
-        if what not in _MAY_ASK or (private and what != "special") or name.startswith(_UNSEEN):
-            raise AttributeError(f"the tests do not show '{name}'")
-        if what == "special" and name not in shapes.SPECIALS:
+        name: Any = arguments[0] if what in ("get", "set", "delete", "method", "special") else ""
+        if what not in _MAY_ASK or type(name) is not str:  # a text of its own class answers as it likes
+            raise AttributeError("the tests show no such thing")
+        shown = name in shapes.SPECIALS if what == "special" else not name.startswith(("_", *UNSEEN))
+        if not shown or (name in READS_WHAT_IT_NAMES and _is_text(target)):
             raise AttributeError(f"the tests do not show '{name}'")
 
     def known(self, module: str, qualname: str) -> Any:
@@ -138,13 +149,17 @@ class Remote(Peer):
         return getattr(sys.modules[module], qualname)
 
 
+def _is_text(target: Any) -> bool:
+    return issubclass(target if isinstance(target, type) else type(target), str | string.Formatter)
+
+
 def _shown(value: object) -> str:
     """A value in a report. An object of the program is named and not asked."""
     if proxies.is_proxy(value) and isinstance(value, proxies.Proxy):
         return f"<{type(value).__name__} object of the program>"
     try:
         text = repr(value) if _is_small(value) else f"<a large {type(value).__name__}>"
-    except Exception:  # noqa: BLE001 - in it may be an object of the program, which is asked
+    except BaseException:  # noqa: BLE001 - in it may be an object of the program, which is asked, or gone
         text = f"<{type(value).__name__} that cannot be shown>"
     half = SHOWN_CHARACTERS // 2
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:half]} ... {text[-half:]}"

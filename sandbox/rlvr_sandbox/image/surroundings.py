@@ -58,7 +58,7 @@ class TestsSurroundings:
 
     def begin(self, state: Any) -> None:
         """Take over the state of `random` in which the program was loaded."""
-        if self.uses_random and isinstance(state, list):
+        if self.uses_random and state is not None:
             _set_random(state)
             self._random = random.getstate()
 
@@ -99,7 +99,7 @@ class TestsSurroundings:
                 if isinstance(text, str) and text:
                     stream.write(text)
         state = answer.get("random")
-        if self.uses_random and isinstance(state, list):
+        if self.uses_random and state is not None:
             _set_random(state)
             self._random = random.getstate()
 
@@ -167,6 +167,8 @@ def _written(state: Any) -> list[Any]:
 
 
 def _set_random(state: Any) -> None:
-    version, numbers, gauss = state
-    with contextlib.suppress(ValueError, TypeError):
-        random.setstate((version, tuple(numbers), gauss))
+    """Have `random` in a state that was written, or as it is where that is none."""
+    with contextlib.suppress(ValueError, TypeError, ArithmeticError):
+        version, numbers, gauss = state
+        if gauss is None or type(gauss) is float:
+            random.setstate((version, tuple(numbers), gauss))
