@@ -49,6 +49,14 @@ def _contains_all(target: Any) -> bool:
         return False
 
 
+def _instance(target: Any, value: Any) -> bool:
+    return isinstance(value, target)
+
+
+def _subclass(target: Any, value: Any) -> bool:
+    return isinstance(value, type) and issubclass(value, target)
+
+
 def _next(target: Any) -> list[Any]:
     """A list of the next element, of nothing at the end."""
     try:
@@ -115,6 +123,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "special": _special,
     "equal": _equal,
     "contains": _contains,
+    "instance": _instance,
+    "subclass": _subclass,
     "next": _next,
     "length": operator.length_hint,
     "start": _loop.start,

@@ -8,6 +8,7 @@ the receiver's.
 from __future__ import annotations
 
 import collections
+import contextlib
 import enum
 import json
 import pathlib
@@ -29,6 +30,8 @@ READ_ERRORS = (
     *(BadValue, ValueError, TypeError, ArithmeticError, LookupError, AttributeError),
     *(RecursionError, MemoryError),
 )
+FRAMES_OF_A_QUESTION = 7
+"""How many more are on the stack than there would be if the other side called directly."""
 _FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType)
 _VIEWS = {type({}.keys()): "keys", type({}.values()): "values", type({}.items()): "items"}
 
@@ -155,6 +158,7 @@ class Peer(proxies.Asks):
     def serve(self, message: dict[str, Any]) -> None:
         """Answer one question of the other side's."""
         self.depth += 1
+        sys.setrecursionlimit(sys.getrecursionlimit() + FRAMES_OF_A_QUESTION)
         told: dict[str, Any] = {}
         try:
             key, value = "value", self.answering(message, lambda: self._do(message), told)
@@ -165,6 +169,8 @@ class Peer(proxies.Asks):
             key, value = "raised", error
         with self._lock:
             self.depth -= 1
+            with contextlib.suppress(RecursionError):  # the program made it less, and is as deep now
+                sys.setrecursionlimit(max(sys.getrecursionlimit() - FRAMES_OF_A_QUESTION, 1))
             data = self._written(key, value, told, quiet=bool(message.get("quiet")))
             try:
                 self._link.send_bytes(data)

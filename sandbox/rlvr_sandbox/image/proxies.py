@@ -121,7 +121,7 @@ _NOT_HERE = frozenset(
     f"__{name}__"
     for name in (  # noqa: SIM905
         "array array_interface array_struct array_ufunc array_function array_priority index iter len getitem "
-        "length_hint fspath await aiter enter exit call set_name complex float int bytes getstate reduce "
+        "length_hint fspath await aiter enter exit call set_name complex float int bytes getstate reduce globals "
     ).split()
 )
 
@@ -173,10 +173,10 @@ def build(shape: Shape, bases: list[type], decode: Callable[[Any], Any]) -> type
         return exception_class(name, shape, bases, body)
     if isinstance(shape.get("enum"), list):
         return shapes.enumeration(name, shape["enum"], decode, _enum_body(shape), EnumMeta)
-    meta = _meta(shape)
     marker = PlainProxy if base else Proxy
     tail = (marker, base) if base else (marker,)
     head = [each for each in bases if issubclass(each, marker)]
+    meta = _meta(shape, head)
     try:
         made = meta(name, (*head, *(each for each in tail if not _is_in(each, head))), body)
     except TypeError:  # no order of classes, or no layout, that serves all
@@ -212,6 +212,10 @@ def _body(shape: Shape, base: type | None) -> dict[str, Any]:
             and not (name.startswith("__") and name.endswith("__"))
         ):
             body[name] = method(name)
+    if shape["module"] == "builtins" and shape["name"] == "function":
+        body |= {name: _of_each(name) for name in ("__doc__", "__module__")}
+    else:
+        body["__doc__"] = shape.get("doc") if isinstance(shape.get("doc"), str) else None
     if shape["module"] == "builtins" and shape["name"] == "coroutine":
         body |= _COROUTINE
     if isinstance(shape.get("named"), list):
@@ -224,12 +228,19 @@ def _body(shape: Shape, base: type | None) -> dict[str, Any]:
     return body
 
 
-def _meta(shape: Shape) -> Any:
-    """Its class: the one for all, or one with special methods of its own."""
+def _of_each(name: str) -> Any:
+    """An attribute that each function has for itself, where classes have one of that name too."""
+    return property(lambda self: _side.ask("get", self, name))
+
+
+def _meta(shape: Shape, heads: list[type]) -> Any:
+    """Its class: the one for all, that of a class it derives from, or one with special methods of its own."""
     names = [name for name in shape["meta"] if name in shapes.META_SPECIALS]
-    if not names:
-        return Meta
-    return type("Meta", (Meta,), {name: _special(name, None) for name in names})
+    metas = dict.fromkeys(type(each) for each in heads) or {Meta: None}
+    known = {name for meta in metas for each in type.mro(meta)[:-2] for name in vars(each)}
+    if len(metas) == 1 and known.issuperset(names):
+        return next(iter(metas))
+    return type("Meta", tuple(metas), {name: _special(name, None) for name in names})
 
 
 def _fields(described: list[Any]) -> dict[str, Any]:
@@ -426,6 +437,21 @@ def _aexit(base: type | None) -> Any:
     return leave
 
 
+def _check(what: str, native: Callable[[Any, Any], bool]) -> Callable[[type | None], Any]:
+    """`isinstance` or `issubclass`, as the class of its class decides: a plain value is told where tests ask for it."""
+
+    def make(base: type | None) -> Any:
+        def check(cls: Any, other: Any) -> bool:
+            if native(cls, other):
+                return True
+            told = not _side.judging or is_program_owned(other) or standing.is_class_asked_for(cls)
+            return told and _side.ask(what, cls, other) is True
+
+        return check
+
+    return make
+
+
 def _await(base: type | None) -> Any:
     def run(self: Any) -> Any:
         """Run it in the other process's event loop, a little at a time, while this one's goes on."""
@@ -469,6 +495,8 @@ _PARTICULAR: dict[str, Callable[[type | None], Any]] = {
     "__next__": _next,
     "__exit__": _exit,
     "__aexit__": _aexit,
+    "__instancecheck__": _check("instance", type.__instancecheck__),
+    "__subclasscheck__": _check("subclass", type.__subclasscheck__),
     "__await__": _await,
     "__str__": lambda base: _Attributes.__str__,
     "__repr__": lambda base: _Attributes.__repr__,

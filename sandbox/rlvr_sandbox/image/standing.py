@@ -53,7 +53,12 @@ def begin(asked_for: set[type], may_suppress: bool) -> None:
 
 def is_asked_for(proxy: Any) -> bool:
     """The tests ask for its class by name, so that what it says of itself is what they test."""
-    return any(each in _asked_for for each in type(proxy).__mro__)
+    return is_class_asked_for(type(proxy))
+
+
+def is_class_asked_for(cls: Any) -> bool:
+    """It is, or derives from, a class that the tests ask for by name."""
+    return any(each in _asked_for for each in cls.__mro__)
 
 
 def may_be_asked(proxy: Any, name: str, arguments: tuple[Any, ...] | None) -> None:
@@ -70,7 +75,7 @@ def made(result: Any, cls: type) -> None:
     """Note that the tests made an object themselves, of a class that they ask for."""
     from rlvr_sandbox.image.proxies import is_proxy
 
-    if is_proxy(result) and any(each in _asked_for for each in cls.__mro__):
+    if is_proxy(result) and is_class_asked_for(cls):
         object.__setattr__(result, "_rlvr_made", True)
 
 
