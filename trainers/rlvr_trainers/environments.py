@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from rlvr_gym.clock import PhaseClock
 from rlvr_gym.environments.base import Environment
 from rlvr_gym.errors import ConfigError
+from rlvr_gym.evaluation.progress import OnProgress
 from rlvr_gym.evaluation.run import evaluate
 from rlvr_gym.generation.base import Generator, SamplingParams
 from rlvr_gym.overlap import refuse_overlap
@@ -59,7 +60,12 @@ class Score:
 
 
 def score_held_out(
-    env: Environment, generator: Generator, config: TrainConfig, *, step: int
+    env: Environment,
+    generator: Generator,
+    config: TrainConfig,
+    *,
+    step: int,
+    on_progress: OnProgress | None = None,
 ) -> tuple[Score, Reading, Metrics]:
     """Held-out pass@1 and mean score of what `generator` samples after `step`, and what to log of them."""
     settings = config.eval
@@ -76,6 +82,7 @@ def score_held_out(
             limit=settings.tasks,
             seed=derive_seed(config.run.seed, "evaluation"),
             max_unscored_share=config.run.max_unscored,
+            on_progress=on_progress,
         )
     pass_at_1, mean = result.pass_at_k[1], result.best_at_k[1]
     score = Score(step=step, value=pass_at_1.value, low=pass_at_1.low, high=pass_at_1.high)

@@ -186,7 +186,7 @@ class Trainer:
 
     def _train_step(self, interrupts: Interrupts) -> Metrics:
         """One rollout step and the optimizer steps over it."""
-        self._clock = PhaseClock()
+        self._clock = PhaseClock(self.display.phase)
         began_with = self.source.state
         try:
             with interrupts.at_once():
@@ -249,7 +249,10 @@ class Trainer:
         try:
             sampling = self.config.sampling.params
             with self._sampling():
-                return rollout(vector, self.generator, tasks, sampling, seed=seed, clock=self._clock)
+                return rollout(
+                    vector, self.generator, tasks, sampling, seed=seed, clock=self._clock,
+                    on_progress=self.display.samples,
+                )  # fmt: skip
         finally:
             vector.close()
 
@@ -289,7 +292,13 @@ class Trainer:
     def _score_held_out(self) -> tuple[Score, Reading, Metrics]:
         assert self.held_out is not None
         with self._sampling():
-            return score_held_out(self.held_out, self.generator, self.config, step=self.step)
+            return score_held_out(
+                self.held_out,
+                self.generator,
+                self.config,
+                step=self.step,
+                on_progress=self.display.evaluating,
+            )
 
     def _due(self, every: int) -> bool:
         return self.step % every == 0 or self.step == self.config.run.steps
