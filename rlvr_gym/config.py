@@ -138,7 +138,7 @@ def _explain(model: type[BaseModel], problem: Any) -> str:
 
 
 def _wanted(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
-    """What to write for a setting that is missing: itself, or what a group cannot do without."""
+    """Name the settings to give for one that is missing: itself, or the required ones of its group."""
     name = ".".join(_as_written(model, path))
     group = _group_at(model, path)
     if group is _group_at(model, path[:-1]):

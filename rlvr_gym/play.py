@@ -190,7 +190,7 @@ class _Play:
         self.env.send(lane, completion)
 
     def _receive(self, lane: int) -> Rollout | None:
-        """What came of the turn that was sent: the rollout, None where the episode goes on."""
+        """Receive the result of the turn that was sent: the rollout, or None where the episode goes on."""
         completion, episode = self._judging.pop(lane), self._episodes[lane]
         step = self.env.recv(lane)
         episode.judging_seconds += step.seconds

@@ -40,7 +40,7 @@ class ModelName:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """What an evaluation of an environment comes to: its tasks, `n` samples of each, and every k to report."""
+    """The work of an evaluation: its tasks, `n` samples of each, and every k to report."""
 
     tasks: tuple[Task, ...]
     n: int
@@ -56,7 +56,7 @@ def plan_for(
     sampling: SamplingParams | None = None,
     limit: int | None = None,
 ) -> Plan:
-    """What `evaluate` would do with these arguments; reads the tasks, samples nothing.
+    """Plan what `evaluate` would do with these arguments: read the tasks, sample nothing.
 
     Where `n` or `sampling` is None, the environment's card decides; `k` None means the powers of 4 up to n.
     Raises ConfigError for what cannot work.
@@ -195,7 +195,7 @@ def held(folder: Path) -> Iterator[None]:
 
 
 def _locked(lock: IO[str]) -> bool:
-    """Whether the file is ours now, until it is closed or the process ends, however that ends."""
+    """Try to lock the file until it is closed or the process ends, however that ends; True on success."""
     try:
         import fcntl
     except ModuleNotFoundError:  # no such locks on Windows
