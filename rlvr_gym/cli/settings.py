@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from rlvr_gym import registry
+from rlvr_gym.cli.engines import GeneratorSettings
 from rlvr_gym.config import Config, Settings, merge, parse_overrides, validate
 from rlvr_gym.environments.base import Environment
 from rlvr_gym.environments.settings import EnvConfig, TrainedModel, trained_model
@@ -43,6 +44,7 @@ class EvalSettings(Config):
     env: EnvConfig
     model: ModelSettings
     sampling: SamplingParams
+    generator: GeneratorSettings = GeneratorSettings()
 
 
 class _EnvironmentSettings(Config):
