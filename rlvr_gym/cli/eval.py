@@ -15,6 +15,7 @@ from rlvr_sandbox.installing import pip_install
 
 from rlvr_gym import registry
 from rlvr_gym.cli.curriculum import report_curriculum, write_forecast
+from rlvr_gym.cli.engines import connect_servers, engine_problems, load_vllm
 from rlvr_gym.cli.eval_options import (
     MANUAL,
     Arguments,
@@ -49,6 +50,7 @@ from rlvr_gym.evaluation.stored import Held, held_by, refuse_foreign
 from rlvr_gym.generation.base import Generator
 
 if TYPE_CHECKING:
+    from rlvr_gym.generation.prompts import TokenGenerator
     from rlvr_gym.generation.transformers import TransformersGenerator
 
 OPTIONS = {
@@ -97,11 +99,11 @@ def evaluate_model(
     given, ks, several = [each for each in arguments if "=" in each], parse_ks(k), len(names) > 1
     problems = _impossible(max_unscored, in_flight, until_half_width)
     settings = eval_settings(names, given, model, endpoint=endpoint is not None, problems=problems)
+    problems += engine_problems(settings[0].generator, endpoint, api_key_env)
     runs = [_run(*pair, n, ks, limit, out, several, problems) for pair in zip(names, settings, strict=True)]
     refuse(problems)
     if endpoint is None:
-        _refuse_without_endpoint(api_key_env)
-        generator, named = _load(settings[0].model, in_flight)
+        generator, named = _load(settings[0], in_flight, request_timeout)
         refuse([problem for run in runs if run for problem in _without_room(run, generator)])
     else:
         generator, named = _connect(endpoint, settings[0].model, api_key_env, in_flight, request_timeout)
@@ -279,7 +281,7 @@ def _default_folder(short: str, settings: EvalSettings) -> Path:
     return Path("runs") / f"eval-{short}-{cleaned}"
 
 
-def _without_room(run: Run, generator: TransformersGenerator) -> list[str]:
+def _without_room(run: Run, generator: TokenGenerator) -> list[str]:
     """Say where prompts and sampling.max_tokens together exceed the model's context."""
     from rlvr_gym.generation.chat import encode_prompt
 
@@ -306,11 +308,6 @@ def _refuse_foreign(folder: Path, around: Path | None) -> None:
         raise ConfigError(f"{around} holds {held}, and is no place for several: give --out ANOTHER_FOLDER")
 
 
-def _refuse_without_endpoint(api_key_env: str | None) -> None:
-    if api_key_env is not None:
-        raise ConfigError("--api-key-env is for an endpoint: give --endpoint URL, or leave it out")
-
-
 def _connect(
     url: str, settings: ModelSettings, api_key_env: str | None, concurrency: int, timeout_seconds: float
 ) -> tuple[Generator, ModelName]:
@@ -332,7 +329,23 @@ def _connect(
     return generator, ModelName(name=settings.path, endpoint=generator.url)
 
 
-def _load(settings: ModelSettings, max_batch_rows: int) -> tuple[TransformersGenerator, ModelName]:
+def _load(settings: EvalSettings, rows: int, timeout_seconds: float) -> tuple[TokenGenerator, ModelName]:
+    """An engine that takes token ids, its model, and that model's name."""
+    model, generator = settings.model, settings.generator
+    match generator.engine:
+        case "vllm":
+            return load_vllm(model.path, model.dtype, generator, rows)
+        case "vllm_servers":
+            if "dtype" in model.model_fields_set:
+                raise ConfigError("the number format is the servers' affair: leave model.dtype out")
+            return connect_servers(model.path, generator.urls, rows, timeout_seconds)
+        case _:
+            return _load_transformers(model, rows)
+
+
+def _load_transformers(
+    settings: ModelSettings, max_batch_rows: int
+) -> tuple[TransformersGenerator, ModelName]:
     # Threads of torch that spin while they wait slow everything else down on a machine that is shared.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch

@@ -35,6 +35,7 @@ OWN = {
     "play": "rlvr_gym.cli.play:play",
     "new": "rlvr_gym.cli.new:new",
     "sandbox": "rlvr_gym.cli.sandbox:app",
+    "serve": "rlvr_gym.cli.serve:serve",
 }
 
 TRAIN_EXTRA = {"accelerate", "peft", "safetensors", "tensorboard", "tokenizers", "torch", "transformers"}

@@ -14,9 +14,9 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 GROUPS = {
-    "Train and measure": ("train", "eval", "compare", "rescore", "report", "plot"),
+    "Train and measure": ("train", "eval", "compare", "rescore", "report", "view", "plot"),
     "Judge": ("audit", "verify", "overlap", "play"),
-    "Set up": ("envs", "new", "sandbox", "help"),
+    "Set up": ("serve", "envs", "new", "sandbox", "help"),
 }
 OTHERS = "From other packages"
 

@@ -12,6 +12,7 @@ import typer
 
 from rlvr_gym import registry
 from rlvr_gym.cli.completion import complete_environment
+from rlvr_gym.cli.engines import GeneratorSettings
 from rlvr_gym.config import Config, Settings, merge, parse_overrides, validate
 from rlvr_gym.environments.base import Environment
 from rlvr_gym.environments.settings import EnvConfig, TrainedModel, trained_model
@@ -49,6 +50,7 @@ class EvalSettings(Config):
     env: EnvConfig
     model: ModelSettings
     sampling: SamplingParams
+    generator: GeneratorSettings = GeneratorSettings()
 
 
 class _EnvironmentSettings(Config):

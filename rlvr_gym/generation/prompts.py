@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from transformers import GenerationConfig, PreTrainedTokenizerBase
 
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.generation import chat
-from rlvr_gym.generation.base import GenerationRequest, SamplingParams
+from rlvr_gym.generation.base import GenerationRequest, Generator, SamplingParams
 from rlvr_gym.seeding import derive_seed
 from rlvr_gym.tasks import Message
 from rlvr_gym.verdicts import Completion, FinishReason, WeightsSpan
@@ -23,6 +24,20 @@ class EncodedPrompt:
     ids: tuple[int, ...]
     budget: int
     streams: tuple[int, ...]
+
+
+class TokenGenerator(Generator, Protocol):
+    """A generator whose prompts can be measured before any is sampled."""
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """What makes token ids of its prompts."""
+        ...
+
+    @property
+    def context(self) -> int | None:
+        """How many tokens prompt and completion may have together; None where there is no limit."""
+        ...
 
 
 class TokenPrompts:

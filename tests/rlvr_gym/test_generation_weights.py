@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import pytest
 import torch
+from rlvr_gym.tiny import character_tokenizer, tiny_model
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
@@ -16,7 +17,6 @@ from rlvr_gym.generation.conformance import check_trainable_generator
 from rlvr_gym.generation.transformers import TransformersGenerator
 from rlvr_gym.generation.weights import whole_update
 from rlvr_gym.tasks import Message
-from rlvr_gym.tiny import character_tokenizer, tiny_model
 from rlvr_gym.verdicts import Completion, WeightsSpan
 
 DIGITS = "0123456789"
