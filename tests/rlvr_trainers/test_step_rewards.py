@@ -120,7 +120,7 @@ def lessons(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
                 overlong=settings.overlong,
                 max_tokens=settings.sampling.max_tokens,
                 updates_per_step=1,
-                decode=policy.generator().text,
+                decode=policy.text,
             )
         )
         scored = ScoredBatch(tokens=algorithm.tokens(group, [0, 0]))

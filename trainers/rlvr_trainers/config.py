@@ -21,6 +21,7 @@ from rlvr_trainers.settings import (
     BatchConfig,
     DynamicSamplingConfig,
     EvalConfig,
+    GeneratorConfig,
     ModelConfig,
     MonitorConfig,
     OptimizerConfig,
@@ -43,6 +44,7 @@ class TrainConfig(Config):
     algorithm: AlgorithmConfig = Grpo()
     reward: RewardConfig = RewardConfig()
     sampling: RolloutSampling = RolloutSampling()
+    generator: GeneratorConfig = GeneratorConfig()
     batch: BatchConfig = BatchConfig()
     dynamic_sampling: DynamicSamplingConfig | None = None
     overlong: OverlongConfig = OverlongConfig()

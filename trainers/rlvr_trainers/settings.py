@@ -169,6 +169,26 @@ class RolloutSampling(Config):
         return SamplingParams(temperature=self.temperature, max_tokens=self.max_tokens)
 
 
+class GeneratorConfig(Config):
+    """The engine that samples: `transformers` on the very weights that are trained, `vllm` in this process, or the
+    `vllm_servers` at `urls`, which new weights are sent to after every step.
+    """
+
+    engine: Literal["transformers", "vllm", "vllm_servers"] = "transformers"
+    urls: tuple[str, ...] = ()
+    """Where servers answer: http://localhost:8000 and so on."""
+    weights_folder: Path = Path("/dev/shm")
+    """Where new weights are put for the servers to read: they must see it under the same path."""
+
+    @model_validator(mode="after")
+    def _servers_have_urls(self) -> GeneratorConfig:
+        if bool(self.urls) != (self.engine == "vllm_servers"):
+            raise ValueError(
+                "engine=vllm_servers needs urls=[http://localhost:8000,...], and no other engine does"
+            )
+        return self
+
+
 class BatchConfig(Config):
     """One rollout step: `prompts` groups of `group_size` samples, then `epochs` x `minibatches` optimizer
     steps over them, each a plain sum over microbatches of at most `microbatch_tokens` padded tokens.

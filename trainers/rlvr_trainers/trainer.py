@@ -12,6 +12,7 @@ import torch
 
 from rlvr_gym.clock import PhaseClock
 from rlvr_gym.environments.base import Environment
+from rlvr_gym.generation.chat import encode_prompt
 from rlvr_gym.registry import short_name
 from rlvr_gym.seeding import derive_seed
 from rlvr_trainers.algorithms.base import Surroundings
@@ -20,7 +21,7 @@ from rlvr_trainers.config import TrainConfig
 from rlvr_trainers.learner.learner import Learner
 from rlvr_trainers.learner.models import Models
 from rlvr_trainers.learner.policy import LoadedModel, Policy
-from rlvr_trainers.learner.weight_sync import SharedWeights
+from rlvr_trainers.learner.samplers import make_sampler
 from rlvr_trainers.mesh import Mesh
 from rlvr_trainers.metrics import Metrics
 from rlvr_trainers.monitor.monitor import Monitor
@@ -37,6 +38,9 @@ from rlvr_trainers.sampling.buffer import Buffer
 from rlvr_trainers.sampling.collector import Collector
 from rlvr_trainers.sampling.starvation import Solved
 from rlvr_trainers.sampling.stream import TaskStream
+
+PROBES = 4
+"""How many prompts a sampler elsewhere is asked about, to prove that it has the trained weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,16 +97,25 @@ class Trainer:
 
         checkpoint = None if self.resumed_from is None else checkpoints.path(self.resumed_from)
         self.models = Models(Policy(config.model, seed=config.run.seed, checkpoint=checkpoint, loaded=model))
-        self.generator = self.models.policy.generator()
+        sampler = make_sampler(
+            config.generator,
+            self.models.policy,
+            [
+                encode_prompt(self.models.policy.tokenizer, task.prompt)
+                for task in self.env.tasks.take(PROBES)
+            ],
+            temperature=config.sampling.temperature,
+            mesh=self.mesh,
+        )
+        self.generator, self.weights = sampler.generator, sampler.weights
         refuse_prompts_without_room(config, self.env, held_out, self.generator)
-        self.weights = SharedWeights(self.generator, self.models.policy)
         self.algorithm = config.algorithm.build(
             Surroundings(
                 reward=config.reward,
                 overlong=config.overlong,
                 max_tokens=config.sampling.max_tokens,
                 updates_per_step=config.batch.updates,
-                decode=self.generator.text,
+                decode=self.models.policy.text,
             )
         )
         self.learner = Learner[CreditedBatch](

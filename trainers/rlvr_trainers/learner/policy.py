@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from logging import LogRecord, getLogger
@@ -21,6 +21,7 @@ from transformers.utils import logging
 
 from rlvr_gym.errors import ConfigError, TrainingError
 from rlvr_gym.generation.loading import load_model
+from rlvr_gym.generation.prompts import TokenPrompts
 from rlvr_gym.generation.transformers import TransformersGenerator
 from rlvr_gym.memory import peak_memory_bytes
 from rlvr_gym.seeding import derive_seed
@@ -79,6 +80,10 @@ class Policy:
             raise ConfigError(f"the tokenizer of '{self.config.path}' names no end-of-sequence token")
         return end
 
+    def text(self, ids: Sequence[int]) -> str:
+        """Say what sampled ids say, special tokens included, without the token that ended the turn."""
+        return TokenPrompts(self.tokenizer, self.model.generation_config, None).text(ids)
+
     def generator(self) -> TransformersGenerator:
         """A sampler on these very weights."""
         return TransformersGenerator(self.model, self.tokenizer, dtype=getattr(torch, self.config.dtype))
@@ -119,10 +124,16 @@ class Policy:
 
     def save_merged(self, folder: Path) -> None:
         """Write an ordinary model folder, a LoRA adapter merged into its base."""
-        model = copy.deepcopy(self.model).merge_and_unload() if self.config.lora else self.model
         with _without_progress_bars():
-            model.save_pretrained(folder)
+            self._merged().save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
+
+    def merged_parameters(self) -> Iterator[tuple[str, torch.nn.Parameter]]:
+        """Name the parameters of the ordinary model, tied ones once, a LoRA adapter merged into its base."""
+        yield from self._merged().named_parameters()
+
+    def _merged(self) -> Any:
+        return copy.deepcopy(self.model).merge_and_unload() if self.config.lora else self.model
 
     def peak_memory_bytes(self) -> int:
         """The most memory this process has held: the accelerator's where one is used, else resident memory."""

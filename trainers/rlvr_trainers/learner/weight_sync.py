@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol, final
 
+import torch
+
 from rlvr_gym.errors import TrainingError
-from rlvr_gym.generation.transformers import TransformersGenerator
+from rlvr_gym.generation.base import TokenSequence, TrainableGenerator
+from rlvr_trainers.batch import TokenBatch
 from rlvr_trainers.learner.policy import Policy
+from rlvr_trainers.mesh import Mesh
+
+AGREE_WITHIN = 0.02
+"""How far log-probabilities of probe tokens may differ in float32: engines measured 1e-5 to 7e-5, other weights 0.1 and
+more. bfloat16 is given ten times as much."""
 
 
 class WeightSync(Protocol):
@@ -22,14 +31,89 @@ class WeightSync(Protocol):
 
 @final
 class SharedWeights:
-    """Of a sampler in this process, which reads the very tensors that are trained: there is nothing to bring."""
+    """Of a sampler in this process, which reads the very tensors that are trained: only their version is new."""
 
-    def __init__(self, generator: TransformersGenerator, policy: Policy) -> None:
+    def __init__(self, generator: TrainableGenerator, policy: Policy) -> None:
         self._generator, self._policy = generator, policy
 
     def publish(self, version: int) -> None:
-        """See that the tensors are still the same."""
-        if self._generator.model is not self._policy.model:
+        """Name the weights; the sampler finds them to be its own."""
+        self._generator.update_weights(self._policy.model.named_parameters(), version)
+
+
+@final
+class SentWeights:
+    """Of a sampler elsewhere: all weights are sent, and proven to have arrived.
+
+    After every update the sampler scores `probes`, and has to find the log-probabilities that the policy gives them
+    at `temperature`. `shared` says that the processes of the run sample with the same engine: then the first sends.
+    """
+
+    def __init__(
+        self,
+        generator: TrainableGenerator,
+        policy: Policy,
+        probes: Sequence[TokenSequence],
+        *,
+        temperature: float,
+        shared: bool,
+        mesh: Mesh,
+    ) -> None:
+        self._generator, self._policy, self._probes = generator, policy, list(probes)
+        self._temperature, self._shared, self._mesh = temperature, shared, mesh
+
+    def publish(self, version: int) -> None:
+        """Send the weights and prove that they are there, on all processes."""
+        self._mesh.together(lambda: self._publish(version))
+
+    def _publish(self, version: int) -> None:
+        if self._mesh.first or not self._shared:
+            self._generator.update_weights(self._policy.merged_parameters(), version)
+            self._prove(version)
+
+    def _prove(self, version: int) -> None:
+        sampled = self._generator.score(self._probes, self._temperature)
+        trained = self._policy_scores()
+        apart = max(
+            abs(one - other)
+            for scores, own in zip(sampled, trained, strict=True)
+            for one, other in zip(scores, own, strict=True)
+        )
+        allowed = AGREE_WITHIN * (1 if self._policy.config.dtype == "float32" else 10)
+        if not apart <= allowed:
             raise TrainingError(
-                f"after optimizer step {version} the sampler holds another model than the learner"
+                f"after optimizer step {version} the sampler does not have the weights that were trained: its "
+                f"log-probabilities of probe tokens differ by {apart:.3g} from the trainer's (allowed: {allowed:g}). "
+                "Nothing is sampled with them; restart the sampler and rerun the command to resume"
             )
+
+    @torch.no_grad()
+    def _policy_scores(self) -> Iterator[tuple[float, ...]]:
+        tokens = probe_tokens(self._probes).to(self._policy.device)
+        logprobs_BT, _ = self._policy.logprobs(tokens, temperature=self._temperature)
+        for row, probe in zip(logprobs_BT.float().cpu(), self._probes, strict=True):
+            yield tuple(row[: len(probe.token_ids)].tolist())
+
+
+def probe_tokens(probes: Sequence[TokenSequence]) -> TokenBatch:
+    """Probes as a model reads them."""
+    lengths = [len(probe.token_ids) for probe in probes]
+    return TokenBatch.of_sequences(
+        [probe.prompt_token_ids for probe in probes],
+        [probe.token_ids for probe in probes],
+        masks=[[True] * length for length in lengths],
+        logprobs=[[0.0] * length for length in lengths],
+        groups=[0] * len(probes),
+        scored=[True] * len(probes),
+    )
+
+
+def probes_of(prompts: Iterable[Sequence[int]]) -> list[TokenSequence]:
+    """A probe for each prompt: its own second half, scored after the first. Prompts of one token are left out."""
+    return [
+        TokenSequence(
+            prompt_token_ids=tuple(ids[: (len(ids) + 1) // 2]), token_ids=tuple(ids[(len(ids) + 1) // 2 :])
+        )
+        for ids in prompts
+        if len(ids) > 1
+    ]

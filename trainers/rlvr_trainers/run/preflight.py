@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rlvr_gym.environments.base import Environment
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.generation.chat import encode_prompt
-from rlvr_gym.generation.transformers import TransformersGenerator
+from rlvr_gym.generation.prompts import TokenGenerator
 from rlvr_gym.overlap import refuse_overlap
 from rlvr_gym.tasks import Message, Task, TaskSet
 from rlvr_trainers.config import TrainConfig
@@ -17,7 +17,7 @@ ENDLESS_SAMPLE = 64
 
 
 def refuse_prompts_without_room(
-    config: TrainConfig, env: Environment, held_out: Environment | None, generator: TransformersGenerator
+    config: TrainConfig, env: Environment, held_out: Environment | None, generator: TokenGenerator
 ) -> None:
     """Raise ConfigError where prompts to train on, or to evaluate on, leave no room for a completion."""
     max_tokens = config.sampling.max_tokens
@@ -28,7 +28,7 @@ def refuse_prompts_without_room(
 
 
 def _refuse_prompts_without_room(
-    tasks: TaskSet, generator: TransformersGenerator, *, max_tokens: int, limit: int | None = None
+    tasks: TaskSet, generator: TokenGenerator, *, max_tokens: int, limit: int | None = None
 ) -> None:
     """Raise ConfigError, naming the longest, when prompts and `max_tokens` exceed the model's context.
 
@@ -50,9 +50,7 @@ def _refuse_prompts_without_room(
     )
 
 
-def _lengths_over(
-    room: int, tasks: Sequence[Task], generator: TransformersGenerator
-) -> list[tuple[Task, int]]:
+def _lengths_over(room: int, tasks: Sequence[Task], generator: TokenGenerator) -> list[tuple[Task, int]]:
     """(task, tokens of its prompt) where these are more than `room`.
 
     Only prompts that may be too long are encoded: a token stands for one byte or more, and the chat

@@ -1,0 +1,76 @@
+"""The engine that samples for a trainer, and what brings it the trained weights."""
+
+from __future__ import annotations
+
+import tempfile
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, final
+
+from rlvr_gym.generation.base import TrainableGenerator
+from rlvr_gym.generation.prompts import TokenGenerator
+from rlvr_trainers.learner.policy import Policy
+from rlvr_trainers.learner.weight_sync import SentWeights, SharedWeights, WeightSync, probes_of
+from rlvr_trainers.mesh import Mesh
+from rlvr_trainers.settings import GeneratorConfig
+
+
+class Sampling(TrainableGenerator, TokenGenerator, Protocol):
+    """A generator that takes new weights and token ids."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Sampler:
+    """An engine, and its weights."""
+
+    generator: Sampling
+    weights: WeightSync
+
+
+def make_sampler(
+    config: GeneratorConfig,
+    policy: Policy,
+    prompts: Sequence[Sequence[int]],
+    *,
+    temperature: float,
+    mesh: Mesh,
+) -> Sampler:
+    """Start, or connect to, the engine of `config`, to sample from `policy` at `temperature`.
+
+    `prompts` are token ids that the weights are proven on. Raises ConfigError where the engine cannot be had.
+    """
+    if config.engine == "transformers":
+        own = policy.generator()
+        return Sampler(generator=own, weights=SharedWeights(own, policy))
+    generator = _vllm(policy) if config.engine == "vllm" else _servers(config, policy)
+    sent = SentWeights(
+        generator,
+        policy,
+        probes_of(prompts),
+        temperature=temperature,
+        shared=config.engine == "vllm_servers",
+        mesh=mesh,
+    )
+    return Sampler(generator=generator, weights=sent)
+
+
+def _vllm(policy: Policy) -> Sampling:
+    from rlvr_gym.generation.vllm.engine import VLLMGenerator
+
+    path = policy.config.path
+    if Path(path).is_dir() or not path.startswith("tiny"):
+        return VLLMGenerator(path, dtype=policy.config.dtype)
+    folder = tempfile.TemporaryDirectory(prefix="rlvr-sampler-")  # of a model that is in no folder
+    policy.save_merged(Path(folder.name))
+    generator = VLLMGenerator(folder.name, dtype=policy.config.dtype)
+    weakref.finalize(generator, folder.cleanup)
+    return generator
+
+
+def _servers(config: GeneratorConfig, policy: Policy) -> Sampling:
+    from rlvr_gym.generation.vllm.servers import VLLMServersGenerator
+
+    return VLLMServersGenerator(config.urls, policy.config.path, weights_folder=config.weights_folder)
