@@ -242,4 +242,87 @@ CLASSES: tuple[Case, ...] = (
         """,
         setup="from fractions import Fraction",
     ),
+    Case(
+        "Meters",
+        (
+            "assert Meters(3) + 2 == 5",
+            "assert Meters(3) + Meters(2) == Meters(5)",
+            "assert isinstance(Meters(3) + 2, Meters)",
+            "assert abs(Meters(-3)) == 3 and round(Meters(2.4)) == 2",
+            "assert repr(Meters(3) + 2) == '5.0m'",
+        ),
+        """
+        class Meters(float):
+            def __add__(self, o): return Meters(float(self) + float(o))
+            def __repr__(self): return f"{float(self)}m"
+            def __abs__(self): return Meters(abs(float(self)))
+        """,
+    ),
+    Case(
+        "CI",
+        ("assert CI('a') == 'a' and CI('A') == CI('a') and CI('a') != 'b' and 'a' == CI('a')",),
+        """
+        class CI(str):
+            def __eq__(self, o): return self.lower() == o.lower()
+            def __ne__(self, o): return not self == o
+            __hash__ = str.__hash__
+        """,
+    ),
+    Case(
+        "Vec",
+        (
+            "assert -Vec([1,-2]) == [-1, 2]",
+            "assert abs(Vec([3,4])) == 5",
+            "assert Vec([1,2]) @ Vec([3,4]) == 11",
+            """
+        v = Vec([1])
+        v += [2]
+        assert v == [1, 2]
+        """,
+            "assert bool(Vec([0])) is False",
+            "assert 2 * Vec([1,2]) == Vec([2,4])",
+        ),
+        """
+        class Vec(list):
+            def __neg__(self): return Vec(-x for x in self)
+            def __abs__(self): return sum(x * x for x in self) ** 0.5
+            def __matmul__(self, o): return sum(a * b for a, b in zip(self, o))
+            def __bool__(self): return any(self)
+            def __mul__(self, k): return Vec(k * x for x in self)
+            __rmul__ = __mul__
+            def __eq__(self, o): return list(self) == list(o)
+        """,
+    ),
+    Case(
+        "Bag",
+        (
+            """
+        b = Bag('aab')
+        assert b['a'] == 2 and (b - Bag('a')) == Bag('ab') and b + Bag('c') == Bag('aabc')
+        """,
+            "assert Bag('ab').total() == 2",
+            "b = Bag('ab'); b.add('z'); assert b['z'] == 1 and 'z' in b",
+        ),
+        """
+        from collections import Counter
+        class Bag(Counter):
+            def add(self, x): self[x] += 1
+        """,
+    ),
+    Case(
+        "USet",
+        (
+            """
+        u = USet([1,2]) - {1}
+        assert u == {2} and isinstance(u, USet)
+        """,
+            "assert (USet([1]) | {2}) == {1,2}",
+            "assert USet([1,2]).difference({1}) == {2}",
+        ),
+        """
+        class USet(set):
+            def __sub__(self, o): return USet(set.__sub__(self, o))
+            def __or__(self, o): return USet(set.__or__(self, o))
+        """,
+    ),
 )

@@ -152,4 +152,25 @@ MORE: tuple[Case, ...] = (
     Case("first", ("a = [[1], [1]]\nassert first(a) is a[0]",), "def first(a): return a[1]"),
     Case("empty", ("assert empty() is not empty()",), "E = {}\ndef empty(): return E"),
     Case("sq", ("assert sq(3) == 9 and type(sq(3)) is int",), "def sq(n): return float(n * n)"),
+    Case(
+        "Meters",
+        ("assert Meters(3) + 2 == 5",),
+        "class Meters(float):\n    def __add__(self, o): return Meters(float(self) - float(o))",
+    ),
+    Case(
+        "Meters",
+        ("assert abs(Meters(-3)) == 3",),
+        "class Meters(float):\n    def __abs__(self): return self",
+    ),
+    Case(
+        "Text",
+        ("assert Text('a') == 'a'",),
+        "class Text(str):\n    def __eq__(self, o): return False\n    __hash__ = str.__hash__",
+    ),
+    Case(
+        "stop",
+        ("try:\n    stop()\nexcept Exception:\n    pass",),
+        "class Stop(BaseException): pass\ndef stop(): raise Stop",
+    ),
+    Case("end", ("try:\n    end()\nexcept Exception:\n    pass",), "def end(): raise GeneratorExit"),
 )

@@ -12,6 +12,7 @@ from .mutants import mutants, plain_verdict
 from .plain_case import Case
 from .plain_honest import HONEST
 from .plain_honest_classes import CLASSES
+from .plain_honest_designs import DESIGNS
 from .plain_honest_more import MORE as MORE_HONEST
 from .plain_honest_whole import WHOLE
 from .plain_wrong import WRONG
@@ -70,7 +71,7 @@ def opened() -> BlockingSandbox:
         pytest.skip(f"bubblewrap: {error}")
 
 
-ALL_HONEST = [*HONEST, *MORE_HONEST, *WHOLE, *CLASSES]
+ALL_HONEST = [*HONEST, *MORE_HONEST, *WHOLE, *CLASSES, *DESIGNS]
 
 
 @pytest.mark.parametrize("case", ALL_HONEST, ids=lambda case: case.names.replace(" ", "-"))

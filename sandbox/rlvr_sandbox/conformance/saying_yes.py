@@ -346,4 +346,46 @@ ATTACKS = (
             def __str__(self): return "[]"
         """,
     ),
+    attack(
+        "a-context-that-swallows-what-is-refused",
+        "Swallows the error of a comparison that is not counted, in a function that a `with` calls.",
+        asserts(
+            "Context f",
+            "with Context():\n    check(f(2))",
+            "with Context():\n    f(2).isupper()\n    check(f(2))",
+            setup="def check(value):\n    assert abs(value - 1.4142) < 1e-3",
+        ),
+        """
+        class Context:
+            def __enter__(self): return self
+            def __exit__(self, *error): return True
+        class Z:
+            def __sub__(self, other): return Z()
+            def __abs__(self): return 0.0
+        def f(x): return Z()
+        """,
+    ),
+    attack(
+        "a-number-that-is-any-number",
+        "Tries the operators of a class of numbers that the tests make themselves.",
+        asserts(
+            "Root",
+            "assert abs(Root(2) - 1.4142) < 1e-3",
+            "assert not (Root(2) - 5)",
+            "assert round(Root(2), 3) == 1.414",
+            "assert Root(2) == 1.41421",
+            "assert not Root(2) != 5",
+            "assert not Root(2) < 5",
+        ),
+        """
+        class Root(float):
+            def _zero(self, *other): return Root(0.0)
+            def _yes(self, *other): return True
+            def _no(self, *other): return False
+            __sub__ = __rsub__ = __abs__ = __round__ = _zero
+            __eq__ = __gt__ = _yes
+            __ne__ = __bool__ = __lt__ = _no
+            __hash__ = float.__hash__
+        """,
+    ),
 )

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rlvr_sandbox.image import peer, values
+from rlvr_sandbox.image.harmless import is_safe
 from rlvr_sandbox.image.link import Link
 from rlvr_sandbox.image.surroundings import ProgramSurroundings
 
@@ -85,4 +86,4 @@ class Program(peer.Peer):
 
     def may_name(self, module: str, name: str) -> bool:
         """The tests take what does nothing but compute."""
-        return peer.is_safe(module, name)
+        return is_safe(module, name)

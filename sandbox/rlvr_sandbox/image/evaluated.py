@@ -14,8 +14,8 @@ import sys
 import types
 from typing import Any, Literal
 
-from rlvr_sandbox.image import proxies
-from rlvr_sandbox.image.peer import is_safe
+from rlvr_sandbox.image import building, proxies
+from rlvr_sandbox.image.harmless import is_safe
 from rlvr_sandbox.image.remote import READS_WHAT_IT_NAMES, UNSEEN
 
 _SIGNS = ("eval", "exec", "compile")
@@ -88,11 +88,18 @@ class _Reader:
         builtins.exec(self._checked(source, "exec", scope), *scope)
 
     def compile(
-        self, source: Any, filename: Any = "text", mode: str = "exec", *more: Any, **options: Any
+        self,
+        source: Any,
+        filename: Any = "text",
+        mode: str = "exec",
+        flags: int = 0,
+        *more: Any,
+        **options: Any,
     ) -> Any:
         if not self._is_own(source):
             raise TypeError("text that the tests do not compile: it is not their own")
-        self._compiled.append(builtins.compile(source, filename, mode, *more, **options))
+        options = {"dont_inherit": True, **options} if not more else options
+        self._compiled.append(builtins.compile(source, filename, mode, flags, *more, **options))
         return self._compiled[-1]
 
     def _is_own(self, source: Any) -> bool:
@@ -102,12 +109,13 @@ class _Reader:
 
     def _checked(self, source: Any, mode: Literal["eval", "exec"], scope: tuple[Any, Any]) -> Any:
         if self._is_own(source):
-            return source
+            code = isinstance(source, types.CodeType)
+            return source if code else builtins.compile(source, "text", mode, dont_inherit=True)
         if type(source) is not str:
             raise TypeError("what is no text of the tests' is not evaluated")
         tree: Any = ast.parse(source.strip(), mode=mode)
         _must_only_make_values(tree, collections.ChainMap(*scope), sys._getframe(2).f_globals)
-        return builtins.compile(tree, "text", mode)
+        return builtins.compile(tree, "text", mode, dont_inherit=True)
 
 
 def _scope(its_globals: Any, its_locals: Any) -> tuple[Any, Any]:
@@ -166,7 +174,7 @@ def _named(node: ast.AST, scope: Any) -> Any:
 
 
 def _is_the_programs(value: Any) -> bool:
-    return proxies.is_program_owned(value) or proxies.EnumMeta in (type(value), type(type(value)))
+    return proxies.is_program_owned(value) or building.EnumMeta in (type(value), type(type(value)))
 
 
 def _is_harmless(value: Any) -> bool:

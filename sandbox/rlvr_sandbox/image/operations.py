@@ -86,7 +86,8 @@ class _Loop:
 
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
-            asyncio.set_event_loop(self._loop)
+            if asyncio._get_running_loop() is None:
+                asyncio.set_event_loop(self._loop)
 
         async def run() -> Any:
             try:
@@ -102,8 +103,14 @@ class _Loop:
         """Run all that has begun for a moment; a list of the result once there is one."""
         import asyncio
 
-        task = self._tasks[number]
-        self._loop.run_until_complete(asyncio.wait({task}, timeout=POLL_SECONDS))
+        task, outer = self._tasks[number], asyncio._get_running_loop()
+        asyncio._set_running_loop(
+            None
+        )  # the loop that waits for the other side's, in which this one is awaited
+        try:
+            self._loop.run_until_complete(asyncio.wait({task}, timeout=POLL_SECONDS))
+        finally:
+            asyncio._set_running_loop(outer)
         return [task.result()] if task.done() else []
 
 

@@ -19,8 +19,9 @@ import weakref
 from collections.abc import Callable
 from typing import Any, cast
 
-from rlvr_sandbox.image import proxies, shapes, values
+from rlvr_sandbox.image import building, proxies, shapes, values
 from rlvr_sandbox.image.exceptions import read_exception, written_exception
+from rlvr_sandbox.image.harmless import OF_ONE_VALUE
 from rlvr_sandbox.image.link import Link
 from rlvr_sandbox.image.operations import OPERATIONS
 from rlvr_sandbox.image.values import BadValue
@@ -214,7 +215,7 @@ class Peer(proxies.Asks):
             return self._class(value)
         if kind is types.MethodType and hasattr(value.__func__, "_rlvr_method"):
             return ["m", self.codec.encode(value.__self__, depth + 1), value.__func__._rlvr_method]
-        if isinstance(kind, proxies.EnumMeta | enum.EnumMeta) and isinstance(value, enum.Enum):
+        if isinstance(kind, building.EnumMeta | enum.EnumMeta) and isinstance(value, enum.Enum):
             return self._member(value, depth)
         if isinstance(value, BaseException):
             return written_exception(
@@ -243,7 +244,7 @@ class Peer(proxies.Asks):
             or module.partition(".")[0] not in shapes._MODULES
         ):
             return None
-        if isinstance(value, type) and value.__name__ in _OF_ONE_VALUE and module == "builtins":
+        if isinstance(value, type) and value.__name__ in OF_ONE_VALUE and module == "builtins":
             module = "types"
         if getattr(sys.modules.get(module), name, None) is not value:
             return None
@@ -353,7 +354,7 @@ class Peer(proxies.Asks):
         if not shape or not isinstance(shape[0], dict):
             raise BadValue("a class that nobody has described")
         bases = [self.codec.decode(each, 1) for each in shape[0]["bases"]]
-        made = proxies.build(
+        made = building.build(
             shape[0],
             [each for each in bases if isinstance(each, type)],
             lambda inner: self.codec.decode(inner, 1),
@@ -391,7 +392,7 @@ class Peer(proxies.Asks):
         return found
 
 
-_FUNCTION = proxies.build(
+_FUNCTION = building.build(
     shapes.describe(types.FunctionType, lambda cls: None, lambda value: None), [], lambda data: None
 )
 """Stands for functions, of which every program has some: made once, not for each."""
@@ -418,41 +419,3 @@ def as_runtime_error(error: BaseException) -> RuntimeError:
     said = RuntimeError(f"the program raised {type(error).__name__}")
     said.__program_raised__ = type(error).__name__  # type: ignore[attr-defined]
     return said
-
-
-_SAFE_CLASSES_OF = {
-    "collections": ("collections",),
-    "itertools": ("itertools",),
-    "datetime": ("datetime",),
-    "decimal": ("decimal",),
-    "fractions": ("fractions",),
-    "re": ("re",),
-}
-"""Modules whose own classes are safe, and what those say their module is."""
-_SAFE_FUNCTIONS_OF = frozenset({"math", "cmath", "_operator", "itertools"})
-_UNSAFE_FUNCTIONS = frozenset({"attrgetter", "methodcaller", "call"})
-_SAFE_FUNCTIONS = frozenset(
-    "abs all any ascii bin callable chr divmod format hash hex id isinstance issubclass iter len max min next oct "  # noqa: SIM905
-    "ord pow repr reversed round sorted sum".split()
-)
-_OF_ONE_VALUE = frozenset({"NoneType", "EllipsisType", "NotImplementedType"})
-"""Classes of Python's own that have no name but in `types`."""
-_UNSAFE_CLASSES = frozenset({"super", "classmethod", "staticmethod", "property", "memoryview"})
-
-
-def is_safe(module: str, name: str) -> bool:
-    """A class or function that does nothing but compute: the program may hand the tests' own to the tests."""
-    found = getattr(sys.modules.get(module), name, None)
-    if name.startswith("_") or name in _UNSAFE_FUNCTIONS or isinstance(found, types.ModuleType):
-        return False
-    if module in _SAFE_CLASSES_OF and isinstance(found, type):
-        return found.__module__ in _SAFE_CLASSES_OF[module]
-    if module in _SAFE_FUNCTIONS_OF:
-        return type(found) is types.BuiltinFunctionType and found.__module__ == module
-    if module == "types":
-        return name in _OF_ONE_VALUE
-    if module == "builtins":
-        return name in _SAFE_FUNCTIONS or (isinstance(found, type) and name not in _UNSAFE_CLASSES)
-    if module == "numpy":
-        return isinstance(found, type) and issubclass(found, sys.modules[module].generic)
-    return False

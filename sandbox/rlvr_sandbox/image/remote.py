@@ -10,8 +10,9 @@ from typing import Any
 
 from rlvr_sandbox.image import proxies, shapes, standing
 from rlvr_sandbox.image.files import Files
+from rlvr_sandbox.image.harmless import is_safe
 from rlvr_sandbox.image.link import Link
-from rlvr_sandbox.image.peer import FRAMES_OF_A_QUESTION, Peer, is_safe
+from rlvr_sandbox.image.peer import FRAMES_OF_A_QUESTION, Peer
 from rlvr_sandbox.image.surroundings import TestsSurroundings
 from rlvr_sandbox.image.values import BadValue
 

@@ -199,7 +199,8 @@ def _fill_ndarray(value: Any, elements: Any) -> None:
     numpy = sys.modules["numpy"]
     if value.dtype.hasobject:
         flat = numpy.empty(len(elements), dtype=value.dtype)
-        flat[:] = elements
+        for place, element in enumerate(elements):  # all at once, lists among them would be taken apart
+            flat[place] = element
     else:
         flat = numpy.frombuffer(elements, dtype=value.dtype)
     value[...] = flat.reshape(value.shape)

@@ -7,6 +7,7 @@ with yes earns nothing.
 
 from __future__ import annotations
 
+import ast
 import datetime
 import decimal
 import dis
@@ -40,15 +41,30 @@ _OF_PLAIN_VALUES = (
 )
 
 _asked_for: set[type] = set()
-_may_suppress = False
+_guarded: dict[str, list[range]] = {}
+"""The lines of each `with` in which something is asserted, in the setup and in the test that runs."""
 
 
-def begin(asked_for: set[type], may_suppress: bool) -> None:
-    """Say which classes the tests ask the program for, and whether its context managers may swallow errors."""
-    global _may_suppress
+class NotCounted(TypeError):
+    """An object of the program's was asked for what would be the verdict."""
+
+
+def begin(asked_for: set[type]) -> None:
+    """Say which classes the tests ask the program for."""
     _asked_for.clear()
     _asked_for.update(asked_for)
-    _may_suppress = may_suppress
+
+
+def run_next(file: str, source: str) -> None:
+    """Say what is run next, under which file name."""
+    _guarded[file] = []
+    if "with" not in source:
+        return
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.With | ast.AsyncWith) and any(
+            isinstance(e, ast.Assert) for e in ast.walk(node)
+        ):
+            _guarded[file].append(range(node.lineno, (node.end_lineno or node.lineno) + 1))
 
 
 def is_asked_for(proxy: Any) -> bool:
@@ -79,7 +95,8 @@ def made(result: Any, cls: type) -> None:
         object.__setattr__(result, "_rlvr_made", True)
 
 
-def _is_made(value: Any) -> bool:
+def is_made(value: Any) -> bool:
+    """The tests made it themselves, or it came of what they made by an operator; or it is a class they ask for."""
     from rlvr_sandbox.image.proxies import Meta
 
     return value in _asked_for if isinstance(value, Meta) else getattr(value, "_rlvr_made", False)
@@ -89,7 +106,7 @@ def reached(result: Any, owner: Any) -> None:
     """Note that the tests came by an object through a class that they ask for, or through what they made."""
     from rlvr_sandbox.image.proxies import Proxy
 
-    if isinstance(result, Proxy) and (_is_made(owner) or getattr(owner, "_rlvr_reached", False) is True):
+    if isinstance(result, Proxy) and (is_made(owner) or getattr(owner, "_rlvr_reached", False) is True):
         object.__setattr__(result, "_rlvr_reached", True)
 
 
@@ -103,19 +120,19 @@ def operate(side: Any, name: str, owner: Any, other: Any, *more: Any) -> Any:
     from rlvr_sandbox.image.proxies import Proxy, is_program_owned, is_proxy
 
     plain = not is_program_owned(other)
-    mine = _is_made(owner)
+    mine = is_made(owner)
     if plain and not (mine or (getattr(owner, "_rlvr_reached", False) is True and is_asked_for(owner))):
         return NotImplemented
     result = side.ask("special", owner, name, other, *more)
     if is_proxy(result):
-        if mine or _is_made(other):
+        if mine or is_made(other):
             object.__setattr__(result, "_rlvr_made", True)
         heard = plain or any(getattr(each, "_rlvr_heard", False) is True for each in (owner, other))
         if heard and isinstance(result, Proxy):
             object.__setattr__(result, "_rlvr_heard", True)
     elif plain and result is not NotImplemented:
         kind = type(owner).__name__
-        raise TypeError(
+        raise NotCounted(
             f"{name} of the program's '{kind}' and a plain value gives a plain value: not counted"
         )
     return result
@@ -124,34 +141,53 @@ def operate(side: Any, name: str, owner: Any, other: Any, *more: Any) -> Any:
 def operate_on_plain(side: Any, name: str, owner: Any, other: Any, native: Any, *more: Any) -> Any:
     """The same for an object that has a plain value itself, and another plain value.
 
-    What the tests made, of a class that they ask for, has the operators of its class; where it is a number, and of
-    all other objects, its value has.
+    What the tests made, of a class that they ask for, has the operators of its class; where it is a number, only as
+    far as these say what the number's own say. All other objects have the operators of their value.
     """
-    if _is_made(owner) and not isinstance(owner, int | float | complex):
-        return operate(side, name, owner, other, *more)
-    return native(owner, other, *more) if native else NotImplemented
+    if not is_made(owner):
+        return native(owner, other, *more) if native else NotImplemented
+    result = operate(side, name, owner, other, *more)
+    if isinstance(owner, int | float | complex) and result is not NotImplemented:
+        known = native(owner, other, *more) if native else NotImplemented
+        number: Any = type(known)  # whose comparison is asked: the result's own is the program's
+        if not isinstance(result, int | float | complex) or number.__eq__(known, result) is not True:
+            raise NotCounted(
+                f"{name} of a number of the program's and a plain value is another number: not counted"
+            )
+    return result
+
+
+def must_agree(proxy: Any, said: Any) -> None:
+    """Raises NotCounted where an object's class denies what holds of its plain value."""
+    if said is not True:
+        raise NotCounted(
+            f"the program's '{type(proxy).__name__}' compares in another way than its value: not counted"
+        )
 
 
 def may_be_a_number(proxy: Any) -> None:
-    """Raises TypeError where the program made the object knowing a value that it may be compared with."""
+    """Raises NotCounted where the program made the object knowing a value that it may be compared with."""
     if getattr(proxy, "_rlvr_heard", False) is True:
-        raise TypeError(f"the program's '{type(proxy).__name__}' was made knowing a value of the tests")
+        raise NotCounted(f"the program's '{type(proxy).__name__}' was made knowing a value of the tests")
 
 
 def may_be_looked_into(proxy: Any) -> None:
     """The same where its contents are asked for: those of what the tests made themselves are what they test."""
-    if not _is_made(proxy):
+    if not is_made(proxy):
         may_be_a_number(proxy)
 
 
 def may_be_suppressed(error: BaseException, trace: types.TracebackType | None) -> bool:
-    """An error that the tests raised on purpose, or that the program raised: never a failed assertion."""
-    if not _may_suppress or isinstance(error, AssertionError):
+    """An error of a `with` in which nothing is asserted, and that is no failed assertion and nothing refused here."""
+    if trace is None or isinstance(error, AssertionError | NotCounted):
         return False
-    if hasattr(error, "__program_raised__"):
+    file = trace.tb_frame.f_code.co_filename
+    if any(trace.tb_lineno in lines for lines in _guarded.get(file, ())):
+        return False  # what comes after it in there would not be looked at
+    if hasattr(error, "__program_raised__") or not isinstance(error, TypeError | AttributeError | NameError):
         return True
-    while trace is not None and trace.tb_next is not None:
+    while trace.tb_next is not None:
         trace = trace.tb_next
-    if trace is None:
-        return False
+    if trace.tb_frame.f_code.co_filename not in _guarded:
+        return False  # as an object of the program is no number, or lacks what plain values have
     return dis.opname[trace.tb_frame.f_code.co_code[trace.tb_lasti]] == "RAISE_VARARGS"

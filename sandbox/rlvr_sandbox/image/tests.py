@@ -36,7 +36,7 @@ def judge(request: dict[str, Any], remote: Remote) -> list[Verdict]:
     names: dict[str, Any] = {}
     try:
         names = remote.load(request["names"])
-        standing.begin(_classes_asked_for(names), _may_suppress(request))
+        standing.begin(_classes_asked_for(names))
         remote.asked += sum(not proxies.is_program_owned(value) for value in names.values())
         asked_before = remote.asked
         namespace = _namespace(request, names, split=True)
@@ -76,21 +76,6 @@ def _classes_asked_for(names: dict[str, Any]) -> set[type]:
     return {value for name, value in names.items() if isinstance(value, proxies.Meta) and name[:1].isupper()}
 
 
-def _may_suppress(request: dict[str, Any]) -> bool:
-    """No assertion stands within a `with`, where a context manager that swallows errors would skip it."""
-    for source in (request["setup"], *request["tests"]):
-        if "with" not in source:
-            continue
-        try:
-            tree = ast.parse(source)
-        except (SyntaxError, ValueError):
-            continue
-        withs = (node for node in ast.walk(tree) if isinstance(node, ast.With | ast.AsyncWith))
-        if any(isinstance(inner, ast.Assert) for node in withs for inner in ast.walk(node)):
-            return False
-    return True
-
-
 def _mention(names: list[str], sources: list[str]) -> bool:
     """Something in the tests goes by a name of the program's: whether it is asked is then up to the program."""
     for source in sources:
@@ -111,7 +96,9 @@ def _namespace(request: dict[str, Any], names: dict[str, Any], *, split: bool) -
     if split:
         evaluated.take_care(known, [request["setup"], *request["tests"]])
     namespace: dict[str, Any] = {"__name__": "tests", "__builtins__": known, **names}
-    exec(compile(request["setup"], "setup", "exec"), namespace)
+    setup = compile(request["setup"], "setup", "exec", dont_inherit=True)
+    standing.run_next("setup", request["setup"])
+    exec(setup, namespace)
     namespace.update({name: names[name] for name in request["names"] if name in names})
     namespace["__missing__"] = frozenset(request["names"]) - names.keys()
     return namespace
@@ -119,9 +106,10 @@ def _namespace(request: dict[str, Any], names: dict[str, Any], *, split: bool) -
 
 def _judge_one(source: str, namespace: dict[str, Any], remote: Remote | None) -> Verdict:
     try:
-        code = compile(source, "test", "exec")
+        code = compile(source, "test", "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:
         return _bad("the test does not compile", error)
+    standing.run_next("test", source)
     try:
         exec(code, namespace)
     except BaseException as error:  # noqa: BLE001 - tests may raise anything
