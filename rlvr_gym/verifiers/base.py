@@ -7,6 +7,8 @@ from collections.abc import Callable
 from numbers import Real
 from typing import ClassVar, final
 
+import numpy as np
+
 from rlvr_gym.errors import VerifierFault
 from rlvr_gym.tasks import Task
 from rlvr_gym.verdicts import Completion, Verdict
@@ -77,7 +79,7 @@ class FunctionVerifier(Verifier):
         match said:
             case Verdict():
                 return said
-            case bool():
+            case bool() | np.bool_():
                 return Verdict.right() if said else Verdict.wrong()
             case Real() if 0 <= (score := float(said)) <= 1:
                 return Verdict.right() if score == 1 else Verdict.wrong(score=score)

@@ -191,3 +191,27 @@ def test_parts_and_scales_that_no_question_counts_are_none(prompt: str, answer: 
 def test_units_of_physics_may_stand_beside_a_value(unit: str) -> None:
     assert outcome("5", rf"5\text{{ {unit}}}") is Outcome.CORRECT
     assert outcome("5", rf"6\text{{ {unit}}}") is Outcome.INCORRECT
+
+
+CAPITALS = "Which is the capital of France? (A) London (B) Rome (C) Paris (D) none of these"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "answer", "expected"),
+    [
+        (CAPITALS, "(C) Paris", Outcome.CORRECT),
+        (CAPITALS, r"\text{(C) Paris}", Outcome.CORRECT),
+        (CAPITALS, "(A) Paris", Outcome.INCORRECT),
+        (CAPITALS, r"\text{(C)} \text{ rejected}", Outcome.MALFORMED),
+        (CAPITALS, "(C) nope", Outcome.MALFORMED),
+        (CAPITALS, "(C) Madrid", Outcome.MALFORMED),
+        ("q", "(C) none of these", Outcome.CORRECT),
+        ("q", "(C) apples", Outcome.CORRECT),
+        ("q", "(C) wrong", Outcome.INCORRECT),
+        ("q", "(C) nope", Outcome.MALFORMED),
+    ],
+)
+def test_words_behind_the_letter_of_an_option_are_those_of_the_question(
+    prompt: str, answer: str, expected: Outcome
+) -> None:
+    assert outcome("C", answer, prompt) is expected

@@ -106,6 +106,8 @@ def test_a_function_may_return_a_bool_a_score_or_a_verdict():
         (1, Verdict.right()),
         (0, Verdict.wrong()),
         (numpy.float32(0.5), Verdict.wrong(score=0.5)),
+        (numpy.True_, Verdict.right()),
+        (numpy.array([1, 2]).sum() == 4, Verdict.wrong()),
         (said, said),
     ]:
         assert judge(FunctionVerifier(lambda t, c, r=returned: r), TASK, Completion(text="2")) == verdict

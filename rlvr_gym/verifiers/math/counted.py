@@ -28,6 +28,7 @@ from rlvr_gym.verifiers.math.things import EVERYDAY
 from rlvr_gym.verifiers.math.units import NOT_UNITS, Unit, may_be_counted, singular
 
 _BETWEEN_DOLLARS = re.compile(r"\$([^$]*)\$|\\\((.*?)\\\)|\\\[(.*?)\\\]", re.DOTALL)
+_OPTION = re.compile(r"\([A-E]\)|(?<![A-Za-z])[A-E][.):]")
 _COMMAND = re.compile(r"\\[A-Za-z]+")
 _LONG_WORD = re.compile(r"(?<![A-Za-z\\])[a-z]{4}")
 _WORD = re.compile(r"[A-Za-z]+")
@@ -71,10 +72,14 @@ _SHORT_PARTICIPLES = frozenset({"used", "died", "owed", "aged", "tied", "lied"})
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The words of a question in the singular, and the nouns among them; things of everyday where it has none."""
+    """The words of a question in the singular, and the nouns among them; things of everyday where it has none.
+
+    `options` says that it lists some to choose from.
+    """
 
     words: frozenset[str]
     things: frozenset[str]
+    options: bool = False
 
 
 @lru_cache(maxsize=512)
@@ -90,7 +95,8 @@ def question(text: str) -> Question:
         if len(single) >= 3 and _may_be_noun(single, before, single in plurals):
             nouns.add(single)
     nouns |= {*_asked_for(written)}
-    return Question(frozenset(words), frozenset(nouns) if nouns - _OF_ANY_TASK else EVERYDAY | nouns)
+    things = frozenset(nouns) if nouns - _OF_ANY_TASK else EVERYDAY | nouns
+    return Question(frozenset(words), things, bool(_OPTION.search(text)))
 
 
 def _asked_for(written: list[str]) -> Iterator[str]:
@@ -123,6 +129,16 @@ def _may_be_noun(word: str, before: str, has_plural: bool) -> bool:
     if word.endswith("ing"):
         return before in _BEFORE_A_NOUN
     return not word.endswith("ly") or word.endswith(("mily", "elly", "fly")) or len(word) <= 4
+
+
+def may_be_an_option(said: Iterable[str], asked: Question) -> bool:
+    """Whether words behind an option's letter may be what stands there: words of the question, where it has options.
+
+    Where it has none, these are not known: things of everyday and the little words may stand there (`none of these`).
+    """
+    if asked.options:
+        return all(word in asked.words for word in said)
+    return all(word in _CLOSED_CLASS or word == "none" or singular(word) in EVERYDAY for word in said)
 
 
 def has_words(form: Form) -> bool:

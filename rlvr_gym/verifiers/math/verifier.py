@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -15,10 +16,10 @@ from rlvr_gym.verifiers.answers import AnswerContract, Malformed
 from rlvr_gym.verifiers.base import Verifier
 from rlvr_gym.verifiers.math import algebra
 from rlvr_gym.verifiers.math.comparing import Sameness, same
-from rlvr_gym.verifiers.math.counted import has_words, question, unknown_words
+from rlvr_gym.verifiers.math.counted import has_words, may_be_an_option, question, unknown_words
 from rlvr_gym.verifiers.math.domains import agree, stated
 from rlvr_gym.verifiers.math.expression import MAX_CHARACTERS
-from rlvr_gym.verifiers.math.forms import Clock, Form, Listed, Words
+from rlvr_gym.verifiers.math.forms import Choice, Clock, Form, Listed, Words
 from rlvr_gym.verifiers.math.normalise import normalise
 from rlvr_gym.verifiers.math.reading import read
 from rlvr_gym.verifiers.math.same_text import same_up_to_layout
@@ -159,11 +160,22 @@ def _reference_text(reference: JsonValue) -> str:
 
 
 def _unknown_words(form: Form, task: Task, golds: Sequence[Form]) -> str | None:
-    """The words beside a value that neither the question nor the reference explains; None where there are none."""
+    """The words beside a value that neither the question nor the reference explains; None where there are none.
+
+    What stands behind the letter of an option is what the question has there.
+    """
+    if isinstance(form, Choice) and isinstance(form.content, Words):
+        known = {word for gold in golds if isinstance(gold, Choice) for word in _words(gold.content)}
+        said = {*_words(form.content)} - known
+        return None if may_be_an_option(said, question(task.text)) else form.content.text
     if isinstance(form, Words):
         is_value = form.text[:1].isdecimal() and not any(isinstance(gold, Words) for gold in golds)
         return form.text if is_value else None
     return unknown_words(form, question(task.text), golds) if has_words(form) else None
+
+
+def _words(content: Form | None) -> list[str]:
+    return re.findall("[a-z]+", content.text) if isinstance(content, Words) else []
 
 
 def _domains_agree(gold: str, answer: str) -> bool:
