@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 import pytest
-from rlvr_trainers.detectors.canaries import canary_metrics
-from rlvr_trainers.detectors.correlation import correlation, within_groups
-from rlvr_trainers.detectors.flags import flags_of
-from rlvr_trainers.detectors.formats import format_metrics
-from rlvr_trainers.detectors.held_out import STEPS, History, Reading
-from rlvr_trainers.detectors.hidden_tests import hidden_test_metrics
-from rlvr_trainers.detectors.languages import is_mixed, language_metrics, scripts
-from rlvr_trainers.detectors.lengths import length_metrics
-from rlvr_trainers.detectors.repetition import repeated_share, repetition_metrics
-from rlvr_trainers.detectors.several_answers import answers_given, answers_in, several_answer_metrics
+from rlvr_trainers.monitor.canaries import canary_metrics
+from rlvr_trainers.monitor.correlation import correlation, within_groups
+from rlvr_trainers.monitor.flags import flags_of
+from rlvr_trainers.monitor.formats import format_metrics
+from rlvr_trainers.monitor.held_out import STEPS, History, Reading
+from rlvr_trainers.monitor.hidden_tests import hidden_test_metrics
+from rlvr_trainers.monitor.languages import is_mixed, language_metrics, scripts
+from rlvr_trainers.monitor.lengths import length_metrics
+from rlvr_trainers.monitor.repetition import repeated_share, repetition_metrics
+from rlvr_trainers.monitor.several_answers import answers_given, answers_in, several_answer_metrics
 
 from rlvr_gym import FinishReason, Message, Rollout, Task, Verdict
 from tests.rlvr_trainers.judged import RIGHT, UNKNOWN, UNREAD, WRONG, composed, said

@@ -5,8 +5,8 @@ import time
 
 import pytest
 from rich.console import Console
-from rlvr_trainers import display as display_module
-from rlvr_trainers.display import Display
+from rlvr_trainers.run import display as display_module
+from rlvr_trainers.run.display import Display
 
 METRICS = {
     "reward/mean": 0.25,

@@ -32,8 +32,8 @@ def train(
     from rich.console import Console
 
     from rlvr_gym.config import parse_overrides
-    from rlvr_trainers.display import Display
     from rlvr_trainers.recipe import load_recipe
+    from rlvr_trainers.run.display import Display
     from rlvr_trainers.trainer import Trainer
 
     config = load_recipe(recipe, parse_overrides(settings or []))
@@ -41,11 +41,11 @@ def train(
         raise typer.Exit(_run_processes(processes, ["train", recipe, *(settings or [])]))
     console = Console()
     trainer = Trainer(config, name=Path(recipe).stem, display=Display(console))
-    if trainer.ranks.first:
+    if trainer.mesh.first:
         header = f"{recipe}: {config.model.path} on {config.env.id}, into {trainer.records.folder}"
         console.print(header, highlight=False, markup=False, soft_wrap=True)
     result = trainer.run()
-    if trainer.ranks.first:
+    if trainer.mesh.first:
         console.print(_summary(result), highlight=False, markup=False, soft_wrap=True)
     raise typer.Exit(0 if result.finished else 130)
 
