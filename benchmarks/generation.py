@@ -26,7 +26,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from rlvr_gym.generation import chat
 from rlvr_gym.generation.base import GenerationRequest, SamplingParams
 from rlvr_gym.generation.loading import load_model
-from rlvr_gym.generation.transformers import TransformersGenerator, end_of_sequence_ids
+from rlvr_gym.generation.prompts import end_of_sequence_ids
+from rlvr_gym.generation.transformers import TransformersGenerator
 from rlvr_gym.tasks import Message
 
 
@@ -125,7 +126,7 @@ def _generate(
     conversations: list[tuple[Message, ...]],
     options: argparse.Namespace,
 ) -> Callable[[int], int]:
-    ends = end_of_sequence_ids(model, tokenizer)
+    ends = end_of_sequence_ids(tokenizer, model.generation_config)
 
     def call(seed: int) -> int:
         torch.manual_seed(seed)

@@ -19,9 +19,9 @@ S = TypeVar("S", bound=BaseModel)
 
 
 class Config(BaseModel):
-    """Base of every group of settings: frozen, and an unknown key is an error."""
+    """Base of every group of settings: frozen; an unknown key is an error, and so is NaN or infinity."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 def parse_overrides(arguments: Sequence[str]) -> Settings:
@@ -68,6 +68,8 @@ def read_yaml(path: Path) -> Settings:
         settings = yaml.load(path.read_text(encoding="utf-8"), _Yaml)
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(settings, dict):
@@ -136,7 +138,7 @@ def _explain(model: type[BaseModel], problem: Any) -> str:
 
 
 def _wanted(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
-    """What to write for a setting that is missing: itself, or what a group cannot do without."""
+    """Name the settings to give for one that is missing: itself, or the required ones of its group."""
     name = ".".join(_as_written(model, path))
     group = _group_at(model, path)
     if group is _group_at(model, path[:-1]):

@@ -1,4 +1,4 @@
-"""What the policy said (`Completion`) and what is true of it (`Verdict`)."""
+"""Completions, which a policy writes, and verdicts, which judge them."""
 
 from __future__ import annotations
 
@@ -37,6 +37,14 @@ class Usage:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class WeightsSpan:
+    """A run of `tokens` tokens that were sampled under one version of the weights."""
+
+    version: int
+    tokens: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Completion:
     """One turn of the policy, exactly as sampled.
 
@@ -48,7 +56,8 @@ class Completion:
     policy's first word to whoever reads it though no id of it was sampled.
     It is Unicode that can be encoded: lone surrogates, which JSON escapes can smuggle in, become U+FFFD.
     `usage` counts the tokens where their ids are not known. `fault` says why, where `finish_reason` is `error`;
-    such a completion is never judged: its verdict is `unscored`.
+    such a completion is never judged: its verdict is `unscored`. `sampled_under` says which weights sampled
+    `token_ids`, from the first to the last; it is empty where a generator does not know its weights' versions.
     """
 
     text: str
@@ -58,6 +67,7 @@ class Completion:
     finish_reason: FinishReason = FinishReason.STOP
     usage: Usage | None = None
     fault: str = ""
+    sampled_under: tuple[WeightsSpan, ...] = ()
 
     def __post_init__(self) -> None:
         if _LONE_SURROGATE.search(self.text):
@@ -65,20 +75,25 @@ class Completion:
 
     @property
     def truncated(self) -> bool:
-        """Whether the token budget cut this completion off."""
+        """True if the token budget cut this completion off."""
         return self.finish_reason is FinishReason.LENGTH
 
     @property
     def failed(self) -> bool:
-        """Whether the sampler failed, so that there is nothing to judge."""
+        """True if the sampler failed, so that there is nothing to judge."""
         return self.finish_reason is FinishReason.ERROR
+
+    @property
+    def oldest_weights(self) -> int | None:
+        """The oldest version of the weights that sampled any of the tokens; None where there is none known."""
+        return min((span.version for span in self.sampled_under), default=None)
 
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Outcome(StrEnum):
-    """What a verifier can say. A wrong answer, a bad format and a broken verifier are three things."""
+    """The outcomes of judging. A wrong answer, a bad format and a broken verifier are three things."""
 
     CORRECT = "correct"
     INCORRECT = "incorrect"
@@ -91,7 +106,7 @@ class Outcome(StrEnum):
 
 
 class Verdict(BaseModel):
-    """What is true of a completion.
+    """The judgement of a completion.
 
     `score` lies in [0, 1]; it is 1 exactly when the outcome is `correct`, and None exactly when it is
     `unscored`. `answer` is the final answer as read from the text, None where none was read. `parts` are the
@@ -132,7 +147,7 @@ class Verdict(BaseModel):
 
     @property
     def correct(self) -> bool:
-        """Whether the completion is right."""
+        """True if the completion is right."""
         return self.outcome is Outcome.CORRECT
 
     @classmethod

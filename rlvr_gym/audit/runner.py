@@ -159,7 +159,7 @@ def _thinned(asked: list[tuple[Task, Attack]], per_family: int | None) -> list[t
 
 
 def _attacks(env: Environment, subject: Subject, index: int) -> Iterator[Attack]:
-    """What the families try on a task, and what the environment and its verifiers declare themselves."""
+    """Yield the families' attacks on a task, then those that the environment and its verifiers declare themselves."""
     for family in FAMILIES:
         if family.tasks is None or index < family.tasks:
             yield from family.attacks(subject)

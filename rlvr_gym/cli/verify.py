@@ -14,6 +14,8 @@ from typing import Annotated, TextIO
 import typer
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from rlvr_gym.cli.loudness import note
+from rlvr_gym.cli.manual import Manual, documented
 from rlvr_gym.cli.settings import EnvName, EnvOptions, make_environment
 from rlvr_gym.environments.base import Environment
 from rlvr_gym.errors import ConfigError, DataError
@@ -44,6 +46,17 @@ class CompletionLine(BaseModel):
     expectation: Annotated[Expectation | None, Field(strict=False)] = None
 
 
+MANUAL = Manual(
+    examples=(
+        ("rlvr verify gsm8k env.data=test.jsonl < completions.jsonl", "Verdicts on stdout, counts on stderr"),
+        ("rlvr verify reverse --completions said.jsonl --out verdicts.jsonl", "From one file into another"),
+    ),
+    page="evaluation",
+    topics=("environments", "settings"),
+)
+
+
+@documented(MANUAL)
 def verify(
     env: EnvName,
     options: EnvOptions = None,
@@ -62,8 +75,9 @@ def verify(
     """
     environment = make_environment(env, options)
     if environment.max_turns > 1:
-        note = f"note: '{env}' is multi-turn; only the final turn is judged, and each completion is taken for one"
-        typer.echo(note, err=True)
+        note(
+            f"note: '{env}' is multi-turn; only the final turn is judged, and each completion is taken for one"
+        )
     verdicts: list[Verdict] = []
     unmet: list[str] = []
     with _input(completions) as lines, _output(out) as sink:
@@ -78,7 +92,7 @@ def verify(
                     unmet.append(f"{task.id} {expectation}, and is {verdict.outcome}")
             sink.write(json.dumps(row, ensure_ascii=False) + "\n")
             verdicts.append(verdict)
-    typer.echo(_summary(verdicts), err=True)
+    note(_summary(verdicts))
     _hold_to([expectation for _, expectation in asked if expectation], unmet)
 
 
@@ -137,7 +151,7 @@ def _task(env: Environment, key: str | int, place: str) -> Task:
 def _input(path: Path) -> Iterator[TextIO]:
     if path == STANDARD:
         if sys.stdin.isatty():
-            typer.echo("reading completions from the terminal, a JSON line each; Ctrl-D ends", err=True)
+            note("reading completions from the terminal, a JSON line each; Ctrl-D ends")
         yield sys.stdin
         return
     try:

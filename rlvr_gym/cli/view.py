@@ -11,16 +11,32 @@ from types import ModuleType
 from typing import Annotated
 
 import typer
+from rlvr_sandbox.installing import pip_install
 
+from rlvr_gym.cli.completion import complete_run
+from rlvr_gym.cli.manual import Manual, documented
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.report.page import refuse_no_runs
 
 HOST = "127.0.0.1"
 
+MANUAL = Manual(
+    examples=(
+        ("rlvr view runs/quickstart-arithmetic", "A run that goes on, or is over"),
+        ("rlvr view runs/base runs/trained --port 0", "Several, at any free port"),
+    ),
+    page="evaluation",
+    topics=("files",),
+)
 
+
+@documented(MANUAL)
 def view_runs(
     runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN...", help="Folders of evaluations and training runs.")
+        list[Path],
+        typer.Argument(
+            metavar="RUN...", help="Folders of evaluations and training runs.", autocompletion=complete_run
+        ),
     ],
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Where to serve; 0 takes any free port.")
@@ -53,7 +69,7 @@ def _installed() -> tuple[ModuleType, ModuleType]:
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         raise ConfigError(
-            f"`rlvr view` needs {missing}, which is not installed: pip install 'rlvr-gym[view]'"
+            f"`rlvr view` needs {missing}, which is not installed: {pip_install('view')}"
         ) from error
 
 

@@ -1,5 +1,11 @@
 """Sampling completions from models: the `Generator` seam and its backends."""
 
-from rlvr_gym.generation.base import GenerationRequest, Generator, SamplingParams
+from rlvr_gym.generation.base import (
+    GenerationRequest,
+    Generator,
+    SamplingParams,
+    TokenSequence,
+    TrainableGenerator,
+)
 
-__all__ = ["GenerationRequest", "Generator", "SamplingParams"]
+__all__ = ["GenerationRequest", "Generator", "SamplingParams", "TokenSequence", "TrainableGenerator"]

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from rlvr_gym.tasks import Message
 from rlvr_gym.verdicts import Completion
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 
 class SamplingParams(BaseModel):
     """How completions are drawn. `temperature` 0 is greedy; `top_p` 1 and `top_k` 0 cut nothing off."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     temperature: float = Field(default=1.0, ge=0.0)
     top_p: float = Field(default=1.0, gt=0.0, le=1.0)
@@ -76,5 +79,50 @@ class Generator(Protocol):
 
         They run from just after its `token_ids` (closing the turn first, where sampling was cut off before
         an end-of-turn token) to where the next sampled turn begins.
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TokenSequence:
+    """Ids to look at: the log-probability of each of `token_ids` where they follow `prompt_token_ids`."""
+
+    prompt_token_ids: tuple[int, ...]
+    token_ids: tuple[int, ...]
+
+
+class TrainableGenerator(Generator, Protocol):
+    """A `Generator` that takes new weights, and says under which ones each token was sampled.
+
+    Every completion names the weights of its tokens in `sampled_under`. A generator begins with the weights it was
+    made with, version 0.
+    """
+
+    @property
+    def weights_version(self) -> int | None:
+        """The version of the weights that are sampled from.
+
+        None where that is not known, and sampling is refused: after an update that failed or was refused, until a
+        whole one has succeeded.
+        """
+        ...
+
+    def update_weights(self, weights: Iterable[tuple[str, Tensor]], version: int) -> None:
+        """Sample from these weights from now on, and call them `version`.
+
+        `weights` are all parameters of the model under the names of transformers (`named_parameters`: tied ones
+        once), as whole tensors of any device. Names and shapes are compared before anything is changed, and
+        nothing that was computed from the old weights (prefix caches) is used again. Completions that are under way
+        either go on, their later tokens computed from the new weights alone, or are ended by a TrainingError.
+
+        Raises TrainingError that names the parameters which are missing, unknown or of another shape.
+        After any error `weights_version` is None: `generate` and `score` raise TrainingError until an update succeeds.
+        """
+        ...
+
+    def score(self, sequences: Sequence[TokenSequence], temperature: float = 1.0) -> list[tuple[float, ...]]:
+        """The log-probabilities at which `token_ids` would be sampled, nothing cut off.
+
+        A trainer that computes the same from its own weights proves that both have the same ones.
         """
         ...

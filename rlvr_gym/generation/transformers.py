@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
+from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from rlvr_gym.errors import ConfigError
-from rlvr_gym.generation import chat
+from rlvr_gym.errors import ConfigError, TrainingError
 from rlvr_gym.generation.agreement import refuse_disagreement
-from rlvr_gym.generation.base import GenerationRequest, SamplingParams
+from rlvr_gym.generation.base import GenerationRequest, SamplingParams, TokenSequence
 from rlvr_gym.generation.cache import refuse_other_state
 from rlvr_gym.generation.decoding import Decoding, PromptSamples
-from rlvr_gym.seeding import derive_seed
+from rlvr_gym.generation.prompts import TokenPrompts
+from rlvr_gym.generation.weights import refuse_unknown_weights, whole_update
 from rlvr_gym.tasks import Message
-from rlvr_gym.verdicts import Completion, FinishReason
+from rlvr_gym.verdicts import Completion, WeightsSpan
 
 
 class TransformersGenerator:
-    """A `Generator` over a causal language model, plain or wrapped by peft.
+    """A `TrainableGenerator` over a causal language model, plain or wrapped by peft.
 
     A prompt is computed once and its keys and values are shared by its samples; rows of many prompts are
     decoded together, finished ones leave the batch at once and others take their places. A completion
     depends on its prompt, the prompt's seed and its sample index; what else is in the batch changes its
     logits by rounding only (so a token whose draw falls within rounding of a boundary may differ). The
-    global random state is neither read nor changed. Weights may change between calls. Between the groups
+    global random state is neither read nor changed. Weights may change between calls, in place or by
+    `update_weights`, which a model that is trained in this process is handed its own parameters by. Between the groups
     that `generate` yields, the model is in the mode (training or evaluation) in which it was found.
 
     Raises ConfigError for a model that names no end-of-sequence token, and, after a look at a few tokens once for each
@@ -61,14 +63,12 @@ class TransformersGenerator:
         self.model, self.tokenizer = model, tokenizer
         self.max_batch_rows, self.max_batch_tokens = max_batch_rows, max_batch_tokens
         self.dtype = dtype
-        self.end_ids = end_of_sequence_ids(model, tokenizer)
         # Architectures without a limit of their own (relative position biases) have no such field.
         self.context: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-        if not self.end_ids:
-            raise ConfigError(
-                "neither the tokenizer nor the model's generation config names an end-of-sequence token (eos_token), "
-                "so no completion could ever end: set tokenizer.eos_token to the one the model was trained with"
-            )
+        self._prompts = TokenPrompts(tokenizer, model.generation_config, self.context)
+        self.end_ids = self._prompts.end_ids
+        self.weights_version: int | None = 0
+        self._updates = 0
         with self._as_sampler(), torch.autocast(next(model.parameters()).device.type, enabled=False):
             refuse_disagreement(model, self.context)
 
@@ -76,54 +76,54 @@ class TransformersGenerator:
         self, prompts: Sequence[GenerationRequest], n: int, sampling: SamplingParams
     ) -> Iterator[tuple[int, list[Completion]]]:
         """Sample `n` completions of each prompt, as `Generator.generate` says."""
-        if n < 1:
-            raise ConfigError(f"n must be at least 1, not {n}")
-        groups = [self._group(index, prompt, n, sampling) for index, prompt in enumerate(prompts)]
+        refuse_unknown_weights(self.weights_version)
+        groups = [
+            PromptSamples(prompt.index, prompt.ids, prompt.budget, prompt.streams)
+            for prompt in self._prompts.encode(prompts, n, sampling)
+        ]
         return self._sample(groups, sampling)
 
     def encode_reply(self, completion: Completion, messages: Sequence[Message]) -> tuple[int, ...]:
         """The ids between a sampled turn and the next, as `Generator.encode_reply` says."""
-        return chat.encode_reply(self.tokenizer, completion.token_ids, messages, self.end_ids)
+        return self._prompts.encode_reply(completion, messages)
 
     def text(self, ids: Sequence[int]) -> str:
         """What sampled ids say, special tokens included, without the token that ended the turn."""
-        return chat.decode(self.tokenizer, ids[:-1] if ids and ids[-1] in self.end_ids else ids)
+        return self._prompts.text(ids)
 
-    def _group(
-        self, index: int, prompt: GenerationRequest, n: int, sampling: SamplingParams
-    ) -> PromptSamples:
-        ids = prompt.token_ids
-        if ids is None:
-            ids = chat.encode_prompt(self.tokenizer, prompt.messages)
-            self._refuse_without_room(index, prompt, len(ids), sampling.max_tokens)
-        if not ids:
-            raise ConfigError(f"prompt {index} is empty: a model needs at least one token to continue")
-        room = sampling.max_tokens if self.context is None else self.context - len(ids)
-        budget = max(0, min(sampling.max_tokens, room))
-        first = prompt.first_sample
-        streams = [derive_seed(prompt.seed, sample) for sample in range(first, first + n)]
-        return PromptSamples(index, ids, budget, streams)
+    def update_weights(self, weights: Iterable[tuple[str, Tensor]], version: int) -> None:
+        """Copy these weights into the model, as `TrainableGenerator.update_weights` says."""
+        self.weights_version = None
+        self._updates += 1
+        own = dict(self.model.named_parameters())
+        given = whole_update(weights, {name: weight.shape for name, weight in own.items()})
+        with torch.no_grad():
+            for name, weight in own.items():
+                if given[name] is not weight:
+                    weight.copy_(given[name])
+        self.weights_version = version
 
-    def _refuse_without_room(
-        self, index: int, prompt: GenerationRequest, length: int, max_tokens: int
-    ) -> None:
-        if self.context is None or length + max_tokens <= self.context:
-            return
-        words = " ".join(message.content for message in prompt.messages).split()
-        start = " ".join(words)[:60]
-        fit = self.context - length
-        remedy = f"lower max_tokens to at most {fit} or shorten it" if fit > 0 else "shorten it"
-        raise ConfigError(
-            f"prompt {index} ('{start}...') has {length} tokens; with max_tokens={max_tokens} that exceeds "
-            f"the model's context of {self.context}: {remedy}"
-        )
+    def score(self, sequences: Sequence[TokenSequence], temperature: float = 1.0) -> list[tuple[float, ...]]:
+        """The log-probabilities of given tokens, as `TrainableGenerator.score` says."""
+        refuse_unknown_weights(self.weights_version)
+        with self._as_sampler():
+            return [self._score(sequence, temperature) for sequence in sequences]
+
+    def _score(self, sequence: TokenSequence, temperature: float) -> tuple[float, ...]:
+        device = next(self.model.parameters()).device
+        ids = torch.tensor([[*sequence.prompt_token_ids, *sequence.token_ids]], device=device)
+        logits = self.model(input_ids=ids, use_cache=False).logits[0, len(sequence.prompt_token_ids) - 1 : -1]
+        logprobs = torch.log_softmax(logits.float() / (temperature or 1.0), dim=-1)
+        tokens = torch.tensor(sequence.token_ids, device=device, dtype=torch.long)
+        return tuple(logprobs.gather(-1, tokens[:, None]).flatten().tolist())
 
     def _sample(
         self, groups: Sequence[PromptSamples], sampling: SamplingParams
     ) -> Iterator[tuple[int, list[Completion]]]:
+        version, updates = refuse_unknown_weights(self.weights_version), self._updates
         for group in groups:
             if group.budget == 0:
-                yield group.index, self._completions(group)
+                yield group.index, self._completions(group, version)
         decoding = Decoding(
             self.model,
             [group for group in groups if group.budget],
@@ -133,20 +133,23 @@ class TransformersGenerator:
             max_tokens=self.max_batch_tokens,
         )
         while decoding.unfinished:
+            if self._updates != updates:
+                raise TrainingError(
+                    "the weights were changed by update_weights while completions were under way, whose keys and "
+                    "values are those of the old ones: sample these prompts again"
+                )
             with self._as_sampler():
                 finished = decoding.until_a_group_finishes()
             for group in finished:
-                yield group.index, self._completions(group)
+                yield group.index, self._completions(group, version)
 
-    def _completions(self, group: PromptSamples) -> list[Completion]:
-        opened = chat.opening(self.tokenizer, group.prompt_ids)
+    def _completions(self, group: PromptSamples, version: int) -> list[Completion]:
         return [
-            Completion(
-                text=opened + self.text(row.token_ids),
-                token_ids=tuple(row.token_ids),
-                logprobs=tuple(row.logprobs),
-                prompt_token_ids=group.prompt_ids,
-                finish_reason=row.finish_reason or FinishReason.LENGTH,
+            self._prompts.completion(
+                group.prompt_ids,
+                row.token_ids,
+                row.logprobs,
+                (WeightsSpan(version=version, tokens=len(row.token_ids)),) if row.token_ids else (),
             )
             for row in group.rows
         ]
@@ -167,10 +170,3 @@ class TransformersGenerator:
             torch.clear_autocast_cache()
             for module in training:
                 module.training = True
-
-
-def end_of_sequence_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
-    """Every id that ends a turn: those of the generation config (one or several) and the tokenizer's."""
-    configured = model.generation_config.eos_token_id if model.generation_config else None
-    ids = configured if isinstance(configured, list) else [configured]
-    return frozenset(id for id in (*ids, tokenizer.eos_token_id) if isinstance(id, int))

@@ -122,6 +122,7 @@ class Trainer:
             group_size=config.batch.group_size,
             seed=config.run.seed,
             mesh=self.mesh,
+            on_progress=self.display.samples,
         )
         self.buffer = Buffer(
             TaskStream(self.env.tasks, seed=derive_seed(config.run.seed, "tasks")),
@@ -132,7 +133,9 @@ class Trainer:
         )
         seed = derive_seed(config.run.seed, "monitor")
         self.monitor = Monitor(config.monitor, self.env, seed=seed, mesh=self.mesh)
-        self.held_out = HeldOut(held_out, self.generator, config, self.mesh)
+        self.held_out = HeldOut(
+            held_out, self.generator, config, self.mesh, on_progress=self.display.evaluating
+        )
         self.saver = Saver(checkpoints, self.learner, self.mesh, config.trained_model, lambda: self._state)
         self.step = 0
         """Finished rollout steps."""
@@ -189,7 +192,7 @@ class Trainer:
 
     def _train_step(self, interrupts: Interrupts) -> Metrics:
         """One rollout step and the optimizer steps over it."""
-        clock = PhaseClock()
+        clock = PhaseClock(self.display.phase)
         began_with = self.buffer.state
         play = partial(self.collector.collect, step=self.step, clock=clock)
         seed = derive_seed(self.config.run.seed, "minibatches", self.step)

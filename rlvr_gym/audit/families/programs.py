@@ -13,7 +13,7 @@ from rlvr_gym.verifiers.code.cheats import PROGRAMS as NAME
 
 
 def programs(entry_point: str) -> Iterator[tuple[str, str]]:
-    """What each cheating or hostile program tries, and its source; it defines the function `entry_point`."""
+    """Yield each cheating or hostile program: its aim, and its source, which defines the function `entry_point`."""
     for says, program in {**CHEATS, **HOSTILE}.items():
         yield says, program.lstrip("\n").replace("ENTRY_POINT", entry_point)
 

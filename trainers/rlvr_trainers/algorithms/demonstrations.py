@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rlvr_gym.environments.base import Environment
 from rlvr_gym.errors import ConfigError
-from rlvr_gym.generation.chat import demonstration, encode_prompt
+from rlvr_gym.generation.chat import encode_demonstration, encode_prompt
 from rlvr_gym.seeding import derive_rng
 from rlvr_gym.tasks import Task
 from rlvr_trainers.batch import ScoredBatch, TokenBatch
@@ -17,8 +17,8 @@ def demonstrations(policy: Policy, tasks: Sequence[Task], labels: Sequence[str])
     """Each task with its label as the policy would say it: all of it, and the end of the turn, is to be learned."""
     tokenizer = policy.tokenizer
     prompts = [encode_prompt(tokenizer, task.prompt) for task in tasks]
-    said = [demonstration(tokenizer, p, label) for p, label in zip(prompts, labels, strict=True)]
-    completions = [(*tokenizer.encode(text, add_special_tokens=False), policy.end_id) for text in said]
+    said = [encode_demonstration(tokenizer, p, label) for p, label in zip(prompts, labels, strict=True)]
+    completions = [(*ids, policy.end_id) for ids in said]
     tokens = TokenBatch.of_sequences(
         prompts,
         completions,

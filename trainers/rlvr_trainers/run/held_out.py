@@ -9,6 +9,7 @@ from typing import Any, final
 
 from rlvr_gym.clock import PhaseClock
 from rlvr_gym.environments.base import Environment
+from rlvr_gym.evaluation.progress import OnProgress
 from rlvr_gym.evaluation.run import evaluate
 from rlvr_gym.evaluation.samples import Sample
 from rlvr_gym.evaluation.summary import EvaluationResult, summarize
@@ -43,9 +44,16 @@ class HeldOut:
     """
 
     def __init__(
-        self, env: Environment | None, generator: Generator, config: TrainConfig, mesh: Mesh
+        self,
+        env: Environment | None,
+        generator: Generator,
+        config: TrainConfig,
+        mesh: Mesh,
+        *,
+        on_progress: OnProgress | None = None,
     ) -> None:
         self.env = env
+        self._on_progress = on_progress
         self.before: Score | None = None
         self.after: Score | None = None
         """The latest."""
@@ -126,6 +134,7 @@ class HeldOut:
             limit=limit,
             seed=self._seed,
             max_unscored_share=self._config.run.max_unscored,
+            on_progress=self._on_progress,
         )
 
     @property

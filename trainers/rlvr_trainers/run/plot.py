@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rlvr_sandbox.installing import pip_install
 
+from rlvr_gym.cli.completion import complete_run
+from rlvr_gym.cli.manual import Manual, documented
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.files import read_lines
 
@@ -19,9 +22,24 @@ PANELS = (
 )
 
 
+MANUAL = Manual(
+    examples=(
+        ("rlvr plot runs/quickstart-arithmetic", "Into runs/quickstart-arithmetic/curves.png"),
+        ("rlvr plot runs/quickstart-arithmetic --out curves.svg", "Into another file, of another kind"),
+    ),
+    page="training",
+    topics=("files",),
+)
+
+
+@documented(MANUAL)
 def plot(
-    run: Annotated[Path, typer.Argument(help="A training run's folder.")],
-    out: Annotated[Path | None, typer.Option(help="Where to write it [RUN/curves.png].")] = None,
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="A training run's folder.", autocompletion=complete_run)
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write it.  [default: RUN/curves.png]", show_default=False)
+    ] = None,
 ) -> None:
     """Draw the learning curves of a training run."""
     print(f"wrote {draw(run, out or run / 'curves.png')}")
@@ -35,7 +53,7 @@ def draw(run: Path, out: Path) -> Path:
     try:
         import matplotlib
     except ModuleNotFoundError as error:
-        raise ConfigError("drawing needs matplotlib: pip install 'rlvr-gym[train]'") from error
+        raise ConfigError(f"drawing needs matplotlib: {pip_install('train')}") from error
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 

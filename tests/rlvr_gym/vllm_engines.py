@@ -1,0 +1,112 @@
+"""Real vLLM for tests: a tiny Llama whose heads are as small as vLLM takes them on a CPU, and servers of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+from rlvr_gym.tiny import character_tokenizer
+from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedModel
+
+from rlvr_gym.generation.base import GenerationRequest
+from rlvr_gym.generation.vllm.command import ServerCommand
+from rlvr_gym.tasks import Message
+
+DIGITS = "0123456789"
+CONTEXT = 256
+BLOCK = 32
+"""Tokens that vLLM caches together: prompts below are longer, so that a stale cache would be used."""
+
+
+def saved_llama(folder: Path) -> PreTrainedModel:
+    """The model, also in that folder with a tokenizer and a generation config that would change every sample."""
+    config = LlamaConfig(
+        vocab_size=14,
+        hidden_size=64,
+        intermediate_size=96,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        max_position_embeddings=CONTEXT,
+        initializer_range=0.2,
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=0,
+        tie_word_embeddings=False,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = LlamaForCausalLM(config).eval()
+    model.generation_config = GenerationConfig(eos_token_id=[2, 13], do_sample=True, top_k=2, temperature=0.3)
+    model.save_pretrained(folder)
+    character_tokenizer(DIGITS, context=CONTEXT).save_pretrained(folder)
+    return model
+
+
+def request(text: str, seed: int) -> GenerationRequest:
+    return GenerationRequest(messages=(Message(role="user", content=text),), seed=seed)
+
+
+PROMPTS = [request("1234567890" * 8, 1), request("42", 2), request("777" * 25, 3)]
+
+
+class RunningServer:
+    """A vLLM server that a test has started."""
+
+    def __init__(self, folder: Path, log: Path) -> None:
+        with socket.socket() as found:
+            found.bind(("127.0.0.1", 0))
+            self.port = found.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._log = log
+        self._command = ServerCommand(
+            model=str(folder),
+            port=self.port,
+            dtype="float32",
+            context=CONTEXT,
+            gpus=(),
+            further=("--block-size", str(BLOCK)),
+        )
+        self.start()
+
+    def start(self) -> None:
+        threads = {"OMP_NUM_THREADS": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command.arguments(),
+                env={**os.environ, **threads, **self._command.environment},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def wait(self, seconds: float = 280.0) -> None:
+        """Until it answers."""
+        ends = time.monotonic() + seconds
+        while time.monotonic() < ends:
+            with suppress(OSError), urllib.request.urlopen(f"{self.url}/health", timeout=2):
+                return
+            assert self._process.poll() is None, self._log.read_text()[-4000:]
+            time.sleep(0.3)
+        raise AssertionError(f"no server after {seconds:g} s: {self._log.read_text()[-4000:]}")
+
+    def post(self, path: str, body: bytes = b"{}") -> None:
+        """Ask it for something behind the back of whoever uses it."""
+        asked = urllib.request.Request(
+            self.url + path, data=body, headers={"Content-Type": "application/json"}, method="POST"
+        )
+        with urllib.request.urlopen(asked, timeout=60) as answer:
+            answer.read()
+
+    def kill(self) -> None:
+        """End it and its engine at once."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
