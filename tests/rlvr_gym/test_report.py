@@ -170,6 +170,15 @@ def test_the_scripts_never_make_html_of_text():
             assert way not in source, (name, way)
 
 
+def test_the_licence_of_a_script_of_others_stands_beside_it():
+    from importlib.resources import files
+
+    for name in VENDORED:
+        folder, _, script = name.rpartition("/")
+        licence = files("rlvr_gym.report").joinpath("assets", folder, f"{script.partition('.')[0]}-LICENSE")
+        assert "Permission is hereby granted" in licence.read_text(encoding="utf-8")
+
+
 def test_the_policy_allows_the_reports_own_script_and_nothing_else(folder: Path):
     text = (folder / "report.html").read_text()
     (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)

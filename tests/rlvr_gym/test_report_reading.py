@@ -287,11 +287,36 @@ def test_labels_are_kept_and_leave_as_test_cases_that_verify_holds_a_verifier_to
     assert (cases[2]["label"], cases[2]["environment"], cases[2]["step"]) == ("hack", "arithmetic", 1)
 
 
+def test_exported_labels_are_a_file_of_json_lines(report: Page, tmp_path: Path):
+    report.browser.execute_cdp_cmd(
+        "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)}
+    )
+    report.press("h")
+    report.click("#export-labels")
+    file = tmp_path / "labels.jsonl"
+    assert report.becomes(lambda: file.exists() and file.read_text().endswith("\n"))
+    (case,) = map(json.loads, file.read_text().splitlines())
+    assert (case["task"], case["expectation"]) == ("wages", "must not pass")
+    assert case["completion"] == report_runs.SOLVED
+    assert report.errors() == []
+
+
+def test_the_link_to_a_sample_is_copied_or_stands_in_the_address(report: Page):
+    report.press("j")
+    report.click("#link")
+    assert report.becomes(lambda: report.text("#link") in ("Copied", "It is in the address bar"))
+    assert report.browser.current_url.endswith("#run=grpo&step=1&task=wages&sample=1")
+
+
 def test_labels_of_another_run_of_the_same_name_do_not_stick_to_other_completions(
     report: Page, tmp_path: Path
 ):
     report.press("h")
-    report.browser.execute_script("SAMPLES[0].turns[0].content += ' changed'; filterSamples()")
+    assert report.text("#list .label") == "hack"
+    report.browser.execute_script(
+        "const data = JSON.parse(document.getElementById('data').textContent);"
+        "data.groups[0].samples[0].turns[0].content += ' changed'; showData(data)"
+    )
     assert report.find("#list .label") == []
 
 

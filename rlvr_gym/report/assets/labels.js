@@ -29,12 +29,13 @@ function readLabels() {
 }
 
 function labelOf(sample) {
-  return labels.get(labelKey(sample)) || null;
+  return (labels.size && labels.get(labelKey(sample))) || null;
 }
 
 // What was said belongs to the key: a run that begins anew under the same name has other samples.
 function labelKey(sample) {
-  return `${sample.key} ${hashed(final(sample))}`;
+  sample.labelKey ??= `${sample.key} ${hashed(final(sample))}`;
+  return sample.labelKey;
 }
 
 function hashed(text) {

@@ -137,15 +137,19 @@ function flagName(flag) {
   return flag.replace(/_/g, " ");
 }
 
-// The beginning of a completion, after the answer that was read from it where that is not all of it.
+// The beginning of a completion, after the answer that was read from it where that is not all of it. Thinking that ends
+// is left out.
 function excerpt(sample) {
-  const text = oneLine(
-      final(sample)
-        .split(/<\/\s*think(?:ing)?\s*>/i)
-        .pop(),
-    ), // behind the thinking, if it ends
-    answer = sample.answer === null ? "" : oneLine(sample.answer, 60);
-  return (answer && answer !== text ? `${answer} ← ` : "") + (text || "(nothing)");
+  if (sample.excerpt === undefined) {
+    const text = oneLine(
+        final(sample)
+          .split(/<\/\s*think(?:ing)?\s*>/i)
+          .pop(),
+      ),
+      answer = sample.answer === null ? "" : oneLine(sample.answer, 60);
+    sample.excerpt = (answer && answer !== text ? `${answer} ← ` : "") + (text || "(nothing)");
+  }
+  return sample.excerpt;
 }
 
 // Moves to another sample of those shown, or with `groups` to the first shown of another prompt.

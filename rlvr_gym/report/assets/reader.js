@@ -2,12 +2,13 @@
 function showReader() {
   const sample = state.selected,
     reader = byId("reader"),
-    place = reader.scrollTop,
-    same = reader.dataset.key === sample?.key;
+    same = reader.dataset.key === sample?.key,
+    place = same ? reader.scrollTop : 0;
   reader.dataset.key = sample ? sample.key : "";
+  if (!same) reader.scrollTop = 0;
   if (!sample) return reader.replaceChildren(element("p", { class: "empty" }, "No sample is like that."));
   reader.replaceChildren(tools(sample), ...VIEWS[state.view](sample).filter((part) => part !== null));
-  reader.scrollTop = same ? place : 0;
+  if (place) reader.scrollTop = place;
   const chosen = reader.querySelector(".member[aria-selected='true']");
   if (chosen) chosen.scrollIntoView({ block: "nearest" });
 }
