@@ -35,6 +35,7 @@ from rlvr_gym.cli.eval_options import (
     TimeoutOption,
 )  # fmt: skip
 from rlvr_gym.cli.eval_output import Display, Intended, report, report_together, say, show_plan
+from rlvr_gym.cli.live import waiting
 from rlvr_gym.cli.loudness import note, progress_console
 from rlvr_gym.cli.manual import documented
 from rlvr_gym.cli.options import AsJson
@@ -97,11 +98,15 @@ def evaluate_model(
     given, ks, several = [each for each in arguments if "=" in each], parse_ks(k), len(names) > 1
     problems = _impossible(max_unscored, in_flight, until_half_width)
     settings = eval_settings(names, given, model, endpoint=endpoint is not None, problems=problems)
-    runs = [_run(*pair, n, ks, limit, out, several, problems) for pair in zip(names, settings, strict=True)]
+    with waiting(f"reading the tasks of {', '.join(names)}", progress_console()):
+        runs = [
+            _run(*pair, n, ks, limit, out, several, problems) for pair in zip(names, settings, strict=True)
+        ]
     refuse(problems)
     if endpoint is None:
         _refuse_without_endpoint(api_key_env)
-        generator, named = _load(settings[0].model, in_flight)
+        with waiting(f"loading {settings[0].model.path}", progress_console()):
+            generator, named = _load(settings[0].model, in_flight)
         refuse([problem for run in runs if run for problem in _without_room(run, generator)])
     else:
         generator, named = _connect(endpoint, settings[0].model, api_key_env, in_flight, request_timeout)
@@ -204,6 +209,11 @@ def _named(names: list[str], model: str | None) -> tuple[list[str], str | None]:
     names = [name for name in names if name not in folders]
     if len(folders) + (model is not None) > 1:
         raise ConfigError(f"one model at a time: {', '.join([*folders, *([model] if model else [])])}")
+    if models := [one for one in names if Path(one).is_dir() and _is_unknown(one)]:
+        held = held_by(Path(models[0]))
+        said = f"{models[0]} holds {held}" if held is not Held.NOTHING else f"{models[0]} is an empty folder"
+        model_of = f": rlvr eval ENV model.path={models[0]}" if held is Held.MODEL else ""
+        raise ConfigError(f"{said}, which is no environment and no finished training run{model_of}")
     if folders:
         _, trained = trained_model(folders[0])
         names, model = names or ([trained.env.id] if trained else []), folders[0]
@@ -215,8 +225,13 @@ def _named(names: list[str], model: str | None) -> tuple[list[str], str | None]:
 
 
 def _holds_trained_model(name: str) -> bool:
-    registered = {registry.short_name(id) for id in registry.list_environments()}
-    return name.lower() not in registered and trained_model(name)[1] is not None
+    return _is_unknown(name) and trained_model(name)[1] is not None
+
+
+def _is_unknown(name: str) -> bool:
+    """Whether there is no environment of that name, so that it may be a folder's."""
+    known = registry.list_environments()
+    return name.lower() not in {*map(registry.short_name, known), *map(str.lower, known)}
 
 
 def _impossible(max_unscored: float, in_flight: int, until_half_width: float | None) -> list[str]:

@@ -16,11 +16,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rlvr_gym.cli.loudness import note
 from rlvr_gym.cli.manual import Manual, documented
+from rlvr_gym.cli.outputs import refuse_unwritable
 from rlvr_gym.cli.settings import EnvName, EnvOptions, make_environment
 from rlvr_gym.environments.base import Environment
 from rlvr_gym.errors import ConfigError, DataError
 from rlvr_gym.evaluation import judge_all
-from rlvr_gym.files import write_atomically
+from rlvr_gym.files import new_folder, write_atomically
 from rlvr_gym.tasks import Task
 from rlvr_gym.verdicts import Completion, FinishReason, Outcome, Verdict
 
@@ -66,7 +67,7 @@ def verify(
             f"note: '{env}' is multi-turn; only the final turn is judged, and each completion is taken for one"
         )
     verdicts: list[Verdict] = []
-    with _input(completions) as lines, _output(out) as sink:
+    with _output(out) as sink, _input(completions) as lines:
         tasks: list[Task] = []
         for verdict in judge_all(environment, _pairs(environment, lines, completions, tasks)):
             task = tasks[len(verdicts)]
@@ -139,14 +140,13 @@ def _output(path: Path) -> Iterator[TextIO]:
     if path == STANDARD:
         yield sys.stdout
         return
-    if path.is_dir():
-        raise ConfigError(f"verdicts cannot go to {path}: it is a folder; give --out a file")
+    refuse_unwritable(path, "verdicts cannot go to")
     if path.is_file() and not _holds_verdicts(path):
         raise ConfigError(f"verdicts cannot go to {path}: that is another file; give --out ANOTHER_FILE")
     written = io.StringIO()
     yield written
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, written.getvalue())
+    with new_folder(path.parent):
+        write_atomically(path, written.getvalue())
 
 
 def _holds_verdicts(path: Path) -> bool:

@@ -31,7 +31,7 @@ class ModelConfig(Config):
     nothing in bfloat16 weights).
     """
 
-    path: str
+    path: str = Field(min_length=1)
     dtype: Literal["float32", "bfloat16"] = "float32"
     device: str = "auto"
     gradient_checkpointing: bool = False
@@ -80,8 +80,8 @@ class BatchConfig(Config):
     steps over them, each a plain sum over microbatches of at most `microbatch_tokens` padded tokens.
     """
 
-    prompts: int = Field(default=32, ge=1)
-    group_size: int = Field(default=16, ge=1)
+    prompts: int = Field(default=32, ge=1, le=1_000_000)
+    group_size: int = Field(default=16, ge=1, le=1_000_000)
     minibatches: int = Field(default=1, ge=1)
     epochs: int = Field(default=1, ge=1)
     microbatch_tokens: int = Field(default=16384, ge=1)

@@ -19,15 +19,23 @@ from rlvr_trainers.config import TrainConfig
 from rlvr_trainers.detectors.held_out import Reading
 from rlvr_trainers.tracking import Metrics
 
+MOST_SAMPLES = 10_000_000
+"""How many samples a step has at most: they are held in memory."""
+
 
 def environments(config: TrainConfig) -> tuple[Environment, Environment | None]:
     """The training environment and the held-out one. Raises ConfigError where they do not go together."""
     env = config.env.make()
+    samples = config.batch.prompts * config.batch.group_size
+    if samples > MOST_SAMPLES:
+        raise ConfigError(
+            f"batch.prompts x batch.group_size is {samples:,} samples a step: give at most {MOST_SAMPLES:,}"
+        )
     size = env.tasks.size
     if size is not None and size < config.batch.prompts:
         raise ConfigError(
-            f"batch.prompts={config.batch.prompts} different prompts a step, but '{env.tasks.name}' "
-            f"({env.tasks.split}) has {size} tasks: give at most that"
+            f"batch.prompts={config.batch.prompts} different prompts a step, but "
+            f"{env.tasks.label} has {size} tasks: give at most that"
         )
     held_out = config.held_out.make() if config.held_out else None
     if held_out is not None and held_out.tasks.fingerprint == env.tasks.fingerprint:
