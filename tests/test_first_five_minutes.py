@@ -385,6 +385,12 @@ def test_quiet_says_results_alone_and_verbose_a_line_of_each_step(place: Path):
     assert re.findall(r"^training step (\d)/2", done.stdout, re.M) == ["1", "2"]
 
 
+def test_what_torchrun_does_when_it_is_stopped_is_said_beforehand(place: Path):
+    note = "torchrun ends with a traceback of its own behind the run's last words"
+    assert note in rlvr(place, *TRAIN, TORCHELASTIC_RUN_ID="x").stdout
+    assert note not in rlvr(place, *TRAIN).stdout
+
+
 def test_a_model_is_named_by_its_option_as_by_its_setting(place: Path):
     plans = [
         rlvr(

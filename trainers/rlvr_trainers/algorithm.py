@@ -32,6 +32,7 @@ class AlgorithmConfig(Config):
     ratio: Literal["token", "sequence", "sequence_token"] = "token"
     """Importance ratios per token, per sequence (GSPO), or GSPO-token."""
     surrogate: Literal["ppo", "cispo"] = "ppo"
+    """The clipped objective: PPO's, or CISPO's clipped weights."""
     clip_low: float | None = Field(default=0.2, gt=0.0)
     clip_high: float | None = Field(default=0.2, gt=0.0)
     dual_clip: float | None = Field(default=None, gt=1.0)
@@ -40,16 +41,20 @@ class AlgorithmConfig(Config):
     """Where CISPO cuts the ratio, itself and not its distance from 1."""
 
     kl_estimator: Literal["k1", "k2", "k3"] = "k3"
+    """Which estimate of the KL to the reference model."""
     kl_place: Literal["loss", "reward", "weighted_loss"] = "loss"
     """`weighted_loss` multiplies the estimator by the importance ratio (DeepSeek-V3.2)."""
     kl_coefficient: float = Field(default=0.0, ge=0.0)
+    """The weight of that KL; 0 is without it, and without a reference model."""
     entropy_coefficient: float = Field(default=0.0, ge=0.0)
+    """The weight of an entropy bonus in the loss."""
     entropy_top_share: float | None = Field(default=None, gt=0.0, lt=1.0)
     """Share of tokens, those of highest entropy, that keep their policy term; None keeps all."""
 
     sampler_correction: Literal["none", "token_tis"] = "none"
     """Truncated importance sampling against the mismatch between sampler and trainer."""
     sampler_cap: float = Field(default=2.0, gt=0.0)
+    """The cap of the ratio between trainer and sampler where `sampler_correction` is on."""
 
     @property
     def needs_reference(self) -> bool:
