@@ -44,7 +44,7 @@ def _value(argument: str, text: str) -> object:
         parsed = yaml.load(text, _Yaml) if text else ""
     except yaml.YAMLError as error:
         if quoted:
-            raise ConfigError(f"cannot read the value of '{argument}' as YAML: {error}") from error
+            raise ConfigError(f"cannot read the value of '{argument}' as YAML: {_told(error)}") from error
         return text
     return text if isinstance(parsed, list | dict) and not quoted else parsed
 
@@ -71,10 +71,18 @@ def read_yaml(path: Path) -> Settings:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from error
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+        raise ConfigError(f"{path} is not valid YAML: {_told(error)}") from error
     if not isinstance(settings, dict):
         raise ConfigError(f"{path} must hold a mapping of settings")
     return settings
+
+
+def _told(error: yaml.YAMLError) -> str:
+    """What is wrong and where, on one line."""
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    if mark is None or problem is None:
+        return " ".join(str(error).split())
+    return f"{problem}, line {mark.line + 1}, column {mark.column + 1}"
 
 
 class _Yaml(yaml.SafeLoader):
@@ -112,6 +120,8 @@ def validate(model: type[S], settings: Settings) -> S:
         return model.model_validate(settings)
     except ValidationError as error:
         lines = [_explain(model, problem) for problem in error.errors()]
+        if len(lines) == 1:
+            raise ConfigError(lines[0]) from error
         raise ConfigError(
             "these settings cannot work:\n" + "\n".join(f"  {line}" for line in lines)
         ) from error
@@ -119,15 +129,20 @@ def validate(model: type[S], settings: Settings) -> S:
 
 def _explain(model: type[BaseModel], problem: Any) -> str:
     *parents, last = problem["loc"] or ("",)
-    path = ".".join(_as_written(model, problem["loc"])) or "together"
+    path = ".".join(_as_written(model, problem["loc"]))
     if problem["type"] == "missing":
         return f"{path}: Field required; give {' '.join(_wanted(model, problem['loc']))}"
+    if problem["type"] in ("model_type", "model_attributes_type"):
+        keys = ", ".join(f"{path}.{key}" for key in _group_at(model, problem["loc"]).model_fields)
+        return f"{path} is a group of settings, not {problem['input']!r}; possible: {keys}"
     if problem["type"] == "union_tag_invalid":
         context = problem["ctx"]
         tag = context["discriminator"].strip("'")
         return (
             f"{path}.{tag}: no '{context['tag']}'; possible: {context['expected_tags'].replace(chr(39), '')}"
         )
+    if not path:
+        return problem["msg"].removeprefix("Value error, ")
     if problem["type"] != "extra_forbidden":
         found = f" (found {problem['input']!r})"
         return f"{path}: {problem['msg'].removeprefix('Value error, ')}{found if parents or last else ''}"

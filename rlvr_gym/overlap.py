@@ -7,7 +7,6 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
@@ -86,8 +85,8 @@ def overlap(first: TaskSet, second: TaskSet) -> Overlap:
     if first.size is not None and second.size is not None:
         passages = list(_passages(ours, [task for task in theirs if task.id not in found]))
     return Overlap(
-        first=_named(first),
-        second=_named(second),
+        first=first.label,
+        second=second.label,
         first_tasks=len(ours),
         second_tasks=len(theirs),
         exact=len(exact),
@@ -118,11 +117,6 @@ def _looked_at(tasks: TaskSet) -> list[Task]:
     if tasks.size is not None:
         return tasks.take(None)
     return list({task.id: task for task in itertools.islice(tasks, ENDLESS)}.values())
-
-
-def _named(tasks: TaskSet) -> str:
-    """A set by its name, and by its split where it is no file: a file is read whole, whatever split is asked for."""
-    return f"'{tasks.name}'" if Path(tasks.name).is_file() else f"'{tasks.name}' ({tasks.split})"
 
 
 def _exact(ours: Sequence[Task], theirs: Sequence[Task]) -> list[Shared]:

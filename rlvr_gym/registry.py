@@ -138,6 +138,13 @@ def _among(name: str, ids: Sequence[str]) -> str:
     known = sorted({short_name(id) for id in ids})
     close = difflib.get_close_matches(name.lower(), known, n=1)
     hint = f"; did you mean '{close[0]}'?" if close else ";"
+    if Path(name).is_file():
+        hint = f", but a file: `jsonl env.data={name}` reads tasks from one;"
+        hint = (
+            f", but a file: {name}:NAME is an environment that it registers;"
+            if name.endswith(".py")
+            else hint
+        )
     raise ConfigError(f"no environment '{name}'{hint} registered: {', '.join(known)}")
 
 

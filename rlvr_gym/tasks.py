@@ -111,6 +111,13 @@ class TaskSet(ABC):
 
     name: str
     split: str
+    has_splits: bool = True
+    """Whether the source has splits: a file is read whole, whatever split is asked for."""
+
+    @property
+    def label(self) -> str:
+        """The collection as messages name it: with its split where there are several."""
+        return f"'{self.name}' ({self.split})" if self.has_splits else f"'{self.name}'"
 
     @property
     @abstractmethod
@@ -176,14 +183,15 @@ class TaskSet(ABC):
         return _StoredTaskSet(rows, to_task, name=name, split=split, verifier=verifier)
 
     @staticmethod
-    def from_tasks(tasks: Iterable[Task], *, name: str, split: str = "test") -> TaskSet:
-        """The given tasks."""
+    def from_tasks(tasks: Iterable[Task], *, name: str, split: str | None = None) -> TaskSet:
+        """The given tasks; a split is named where there are others."""
         listed = list(tasks)
         return _StoredTaskSet(
             lambda: ((f"task {i + 1}", {"task": task}) for i, task in enumerate(listed)),
             lambda row: row["task"],
             name=name,
-            split=split,
+            split=split or "test",
+            has_splits=split is not None,
         )
 
     @staticmethod
@@ -205,7 +213,9 @@ class TaskSet(ABC):
             raise ConfigError(
                 f"cannot read tasks from {path}: the name must end in .jsonl, .jsonl.gz or .parquet"
             )
-        return TaskSet.from_rows(lambda: rows(path), to_task, name=name, split=split, verifier=verifier)
+        return _StoredTaskSet(
+            lambda: rows(path), to_task, name=name, split=split, verifier=verifier, has_splits=False
+        )
 
     @staticmethod
     def from_hub(
@@ -249,8 +259,9 @@ class _StoredTaskSet(TaskSet):
         name: str,
         split: str,
         verifier: Verifier | None = None,
+        has_splits: bool = True,
     ) -> None:
-        self.name, self.split = name, split
+        self.name, self.split, self.has_splits = name, split, has_splits
         self._rows, self._to_task, self._verifier = rows, to_task, verifier
 
     @cached_property
@@ -268,7 +279,7 @@ class _StoredTaskSet(TaskSet):
             places[task.id] = place
             tasks.append(task)
         if not tasks:
-            raise DataError(f"'{self.name}' ({self.split}) holds no tasks")
+            raise DataError(f"{self.label} holds no tasks")
         return tasks
 
     def _build(self, place: str, row: Row) -> Task | None:
@@ -299,16 +310,12 @@ class _StoredTaskSet(TaskSet):
 
     def at(self, index: int) -> Task:
         if not 0 <= index < len(self._tasks):
-            raise IndexError(
-                f"'{self.name}' ({self.split}) has tasks 0 to {len(self._tasks) - 1}, not {index}"
-            )
+            raise IndexError(f"{self.label} has tasks 0 to {len(self._tasks) - 1}, not {index}")
         return self._tasks[index]
 
     def find(self, task_id: str) -> Task:
         if task_id not in self._by_id:
-            raise KeyError(
-                f"no task '{task_id}' in '{self.name}' ({self.split}), which has {self.size} tasks"
-            )
+            raise KeyError(f"no task '{task_id}' in {self.label}, which has {self.size} tasks")
         return self._by_id[task_id]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 TRAIN = (
-    "train", "quickstart", "warmup.steps=20", "run.steps=2", "eval.tasks=20", "batch.prompts=4",
+    "train", "quickstart", "warmup.steps=20", "warmup.batch_size=32", "run.steps=2", "eval.tasks=20", "batch.prompts=4",
     "batch.group_size=8", "dynamic_sampling=null", "run.samples_per_step=8",
 )  # fmt: skip
 EVAL = ("eval", "reverse", "model.path=tiny", "sampling.max_tokens=4", "--limit", "5")
@@ -308,3 +308,102 @@ def test_two_files_are_not_said_to_have_splits(place: Path):
         (place / name).write_text(json.dumps({"prompt": f"What is {name}?", "answer": "1"}) + "\n")
     said = rlvr(place, "overlap", "jsonl", "jsonl", "a.data=a.jsonl", "b.data=b.jsonl").stdout
     assert said.startswith("of 1 prompts of 'b.jsonl', 0 stand word for word in 'a.jsonl' (1 prompts)")
+
+
+SPLITLESS = """
+import rlvr_gym as rg
+
+@rg.register("acme/Plain-v0")
+def build():
+    tasks = [rg.Task(id="one", prompt="What is 6 * 7?", reference="42")]
+    return rg.Environment(rg.TaskSet.from_tasks(tasks, name="plain"), rg.verifiers.Math("boxed"))
+"""
+
+
+def test_no_split_is_named_that_an_environment_does_not_have(place: Path):
+    (place / "plain.py").write_text(SPLITLESS)
+    said = rlvr(place, "overlap", "plain.py:plain", "arithmetic").stdout
+    assert "of 'arithmetic' (test), 0 stand word for word in 'plain' (1 prompts)" in said
+
+
+# What would be done, and what programs read
+
+
+def test_a_dry_run_says_what_would_be_done_and_does_nothing(place: Path):
+    before = content(place)
+    said = rlvr(place, *TRAIN, "run.dir=runs/other", "--dry-run").stdout
+    for line in ("model     tiny:0123456789+=", "task      arithmetic env.digits=2 env.style=symbols",
+                 "steps     2: 4 prompts x 8 samples of at most 6 tokens", "folder    runs/other"):  # fmt: skip
+        assert line in said
+    said = rlvr(place, *EVAL, "--limit", "7", "--out", "runs/eval-5", "--dry-run").stdout
+    assert "samples      7 tasks x 1: 2 to draw, 5 are there already" in said
+    plan = json.loads(rlvr(place, *TRAIN, "--dry-run", "--json").stdout)
+    assert (plan["resumes_after"], plan["steps"], plan["samples_per_step"]) == (2, 2, 32)
+    assert content(place) == before
+
+
+def test_a_dry_run_refuses_what_the_run_would_refuse(place: Path):
+    for arguments, message in {
+        (*TRAIN, "batch.prompts=5", "--dry-run"): "holds a run with other settings",
+        (
+            *TRAIN,
+            "run.dir=runs/x",
+            "sampling.max_tokens=9999",
+            "--dry-run",
+        ): "leave no room for sampling.max_tokens",
+        (*EVAL, "--out", "runs/eval-5", "sampling.max_tokens=5", "--dry-run"): "must not be mixed",
+    }.items():
+        done = rlvr(place, *arguments)
+        assert (done.returncode, message in done.stderr) == (2, True), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "key", "value"),
+    [
+        ((*EVAL, "--out", "runs/eval-5"), "problems", 5),
+        (("report", "runs/eval-5", "--out", "json.html"), "report", "json.html"),
+        (("compare", "runs/eval-5", "runs/eval-5"), "problems", 5),
+        (("rescore", "runs/eval-5", "--dry-run"), "changed", 0),
+        (("envs", "reverse"), "name", "reverse"),
+        (TRAIN, "finished", True),
+    ],
+)
+def test_every_command_that_reports_does_so_as_json_alone(place: Path, arguments, key: str, value):
+    done = rlvr(place, *arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)[key] == value
+    (place / "json.html").unlink(missing_ok=True)
+
+
+def test_quiet_says_results_alone_and_verbose_a_line_of_each_step(place: Path):
+    done = rlvr(place, *EVAL, "--out", "runs/eval-5", "-q")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "pass@1" in done.stdout
+    quiet = rlvr(place, *TRAIN, "-q").stdout
+    assert quiet.startswith("held-out pass@1 before")
+    done = rlvr(place, *TRAIN, "run.dir=runs/verbose", "-v")
+    assert re.findall(r"^training step (\d)/2", done.stdout, re.M) == ["1", "2"]
+
+
+def test_what_torchrun_does_when_it_is_stopped_is_said_beforehand(place: Path):
+    note = "torchrun ends with a traceback of its own behind the run's last words"
+    assert note in rlvr(place, *TRAIN, TORCHELASTIC_RUN_ID="x").stdout
+    assert note not in rlvr(place, *TRAIN).stdout
+
+
+def test_a_model_is_named_by_its_option_as_by_its_setting(place: Path):
+    plans = [
+        rlvr(
+            place,
+            "train",
+            "dr_grpo",
+            "env.id=reverse",
+            "sampling.max_tokens=9",
+            *named,
+            "--dry-run",
+            "--json",
+        ).stdout
+        for named in (("--model", "tiny"), ("model.path=tiny",))
+    ]
+    assert json.loads(plans[0])["model"] == "tiny"
+    assert plans[0] == plans[1]

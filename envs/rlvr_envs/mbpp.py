@@ -50,6 +50,7 @@ def mbpp(
 
     verifier = CodeVerifier(run_solutions=run_solutions)
     tasks = stored_tasks(data, to_task, verifier, name="mbpp", split=split, config="full")
+    tasks.has_splits = True  # also in a file
     return rg.Environment(tasks, verifier)
 
 

@@ -65,11 +65,13 @@ def audit_environment(
             help="Audit every registered environment; options then begin with a name: gsm8k.data=PATH.",
         ),
     ] = False,
-    tasks: Annotated[int, typer.Option(help="How many tasks to attack.")] = 20,
+    tasks: Annotated[int, typer.Option(min=1, help="How many tasks to attack.")] = 20,
     per_family: Annotated[
-        int | None, typer.Option(help="At most so many attacks of each family; all unless given.")
+        int | None, typer.Option(min=1, help="At most so many attacks of each family; all unless given.")
     ] = None,
-    deadline: Annotated[float, typer.Option(help="Seconds that a verdict, or a turn, may take.")] = 30.0,
+    deadline: Annotated[
+        float, typer.Option(min=0.001, max=86400, help="Seconds that a verdict, or a turn, may take.")
+    ] = 30.0,
     strict: Annotated[bool, typer.Option("--strict", help="Fail on any false positive.")] = False,
     as_json: AsJson = False,
     keep: Annotated[

@@ -13,6 +13,7 @@ from rich.table import Table
 from rlvr_gym.cli.completion import complete_run
 from rlvr_gym.cli.manual import Manual, documented
 from rlvr_gym.cli.options import AsJson
+from rlvr_gym.cli.outputs import refuse_without_folder
 from rlvr_gym.cli.settings import parse_ks
 from rlvr_gym.evaluation import StoredRun, read_run
 from rlvr_gym.evaluation.compare import Comparison, Crossing, Difference, compare, told
@@ -58,6 +59,8 @@ def compare_runs(
     as_json: AsJson = False,
 ) -> None:
     """Compare two evaluations, paired by problem: differences with intervals, problems gained and lost, crossings."""
+    if picture is not None:
+        refuse_without_folder(picture, "the picture cannot go to", remedy="give --picture a file")
     runs = read_run(first), read_run(second)
     ks = parse_ks(k) or _ks_of(runs)
     comparison = compare(runs[0].samples, runs[1].samples, k=ks, common=common, seed=seed)

@@ -36,6 +36,7 @@ from rlvr_gym.cli.eval_options import (
     TimeoutOption,
 )  # fmt: skip
 from rlvr_gym.cli.eval_output import Display, Intended, report, report_together, say, show_plan
+from rlvr_gym.cli.live import waiting
 from rlvr_gym.cli.loudness import note, progress_console
 from rlvr_gym.cli.manual import documented
 from rlvr_gym.cli.options import AsJson
@@ -100,10 +101,14 @@ def evaluate_model(
     problems = _impossible(max_unscored, in_flight, until_half_width)
     settings = eval_settings(names, given, model, endpoint=endpoint is not None, problems=problems)
     problems += engine_problems(settings[0].generator, endpoint, api_key_env)
-    runs = [_run(*pair, n, ks, limit, out, several, problems) for pair in zip(names, settings, strict=True)]
+    with waiting(f"reading the tasks of {', '.join(names)}", progress_console()):
+        runs = [
+            _run(*pair, n, ks, limit, out, several, problems) for pair in zip(names, settings, strict=True)
+        ]
     refuse(problems)
     if endpoint is None:
-        generator, named = _load(settings[0], in_flight, request_timeout)
+        with waiting(f"loading {settings[0].model.path}", progress_console()):
+            generator, named = _load(settings[0], in_flight, request_timeout)
         refuse([problem for run in runs if run for problem in _without_room(run, generator)])
     else:
         generator, named = _connect(endpoint, settings[0].model, api_key_env, in_flight, request_timeout)
@@ -206,6 +211,11 @@ def _named(names: list[str], model: str | None) -> tuple[list[str], str | None]:
     names = [name for name in names if name not in folders]
     if len(folders) + (model is not None) > 1:
         raise ConfigError(f"one model at a time: {', '.join([*folders, *([model] if model else [])])}")
+    if models := [one for one in names if Path(one).is_dir() and _is_unknown(one)]:
+        held = held_by(Path(models[0]))
+        said = f"{models[0]} holds {held}" if held is not Held.NOTHING else f"{models[0]} is an empty folder"
+        model_of = f": rlvr eval ENV model.path={models[0]}" if held is Held.MODEL else ""
+        raise ConfigError(f"{said}, which is no environment and no finished training run{model_of}")
     if folders:
         _, trained = trained_model(folders[0])
         names, model = names or ([trained.env.id] if trained else []), folders[0]
@@ -217,8 +227,13 @@ def _named(names: list[str], model: str | None) -> tuple[list[str], str | None]:
 
 
 def _holds_trained_model(name: str) -> bool:
-    registered = {registry.short_name(id) for id in registry.list_environments()}
-    return name.lower() not in registered and trained_model(name)[1] is not None
+    return _is_unknown(name) and trained_model(name)[1] is not None
+
+
+def _is_unknown(name: str) -> bool:
+    """Whether there is no environment of that name, so that it may be a folder's."""
+    known = registry.list_environments()
+    return name.lower() not in {*map(registry.short_name, known), *map(str.lower, known)}
 
 
 def _impossible(max_unscored: float, in_flight: int, until_half_width: float | None) -> list[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import final
 
 from rich.console import Console, Group
@@ -96,3 +98,19 @@ def duration(seconds: float) -> str:
 def time_left(seconds: float, done: float, total: float) -> str | None:
     """The time left when `done` of `total` took `seconds`; None before anything is done, and at the end."""
     return f"{duration(seconds / done * (total - done))} left" if 0 < done < total else None
+
+
+@contextmanager
+def waiting(title: str, console: Console) -> Iterator[None]:
+    """Show `title` and the time while what runs inside goes on."""
+    began = time.monotonic()
+
+    def told() -> str:
+        return f"{title}  {duration(time.monotonic() - began)}"
+
+    screen = Screen(console, lambda: [Text(told())], told)
+    screen.start()
+    try:
+        yield
+    finally:
+        screen.stop()

@@ -110,11 +110,14 @@ def _app(arguments: Sequence[str], completing: bool) -> typer.Typer:
     """An app of the one sub-command that is asked for; the others are in it by name where a shell completes."""
     import typer
 
+    from rlvr_gym.cli.manual import Commands
+
     asked = next((word for word in arguments if not word.startswith("-")), None)
     known = commands()
     if asked is not None and asked not in known and not completing:
         raise ConfigError(_unknown(asked, known))
     app = typer.Typer(
+        cls=Commands,
         add_completion=completing,
         rich_markup_mode="markdown",
         pretty_exceptions_enable=False,
@@ -133,7 +136,7 @@ def _add(app: typer.Typer, name: str, command: Any) -> None:
     """Add a command, or an app of several, with its manual in its help."""
     import typer
 
-    from rlvr_gym.cli.manual import command_class
+    from rlvr_gym.cli.manual import Commands, command_class
 
     if not isinstance(command, typer.Typer):
         app.command(name, cls=command_class(command))(_prepared(command))
@@ -143,7 +146,7 @@ def _add(app: typer.Typer, name: str, command: Any) -> None:
     for inner in prepared.registered_commands:
         if inner.callback is not None:
             inner.cls, inner.callback = command_class(inner.callback), _prepared(inner.callback)
-    app.add_typer(prepared, name=name)
+    app.add_typer(prepared, name=name, cls=Commands)
 
 
 def _callback() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import metadata
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, ClassVar, TypeVar
 import typer
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from rlvr_gym.cli.exits import MEANINGS, Exit
 from rlvr_gym.errors import ConfigError
@@ -69,11 +70,8 @@ class Command(TyperCommand):
         if not args and self.manual and self.manual.bare and not ctx.resilient_parsing:
             Console().print(self.manual.bare())
             ctx.exit(Exit.REFUSED)
-        try:
+        with _told_in_a_line(ctx):
             return super().parse_args(ctx, args)
-        except _UsageError as error:
-            said = error.format_message().rstrip(".")
-            raise ConfigError(f"{said}; `{ctx.command_path} --help` says what it takes") from None
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the help, or the one for what is named on the command line."""
@@ -85,6 +83,32 @@ class Command(TyperCommand):
             return
         super().format_help(ctx, formatter)
         console.print(_ending(self.manual), soft_wrap=True)
+
+
+class Commands(TyperGroup):
+    """A group of commands."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments before the command."""
+        with _told_in_a_line(ctx):
+            return super().parse_args(ctx, args)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command."""
+        with _told_in_a_line(ctx):
+            return super().resolve_command(ctx, args)
+
+
+@contextmanager
+def _told_in_a_line(ctx: Any) -> Iterator[None]:
+    """Raise ConfigError for arguments that cannot be read."""
+    try:
+        yield
+    except _UsageError as error:
+        said = error.format_message().rstrip(".")
+        if not said:  # a group without a command, whose help was shown
+            raise
+        raise ConfigError(f"{said}; `{ctx.command_path} --help` says what it takes") from None
 
 
 def command_class(function: Callable[..., Any]) -> type[Command]:

@@ -16,8 +16,9 @@ import typer
 
 from rlvr_gym import registry
 from rlvr_gym.cli.manual import Manual, documented
+from rlvr_gym.cli.outputs import refuse_unwritable
 from rlvr_gym.errors import ConfigError
-from rlvr_gym.files import write_atomically
+from rlvr_gym.files import new_folder, write_atomically
 
 FILES = {
     "pyproject.toml": "pyproject.toml.template",
@@ -47,11 +48,13 @@ def new(
     folder = directory / name
     if folder.exists():
         raise ConfigError(f"{folder} is there already: choose another name, or --dir")
-    try:
-        _write(folder, name, module)
-    except OSError:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
+    refuse_unwritable(folder, "the package cannot go to", remedy="give --dir a folder")
+    with new_folder(directory):
+        try:
+            _write(folder, name, module)
+        except OSError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
     typer.echo(f"{folder} is written. Next: cd {folder} && pip install -e . && pytest && rlvr play {name}")
 
 

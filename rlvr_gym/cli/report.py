@@ -11,6 +11,7 @@ import typer
 from rlvr_gym.cli.completion import complete_run
 from rlvr_gym.cli.manual import Manual, documented
 from rlvr_gym.cli.options import AsJson
+from rlvr_gym.cli.outputs import refuse_without_folder
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.report import write_report
 
@@ -45,7 +46,9 @@ def report_runs(
 ) -> None:
     """Write one self-contained HTML file: curves, tables, and a browser of tasks and completions."""
     chosen = out or (runs[0] / "report.html" if len(runs) == 1 else Path("report.html"))
-    if chosen.is_dir():
+    if chosen.parent != runs[0]:  # a run that is none is refused for what it is
+        refuse_without_folder(chosen, "the report cannot go to")
+    elif chosen.is_dir():
         raise ConfigError(f"the report cannot go to {chosen}: it is a folder; give --out a file")
     if chosen.exists() and TITLE not in chosen.read_bytes()[:LOOKED_AT]:
         raise ConfigError(f"the report cannot go to {chosen}: that is another file; give --out ANOTHER_FILE")

@@ -44,7 +44,12 @@ def rescore_run(
     ] = False,
     as_json: AsJson = False,
     max_unscored: Annotated[
-        float, typer.Option(help="The share of samples that may fail to be judged now, and were judged then.")
+        float,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="The share of samples that may fail to be judged now, and were judged then.",
+        ),
     ] = 0.1,
 ) -> None:
     """Judge the completions of an evaluation again and show what flips; the old verdicts stay in its file."""

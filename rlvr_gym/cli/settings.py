@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Annotated
 
 import typer
+from pydantic import Field
 
 from rlvr_gym import registry
 from rlvr_gym.cli.completion import complete_environment
@@ -40,7 +41,7 @@ class ModelSettings(Config):
     Behind an endpoint, `path` is its name there.
     """
 
-    path: str
+    path: str = Field(min_length=1)
     dtype: str = "auto"
 
 
@@ -80,7 +81,7 @@ def eval_settings(
     unknown = _unknown_groups(given)
     problems = [*problems, *unknown]
     path = given.get("model", {}).get("path")
-    if path is None:
+    if path in (None, ""):
         problems.append(
             "which model? give model.path=FOLDER or a Hugging Face id, or model.path=tiny; "
             "or --endpoint URL --model NAME"

@@ -16,11 +16,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rlvr_gym.cli.loudness import note
 from rlvr_gym.cli.manual import Manual, documented
+from rlvr_gym.cli.outputs import refuse_unwritable
 from rlvr_gym.cli.settings import EnvName, EnvOptions, make_environment
 from rlvr_gym.environments.base import Environment
 from rlvr_gym.errors import ConfigError, DataError
 from rlvr_gym.evaluation import judge_all
-from rlvr_gym.files import write_atomically
+from rlvr_gym.files import new_folder, write_atomically
 from rlvr_gym.tasks import Task
 from rlvr_gym.verdicts import Completion, FinishReason, Outcome, Verdict
 from rlvr_gym.verifiers.attacks import Expectation
@@ -80,7 +81,7 @@ def verify(
         )
     verdicts: list[Verdict] = []
     unmet: list[str] = []
-    with _input(completions) as lines, _output(out) as sink:
+    with _output(out) as sink, _input(completions) as lines:
         asked: list[Asked] = []
         for verdict in judge_all(environment, _pairs(environment, lines, completions, asked)):
             task, expectation = asked[len(verdicts)]
@@ -168,14 +169,13 @@ def _output(path: Path) -> Iterator[TextIO]:
     if path == STANDARD:
         yield sys.stdout
         return
-    if path.is_dir():
-        raise ConfigError(f"verdicts cannot go to {path}: it is a folder; give --out a file")
+    refuse_unwritable(path, "verdicts cannot go to")
     if path.is_file() and not _holds_verdicts(path):
         raise ConfigError(f"verdicts cannot go to {path}: that is another file; give --out ANOTHER_FILE")
     written = io.StringIO()
     yield written
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, written.getvalue())
+    with new_folder(path.parent):
+        write_atomically(path, written.getvalue())
 
 
 def _holds_verdicts(path: Path) -> bool:

@@ -26,6 +26,7 @@ class EnvConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
 
     id: str
+    """The environment's name or id; `rlvr envs` lists them."""
     pass_rate: tuple[float, float] | None = None
     pass_rates: Path | None = None
 

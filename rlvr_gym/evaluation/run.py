@@ -27,6 +27,8 @@ SAMPLES, CONFIG, SUMMARY = "samples.jsonl", "config.yaml", "summary.json"
 LOCK = ".lock"
 MOST_TASKS = 1_000_000
 """How many tasks are generated for one evaluation at most: they are held in memory."""
+MOST_SAMPLES = 1_000_000
+"""How many samples of a task are drawn at most: they are held in memory, too."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,6 +68,8 @@ def plan_for(
         n = card.samples_per_task if card else 1
     if n < 1:
         raise ConfigError(f"n must be at least 1, not {n}")
+    if n > MOST_SAMPLES:
+        raise ConfigError(f"n must be at most {MOST_SAMPLES:,}, not {n:,}")
     if k is None:
         k = tuple(4**power for power in range(16) if 4**power <= n)
     ks = (k,) if isinstance(k, int) else tuple(sorted(set(k)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -45,6 +46,7 @@ def held_by(folder: Path) -> Held:
 
 def refuse_foreign(folder: Path, own: Held, *, remedy: str) -> None:
     """Raise ConfigError unless `folder` is new, empty, or holds what its writer writes."""
+    _refuse_unwritable(folder, remedy)
     held = held_by(folder)
     if held in (Held.NOTHING, own):
         return
@@ -53,6 +55,15 @@ def refuse_foreign(folder: Path, own: Held, *, remedy: str) -> None:
     names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     found = f" ({', '.join(names[:4])}{', ...' if len(names) > 4 else ''})" if held is Held.OTHER else ""
     raise ConfigError(f"{folder} holds {held}{found}, and nothing is written over that: {remedy}")
+
+
+def _refuse_unwritable(folder: Path, remedy: str) -> None:
+    """Refuse a folder that cannot be made, or written to, where it is."""
+    nearest = next((path for path in (folder, *folder.parents) if path.exists()), Path())
+    if nearest != folder and not nearest.is_dir():
+        raise ConfigError(f"{nearest} is a file, and {folder} cannot be a folder in it: {remedy}")
+    if nearest.is_dir() and not os.access(nearest, os.W_OK | os.X_OK):
+        raise ConfigError(f"there is no permission to write into {nearest}: {remedy}")
 
 
 def _counts_for_nothing(path: Path) -> bool:

@@ -40,9 +40,8 @@ def documented() -> dict[str, Manual]:
         loaded = point.load()
         functions = {name: loaded}
         if isinstance(loaded, typer.Typer):
-            functions = {
-                f"{name} {one.callback.__name__}": one.callback for one in loaded.registered_commands
-            }
+            inner = [one.callback for one in loaded.registered_commands if one.callback]
+            functions = {f"{name} {one.__name__}": one for one in inner}
         for words, function in functions.items():
             manual = manual_of(function)
             assert manual is not None, f"rlvr {words} has no manual"

@@ -130,8 +130,8 @@ def test_a_place_for_verdicts_that_cannot_be_is_named(tmp_path: Path, capsys):
     code, _, err = run(
         capsys, *ENV, "--completions", str(completions), "--out", str(completions / "verdicts")
     )
-    assert code == 1
-    assert err.startswith(f"error: {completions}")
+    assert code == 2
+    assert f"{completions} is a file" in err
 
 
 def test_test_cases_are_held_to_what_they_expect(tmp_path: Path, capsys):

@@ -103,3 +103,11 @@ def test_every_setting_of_a_training_run_is_in_the_table():
         "run.dir",
     } <= found
     assert meaning_of(TrainConfig.model_fields["run"].annotation, "keep")  # pyright: ignore[reportArgumentType]
+
+
+def test_every_setting_of_a_training_run_has_a_line_of_meaning():
+    from rlvr_trainers.config import TrainConfig
+
+    every = {name: {} for name in TrainConfig.model_fields}
+    rows = [row for section in sections(TrainConfig, every) for row in section.rows]
+    assert [row.key for row in rows if not row.meaning] == []

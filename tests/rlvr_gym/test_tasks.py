@@ -66,11 +66,11 @@ def test_rows_of_a_file_are_found_by_position_and_by_id(tmp_path):
 
 def test_what_is_not_in_a_collection_is_named_with_what_is(tmp_path):
     tasks = load(write(tmp_path / "a.jsonl", {"id": "t0", "prompt": "?", "answer": 0}))
-    with pytest.raises(IndexError, match=r"'mine' \(train\) has tasks 0 to 0, not 1"):
+    with pytest.raises(IndexError, match=r"'mine' has tasks 0 to 0, not 1"):
         tasks[1]
     with pytest.raises(IndexError, match="not -1"):
         tasks[-1]
-    with pytest.raises(KeyError, match=r"no task 't9' in 'mine' \(train\), which has 1 tasks"):
+    with pytest.raises(KeyError, match=r"no task 't9' in 'mine', which has 1 tasks"):
         tasks["t9"]
 
 
@@ -122,7 +122,7 @@ GOOD = '{"prompt": "?", "answer": 1}\n'
         (GOOD + "[" * 100_000 + "\n", "line 2 is broken"),
         (GOOD + "9" * 5000 + "\n", "line 2 is broken"),
         (GOOD + GOOD, r"line 2: task id '[0-9a-f]{16}' already stands at .*line 1"),
-        ("\n", r"'mine' \(train\) holds no tasks"),
+        ("\n", r"'mine' holds no tasks"),
     ],
 )
 def test_a_line_that_is_not_a_task_is_named_by_number(tmp_path, text, message):

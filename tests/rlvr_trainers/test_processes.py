@@ -36,6 +36,7 @@ def test_several_processes_finish_a_run_and_say_so_once(tmp_path: Path) -> None:
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 0, output
     assert output.count("run folder") == 1
+    assert "torchrun" not in output
     assert [row["step"] for row in read_lines(tmp_path / "metrics.jsonl")] == [0, 1, 2]
 
 

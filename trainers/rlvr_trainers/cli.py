@@ -166,6 +166,8 @@ def train(
     if trainer.mesh.first:
         header = f"{recipe}: {config.model.path} on {config.env.id}, into {trainer.records.folder}"
         console.print(header, highlight=False, markup=False, soft_wrap=True)
+        if "TORCHELASTIC_RUN_ID" in os.environ and _OURS not in os.environ:
+            console.print(TORCHRUN, highlight=False, markup=False, soft_wrap=True)
     result = trainer.run()
     if trainer.mesh.first:
         said = json.dumps(_as_json(result), indent=1) if as_json else _summary(result)
@@ -241,6 +243,14 @@ def _as_json(result: TrainResult) -> dict[str, Any]:
     }
 
 
+_OURS = "RLVR_PROCESSES"
+"""Set for processes that `--processes` started."""
+
+TORCHRUN = (
+    "note: when it is stopped, torchrun ends with a traceback of its own behind the run's last words, and kills a run "
+    "that takes longer than 30 s to write its checkpoint; `rlvr train --processes N` does neither"
+)
+
 STOP_SECONDS = 3600
 """How long processes that were asked to stop may take to finish their update and write a checkpoint."""
 
@@ -258,6 +268,7 @@ def _run_processes(count: int, arguments: list[str]) -> int:
         raise ConfigError(
             "--processes starts the processes of a run, and torchrun has done so: leave one of them out"
         )
+    os.environ[_OURS] = "1"
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
     launch = LaunchConfig(
         min_nodes=1,

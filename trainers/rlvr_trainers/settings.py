@@ -28,10 +28,12 @@ class ModelConfig(Config):
     nothing in bfloat16 weights).
     """
 
-    path: str
+    path: str = Field(min_length=1)
     dtype: Literal["float32", "bfloat16"] = "float32"
     device: str = "auto"
+    """Where the model is: `auto` takes a GPU where there is one, else the CPU."""
     gradient_checkpointing: bool = False
+    """Compute activations again in the backward pass: less memory, more time."""
     lora: LoraConfig | None = None
 
 
@@ -64,6 +66,7 @@ class PolicyGradientConfig(Config):
     ratio: Ratio = "token"
     """Importance ratios per token, per sequence (GSPO), or GSPO-token."""
     surrogate: Surrogate = "ppo"
+    """The clipped objective: PPO's, or CISPO's clipped weights."""
     clip_low: float | None = Field(default=0.2, gt=0.0)
     clip_high: float | None = Field(default=0.2, gt=0.0)
     dual_clip: float | None = Field(default=None, gt=1.0)
@@ -72,16 +75,20 @@ class PolicyGradientConfig(Config):
     """Where CISPO cuts the ratio, itself and not its distance from 1."""
 
     kl_estimator: KlEstimator = "k3"
+    """Which estimate of the KL to the reference model."""
     kl_place: KlPlace = "loss"
     """`weighted_loss` multiplies the estimator by the importance ratio (DeepSeek-V3.2)."""
     kl_coefficient: float = Field(default=0.0, ge=0.0)
+    """The weight of that KL; 0 is without it, and without a reference model."""
     entropy_coefficient: float = Field(default=0.0, ge=0.0)
+    """The weight of an entropy bonus in the loss."""
     entropy_top_share: float | None = Field(default=None, gt=0.0, lt=1.0)
     """Share of tokens, those of highest entropy, that keep their policy term; None keeps all."""
 
     sampler_correction: Literal["none", "token_tis"] = "none"
     """Truncated importance sampling against the mismatch between sampler and trainer."""
     sampler_cap: float = Field(default=2.0, gt=0.0)
+    """The cap of the ratio between trainer and sampler where `sampler_correction` is on."""
 
     @property
     def needs_reference(self) -> bool:
@@ -140,7 +147,9 @@ class RewardConfig(Config):
     """
 
     right: float = 1.0
+    """The reward of a verdict with score 1."""
     wrong: float = 0.0
+    """The reward of a verdict with score 0."""
     steps: Literal["off", "added", "alone"] = "off"
 
     @model_validator(mode="after")
@@ -161,7 +170,9 @@ class RolloutSampling(Config):
     """
 
     temperature: float = Field(default=1.0, gt=0.0)
+    """What logits are divided by before sampling."""
     max_tokens: int = Field(default=1024, ge=1)
+    """How many tokens a completion has at most."""
 
     @property
     def params(self) -> SamplingParams:
@@ -194,11 +205,16 @@ class BatchConfig(Config):
     steps over them, each a plain sum over microbatches of at most `microbatch_tokens` padded tokens.
     """
 
-    prompts: int = Field(default=32, ge=1)
-    group_size: int = Field(default=16, ge=1)
+    prompts: int = Field(default=32, ge=1, le=1_000_000)
+    """Different prompts in a rollout step."""
+    group_size: int = Field(default=16, ge=1, le=1_000_000)
+    """Samples of each prompt, which are compared with one another."""
     minibatches: int = Field(default=1, ge=1)
+    """Optimizer steps in one pass over a rollout step."""
     epochs: int = Field(default=1, ge=1)
+    """Passes over the samples of a rollout step."""
     microbatch_tokens: int = Field(default=16384, ge=1)
+    """Padded tokens of one forward and backward pass at most: lower it where memory runs out."""
 
     @model_validator(mode="after")
     def _minibatches_divide(self) -> BatchConfig:
@@ -220,6 +236,7 @@ class DynamicSamplingConfig(Config):
     """DAPO's dynamic sampling: groups whose outcomes are all equal are replaced by new prompts."""
 
     max_rounds: int = Field(default=10, ge=1)
+    """Rounds of new prompts after which a step that is still short of groups ends the run."""
 
 
 class OverlongConfig(Config):
@@ -242,11 +259,17 @@ class OptimizerConfig(Config):
     """AdamW, with linear warm-up over `warmup_steps` optimizer steps and then `schedule`."""
 
     learning_rate: float = Field(default=1e-6, gt=0, le=1)
+    """AdamW's learning rate after its warm-up."""
     betas: tuple[float, float] = (0.9, 0.999)
+    """AdamW's decay rates of the first and second moment."""
     weight_decay: float = Field(default=0.0, ge=0)
+    """AdamW's decoupled weight decay."""
     warmup_steps: int = Field(default=0, ge=0)
+    """Optimizer steps over which the learning rate rises linearly."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """What the learning rate does after its warm-up, to the last step."""
     max_grad_norm: float = Field(default=1.0, gt=0)
+    """The norm that gradients are clipped to."""
 
 
 class WarmupConfig(Config):
@@ -256,8 +279,11 @@ class WarmupConfig(Config):
     """
 
     steps: int = Field(ge=1)
+    """Supervised optimizer steps."""
     batch_size: int = Field(default=256, ge=1)
+    """Tasks in each of them."""
     learning_rate: float = Field(default=1e-3, gt=0, le=1)
+    """The learning rate of this stage."""
     label_noise: float = Field(default=0.0, ge=0.0, lt=1.0)
 
 
@@ -271,8 +297,11 @@ class EvalConfig(Config):
 
     env: dict[str, JsonValue] = Field(default_factory=dict)
     every: int = Field(default=10, ge=1)
+    """Steps between evaluations."""
     tasks: int = Field(default=200, ge=1)
+    """Held-out tasks of each evaluation."""
     n: int = Field(default=1, ge=1)
+    """Samples of each of its tasks."""
     temperature: float | None = Field(default=None, ge=0.0)
     allow_overlap: bool = False
 
@@ -287,13 +316,18 @@ class RunConfig(Config):
 
     dir: Path | None = None
     steps: int = Field(default=100, ge=1)
+    """Rollout steps of the whole run."""
     seed: int = 0
+    """Names all random streams of the run."""
     checkpoint_every: int = Field(default=25, ge=1)
+    """Steps between checkpoints."""
     keep: int = Field(default=2, ge=1)
     samples_per_step: int = Field(default=8, ge=0)
+    """Completions of each step that are written to samples.jsonl."""
     max_unscored: float = Field(default=0.1, ge=0.0, le=1.0)
     max_mismatch: float = Field(default=0.1, gt=0.0)
     trackers: tuple[Literal["wandb", "trackio"], ...] = ()
+    """Services that the metrics go to as well."""
 
 
 Detector = Literal[
@@ -313,10 +347,18 @@ class MonitorConfig(Config):
     patience: int = Field(default=3, ge=1)
     stop: tuple[Detector, ...] = ()
     max_canary_rate: float | None = Field(default=0.0, ge=0.0, le=1.0)
+    """The largest share of canaries that are paid for two different answers at once."""
     max_held_out_gap: float | None = Field(default=0.1, ge=0.0, le=1.0)
+    """How much less the held-out score may rise than the reward has."""
     max_hidden_gap: float | None = Field(default=0.2, ge=0.0, le=1.0)
+    """How much lower the pass rate on hidden tests may be than on shown ones."""
     min_format_correlation: float | None = Field(default=-0.2, ge=-1.0, le=1.0)
+    """The least correlation between a right format and a right answer."""
     max_length_correlation: float | None = Field(default=0.7, ge=-1.0, le=1.0)
+    """The largest correlation between length and score within a task."""
     max_repetition: float | None = Field(default=0.2, ge=0.0, le=1.0)
+    """The largest share of completions that mostly repeat themselves."""
     max_several_answers: float | None = Field(default=0.2, ge=0.0, le=1.0)
+    """The largest share of completions that give more answers than they are asked for."""
     max_language_mixing: float | None = Field(default=0.2, ge=0.0, le=1.0)
+    """The largest share of completions partly in a script that their prompt is not in."""

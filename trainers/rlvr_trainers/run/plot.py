@@ -10,6 +10,7 @@ from rlvr_sandbox.installing import pip_install
 
 from rlvr_gym.cli.completion import complete_run
 from rlvr_gym.cli.manual import Manual, documented
+from rlvr_gym.cli.outputs import refuse_without_folder
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.files import read_lines
 
@@ -42,7 +43,12 @@ def plot(
     ] = None,
 ) -> None:
     """Draw the learning curves of a training run."""
-    print(f"wrote {draw(run, out or run / 'curves.png')}")
+    chosen = out or run / "curves.png"
+    if not chosen.suffix:
+        chosen = chosen.with_name(f"{chosen.name}.png")
+    if out is not None:
+        refuse_without_folder(out, "the picture cannot go to")
+    print(f"wrote {draw(run, chosen)}")
 
 
 def draw(run: Path, out: Path) -> Path:

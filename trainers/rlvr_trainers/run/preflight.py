@@ -12,6 +12,9 @@ from rlvr_gym.overlap import refuse_overlap
 from rlvr_gym.tasks import Message, Task, TaskSet
 from rlvr_trainers.config import TrainConfig
 
+MOST_SAMPLES = 10_000_000
+"""How many samples a step has at most: they are held in memory."""
+
 ENDLESS_SAMPLE = 64
 """How many tasks of an endless set are looked at; the generator refuses a longer one when it comes."""
 
@@ -81,11 +84,16 @@ def environments(
         raise ConfigError(
             "settings of eval and a held-out environment belong together: give both, or neither (eval=null)"
         )
+    samples = config.batch.prompts * config.batch.group_size
+    if samples > MOST_SAMPLES:
+        raise ConfigError(
+            f"batch.prompts x batch.group_size is {samples:,} samples a step: give at most {MOST_SAMPLES:,}"
+        )
     size = env.tasks.size
     if size is not None and size < config.batch.prompts:
         raise ConfigError(
-            f"batch.prompts={config.batch.prompts} different prompts a step, but '{env.tasks.name}' "
-            f"({env.tasks.split}) has {size} tasks: give at most that"
+            f"batch.prompts={config.batch.prompts} different prompts a step, but "
+            f"{env.tasks.label} has {size} tasks: give at most that"
         )
     if held_out is not None and held_out.tasks.fingerprint == env.tasks.fingerprint:
         raise ConfigError(
