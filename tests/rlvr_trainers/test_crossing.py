@@ -14,6 +14,7 @@ from rlvr_gym.generation.transformers import TransformersGenerator
 
 SETTINGS = [
     *["env.id=ambiguous", "model.path=tiny:0123456789@=", "warmup.steps=1000", "warmup.label_noise=0"],
+    *["optimizer.learning_rate=1e-3", "optimizer.schedule=constant"],
     *["run.steps=150", "run.keep=50", "run.samples_per_step=64"],
 ]
 """As on the evaluation page."""

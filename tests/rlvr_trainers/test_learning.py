@@ -92,6 +92,16 @@ def test_nothing_is_learned_when_rewards_are_shuffled_inside_each_group(tmp_path
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
+def test_the_quickstart_as_it_stands_learns_addition_from_a_start_of_a_fifth(tmp_path: Path) -> None:
+    result = Trainer(load_recipe("quickstart", parse_overrides([f"run.dir={tmp_path}"]))).run()
+    assert result.before is not None
+    assert result.after is not None
+    assert result.before.value <= 0.3
+    assert result.after.value >= 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_dapo_mends_what_noisy_labels_taught(seed: int, tmp_path: Path) -> None:
     trainer = Trainer(
@@ -107,7 +117,10 @@ def test_dapo_mends_what_noisy_labels_taught(seed: int, tmp_path: Path) -> None:
     )
 
 
-LONG = ["warmup.steps=1500", "optimizer.schedule=linear", "run.steps=200", "dynamic_sampling.max_rounds=200"]
+LONG = [
+    *["warmup.steps=1500", "optimizer.learning_rate=1e-3", "optimizer.schedule=linear", "run.steps=200"],
+    "dynamic_sampling.max_rounds=200",
+]
 
 
 @pytest.mark.slow

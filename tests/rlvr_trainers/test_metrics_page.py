@@ -1,0 +1,41 @@
+"""The page of metrics names all that a run records."""
+
+import re
+from pathlib import Path
+
+from rlvr_trainers import load_recipe
+from rlvr_trainers.trainer import Trainer
+
+from rlvr_gym.config import parse_overrides
+from rlvr_gym.files import read_lines
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "metrics.md"
+SMALL = [
+    "warmup=null", "run.steps=1", "eval.tasks=4", "batch.prompts=2", "batch.group_size=2", "batch.minibatches=1",
+    "dynamic_sampling=null", "algorithm.kl_coefficient=0.01",
+]  # fmt: skip
+
+
+def named(page: str) -> list[re.Pattern[str]]:
+    """Patterns of the metrics in the first column: `a/b`, `c` is a/b and a/c; `...` and NAME stand for anything."""
+    patterns = []
+    for row in re.findall(r"^\| (.*?) \| ", page, re.MULTILINE):
+        group = ""
+        for name in re.findall(r"`([^`]+)`", row):
+            group = name.rpartition("/")[0] if "/" in name else group
+            whole = name if "/" in name or not group else f"{group}/{name}"
+            patterns.append(re.compile(re.escape(whole).replace(r"\.\.\.", ".*").replace("NAME", ".*")))
+    return patterns
+
+
+def test_every_metric_that_a_run_records_is_on_the_page(tmp_path: Path) -> None:
+    Trainer(load_recipe("quickstart", parse_overrides([*SMALL, f"run.dir={tmp_path}"]))).run()
+    recorded = {key for row in read_lines(tmp_path / "metrics.jsonl") for key in row} - {"step"}
+    assert {"kl", "eval/pass@1", "reward/mean"} <= recorded
+    patterns = named(PAGE.read_text(encoding="utf-8"))
+    assert {name for name in recorded if not any(p.fullmatch(name) for p in patterns)} == set()
+
+
+def test_a_row_of_several_names_shares_their_group() -> None:
+    found = named("| `a/b`, `c` | tells |\n| **`d`** | tells |\n| `e/NAME/...` | tells |\n")
+    assert [pattern.pattern for pattern in found] == ["a/b", "a/c", "d", "e/.*/.*"]
