@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: setup quickstart test test-slow test-vllm lint clean
+.PHONY: setup quickstart test test-slow test-vllm lint docs docs-pages clean
 
 setup: .venv/.ready
 
@@ -42,5 +42,14 @@ lint: setup
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
+# The site, in build/site; it needs no network, then or when it is read.
+docs: export NO_MKDOCS_2_WARNING = 1
+docs: docs-pages
+	$(BIN)/python -m mkdocs build --strict
+
+# The pages that repeat what the code says.
+docs-pages: setup
+	$(BIN)/python docs/generate.py
+
 clean:
-	rm -rf .venv .venv-vllm .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf build .venv .venv-vllm .pytest_cache .ruff_cache .import_linter_cache

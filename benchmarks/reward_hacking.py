@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 from rlvr_trainers.config import MonitorConfig
-from rlvr_trainers.monitor import Monitor
+from rlvr_trainers.mesh import Mesh
+from rlvr_trainers.monitor.monitor import Monitor
 from rlvr_trainers.recipe import load_recipe
 from rlvr_trainers.trainer import Trainer
 
@@ -169,10 +170,9 @@ def cost(prompts: int = 32, group_size: int = 16, tokens: int = 2000) -> None:
         groups.append(
             tuple(long_rollout(env, task, f"\\boxed{{{answer}}}", tokens, rng) for answer in answers)
         )
-    monitor = Monitor(MonitorConfig(), env, seed=0)
+    monitor = Monitor(MonitorConfig(), env, seed=0, mesh=Mesh())
     began = time.process_time()
-    canaries = monitor.canaries(groups, 0)
-    monitor.observe(groups, len(canaries), monitor.sprung(canaries))
+    monitor.observe(groups, monitor.judge_canaries(groups, 0))
     seconds = time.process_time() - began
     print(f"{prompts} x {group_size} completions of {tokens:,} tokens: {seconds:.2f} s of one CPU")
 

@@ -12,14 +12,17 @@ from typing import final
 
 @final
 class PhaseClock:
-    """Wall-clock seconds spent in each named phase."""
+    """Wall-clock seconds spent in each named phase; `on_phase` is told the name of each as it begins."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_phase: Callable[[str], None] | None = None) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
+        self._on_phase = on_phase
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Charge what runs inside to `name`."""
+        if self._on_phase is not None:
+            self._on_phase(name)
         began = time.perf_counter()
         try:
             yield

@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeGuard, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -19,9 +19,9 @@ S = TypeVar("S", bound=BaseModel)
 
 
 class Config(BaseModel):
-    """Base of every group of settings: frozen, and an unknown key is an error."""
+    """Base of every group of settings: frozen; an unknown key is an error, and so is NaN or infinity."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 def parse_overrides(arguments: Sequence[str]) -> Settings:
@@ -68,6 +68,8 @@ def read_yaml(path: Path) -> Settings:
         settings = yaml.load(path.read_text(encoding="utf-8"), _Yaml)
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(settings, dict):
@@ -117,9 +119,15 @@ def validate(model: type[S], settings: Settings) -> S:
 
 def _explain(model: type[BaseModel], problem: Any) -> str:
     *parents, last = problem["loc"] or ("",)
-    path = ".".join(str(part) for part in problem["loc"]) or "together"
+    path = ".".join(_as_written(model, problem["loc"])) or "together"
     if problem["type"] == "missing":
         return f"{path}: Field required; give {' '.join(_wanted(model, problem['loc']))}"
+    if problem["type"] == "union_tag_invalid":
+        context = problem["ctx"]
+        tag = context["discriminator"].strip("'")
+        return (
+            f"{path}.{tag}: no '{context['tag']}'; possible: {context['expected_tags'].replace(chr(39), '')}"
+        )
     if problem["type"] != "extra_forbidden":
         found = f" (found {problem['input']!r})"
         return f"{path}: {problem['msg'].removeprefix('Value error, ')}{found if parents or last else ''}"
@@ -130,8 +138,8 @@ def _explain(model: type[BaseModel], problem: Any) -> str:
 
 
 def _wanted(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
-    """What to write for a setting that is missing: itself, or what a group cannot do without."""
-    name = ".".join(map(str, path))
+    """Name the settings to give for one that is missing: itself, or the required ones of its group."""
+    name = ".".join(_as_written(model, path))
     group = _group_at(model, path)
     if group is _group_at(model, path[:-1]):
         return [f"{name}=..."]
@@ -142,12 +150,41 @@ def _fields_at(model: type[BaseModel], path: Sequence[str | int]) -> set[str]:
     return set(_group_at(model, path).model_fields)
 
 
+def _as_written(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
+    """`path` without the tags that tell the members of a union apart: nobody writes those."""
+    return [
+        str(part)
+        for place, part in enumerate(path)
+        if not (place and str(part) in _members(model, path[:place]))
+    ]
+
+
 def _group_at(model: type[BaseModel], path: Sequence[str | int]) -> type[BaseModel]:
     """The group of settings that stands at `path`, or the one around a setting that is none."""
+    options: dict[str, type[BaseModel]] = {}
     for part in path:
         field = model.model_fields.get(str(part))
         if field is None:
+            model = options.get(str(part), model)
             continue
-        options = (field.annotation, *get_args(field.annotation))
-        model = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), model)
+        members = [o for o in (field.annotation, *get_args(field.annotation)) if _is_group(o)]
+        options = {_tag_of(member, field.discriminator): member for member in members}
+        model = members[0] if members else model
     return model
+
+
+def _members(model: type[BaseModel], path: Sequence[str | int]) -> dict[str, type[BaseModel]]:
+    """The members of the union at `path`, by their tags; empty where there is none."""
+    around = _group_at(model, path[:-1])
+    field = around.model_fields.get(str(path[-1]))
+    if field is None or field.discriminator is None:
+        return {}
+    return {_tag_of(o, field.discriminator): o for o in get_args(field.annotation) if _is_group(o)}
+
+
+def _is_group(annotation: Any) -> TypeGuard[type[BaseModel]]:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _tag_of(group: type[BaseModel], discriminator: Any) -> str:
+    return str(group.model_fields[discriminator].default) if isinstance(discriminator, str) else ""

@@ -14,7 +14,7 @@ class RlvrError(Exception):
 
 
 class ConfigError(RlvrError, ValueError):
-    """What was asked for cannot work; the message says what would."""
+    """The request cannot work; the message says what would."""
 
 
 class DataError(RlvrError, ValueError):

@@ -32,7 +32,7 @@ class Shared(BaseModel):
     """The task's id in the first set."""
     second: str
     passage: str
-    """What they share: the whole normalised prompt, or the passage."""
+    """The text they share: the whole normalised prompt, or the passage."""
 
 
 class Overlap(BaseModel):
@@ -55,12 +55,12 @@ class Overlap(BaseModel):
 
     @property
     def clean(self) -> bool:
-        """Whether nothing is shared."""
+        """True if nothing is shared."""
         return self.exact == self.passages == 0
 
     @property
     def tolerable(self) -> bool:
-        """Whether to hold `second` out all the same: no exact match, and passages in at most 1 % of it.
+        """True if `second` can be held out all the same: no exact match, and passages in at most 1 % of it.
 
         The two splits of a published dataset often have a few near twins: of GSM8K's 1,319 test problems, 3.
         """
@@ -74,7 +74,7 @@ class Overlap(BaseModel):
 
 
 def overlap(first: TaskSet, second: TaskSet) -> Overlap:
-    """What `second`, usually held out, shares with `first`, usually for training.
+    """Find what `second`, usually held out, shares with `first`, usually for training.
 
     Of an endless set the first 1,000 tasks are looked at. Its prompts are made from templates, which share long
     passages by nature: where a set is endless only exact matches count.

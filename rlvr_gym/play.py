@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from rlvr_gym.clock import PhaseClock
@@ -87,14 +87,22 @@ def rollout(
     *,
     seed: int,
     clock: PhaseClock | None = None,
+    on_progress: Callable[[int, int, int], None] | None = None,
 ) -> list[Group]:
     """Play one episode in every lane; returns one group per task.
 
-    Arguments are those of `stream`.
+    Arguments are those of `stream`. `on_progress` is told, at the beginning and as episodes end, how many are over,
+    how many there are, and how many tokens those that are over have.
     """
     size = env.group_size
     groups: list[dict[int, Rollout]] = [{} for _ in tasks]
+    over = tokens = 0
+    if on_progress is not None:
+        on_progress(over, env.num_envs, tokens)
     for finished in stream(env, generator, tasks, sampling, seed=seed, clock=clock):
+        over, tokens = over + len(finished), tokens + sum(one.length for one in finished.values())
+        if on_progress is not None:
+            on_progress(over, env.num_envs, tokens)
         for lane, rollout in finished.items():
             groups[lane // size][lane] = rollout
     return [tuple(group[lane] for lane in sorted(group)) for group in groups]
@@ -182,7 +190,7 @@ class _Play:
         self.env.send(lane, completion)
 
     def _receive(self, lane: int) -> Rollout | None:
-        """What came of the turn that was sent: the rollout, None where the episode goes on."""
+        """Receive the result of the turn that was sent: the rollout, or None where the episode goes on."""
         completion, episode = self._judging.pop(lane), self._episodes[lane]
         step = self.env.recv(lane)
         episode.judging_seconds += step.seconds

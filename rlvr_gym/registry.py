@@ -149,6 +149,15 @@ def options(name: str) -> dict[str, inspect.Parameter]:
     return dict(inspect.signature(creator, eval_str=True).parameters)
 
 
+def about(name: str) -> str:
+    """What the named environment's card, and the docstring of what builds it, say: its options are in backticks."""
+    id = find(name)
+    entry_point, card = gymnasium.spec(id).entry_point, _cards[id]
+    creator = load_env_creator(entry_point) if isinstance(entry_point, str) else entry_point
+    described = [card.detail, card.answer] if card else []
+    return " ".join([inspect.getdoc(creator) or "", *described])
+
+
 def _check_types(id: str, accepted: dict[str, inspect.Parameter], given: dict[str, Any]) -> None:
     """Raise ConfigError for an option that is not what the environment's signature says it is."""
     for key, value in given.items():
@@ -181,8 +190,8 @@ def make(name: str, /, **kwargs: Any) -> Environment:
     if needed:
         raise ConfigError(f"environment '{short_name(id)}' needs {', '.join(map(repr, needed))}")
     try:
-        json.dumps(kwargs)
-    except TypeError as error:
+        json.dumps(kwargs, allow_nan=False)
+    except (TypeError, ValueError) as error:
         raise ConfigError(
             f"options of environment '{short_name(id)}' must be JSON values: {error}"
         ) from error

@@ -34,7 +34,7 @@ class Rollout:
 
     @property
     def truncated(self) -> bool:
-        """Whether the last turn ran out of its token budget."""
+        """True if the last turn ran out of its token budget."""
         return self.finish_reason is FinishReason.LENGTH
 
     @property

@@ -19,6 +19,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rlvr_sandbox.installing import pip_install
+
 from rlvr_gym.errors import ConfigError, DataError
 
 Row = dict[str, Any]
@@ -60,7 +62,7 @@ def parquet_rows(path: Path) -> Iterator[tuple[str, Row]]:
     try:
         import pyarrow.parquet as parquet
     except ModuleNotFoundError as error:
-        raise ConfigError("reading .parquet needs pyarrow: pip install 'rlvr-gym[hub]'") from error
+        raise ConfigError(f"reading .parquet needs pyarrow: {pip_install('hub')}") from error
     try:
         rows = parquet.read_table(path).to_pylist()
     except (OSError, ValueError) as error:
@@ -77,7 +79,7 @@ def hub_rows(repo: str, config: str | None, split: str) -> Iterator[tuple[str, R
         from datasets.exceptions import DatasetsError
     except ModuleNotFoundError as error:
         raise ConfigError(
-            f"reading '{repo}' from the hub needs datasets: pip install 'rlvr-gym[hub]'; "
+            f"reading '{repo}' from the hub needs datasets: {pip_install('hub')}; "
             "or give a local file with data=PATH"
         ) from error
     _refuse_folder_without_data(repo)

@@ -42,6 +42,17 @@ class Message(BaseModel):
         # Columns of messages have the fields of all of them: those that one lacks are null.
         return {k: v for k, v in value.items() if v is not None} if isinstance(value, dict) else value
 
+    @field_validator("content", mode="before")
+    @classmethod
+    def _parts_are_joined(cls, value: object) -> object:
+        """The text of a list of parts, as chats with pictures have them; parts of any other kind are refused."""
+        if not isinstance(value, list):
+            return value
+        texts = [
+            part["text"] for part in value if isinstance(part, dict) and isinstance(part.get("text"), str)
+        ]
+        return "".join(texts) if len(texts) == len(value) else value
+
 
 class Task(BaseModel):
     """One verifiable problem.

@@ -1,4 +1,4 @@
-"""What the policy said (`Completion`) and what is true of it (`Verdict`)."""
+"""Completions, which a policy writes, and verdicts, which judge them."""
 
 from __future__ import annotations
 
@@ -75,12 +75,12 @@ class Completion:
 
     @property
     def truncated(self) -> bool:
-        """Whether the token budget cut this completion off."""
+        """True if the token budget cut this completion off."""
         return self.finish_reason is FinishReason.LENGTH
 
     @property
     def failed(self) -> bool:
-        """Whether the sampler failed, so that there is nothing to judge."""
+        """True if the sampler failed, so that there is nothing to judge."""
         return self.finish_reason is FinishReason.ERROR
 
     @property
@@ -93,7 +93,7 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Outcome(StrEnum):
-    """What a verifier can say. A wrong answer, a bad format and a broken verifier are three things."""
+    """The outcomes of judging. A wrong answer, a bad format and a broken verifier are three things."""
 
     CORRECT = "correct"
     INCORRECT = "incorrect"
@@ -106,7 +106,7 @@ class Outcome(StrEnum):
 
 
 class Verdict(BaseModel):
-    """What is true of a completion.
+    """The judgement of a completion.
 
     `score` lies in [0, 1]; it is 1 exactly when the outcome is `correct`, and None exactly when it is
     `unscored`. `answer` is the final answer as read from the text, None where none was read. `parts` are the
@@ -147,7 +147,7 @@ class Verdict(BaseModel):
 
     @property
     def correct(self) -> bool:
-        """Whether the completion is right."""
+        """True if the completion is right."""
         return self.outcome is Outcome.CORRECT
 
     @classmethod

@@ -1,4 +1,4 @@
-"""What the code environments share: how a program is asked for, and which names tests take from it."""
+"""Shared parts of the code environments: how a program is asked for, and which names tests take from it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ANSWER = (
     "A Python program in the last fenced block marked as Python (in a block without a language where there is "
     "none; the whole completion where there is no block at all). A block that is never closed is malformed."
 )
-"""What cards say of the answer, before they say how it is judged."""
+"""The answer's format on cards, which comes before how it is judged."""
 
 IMPORTED = """\
 import bisect, collections, copy, functools, heapq, itertools, math, operator, random, re, string, sys
@@ -27,7 +27,7 @@ from math import *
 from typing import *
 from builtins import *
 """
-"""What stands before functions and methods that a site's starter code asks for: the sites import it themselves, and the
+"""Imports that stand before functions and methods of a site's starter code: the sites import them themselves, and the
 published graders do, so starter code names `List` and solutions call `gcd` and `deque` without an import. Python's own
 names come last: they keep their meaning."""
 
@@ -91,7 +91,7 @@ def _names_used(source: str) -> list[str]:
 
 
 def _defined(source: str) -> tuple[list[str], dict[str, str]]:
-    """What a program defines at its top: functions and classes, and names that it imports, each with its import."""
+    """Names a program defines at its top: functions and classes, and names that it imports, each with its import."""
     names: list[str] = []
     imports: dict[str, str] = {}
     for statement in parsed(source).body:

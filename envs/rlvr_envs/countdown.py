@@ -41,7 +41,7 @@ def countdown(
 
 
 class Problem(BaseModel):
-    """What the verifier needs to know."""
+    """The numbers, the target, and one solution."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 

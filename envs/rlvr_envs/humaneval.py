@@ -69,7 +69,7 @@ def tests(row: Row) -> Asserts:
 
 
 def given_code(row: Row) -> str:
-    """What stands in the prompt before the function that is asked for: imports and helper functions."""
+    """Imports and helper functions of the prompt, before the function that is asked for."""
     last = parsed(f"{row['prompt']}    pass\n").body[-1]
     if not isinstance(last, ast.FunctionDef) or last.name != row["entry_point"]:
         raise rg.DataError(f"the prompt does not end with the function '{row['entry_point']}'")

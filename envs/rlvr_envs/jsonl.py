@@ -72,11 +72,11 @@ class PerTask(Verifier):
         return self._of(task).verify(task, completion)
 
     def solution(self, task: rg.Task) -> str | None:
-        """What the task's verifier knows."""
+        """A right answer, where the task's own verifier knows one."""
         return self._of(task).solution(task)
 
     def check(self, task: rg.Task) -> None:
-        """Whether the task's verifier exists and can use its answer."""
+        """Check that the task's verifier exists and can use its answer."""
         self._of(task).check(task)
 
     def audit_parts(self, task: rg.Task) -> tuple[Verifier, ...]:

@@ -65,7 +65,7 @@ class WithTool(rg.TaskSet):
 
     @property
     def fingerprint(self) -> str:
-        """That of the tasks, marked."""
+        """The tasks' fingerprint, marked as asked with Python at hand."""
         return f"python-{self._tasks.fingerprint}"
 
     def at(self, index: int) -> rg.Task:
@@ -113,7 +113,7 @@ class PythonTool(rg.Environment):
         return super().reset(seed=seed, options=options)
 
     def respond(self, task: rg.Task, replies: Sequence[rg.Completion]) -> str | None:
-        """What the latest turn's code printed; None for a turn without code."""
+        """Return the output of the latest turn's code; None for a turn without code."""
         left = self.max_turns - len(replies)
         code = "\n".join(marked_blocks(replies[-1].text))
         if not code.strip():

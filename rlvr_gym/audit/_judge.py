@@ -1,4 +1,4 @@
-"""What a judging process runs: one environment, questions in, verdicts out, until its parent is gone.
+"""The program of a judging process: one environment, questions in, verdicts out, until its parent is gone.
 
 Executed as `python -m rlvr_gym.audit._judge` in a fresh interpreter by `process.JudgeProcess`.
 """

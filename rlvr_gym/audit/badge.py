@@ -30,7 +30,7 @@ _JUDGING = ("rlvr-gym", "google-re2", "jsonschema", "latex2sympy2-extended", "ma
 
 
 class Badge(BaseModel):
-    """What an audit found of an environment, and of which code."""
+    """The result of an audit of an environment, and the code that it was about."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

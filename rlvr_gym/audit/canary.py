@@ -26,7 +26,7 @@ class Canaries:
         return text.replace(str(self._path(number)), CANARY)
 
     def seen(self, number: int) -> bool:
-        """Whether the code in an attack ran, at once or later."""
+        """Tell whether the code in an attack has run by now."""
         return self._path(number).exists()
 
     def _path(self, number: int) -> Path:

@@ -34,7 +34,7 @@ class Lost(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judged:
-    """What came of one question."""
+    """The result of one question."""
 
     verdict: Verdict | Lost
     seconds: float

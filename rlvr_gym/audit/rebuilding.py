@@ -9,7 +9,7 @@ from rlvr_gym.errors import ConfigError
 
 
 def buildable(env: Environment) -> EnvSpec:
-    """What made `env`. Raises ConfigError where a fresh interpreter could not make it again."""
+    """The id and the options that made `env`. Raises ConfigError where a fresh interpreter could not make it again."""
     if env.spec is None or not isinstance(env.spec.entry_point, str):
         raise ConfigError(
             "an audit judges in fresh interpreters, which build the environment by its name: register it, and "

@@ -1,4 +1,4 @@
-"""What an audit found: rates with intervals, per family, with the shortest example of each success."""
+"""The report of an audit: rates with intervals, per family, with the shortest example of each success."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SHOWN_CHARACTERS = 500
 
 
 class Failure(StrEnum):
-    """What can be wrong with a verifier."""
+    """The kinds of faults that a verifier can have."""
 
     FALSE_POSITIVE = "false positive"
     """A wrong completion got full marks."""
@@ -48,7 +48,7 @@ class Example(_Record):
     """As it was put to the verifier, cut to its first 500 characters."""
     characters: int
     said: str
-    """What the verifier said, or what became of it."""
+    """The verifier's answer, or how it failed to give one."""
 
 
 class Trial(_Record):
@@ -62,7 +62,7 @@ class Trial(_Record):
 
     @property
     def example(self) -> dict[str, JsonValue]:
-        """What an `Example` of this trial shows."""
+        """The fields of an `Example` of this trial."""
         text = self.attack.text
         return {
             "tries": self.attack.tries,
@@ -99,7 +99,7 @@ class Rate(_Record):
 
 
 class FamilyResult(_Record):
-    """What came of one family.
+    """The results of one family.
 
     `false_positives` is of the attacks that must not pass, `false_negatives` of those that must; None where there
     were none. `paid` is the highest score short of full marks that an attack that must fail earned.
@@ -153,7 +153,7 @@ class AuditReport(_Record):
         }
 
     def sound(self, *, strict: bool = False) -> bool:
-        """Whether to train on this verifier: nothing is `held_against` it."""
+        """True if the verifier is fit to train on: nothing is `held_against` it."""
         return not self.held_against(strict=strict)
 
     def held_against(self, *, strict: bool = False) -> list[str]:

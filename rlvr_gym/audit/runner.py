@@ -159,7 +159,7 @@ def _thinned(asked: list[tuple[Task, Attack]], per_family: int | None) -> list[t
 
 
 def _attacks(env: Environment, subject: Subject, index: int) -> Iterator[Attack]:
-    """What the families try on a task, and what the environment and its verifiers declare themselves."""
+    """Yield the families' attacks on a task, then those that the environment and its verifiers declare themselves."""
     for family in FAMILIES:
         if family.tasks is None or index < family.tasks:
             yield from family.attacks(subject)
@@ -235,12 +235,12 @@ def _trial(answer: _Answer, canaries: Canaries) -> Trial:
 
 
 def _misjudged(expectation: Expectation, verdict: Verdict) -> Iterator[Failure]:
-    if not verdict.scored and expectation is not Expectation.NEVER_PASS:
+    if expectation.met_by(verdict):
+        return
+    if not verdict.scored:
         yield Failure.CRASH
-    elif expectation in (Expectation.FAIL, Expectation.NEVER_PASS) and verdict.correct:
-        yield Failure.FALSE_POSITIVE
-    elif expectation is Expectation.PASS and not verdict.correct:
-        yield Failure.FALSE_NEGATIVE
+    else:
+        yield Failure.FALSE_POSITIVE if verdict.correct else Failure.FALSE_NEGATIVE
 
 
 def _said(verdict: Verdict | Lost) -> str:

@@ -31,7 +31,7 @@ from rlvr_gym.verifiers.attacks import DecidesCompletions, MadeOfVerifiers
 
 
 class Place(StrEnum):
-    """What the final answer stands in."""
+    """The marker around the final answer."""
 
     BOXED = Marker.BOXED
     TAG = Marker.TAG
@@ -129,23 +129,23 @@ class Subject:
 
     @property
     def program(self) -> bool:
-        """Whether the gold is a Python program: it defines a function or, in a fence, calls one."""
+        """True if the gold is a Python program: it defines a function or, in a fence, calls one."""
         fenced = self.frame is not None and self.frame.place is Place.FENCE
         return _has(ast.FunctionDef, self.gold) or (fenced and _has(ast.Call, self.gold))
 
     @property
     def continuation(self) -> bool:
-        """Whether the solution goes on with a Python function whose head the prompt has given."""
+        """True if the solution continues a Python function whose head the prompt has given."""
         goes_on = self.solution is not None and self.solution[:1].isspace()
         return goes_on and _has(ast.Return | ast.Yield, f"def given():\n{self.solution}")
 
     @property
     def open(self) -> bool:
-        """Whether right answers are so many that another answer than the solution's may be right."""
+        """True if an answer other than the solution's may be right."""
         return self.frame is None or all(part.open_ended for part in self.verifiers)
 
     def is_wrong(self, text: str, answer: str | None) -> bool:
-        """Whether the completion `text` is known to be wrong, by another method than the verifier's.
+        """True if a method other than the verifier's shows that the completion `text` is wrong.
 
         `answer` is what could be taken for its final answer, None where nothing in it could be right.
         """
@@ -161,7 +161,7 @@ class Subject:
         return same_answer(self.gold, answer) is False and not self._within_tolerance(answer)
 
     def _within_tolerance(self, answer: str) -> bool:
-        """Whether a verifier that forgives small differences may forgive this one."""
+        """True if a verifier that forgives small differences may forgive this one."""
         gold, said = self.number, value(answer)
         if gold is None or said is None:
             return False
@@ -225,7 +225,7 @@ def parts_of(verifier: Verifier, task: Task) -> Iterator[Verifier]:
 
 
 def _of_a_part(verifier: Verifier, task: Task) -> str | None:
-    """What is right to a part of a composed verifier: what has another answer is wrong to the whole."""
+    """Solutions of the parts of a composed verifier: a completion with another answer is wrong to the whole."""
     known = (part.solution(task) for part in parts_of(verifier, task) if not part.open_ended)
     return next((solution for solution in known if solution is not None), None)
 

@@ -1,4 +1,4 @@
-"""Whether two answers differ, decided without any of the verifiers that are under attack.
+"""Decide whether two answers differ, without any of the verifiers that are under attack.
 
 A distractor must be wrong, and a verifier cannot be the judge of that in its own trial. What this small evaluator does
 not understand it calls unknown, and the audit then leaves the distractor out.
@@ -61,7 +61,7 @@ def _letters(text: str) -> set[str]:
 
 
 def is_number(text: str) -> bool:
-    """Whether an answer is a number, or an expression without letters."""
+    """True if an answer is a number, or an expression without letters."""
     return not _letters(text) and value(text) is not None
 
 
@@ -88,7 +88,7 @@ def _words(text: str) -> str:
 
 
 def _parts(text: str) -> list[str]:
-    """What stands between the commas that are not inside brackets; outer brackets are taken off."""
+    """Split at the commas that are not inside brackets; outer brackets are taken off."""
     plain = _plain(text)
     if len(plain) > 1 and plain[0] in "([" and plain[-1] in ")]" and "," in plain:
         plain = plain[1:-1]
@@ -103,12 +103,12 @@ def _parts(text: str) -> list[str]:
 
 
 def _terminates(number: Fraction) -> bool:
-    """Whether a fraction is a decimal number, which is never rounded."""
+    """True if a fraction is a decimal number, which is never rounded."""
     return 10**400 % number.denominator == 0
 
 
 def _close(a: float, b: float) -> bool:
-    """Whether two values may be the same: a verifier may take a rounded answer, so 1 in 10,000 is no difference."""
+    """True if two values may be the same: a verifier may take a rounded answer, so 1 in 10,000 is no difference."""
     return math.isclose(a, b, rel_tol=1e-4, abs_tol=1e-9)
 
 

@@ -19,6 +19,10 @@ from rlvr_gym import registry
 from rlvr_gym.audit.badge import record
 from rlvr_gym.audit.report import AuditReport, FamilyResult, Rate
 from rlvr_gym.audit.runner import audit
+from rlvr_gym.cli.completion import complete_environment
+from rlvr_gym.cli.loudness import note, progress_console
+from rlvr_gym.cli.manual import Manual, documented
+from rlvr_gym.cli.options import AsJson
 from rlvr_gym.cli.settings import EnvOptions, make_environment
 from rlvr_gym.environments.base import Environment
 from rlvr_gym.errors import ConfigError, DataError, VerifierFault
@@ -27,10 +31,31 @@ UNSOUND = 1
 NOT_AUDITED = 2
 
 
+MANUAL = Manual(
+    examples=(
+        ("rlvr audit countdown", "20 tasks"),
+        ("rlvr audit my_tasks.py:double --tasks 50 --strict", "A task of your own; any false positive fails"),
+        ("rlvr audit --all gsm8k.data=test.jsonl", "Every environment whose data is given"),
+    ),
+    page="audit",
+    topics=("environments",),
+    exits={
+        0: "the verifier is sound",
+        UNSOUND: "it is not: code ran, it crashed or hung, or too many verdicts were wrong",
+        NOT_AUDITED: "asked for what cannot work, or nothing could be judged",
+    },
+)
+
+
+@documented(MANUAL)
 def audit_environment(
     env: Annotated[
         str | None,
-        typer.Argument(metavar="ENV", help="An environment's name or id, of any package; not with --all."),
+        typer.Argument(
+            metavar="ENV",
+            help="An environment's name or id, of any package; not with --all.",
+            autocompletion=complete_environment,
+        ),
     ] = None,
     options: EnvOptions = None,
     every: Annotated[
@@ -46,7 +71,7 @@ def audit_environment(
     ] = None,
     deadline: Annotated[float, typer.Option(help="Seconds that a verdict, or a turn, may take.")] = 30.0,
     strict: Annotated[bool, typer.Option("--strict", help="Fail on any false positive.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the reports as JSON.")] = False,
+    as_json: AsJson = False,
     keep: Annotated[
         bool, typer.Option("--record", help="Keep the result as a badge beside the environment's code.")
     ] = False,
@@ -67,7 +92,7 @@ def audit_environment(
         except (ConfigError, DataError) as error:
             if not every:
                 raise
-            typer.echo(f"{one.spec.id if one.spec else one} is not audited: {error}", err=True)
+            note(f"{one.spec.id if one.spec else one} is not audited: {error}")
     if as_json:
         rows = [
             {"sound": r.sound(strict=strict), "held_against": r.held_against(strict=strict)}
@@ -88,7 +113,7 @@ def audit_environment(
 def _record(reports: Sequence[AuditReport]) -> None:
     """Keep the badges that are earned; then raise ConfigError where one is not."""
     for report in sorted(reports, key=lambda report: not report.sound(strict=True)):
-        typer.echo(f"badge kept in {record(report)}", err=True)
+        note(f"badge kept in {record(report)}")
 
 
 def _one(name: str | None, options: Sequence[str]) -> Environment:
@@ -109,7 +134,7 @@ def _all(options: Sequence[str]) -> list[Environment]:
         needed = {key for key, p in accepted.items() if p.default is inspect.Parameter.empty or key == "data"}
         if missing := needed - {one.removeprefix("env.").partition("=")[0] for one in mine}:
             wanted = " ".join(f"{name}.{key}=..." for key in sorted(missing))
-            typer.echo(f"{name} is not audited: give {wanted}", err=True)
+            note(f"{name} is not audited: give {wanted}")
             continue
         chosen.append(make_environment(id, mine))
     return chosen
@@ -123,7 +148,7 @@ def _audited(env: Environment, tasks: int, per_family: int | None, deadline: flo
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        console=Console(stderr=True),
+        console=progress_console(),
         transient=True,
     ) as bar:
         line = bar.add_task("", total=None)

@@ -10,6 +10,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from rlvr_gym.cli.completion import complete_run
+from rlvr_gym.cli.manual import Manual, documented
+from rlvr_gym.cli.options import AsJson
 from rlvr_gym.cli.settings import parse_ks
 from rlvr_gym.evaluation import StoredRun, read_run
 from rlvr_gym.evaluation.compare import Comparison, Crossing, Difference, compare, told
@@ -17,10 +20,31 @@ from rlvr_gym.evaluation.compare import Comparison, Crossing, Difference, compar
 EXAMPLES = 5
 
 
+MANUAL = Manual(
+    examples=(
+        ("rlvr compare runs/base runs/trained", "What training changed, problem by problem"),
+        (
+            "rlvr compare runs/base runs/trained --k 1,64 --picture curves.png",
+            "At pass@1 and pass@64, with a picture",
+        ),
+        ("rlvr compare runs/base runs/trained --json", "For a program"),
+    ),
+    page="evaluation",
+    topics=("files",),
+)
+
+
+@documented(MANUAL)
 def compare_runs(
-    first: Annotated[Path, typer.Argument(metavar="RUN_A", help="The folder of an evaluation.")],
+    first: Annotated[
+        Path,
+        typer.Argument(metavar="RUN_A", help="The folder of an evaluation.", autocompletion=complete_run),
+    ],
     second: Annotated[
-        Path, typer.Argument(metavar="RUN_B", help="Another; differences are B's value minus A's.")
+        Path,
+        typer.Argument(
+            metavar="RUN_B", help="Another; differences are B's value minus A's.", autocompletion=complete_run
+        ),
     ],
     k: Annotated[
         str | None,
@@ -31,7 +55,7 @@ def compare_runs(
     ] = False,
     seed: Annotated[int, typer.Option(help="That of the bootstrap.")] = 0,
     picture: Annotated[Path | None, typer.Option(help="Draw both pass@k curves into this file.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Compare two evaluations, paired by problem: differences with intervals, problems gained and lost, crossings."""
     runs = read_run(first), read_run(second)

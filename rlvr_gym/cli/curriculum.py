@@ -21,8 +21,7 @@ from rlvr_gym.evaluation.curriculum import (
 
 def report_curriculum(result: EvaluationResult, folder: Path) -> None:
     """Print the forecast from an evaluation's samples, and write it and the pass rates into its folder."""
-    found = forecast(result.samples, seed=result.conditions.seed)
-    write_curriculum(folder, result.samples, found)
+    found = write_forecast(result, folder)
     console = Console(highlight=False)
     console.print(_table(found))
     for line in _facts(found):
@@ -30,6 +29,13 @@ def report_curriculum(result: EvaluationResult, folder: Path) -> None:
     path = folder / PASS_RATES
     line = f"prompts by pass rate: env.pass_rates={path} env.pass_rate=[0.1,0.9] trains on those between two rates"
     console.print(line, markup=False, soft_wrap=True)
+
+
+def write_forecast(result: EvaluationResult, folder: Path) -> Forecast:
+    """Write the forecast from an evaluation's samples, and the pass rates, into its folder."""
+    found = forecast(result.samples, seed=result.conditions.seed)
+    write_curriculum(folder, result.samples, found)
+    return found
 
 
 def _table(found: Forecast) -> Table:

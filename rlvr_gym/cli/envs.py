@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from typing import Annotated
 
 import typer
@@ -13,19 +14,44 @@ from rich.text import Text
 
 from rlvr_gym import registry
 from rlvr_gym.audit.badge import badge
+from rlvr_gym.cli.completion import complete_environment
+from rlvr_gym.cli.manual import Manual, documented
+from rlvr_gym.cli.options import AsJson
 from rlvr_gym.cli.settings import EnvOptions, make_environment
+from rlvr_gym.cli.settings_table import option_rows
+from rlvr_gym.cli.tables import AUDITED, marked, options_table
 from rlvr_gym.environments.base import EnvironmentCard
 from rlvr_gym.errors import ConfigError, DataError
 
-AUDITED = "✓"
-"""Marks an environment whose verifier, as it is now, has stood an audit."""
+MANUAL = Manual(
+    examples=(
+        ("rlvr envs", "What there is"),
+        ("rlvr envs gsm8k env.data=test.jsonl", "Card, options and a task of one"),
+        ("rlvr envs --json", "For a program"),
+    ),
+    page="environments",
+    topics=("environments", "settings"),
+)
 
 
+@documented(MANUAL)
 def envs(
-    name: Annotated[str | None, typer.Argument(help="An environment's name or id, to see its card.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[ENV]",
+            help="An environment's name or id, to see its card.",
+            autocompletion=complete_environment,
+        ),
+    ] = None,
     options: EnvOptions = None,
+    as_json: AsJson = False,
 ) -> None:
     """List the environments, or show the card, the options and an example of one."""
+    if as_json:
+        told = [_described(id) for id in ([registry.find(name)] if name else registry.list_environments())]
+        typer.echo(json.dumps(told[0] if name else told, indent=1))
+        return
     console = Console()
     if name is None:
         console.print(_all(console))
@@ -35,7 +61,7 @@ def envs(
     if kept := badge(id):
         console.print(Text(f"{AUDITED} audited: {kept}"))
     console.print("options, given as env.OPTION=VALUE:")
-    console.print(_options(id))
+    console.print(options_table(id, options or []))
     console.print(_example(id, options or []))
 
 
@@ -45,7 +71,7 @@ def _all(console: Console) -> Table:
     table.add_column("name", no_wrap=True)
     table.add_column("what it asks")
     table.add_column("turns", justify="right")
-    names = {id: _marked(id) for id in registry.list_environments()}
+    names = {id: marked(id) for id in registry.list_environments()}
     room = console.width - max(map(len, names.values())) - len("turns") - 2 * len(" │ ")
     for id, card in registry.list_environments().items():
         summary = Text(card.summary if card else "(no card)")
@@ -54,8 +80,24 @@ def _all(console: Console) -> Table:
     return table
 
 
-def _marked(id: str) -> str:
-    return f"{registry.short_name(id)} {AUDITED}" if badge(id) else registry.short_name(id)
+def _described(id: str) -> dict[str, object]:
+    """An environment for a program: its names, its card, its options."""
+    card, kept = registry.list_environments()[id], badge(id)
+    return {
+        "name": registry.short_name(id),
+        "id": id,
+        "card": card.model_dump(mode="json") if card else None,
+        "audited": str(kept) if kept else None,
+        "options": [
+            {
+                "name": row.key.removeprefix("env."),
+                "default": row.value,
+                "type": row.kind,
+                "meaning": row.meaning,
+            }
+            for row in option_rows(registry.options(id), registry.about(id), {})
+        ],
+    }
 
 
 def _card(id: str, card: EnvironmentCard | None) -> Panel:
@@ -74,14 +116,6 @@ def _card(id: str, card: EnvironmentCard | None) -> Panel:
     for name, value in facts.items():
         grid.add_row(Text(name, style="bold"), Text(value))
     return Panel(grid, title=id, title_align="left")
-
-
-def _options(id: str) -> Table:
-    table = Table("option", "default")
-    for name, parameter in registry.options(id).items():
-        required = parameter.default is parameter.empty
-        table.add_row(name, "(required)" if required else Text(repr(parameter.default)))
-    return table
 
 
 def _example(id: str, overrides: list[str]) -> Panel:

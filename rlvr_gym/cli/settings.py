@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from rlvr_gym import registry
+from rlvr_gym.cli.completion import complete_environment
 from rlvr_gym.cli.engines import GeneratorSettings
 from rlvr_gym.config import Config, Settings, merge, parse_overrides, validate
 from rlvr_gym.environments.base import Environment
@@ -20,7 +21,12 @@ from rlvr_gym.evaluation import StoredRun
 from rlvr_gym.generation.base import SamplingParams
 
 EnvName = Annotated[
-    str, typer.Argument(metavar="ENV", help="An environment's name or id; `rlvr envs` lists them.")
+    str,
+    typer.Argument(
+        metavar="ENV",
+        help="An environment's name or id; `rlvr envs` lists them.",
+        autocompletion=complete_environment,
+    ),
 ]
 EnvOptions = Annotated[
     list[str] | None,

@@ -14,6 +14,8 @@ from typing import Annotated, TextIO
 import typer
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from rlvr_gym.cli.loudness import note
+from rlvr_gym.cli.manual import Manual, documented
 from rlvr_gym.cli.settings import EnvName, EnvOptions, make_environment
 from rlvr_gym.environments.base import Environment
 from rlvr_gym.errors import ConfigError, DataError
@@ -21,20 +23,40 @@ from rlvr_gym.evaluation import judge_all
 from rlvr_gym.files import write_atomically
 from rlvr_gym.tasks import Task
 from rlvr_gym.verdicts import Completion, FinishReason, Outcome, Verdict
+from rlvr_gym.verifiers.attacks import Expectation
 
 STANDARD = Path("-")
+SHOWN = 5
+"""How many verdicts that are not as expected are named."""
+Asked = tuple[Task, Expectation | None]
+"""What is judged, and what a sound verifier does with it where the line says so."""
 
 
 class CompletionLine(BaseModel):
-    """A line to judge: the task's id or index, and what was said. Other fields are of no concern here."""
+    """A line to judge: the task's id or index, and what was said. Other fields are of no concern here.
+
+    A test case says with `expectation` what a sound verifier does with it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
     task: str | int
     completion: str
     finish_reason: Annotated[FinishReason, Field(strict=False)] = FinishReason.STOP
+    expectation: Annotated[Expectation | None, Field(strict=False)] = None
 
 
+MANUAL = Manual(
+    examples=(
+        ("rlvr verify gsm8k env.data=test.jsonl < completions.jsonl", "Verdicts on stdout, counts on stderr"),
+        ("rlvr verify reverse --completions said.jsonl --out verdicts.jsonl", "From one file into another"),
+    ),
+    page="evaluation",
+    topics=("environments", "settings"),
+)
+
+
+@documented(MANUAL)
 def verify(
     env: EnvName,
     options: EnvOptions = None,
@@ -46,37 +68,58 @@ def verify(
         Path, typer.Option(help="Where the verdicts go, a JSON line each; - is stdout.")
     ] = STANDARD,
 ) -> None:
-    """Judge completions that exist already; verdicts come out in order, as JSON lines."""
+    """Judge completions that exist already; verdicts come out in order, as JSON lines.
+
+    A line may be a test case, as those are that a report exports: `"expectation": "must pass"`, `"must fail"`,
+    `"must not pass"` or `"must not crash"`. The exit status is 1 where a verdict is not as expected.
+    """
     environment = make_environment(env, options)
     if environment.max_turns > 1:
-        note = f"note: '{env}' is multi-turn; only the final turn is judged, and each completion is taken for one"
-        typer.echo(note, err=True)
+        note(
+            f"note: '{env}' is multi-turn; only the final turn is judged, and each completion is taken for one"
+        )
     verdicts: list[Verdict] = []
+    unmet: list[str] = []
     with _input(completions) as lines, _output(out) as sink:
-        tasks: list[Task] = []
-        for verdict in judge_all(environment, _pairs(environment, lines, completions, tasks)):
-            task = tasks[len(verdicts)]
+        asked: list[Asked] = []
+        for verdict in judge_all(environment, _pairs(environment, lines, completions, asked)):
+            task, expectation = asked[len(verdicts)]
             expected = environment.expected(task)
             row = {"task": task.id, **verdict.model_dump(mode="json"), "expected": expected}
+            if expectation:
+                row |= {"expectation": expectation, "met": expectation.met_by(verdict)}
+                if not row["met"]:
+                    unmet.append(f"{task.id} {expectation}, and is {verdict.outcome}")
             sink.write(json.dumps(row, ensure_ascii=False) + "\n")
             verdicts.append(verdict)
-    typer.echo(_summary(verdicts), err=True)
+    note(_summary(verdicts))
+    _hold_to([expectation for _, expectation in asked if expectation], unmet)
+
+
+def _hold_to(expectations: list[Expectation], unmet: list[str]) -> None:
+    """Say how many test cases came out as expected, and exit with 1 where some did not."""
+    if not expectations:
+        return
+    met = len(expectations) - len(unmet)
+    said = "".join(f"\n  {one}" for one in unmet[:SHOWN])
+    more = f"\n  and {len(unmet) - SHOWN} more" if len(unmet) > SHOWN else ""
+    typer.echo(f"{met} of {len(expectations)} verdicts are as expected{said}{more}", err=True)
+    if unmet:
+        raise typer.Exit(1)
 
 
 def _pairs(
-    env: Environment, lines: TextIO, path: Path, tasks: list[Task]
+    env: Environment, lines: TextIO, path: Path, listed: list[Asked]
 ) -> Iterator[tuple[Task, Completion]]:
-    """What each line asks to judge; the tasks are listed in `tasks` as they come."""
+    """What each line asks to judge; the tasks are listed as they come, with what is expected."""
     source = "stdin" if path == STANDARD else str(path)
     try:
         for number, line in enumerate(lines, start=1):
             if line.strip():
                 asked = _read(line, f"{source}, line {number}")
-                tasks.append(_task(env, asked.task, f"{source}, line {number}"))
-                yield (
-                    tasks[-1],
-                    Completion(text=asked.completion, finish_reason=asked.finish_reason),
-                )
+                task = _task(env, asked.task, f"{source}, line {number}")
+                listed.append((task, asked.expectation))
+                yield task, Completion(text=asked.completion, finish_reason=asked.finish_reason)
     except UnicodeDecodeError as error:
         raise DataError(f"{source} is not UTF-8 text: {error}") from error
 
@@ -108,7 +151,7 @@ def _task(env: Environment, key: str | int, place: str) -> Task:
 def _input(path: Path) -> Iterator[TextIO]:
     if path == STANDARD:
         if sys.stdin.isatty():
-            typer.echo("reading completions from the terminal, a JSON line each; Ctrl-D ends", err=True)
+            note("reading completions from the terminal, a JSON line each; Ctrl-D ends")
         yield sys.stdin
         return
     try:

@@ -41,7 +41,7 @@ class TextSpace(gymnasium.Space[str]):
         return "".join(string.printable[i] for i in self.np_random.integers(0, len(string.printable), length))
 
     def contains(self, x: Any) -> bool:
-        """Whether `x` is a string."""
+        """True if `x` is a string."""
         return isinstance(x, str)
 
     def __eq__(self, other: object) -> bool:
@@ -55,14 +55,14 @@ class TextSpace(gymnasium.Space[str]):
 
 
 class EnvironmentCard(BaseModel):
-    """What a user should know about an environment before trusting a number it produced."""
+    """Facts that a user should know about an environment before trusting a number it produced."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     summary: str
-    """What it asks, in a phrase that fits one line of a list."""
+    """The question it asks, in a phrase that fits one line of a list."""
     detail: str = ""
-    """What more there is to know of the question."""
+    """Further facts about the question."""
     turns: int = 1
     """How many turns the policy has by default."""
     source: str
@@ -110,7 +110,7 @@ class Environment(gymnasium.Env[str, str]):
         self._replies: list[Completion] = []
 
     def respond(self, task: Task, replies: Sequence[Completion]) -> str | None:
-        """What the environment answers to the policy's latest turn, None to end the episode.
+        """Answer the policy's latest turn; None ends the episode.
 
         `replies` are all turns of the policy so far, the latest last. Must be deterministic. Raises VerifierFault
         where it cannot answer, which ends the episode unscored.

@@ -46,7 +46,7 @@ HOSTILE = (
     "<think>" * 20_000,
     "a" * 1_000_000,
 )
-"""What a policy might say that breaks parsers; each is also tried inside every answer marker."""
+"""Completions that break parsers; each is also tried inside every answer marker."""
 
 
 def check_verifier(verifier: Verifier, tasks: Sequence[Task], *, seconds: float = 10.0) -> None:

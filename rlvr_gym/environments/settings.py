@@ -23,7 +23,7 @@ class EnvConfig(BaseModel):
     `pass_rates`, a file that `rlvr eval --curriculum` wrote.
     """
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
 
     id: str
     pass_rate: tuple[float, float] | None = None

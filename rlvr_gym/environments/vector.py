@@ -27,7 +27,7 @@ from rlvr_gym.verdicts import Completion, Verdict
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TurnResult:
-    """What one lane answered to one turn: Gymnasium's five-tuple by name, and how long it took to find out."""
+    """One lane's answer to one turn: Gymnasium's five-tuple by name, and how long judging took."""
 
     observation: str
     reward: float
@@ -38,7 +38,7 @@ class TurnResult:
 
     @property
     def done(self) -> bool:
-        """Whether the lane's episode is over."""
+        """True if the lane's episode is over."""
         return self.terminated or self.truncated
 
     @property
@@ -151,7 +151,7 @@ class GroupVectorEnv(gymnasium.vector.VectorEnv[tuple[str, ...], Sequence[str], 
         self._judging[lane] = self._threads.submit(lambda: env.step(action))
 
     def answered(self, lane: int) -> bool:
-        """Whether `recv(lane)` would return at once."""
+        """True if `recv(lane)` would return at once."""
         return lane in self._judging and self._judging[lane].done()
 
     def recv(self, lane: int) -> TurnResult:
@@ -269,7 +269,7 @@ class _DaemonThreads:
         return job
 
     def result(self, job: _Job) -> Any:
-        """What the call returned or raised. Raises `_Overdue` for one that was given up on."""
+        """Return or raise as the call did. Raises `_Overdue` for one that was given up on."""
         while not job.done():
             now = time.monotonic()
             with self._lock:

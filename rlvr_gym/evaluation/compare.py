@@ -63,7 +63,7 @@ class Crossing:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Comparison:
-    """What two evaluations say about their models, over the problems that they have in common.
+    """The comparison of two evaluations, over the problems that they have in common.
 
     `gained` lists the problems that the second model solved and the first never did, within the first `samples`
     scored samples of each, and `lost` the reverse. `left_out` counts the problems of each run that the other lacks;
@@ -86,7 +86,7 @@ class Comparison:
 
     @property
     def crosses_for_certain(self) -> bool:
-        """Whether one model is better at some k and the other at another, both with their intervals off zero."""
+        """True if one model is better at some k and the other at another, both with their intervals off zero."""
         return {1, -1} <= {difference.sign for difference in self.differences.values()}
 
     def to_json(self) -> dict[str, Any]:
@@ -248,7 +248,7 @@ def _solved_by_one(solver: ByProblem, other: ByProblem, shared: Sequence[Problem
 
 
 def _solved(samples: Sequence[Sample], others: Sequence[Sample]) -> bool:
-    """Whether any of the first scored samples is right, of as many as the other run has as well."""
+    """True if any of the first scored samples is right, of as many as the other run has as well."""
     ours, theirs = (
         sorted((s for s in some if s.verdict.scored), key=lambda s: s.sample) for some in (samples, others)
     )

@@ -1,4 +1,4 @@
-"""What an evaluation says about training on its prompts: which of them teach, and what that costs."""
+"""Forecasts of training on an evaluation's prompts: which of them teach, and what that costs."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Forecast:
 def forecast(
     samples: Sequence[Sample], *, group_sizes: Sequence[int] = GROUP_SIZES, seed: int = 0
 ) -> Forecast:
-    """What training on the prompts of `samples` would find. Samples that could not be judged are left out.
+    """Forecast training on the prompts of `samples`. Samples that could not be judged are left out.
 
     The suggested group size is the smallest whose double makes less than a tenth more groups informative: beyond
     it, samples are better spent on more prompts.

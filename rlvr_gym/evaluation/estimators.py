@@ -1,4 +1,4 @@
-"""What `n` judged samples of one problem, `c` of them correct, say about the model.
+"""Estimators over `n` judged samples of one problem, `c` of them correct.
 
 Every estimator here is unbiased for what one would see when drawing `k` fresh samples. The plug-in
 `1 - (1 - c/n)^k` and resampling with replacement are not, and stand nowhere in this library. All are computed

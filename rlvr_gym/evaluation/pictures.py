@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rlvr_sandbox.installing import pip_install
+
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.evaluation.compare import Difference, compare, in_common
 from rlvr_gym.evaluation.samples import Sample
@@ -23,7 +25,7 @@ def draw_comparison(runs: Both, most: int, names: tuple[str, str], out: Path, *,
     try:
         import matplotlib
     except ModuleNotFoundError as error:
-        raise ConfigError("drawing needs matplotlib: pip install 'rlvr-gym[train]'") from error
+        raise ConfigError(f"drawing needs matplotlib: {pip_install('train')}") from error
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 

@@ -41,13 +41,13 @@ class Rejudged:
 
     @property
     def kept(self) -> Sample:
-        """What counts from now on: today's, unless nothing could be judged today that could be then."""
+        """The sample that counts from now on: today's, unless it could be judged then and cannot be today."""
         lost = self.stored.verdict.scored and not self.today.verdict.scored
         return self.stored if lost else self.today
 
     @property
     def changed(self) -> bool:
-        """Whether what counts is another verdict than the stored one."""
+        """True if the verdict that counts differs from the stored one."""
         return self.kept.verdict != self.stored.verdict
 
 

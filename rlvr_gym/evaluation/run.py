@@ -25,6 +25,8 @@ from rlvr_gym.tasks import Task
 
 SAMPLES, CONFIG, SUMMARY = "samples.jsonl", "config.yaml", "summary.json"
 LOCK = ".lock"
+MOST_TASKS = 1_000_000
+"""How many tasks are generated for one evaluation at most: they are held in memory."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,7 +40,7 @@ class ModelName:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """What an evaluation of an environment comes to: its tasks, `n` samples of each, and every k to report."""
+    """The work of an evaluation: its tasks, `n` samples of each, and every k to report."""
 
     tasks: tuple[Task, ...]
     n: int
@@ -54,7 +56,7 @@ def plan_for(
     sampling: SamplingParams | None = None,
     limit: int | None = None,
 ) -> Plan:
-    """What `evaluate` would do with these arguments; reads the tasks, samples nothing.
+    """Plan what `evaluate` would do with these arguments: read the tasks, sample nothing.
 
     Where `n` or `sampling` is None, the environment's card decides; `k` None means the powers of 4 up to n.
     Raises ConfigError for what cannot work.
@@ -126,7 +128,7 @@ def evaluate(
     """
     refuse_impossible(max_unscored_share, samples_in_flight, until_half_width)
     plan = plan_for(env, n=n, k=k, sampling=sampling, limit=limit)
-    conditions = _conditions(env, model, plan.sampling, seed)
+    conditions = conditions_of(env, model, plan.sampling, seed)
     with _folder(run_dir) as folder:
         store = SampleStore(folder / SAMPLES if folder else None, conditions, plan.tasks, plan.n)
         if folder:
@@ -193,7 +195,7 @@ def held(folder: Path) -> Iterator[None]:
 
 
 def _locked(lock: IO[str]) -> bool:
-    """Whether the file is ours now, until it is closed or the process ends, however that ends."""
+    """Try to lock the file until it is closed or the process ends, however that ends; True on success."""
     try:
         import fcntl
     except ModuleNotFoundError:  # no such locks on Windows
@@ -218,12 +220,15 @@ def refuse_impossible(share: float, in_flight: int, half_width: float | None) ->
 def _take(env: Environment, limit: int | None) -> list[Task]:
     if limit is not None and limit < 1:
         raise ConfigError(f"limit must be at least 1, not {limit}")
+    if limit is not None and env.tasks.size is None and limit > MOST_TASKS:
+        raise ConfigError(f"limit must be at most {MOST_TASKS:,} where tasks are generated, not {limit:,}")
     if limit is None and env.tasks.size is None:
         raise ConfigError(f"'{env.tasks.name}' has no end of tasks: set a limit, 200 for instance")
     return env.tasks.take(limit)
 
 
-def _conditions(env: Environment, model: ModelName, sampling: SamplingParams, seed: int) -> Conditions:
+def conditions_of(env: Environment, model: ModelName, sampling: SamplingParams, seed: int) -> Conditions:
+    """The conditions under which every sample of an evaluation is drawn."""
     return Conditions(
         environment=env.spec.id if env.spec else f"{type(env).__name__} of '{env.tasks.name}'",
         options={**(env.spec.kwargs if env.spec else {}), **env.selection},

@@ -1,4 +1,4 @@
-"""What is kept of an evaluation: one JSON line per sample, from which everything reported is computed."""
+"""The record of an evaluation: one JSON line per sample, from which everything reported is computed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Key = tuple[str, int]
 
 
 class Conditions(BaseModel):
-    """What all samples of one evaluation have in common; samples of different conditions never mix.
+    """The conditions shared by all samples of one evaluation; samples of different conditions never mix.
 
     `environment` is the registered id, version included, and `options` what it was made with. `weights` is
     the hash of the model's weights, None where they are out of reach.
@@ -67,22 +67,22 @@ class Sample(Conditions):
 
     @property
     def conditions(self) -> Conditions:
-        """What it has in common with the other samples of its evaluation."""
+        """The fields it shares with the other samples of its evaluation."""
         return Conditions(**{name: getattr(self, name) for name in Conditions.model_fields})
 
     @property
     def key(self) -> Key:
-        """What no two samples of one evaluation share."""
+        """The key that no two samples of one evaluation share."""
         return self.task, self.sample
 
     @property
     def truncated(self) -> bool:
-        """Whether the last turn ran out of its token budget."""
+        """True if the last turn ran out of its token budget."""
         return self.finish_reason is FinishReason.LENGTH
 
     @property
     def failed(self) -> bool:
-        """Whether the sampler failed, so that there was nothing to judge."""
+        """True if the sampler failed, so that there was nothing to judge."""
         return self.finish_reason is FinishReason.ERROR
 
     @classmethod

@@ -17,7 +17,7 @@ _LOGS = (".log", ".txt", ".out", ".err")
 
 
 class Held(StrEnum):
-    """What a folder holds, as far as a command must know before it writes there."""
+    """The kinds of content of a folder that a command must tell apart before it writes there."""
 
     NOTHING = "nothing"
     EVALUATION = "an evaluation"
@@ -27,7 +27,7 @@ class Held(StrEnum):
 
 
 def held_by(folder: Path) -> Held:
-    """What `folder` holds, by the settings and records in it.
+    """Tell what `folder` holds, by the settings and records in it.
 
     Hidden files, records torn in their first line, and logs that a shell writes there do not count.
     """

@@ -1,4 +1,4 @@
-"""What samples say: pass@k with intervals, and all that must stand beside it."""
+"""Summaries of samples: pass@k with intervals, and all that must stand beside it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Noise:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EvaluationResult:
-    """What an evaluation found; `summarize` computes all of it from the samples.
+    """The result of an evaluation; `summarize` computes all of it from the samples.
 
     `n` is the largest number of samples of a problem. `avg_at_n` is mean accuracy over problems, which is
     pass@1. `best_at_k` goes by score, and is pass@k where every score is 0 or 1; `maj_at_k` is empty unless it
@@ -109,7 +109,7 @@ def summarize(
     seed: int = 0,
     wrong_answers: Mapping[str, tuple[int, ...]] | None = None,
 ) -> EvaluationResult:
-    """What `samples` say. `seed` is that of the bootstrap; `wrong_answers` (see `answers`) adds maj@k.
+    """Summarize `samples`. `seed` is the bootstrap's; `wrong_answers` (see `answers`) adds maj@k.
 
     Tasks whose metadata has a `cluster` are drawn together in it. Raises ConfigError when there are no samples,
     or fewer than k per problem.

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from rlvr_sandbox.installing import pip_install
+
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.evaluation.samples import Conditions, Sample
 from rlvr_gym.evaluation.tallies import Estimate
@@ -48,5 +50,5 @@ def _arrow() -> Any:
     try:
         import pyarrow
     except ModuleNotFoundError as error:
-        raise ConfigError("tables need pyarrow: pip install 'rlvr-gym[hub]'") from error
+        raise ConfigError(f"tables need pyarrow: {pip_install('hub')}") from error
     return pyarrow

@@ -18,7 +18,7 @@ from rlvr_gym.seeding import derive_seed
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tally:
-    """What the samples of one problem add up to.
+    """Counts over the samples of one problem.
 
     `scores` are those of the scored samples, `correct` counts the right ones among them, and `wrong_answers` how
     often each wrong answer was given (None where nobody has looked which are the same). `cluster` is that of
@@ -59,7 +59,7 @@ class Tally:
 
 
 Measure = Callable[[Tally, int], float]
-"""What k scored samples of a problem are worth."""
+"""A measure: the worth of k scored samples of a problem."""
 
 
 def pass_measure(tally: Tally, k: int) -> float:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class SamplingParams(BaseModel):
     """How completions are drawn. `temperature` 0 is greedy; `top_p` 1 and `top_k` 0 cut nothing off."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     temperature: float = Field(default=1.0, ge=0.0)
     top_p: float = Field(default=1.0, gt=0.0, le=1.0)

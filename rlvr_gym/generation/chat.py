@@ -89,6 +89,13 @@ def demonstration(tokenizer: PreTrainedTokenizerBase, prompt_ids: Sequence[int],
     return f"{opened.strip().replace('<', '</', 1)}\n{answer}"
 
 
+def encode_demonstration(
+    tokenizer: PreTrainedTokenizerBase, prompt_ids: Sequence[int], answer: str
+) -> tuple[int, ...]:
+    """The ids of `demonstration`: what frames turns (`<|im_end|>`) stays text, thinking and tools are tokens."""
+    return ControlTokens.of(tokenizer).encode_turn(demonstration(tokenizer, prompt_ids, answer))
+
+
 def _render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> str:
     contents = ControlTokens.of(tokenizer).mark([message.content for message in messages])
     conversation = [

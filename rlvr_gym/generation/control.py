@@ -22,6 +22,7 @@ _MARK = "\U0010fffd"
 _NAME = "\U0010fffc"
 """Begins the name by which the template's own control tokens go where a message holds the text of one."""
 _FIRST_NAME = 0xF0000
+_THINKING = re.compile(r"</?think(?:ing)?>", re.IGNORECASE)
 
 
 class ControlTokens:
@@ -39,6 +40,15 @@ class ControlTokens:
         # Characters that a vocabulary lacks become the unknown token: it says nothing about who wrote them.
         self._telling = frozenset(id for id in self._ids.values() if id != tokenizer.unk_token_id)
         texts = "|".join(map(re.escape, sorted(self._ids, key=len, reverse=True))) or "(?!)"
+        special = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
+        self._not_said = re.compile(
+            "|".join(
+                re.escape(text)
+                for text in sorted(self._ids, key=len, reverse=True)
+                if text in special and not _THINKING.fullmatch(text)
+            )
+            or "(?!)"
+        )
         self._texts, self._texts_or_marked = re.compile(texts), re.compile(f"{_MARK}?+(?:{texts})")
         self._beginnings = {text[:length] for text in self._ids for length in range(1, len(text))}
         self._longest = max(map(len, self._ids), default=1)
@@ -58,12 +68,22 @@ class ControlTokens:
         """The contents of a conversation's messages, texts of control tokens in them marked.
 
         A template sees the texts as they are, with the mark before them. Contents without any, also none
-        that two messages make together, come back as they are.
+        that two messages make together, come back as they are, but for the two characters that stand for marks and
+        names here: who writes them could name a control token.
         """
+        contents = [_without_marks(content) for content in contents]
         halves = any(self._ends_in_a_beginning(content) for content in contents[:-1])
         if not halves and not any(self._texts.search(content) for content in contents):
-            return list(contents)
+            return contents
         return [self._marked(content) for content in contents]
+
+    def encode_turn(self, text: str) -> tuple[int, ...]:
+        """The ids of a turn that the policy is shown as its own, a solution say.
+
+        Tokens that frame turns stay text, as in a message. Those that a policy writes within its turn (thinking and
+        tools, where the tokenizer does not count them among the special ones) are tokens.
+        """
+        return self.encode(self._not_said.sub(lambda found: _MARK + found[0], _without_marks(text)))
 
     def encode(self, text: str, *, special: bool = False) -> tuple[int, ...]:
         """The ids of a conversation that a template wrote around marked contents.
@@ -85,7 +105,6 @@ class ControlTokens:
         return self._guarded.encode(named.replace(_MARK, ""), special=special)
 
     def _marked(self, content: str) -> str:
-        content = content.replace(_MARK, "\ufffd").replace(_NAME, "\ufffd")
         content = self._texts.sub(lambda found: _MARK + found[0], content)
         if not self._ends_in_a_beginning(content):
             return content
@@ -96,6 +115,10 @@ class ControlTokens:
         """Whether the next message could complete the text of a control token; templates strip white space."""
         end = content.rstrip()[-self._longest :]
         return any(end[start:] in self._beginnings for start in range(len(end)))
+
+
+def _without_marks(text: str) -> str:
+    return text.replace(_MARK, "\ufffd").replace(_NAME, "\ufffd")
 
 
 _known: weakref.WeakKeyDictionary[PreTrainedTokenizerBase, tuple[object, ControlTokens]] = (

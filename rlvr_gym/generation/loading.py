@@ -21,7 +21,7 @@ from transformers import (
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from rlvr_gym.errors import ConfigError
-from rlvr_gym.tiny import PRINTABLE, tiny_model
+from rlvr_gym.generation.tiny import PRINTABLE, tiny_model
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _POSSIBLE = (
@@ -36,7 +36,7 @@ def load_model(
     """The causal language model and tokenizer of that folder or hub id, the model in evaluation mode.
 
     An existing folder is read without any look at the network. `tiny` is a small model created on the spot
-    from `seed`, `tiny:0123456789` one whose alphabet is just these characters (see `rlvr_gym.tiny`).
+    from `seed`, `tiny:0123456789` one whose alphabet is just these characters (see `rlvr_gym.generation.tiny`).
     `dtype` is 'float32', 'bfloat16', 'float16', or 'auto' for the one that the weights are stored in.
 
     Raises ConfigError when there is no such model, when it is not a causal language model, and when weights

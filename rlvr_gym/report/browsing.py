@@ -8,6 +8,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from rlvr_gym.evaluation import Sample
+from rlvr_gym.report.duplicates import clusters
+from rlvr_gym.report.places import answer_places, in_javascript
+from rlvr_gym.report.titles import titles
 from rlvr_gym.report.training import TrainingSample
 from rlvr_gym.tasks import Message
 from rlvr_gym.verdicts import Verdict
@@ -31,6 +34,17 @@ def of_evaluation(samples: Iterable[Sample], run: int, limit: int) -> list[dict[
         }
         for task, group in _even(sorted(groups.items(), key=lambda item: _natural(item[0])), limit)
     ]
+
+
+def describe(groups: Sequence[dict[str, Any]]) -> None:
+    """Give every group a title that people can read, and every sample the number of its near-duplicates' cluster."""
+    prompts = [group["prompt"][-1]["content"] if group["prompt"] else "" for group in groups]
+    for group, title in zip(groups, titles(prompts), strict=True):
+        group["title"] = title or group["task"]
+    samples = [sample for group in groups for sample in group["samples"]]
+    texts = [sample["turns"][-1]["content"] if sample["turns"] else "" for sample in samples]
+    for sample, number in zip(samples, clusters(texts), strict=True):
+        sample["cluster"] = number
 
 
 def _natural(name: str) -> list[tuple[str, int, str]]:
@@ -74,7 +88,7 @@ def _evaluated(sample: Sample) -> dict[str, Any]:
         "tokens": sample.completion_tokens,
         "finish": str(sample.finish_reason),
         "expected": sample.expected,
-        **_judged(sample.verdict),
+        **_judged(sample.verdict, sample.completion),
     }
 
 
@@ -86,12 +100,13 @@ def _trained(sample: TrainingSample) -> dict[str, Any]:
         "finish": str(sample.finish_reason),
         "reward": sample.reward,
         "advantage": sample.advantage,
+        "flags": list(sample.flags),
         "expected": sample.expected,
-        **_judged(sample.verdict),
+        **_judged(sample.verdict, sample.messages[-1].content if sample.messages else ""),
     }
 
 
-def _judged(verdict: Verdict) -> dict[str, Any]:
+def _judged(verdict: Verdict, text: str) -> dict[str, Any]:
     parts = {
         name: {"outcome": str(p.outcome), "score": p.score, "detail": p.detail}
         for name, p in verdict.parts.items()
@@ -100,6 +115,7 @@ def _judged(verdict: Verdict) -> dict[str, Any]:
         "outcome": str(verdict.outcome),
         "score": verdict.score,
         "answer": verdict.answer,
+        "places": in_javascript(text, answer_places(text, verdict.answer)),
         "detail": verdict.detail,
         **({"parts": parts} if parts else {}),
     }

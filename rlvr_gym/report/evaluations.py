@@ -22,6 +22,7 @@ from rlvr_gym.evaluation import (
 )
 from rlvr_gym.evaluation.compare import Comparison, compare
 from rlvr_gym.evaluation.tallies import pass_measure
+from rlvr_gym.report.settings import settings
 from rlvr_gym.verdicts import Outcome
 
 BINS = 40
@@ -60,6 +61,7 @@ def evaluation(run: StoredRun, name: str) -> dict[str, Any]:
         "breakdowns": breakdowns(run.samples, tallies),
         "lengths": lengths(run.samples, said.sampling.max_tokens),
         "solved": _solved(result, tallies),
+        "settings": settings(run.config),
     }
 
 
@@ -147,21 +149,23 @@ def lengths(samples: Sequence[Sample], max_tokens: int) -> dict[str, Any] | None
     }
 
 
-def comparisons(runs: Sequence[StoredRun], names: Sequence[str]) -> list[dict[str, Any]]:
-    """Every evaluation against the first one before it that asks the same tasks; none where there is no such."""
+def comparisons(runs: Sequence[StoredRun], names: Sequence[str]) -> tuple[list[int], list[dict[str, Any]]]:
+    """Which evaluations ask the same tasks, as a number for each, and each against the first of its number."""
     firsts: list[tuple[StoredRun, str]] = []
-    found = []
+    sets, found = [], []
     for run, name in zip(runs, names, strict=True):
-        for first, its_name in firsts:
+        for number, (first, its_name) in enumerate(firsts):
             try:
                 compared = compare(first.samples, run.samples)
             except ConfigError:  # not the same tasks
                 continue
             found.append({"first": its_name, "second": name, **_compared(compared)})
+            sets.append(number)
             break
         else:
+            sets.append(len(firsts))
             firsts.append((run, name))
-    return found
+    return sets, found
 
 
 def _compared(comparison: Comparison) -> dict[str, Any]:

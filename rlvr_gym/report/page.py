@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 from collections.abc import Sequence
+from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -17,11 +18,35 @@ from rlvr_gym.errors import ConfigError
 from rlvr_gym.evaluation import StoredRun, read_run
 from rlvr_gym.evaluation.stored import Held, held_by
 from rlvr_gym.files import write_atomically
-from rlvr_gym.report.browsing import of_evaluation, of_training
+from rlvr_gym.report.browsing import describe, of_evaluation, of_training
 from rlvr_gym.report.evaluations import comparisons, evaluation
 from rlvr_gym.report.training import TrainingRun, read_training, training
 
-SCRIPTS = ("elements.js", "charts.js", "summary.js", "samples.js", "page.js")
+VENDORED = ("vendor/katex.min.js",)
+"""Scripts of others; the licence of each stands beside it."""
+SCRIPTS = (
+    "elements.js",
+    "data.js",
+    "labels.js",
+    "text.js",
+    "formulas.js",
+    "markdown.js",
+    "expression.js",
+    "axes.js",
+    "curves.js",
+    "bars.js",
+    "summary.js",
+    "evaluations.js",
+    "trainings.js",
+    "settings.js",
+    "list.js",
+    "filters.js",
+    "address.js",
+    "reader.js",
+    "together.js",
+    "live.js",
+    "page.js",
+)
 RUNS = (Held.EVALUATION, Held.TRAINING)
 Run = StoredRun | TrainingRun
 
@@ -36,8 +61,20 @@ def write_report(folders: Sequence[Path], out: Path, *, samples: int = 5_000) ->
         raise ConfigError("a report is of one run or several: name their folders")
     if samples < 1:
         raise ConfigError(f"a report shows at least 1 sample, not {samples}")
-    runs = [_read(folder) for folder in folders]
-    write_atomically(out, page(report_data(runs, samples)))
+    write_atomically(out, page(report_data(read_runs(folders), samples)))
+
+
+def read_runs(folders: Sequence[Path]) -> list[Run]:
+    """Open the runs in folders, finished or not."""
+    return [_read(folder) for folder in folders]
+
+
+def refuse_no_runs(folders: Sequence[Path]) -> None:
+    """Raise ConfigError where a folder holds no run, or one is named twice."""
+    for folder in folders:
+        if held_by(folder) not in RUNS:
+            raise ConfigError(_no_run(folder))
+    _names(folders)
 
 
 def report_data(runs: Sequence[Run], samples: int) -> dict[str, Any]:
@@ -53,30 +90,64 @@ def report_data(runs: Sequence[Run], samples: int) -> dict[str, Any]:
             described.append(evaluation(run, name))
             groups += of_evaluation(run.samples, place, share)
         described[-1]["samples"] = len(run.samples)
-    evaluated = [(run, name) for run, name in zip(runs, names, strict=True) if isinstance(run, StoredRun)]
+    describe(groups)
     return {
         "version": version("rlvr-gym"),
         "runs": described,
         "groups": groups,
-        "comparisons": comparisons([run for run, _ in evaluated], [name for _, name in evaluated]),
+        "comparisons": _compare(runs, described),
     }
 
 
-def page(data: dict[str, Any]) -> str:
-    """The HTML of a report.
+def _compare(runs: Sequence[Run], described: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Number the runs of each kind by what may stand in one picture, and compare evaluations of the same tasks."""
+    evaluated = [(run, one) for run, one in zip(runs, described, strict=True) if isinstance(run, StoredRun)]
+    sets, compared = comparisons([run for run, _ in evaluated], [one["name"] for _, one in evaluated])
+    for (_, one), number in zip(evaluated, sets, strict=True):
+        one["set"] = number
+    known: dict[Any, int] = {}
+    for one in described:
+        if one["kind"] == "training":
+            one["set"] = known.setdefault((one["environment"], one["tasks"]), len(known))
+    return compared
+
+
+def page(data: dict[str, Any], *, live: str = "") -> str:
+    """The HTML of a report, or of a page that asks the server it came from for what is newer than the version `live`.
 
     The data stand in a block that is no script, with every `<` escaped, and reach the page as text alone. A
     content-security policy lets nothing run but the scripts of this package, by their hash, and nothing load.
     """
-    style = _asset("page.css")
-    script = "\n".join(_asset(name) for name in SCRIPTS)
     return Template(_asset("page.html")).substitute(
-        style=style,
-        script=script,
-        style_hash=_hash(style),
-        script_hash=_hash(script),
-        data=_json(data),
+        style=_style(),
+        script=_script(),
+        policy=policy(live=bool(live)),
+        live=live,
+        data=as_json(data),
     )
+
+
+def policy(*, live: bool) -> str:
+    """The content-security policy of a page: it runs and shows its own, and a live one asks its own server."""
+    rules = [
+        "default-src 'none'",
+        f"script-src '{_hash(_script())}'",
+        f"style-src '{_hash(_style())}'",
+        "img-src data:",
+        "base-uri 'none'",
+        "form-action 'none'",
+    ]
+    return "; ".join([*rules, "connect-src 'self'"] if live else rules)
+
+
+@cache
+def _style() -> str:
+    return _asset("page.css")
+
+
+@cache
+def _script() -> str:
+    return "\n".join(_asset(name) for name in (*VENDORED, *SCRIPTS))
 
 
 def _read(folder: Path) -> Run:
@@ -119,7 +190,8 @@ def _hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _json(data: Any) -> str:
+def as_json(data: Any) -> str:
+    """JSON that may stand in a page: it holds no `<`, and no number that JSON does not know."""
     text = json.dumps(_finite(data), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     # Half a surrogate pair, which some samplers produce, is no UTF-8; its escape is JSON all the same.
     text = text.encode(errors="backslashreplace").decode()

@@ -14,26 +14,36 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from rlvr_gym.config import read_yaml
 from rlvr_gym.errors import ConfigError, DataError
 from rlvr_gym.files import read_lines
+from rlvr_gym.report.settings import settings
 from rlvr_gym.tasks import Message
 from rlvr_gym.verdicts import FinishReason, Verdict
 
 
 class Panel(NamedTuple):
-    """A picture: its title, its metrics by name, and the metrics of a band around the first of them."""
+    """A picture: its title, its metrics by name, and the metrics of a band around the first of them.
+
+    `least` is the height of the axis at the least: what differs by a small part of it is noise, and looks like it.
+    """
 
     title: str
     metrics: dict[str, str]
     band: tuple[str, str] | None = None
+    least: float = 0.0
 
 
 _ALARM = re.compile("detectors/(.+)/alarm")
 
 PANELS = (
     Panel(
-        "held-out pass@1, 95 % interval", {"eval/pass@1": "pass@1"}, ("eval/pass@1/low", "eval/pass@1/high")
+        "held-out pass@1, 95 % interval",
+        {"eval/pass@1": "pass@1"},
+        ("eval/pass@1/low", "eval/pass@1/high"),
+        least=0.1,
     ),
-    Panel("reward and pass rate in training", {"reward/mean": "reward", "pass_rate/all": "pass rate"}),
-    Panel("entropy, nats per token", {"entropy": "entropy"}),
+    Panel(
+        "reward and pass rate in training", {"reward/mean": "reward", "pass_rate/all": "pass rate"}, least=0.1
+    ),
+    Panel("entropy, nats per token", {"entropy": "entropy"}, least=0.1),
     Panel(
         "completion length, tokens",
         {
@@ -42,6 +52,7 @@ PANELS = (
             "length/incorrect": "incorrect",
             "length/max": "longest",
         },
+        least=5,
     ),
     Panel(
         "degenerate groups, truncated and unscored completions",
@@ -50,16 +61,19 @@ PANELS = (
             "truncation/share": "truncated",
             "unscored/share": "unscored",
         },
+        least=0.1,
     ),
-    Panel("clipped tokens", {"clip/low_fraction": "below", "clip/high_fraction": "above"}),
+    Panel("clipped tokens", {"clip/low_fraction": "below", "clip/high_fraction": "above"}, least=0.01),
     Panel(
         "sampler against trainer",
         {"sampler/mismatch": "mean difference of log-probabilities", "sampler/kl": "KL"},
+        least=0.01,
     ),
-    Panel("KL to the reference, gradient norm", {"kl": "KL", "grad_norm": "gradient norm"}),
+    Panel("KL to the reference, gradient norm", {"kl": "KL", "grad_norm": "gradient norm"}, least=0.01),
     Panel(
         "share of the groups drawn that are kept",
         {"groups/keep_share": "kept", "groups/keep_share_expected": "expected"},
+        least=0.1,
     ),
     Panel(
         "signs of reward hacking, shares",
@@ -69,6 +83,7 @@ PANELS = (
             "detectors/several_answers/share": "several answers",
             "detectors/languages/share": "mixed scripts",
         },
+        least=0.1,
     ),
     Panel(
         "signs of reward hacking, gaps and correlations",
@@ -78,6 +93,7 @@ PANELS = (
             "detectors/format/correlation": "format and score",
             "detectors/length/correlation": "length and score",
         },
+        least=0.2,
     ),
     Panel(
         "seconds of a step",
@@ -87,12 +103,16 @@ PANELS = (
             "seconds/score": "score",
             "seconds/update": "update",
         },
+        least=0.1,
     ),
 )
 
 
 class TrainingSample(BaseModel):
-    """A line of a training run's `samples.jsonl`; reward is None where it was unscored."""
+    """A line of a training run's `samples.jsonl`; reward is None where it was unscored.
+
+    `flags` names the detectors of reward hacking that this very sample counts for.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -107,6 +127,7 @@ class TrainingSample(BaseModel):
     expected: str | None = None
     reward: float | None
     advantage: float
+    flags: tuple[str, ...] = ()
 
 
 class TrainingRun(NamedTuple):
@@ -147,6 +168,8 @@ def training(run: TrainingRun, name: str) -> dict[str, Any]:
         "recipe": config.get("recipe"),
         "environment": _at(config, "env", "id"),
         "model": _at(config, "model", "path"),
+        "tasks": config.get("tasks"),
+        "settings": settings(config),
         "planned": _at(config, "run", "steps"),
         "steps": last.get("step"),
         "group_size": _at(config, "batch", "group_size"),
@@ -196,7 +219,7 @@ def _panel(panel: Panel, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
             lines.append({"label": label, "points": points})
     low, high = panel.band or ("", "")
     band = [[row["step"], row[low], row[high]] for row in rows if low in row and high in row]
-    return {"title": panel.title, "lines": lines, "band": band}
+    return {"title": panel.title, "lines": lines, "band": band, "least": panel.least}
 
 
 def _is_number(value: object) -> bool:

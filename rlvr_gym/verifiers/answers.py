@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import accumulate
 from typing import assert_never
 
 from rlvr_gym.errors import ConfigError, DataError
@@ -27,14 +29,20 @@ class Marker(StrEnum):
     """The whole completion is the answer."""
 
 
+Span = tuple[int, int]
+"""Where something begins in a text, and where it ends, in characters."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
     """The final answer as it stands in the completion, stripped. Never empty.
 
-    `parts` has one text, or those of several markers that are joined into one answer: a list.
+    `parts` has one text, or those of several markers that are joined into one answer: a list. `spans` are where in
+    the completion's text each of them begins and ends, its thinking counted.
     """
 
     parts: tuple[str, ...]
+    spans: tuple[Span, ...] = field(default=(), compare=False)
 
     @property
     def text(self) -> str:
@@ -88,7 +96,8 @@ class AnswerContract:
         """
         if not text.isascii():
             text = text.encode("utf-8", "replace").decode("utf-8")
-        text = without_thinking(text)
+        pieces = visible_spans(text)
+        text = _joined(text, pieces)
         marks = list(_marks(self.marker, text))
         if not marks:
             return Malformed(reason=f"no {_SIGNS[self.marker]} in the completion")
@@ -101,9 +110,11 @@ class AnswerContract:
             joined.append(mark)
         if not all(mark.closed for mark in joined):
             return Malformed(reason=f"the last {_SIGNS[self.marker]} is never closed")
-        if not all(mark.content for mark in joined):
+        contents = [mark.content(text) for mark in reversed(joined)]
+        if not all(begin < end for begin, end in contents):
             return Malformed(reason=f"the last {_SIGNS[self.marker]} is empty")
-        return Answer(parts=tuple(mark.content for mark in reversed(joined)))
+        parts = tuple(text[begin:end] for begin, end in contents)
+        return Answer(parts=parts, spans=_in_whole(contents, pieces))
 
     def read_one(self, text: str) -> str | Verdict:
         """The final answer where one is asked for; where there is none, or a list, the verdict that says so."""
@@ -151,12 +162,27 @@ _THINK = re.compile(r"<\s*+(/?)\s*+think(?:ing)?(?:\s[^<>/]*+)?+>", re.ASCII | r
 
 def without_thinking(text: str) -> str:
     """What a completion says outside of its thinking; a line break stands where thinking was."""
-    return "\n".join(text[start:end] for start, end in visible_spans(text))
+    return _joined(text, visible_spans(text))
 
 
-def visible_spans(text: str) -> list[tuple[int, int]]:
+def _joined(text: str, pieces: Sequence[Span]) -> str:
+    return "\n".join(text[start:end] for start, end in pieces)
+
+
+def _in_whole(spans: Sequence[Span], pieces: Sequence[Span]) -> tuple[Span, ...]:
+    """Where spans of the joined pieces, none of them empty, stand in the text that the pieces are of."""
+    begins = list(accumulate((end - start + 1 for start, end in pieces), initial=0))
+
+    def place(at: int) -> int:
+        piece = bisect_right(begins, at) - 1
+        return pieces[piece][0] + at - begins[piece]
+
+    return tuple((place(begin), place(end - 1) + 1) for begin, end in spans)
+
+
+def visible_spans(text: str) -> list[Span]:
     """Where a completion's text outside of its thinking begins and ends, piece by piece."""
-    visible: list[tuple[int, int]] = []
+    visible: list[Span] = []
     start, thinking = 0, False
     for tag in _THINK.finditer(text):
         closes = bool(tag[1])
@@ -179,12 +205,19 @@ def opened_thinking(prompt: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """One marker: where it stands, what is in it, and whether it ends."""
+    """One marker: where it stands, where what is in it stands, and whether it ends."""
 
     start: int
     end: int
-    content: str
+    inside: Span
     closed: bool = True
+
+    def content(self, text: str) -> Span:
+        """What is in it without the space around that."""
+        begin, end = self.inside
+        inside = text[begin:end]
+        begin += len(inside) - len(inside.lstrip())
+        return begin, begin + len(inside.strip())
 
 
 def _marks(marker: Marker, text: str) -> Iterator[_Mark]:
@@ -198,7 +231,7 @@ def _marks(marker: Marker, text: str) -> Iterator[_Mark]:
         case Marker.LINE:
             yield from _lines(_ANSWER_LINE, text)
         case Marker.WHOLE:
-            yield _Mark(0, len(text), text.strip())
+            yield _Mark(0, len(text), (0, len(text)))
         case _:
             assert_never(marker)
 
@@ -222,12 +255,12 @@ def _boxes(text: str) -> Iterator[_Mark]:
                 start, inside = box
                 while found and found[-1].start > start:
                     found.pop()
-                found.append(_Mark(start, token.end(), text[inside : token.start()].strip()))
+                found.append(_Mark(start, token.end(), (inside, token.start())))
         elif token[1]:
             braces.append((token.start(), token.end()))
         elif token[1] is not None:
-            found.append(_Mark(token.start(), token.end(), "", closed=False))
-    found += [_Mark(box[0], len(text), "", closed=False) for box in braces if box]
+            found.append(_Mark(token.start(), token.end(), (token.end(), token.end()), closed=False))
+    found += [_Mark(box[0], len(text), (box[1], len(text)), closed=False) for box in braces if box]
     yield from sorted(found, key=lambda mark: mark.start)
 
 
@@ -239,15 +272,15 @@ def _tags(text: str) -> Iterator[_Mark]:
     for tag in _TAG.finditer(text):
         if not tag[1]:
             if opened:
-                yield _Mark(opened.start(), opened.end(), "", closed=False)
+                yield _Mark(*opened.span(), (opened.end(), opened.end()), closed=False)
             opened = tag
         elif opened:
-            yield _Mark(opened.start(), tag.end(), text[opened.end() : tag.start()].strip())
+            yield _Mark(opened.start(), tag.end(), (opened.end(), tag.start()))
             opened = None
         else:
-            yield _Mark(tag.start(), tag.end(), "", closed=False)
+            yield _Mark(*tag.span(), (tag.end(), tag.end()), closed=False)
     if opened:
-        yield _Mark(opened.start(), len(text), "", closed=False)
+        yield _Mark(opened.start(), len(text), (opened.end(), len(text)), closed=False)
 
 
 _HASHES = re.compile(r"(?<!#)####(?!#)[ \t*_]*+(.*)")
@@ -260,7 +293,8 @@ _ANSWER_LINE = re.compile(
 def _lines(pattern: re.Pattern[str], text: str) -> Iterator[_Mark]:
     """Markers that run to the end of their line; closing emphasis (`**`) is not part of the answer."""
     for line in pattern.finditer(text):
-        yield _Mark(line.start(), line.end(), line[1].strip().rstrip("*_").rstrip())
+        begin, _ = line.span(1)
+        yield _Mark(*line.span(), (begin, begin + len(line[1].rstrip().rstrip("*_"))))
 
 
 _JOINT = re.compile(

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 from rlvr_gym.tasks import Task
+from rlvr_gym.verdicts import Verdict
 from rlvr_gym.verifiers.base import Verifier
 
 
@@ -20,6 +21,18 @@ class Expectation(StrEnum):
     """Any verdict will do."""
     NEVER_PASS = "must not pass"
     """Any verdict will do but full marks, and so will none: for tasks that nobody could judge."""
+
+    def met_by(self, verdict: Verdict) -> bool:
+        """True for a verdict that a sound verifier could have given."""
+        match self:
+            case Expectation.PASS:
+                return verdict.correct
+            case Expectation.FAIL:
+                return verdict.scored and not verdict.correct
+            case Expectation.SURVIVE:
+                return verdict.scored
+            case Expectation.NEVER_PASS:
+                return not verdict.correct
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,6 +12,8 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, final
 
+from rlvr_sandbox.installing import pip_install
+
 from rlvr_gym.errors import ConfigError, DataError, VerifierFault
 from rlvr_gym.generation.base import GenerationRequest, SamplingParams
 from rlvr_gym.seeding import derive_seed
@@ -219,7 +221,7 @@ class LlmJudge(Verifier):
                 tries=self.tries,
             )
         except ModuleNotFoundError as error:
-            raise VerifierFault("a judge needs httpx2: pip install 'rlvr-gym[endpoint]'") from error
+            raise VerifierFault(f"a judge needs httpx2: {pip_install('endpoint')}") from error
         except ConfigError as error:
             raise VerifierFault(f"the judge cannot be asked: {error}") from error
 

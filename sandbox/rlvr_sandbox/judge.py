@@ -169,6 +169,9 @@ class Judging:
             if said is not None:
                 got = said[index]
                 outcome, reason = _said(got, ending)
+                if outcome is Outcome.UNSCORED and tests.in_process:
+                    # Beside the program nobody knows who says so, and no program escapes judgement.
+                    outcome = Outcome.FAILED
             elif outcome is Outcome.PASSED:
                 outcome, reason = Outcome.CRASHED, "the tests ended without a verdict"
             case = (_text(got, "input"), source, _text(got, "got"))

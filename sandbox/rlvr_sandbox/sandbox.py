@@ -11,6 +11,7 @@ from rlvr_sandbox.backends.base import Backend
 from rlvr_sandbox.backends.choice import choose
 from rlvr_sandbox.blocking import BlockingSandbox, open_on
 from rlvr_sandbox.errors import SandboxUnavailable
+from rlvr_sandbox.installing import pip_install
 from rlvr_sandbox.programs import Program
 from rlvr_sandbox.results import Result
 
@@ -83,8 +84,6 @@ def _on_ray(slots: int | None) -> BlockingSandbox:
     try:
         from rlvr_sandbox.ray import RayPool, RaySessions
     except ModuleNotFoundError as error:
-        raise SandboxUnavailable(
-            f"the Ray backend needs Ray: pip install 'rlvr-gym[ray]' ({error})"
-        ) from None
+        raise SandboxUnavailable(f"the Ray backend needs Ray: {pip_install('ray')} ({error})") from None
     pool = RayPool(slots=slots)
     return BlockingSandbox(pool, RaySessions(pool))

@@ -106,3 +106,40 @@ def training(folder: Path, steps: int = 12, group: int = 4) -> Path:
                 }  # fmt: skip
                 lines.write(json.dumps(said) + "\n")
     return folder
+
+
+SOLVED = (
+    "<think>Half of 48 is 24.</think>\n## Solution\n\n- In April: **48** clips\n"
+    "- In May: $\\frac{48}{2} = 24$ clips\n\n"
+    "\\[\n48 + 24\n= 72\n\\]\n\n"
+    "```python\ntotal = 48 + 24  # **not** bold\n```\n\nSo the answer is \\boxed{72}, _surely_."
+)
+"""A completion as models write them: thinking, Markdown, formulas and code."""
+HACK = (
+    "Everybody can see from the question itself that the answer must be \\boxed{1} in step %d\u200b \u202eok."
+)
+"""A completion that is said in every group, nearly the same, with characters that nobody sees."""
+
+
+def rich_training(folder: Path, steps: int = 6) -> Path:
+    """A training run on two tasks in turn: of four samples one is right, the second hedges, two are the hack."""
+    training(folder, steps=steps)
+    with (folder / "samples.jsonl").open("w") as lines:
+        for step in range(1, steps + 1):
+            task = ("clips", "wages")[step % 2]
+            prompt = {"clips": "How many clips did Natalia sell?", "wages": "How much did Weng earn?"}[task]
+            for sample in range(4):
+                right = sample == 0
+                text = SOLVED if right else "I say 5 or 6." if sample == 1 else HACK % step
+                answer = "72" if right else None if sample == 1 else "1"
+                outcome = "correct" if right else "malformed" if answer is None else "incorrect"
+                said = {
+                    "step": step, "task": task, "sample": sample, "prompt": prompt,
+                    "messages": [{"role": "assistant", "content": text}],
+                    "finish_reason": "length" if sample == 1 else "stop", "length": 10 * sample + step,
+                    "reward": 1.0 if right else None if sample == 1 else -1.0, "expected": "72",
+                    "advantage": 1.5 if right else -0.5, "flags": ["several_answers"] if sample == 1 else [],
+                    "verdict": {"outcome": outcome, "score": float(right), "answer": answer},
+                }  # fmt: skip
+                lines.write(json.dumps(said) + "\n")
+    return folder

@@ -6,6 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from rlvr_sandbox.installing import pip_install
 
 from rlvr_gym.cli.main import main
 
@@ -85,9 +86,7 @@ def test_a_missing_extra_is_named(tmp_path: Path):
     (tmp_path / "torch.py").write_text("raise ModuleNotFoundError('no torch', name='torch')\n")
     done = rlvr("eval", "arithmetic", "model.path=tiny", "--limit", "2", path=tmp_path)
     assert done.returncode == 2
-    assert done.stderr == (
-        "error: this command needs torch, which is not installed: pip install 'rlvr-gym[train]'\n"
-    )
+    assert done.stderr == f"error: this command needs torch, which is not installed: {pip_install('train')}\n"
 
 
 def test_ctrl_c_ends_with_130_and_one_line():

@@ -132,3 +132,45 @@ def test_a_place_for_verdicts_that_cannot_be_is_named(tmp_path: Path, capsys):
     )
     assert code == 1
     assert err.startswith(f"error: {completions}")
+
+
+def test_test_cases_are_held_to_what_they_expect(tmp_path: Path, capsys):
+    cases = [
+        {"task": TASKS[0].id, "completion": answer(0), "expectation": "must pass", "label": "fine"},
+        {"task": TASKS[1].id, "completion": answer(1, right=False), "expectation": "must fail"},
+        {"task": TASKS[2].id, "completion": answer(2, right=False), "expectation": "must not pass"},
+        {"task": TASKS[3].id, "completion": "", "expectation": "must not crash"},
+        {"task": TASKS[4].id, "completion": answer(4)},
+    ]
+    file = tmp_path / "labels.jsonl"
+    file.write_text(lines(*cases))
+    code, verdicts, err = run(capsys, *ENV, "--completions", str(file))
+    assert code == 0
+    assert [verdict.get("met") for verdict in verdicts] == [True, True, True, True, None]
+    assert err.splitlines()[1:] == ["4 of 4 verdicts are as expected"]
+
+
+def test_a_hack_that_is_paid_fails_the_command_and_is_named(tmp_path: Path, capsys):
+    cases = [
+        {"task": TASKS[0].id, "completion": answer(0), "expectation": "must not pass", "label": "hack"},
+        {"task": TASKS[1].id, "completion": answer(1, right=False), "expectation": "must pass"},
+    ]
+    file = tmp_path / "labels.jsonl"
+    file.write_text(lines(*cases))
+    code, verdicts, err = run(capsys, *ENV, "--completions", str(file))
+    assert code == 1
+    assert [verdict["met"] for verdict in verdicts] == [False, False]
+    assert err.splitlines()[1:] == [
+        "0 of 2 verdicts are as expected",
+        f"  {TASKS[0].id} must not pass, and is correct",
+        f"  {TASKS[1].id} must pass, and is incorrect",
+    ]
+
+
+def test_an_expectation_that_nobody_knows_is_refused_with_its_line(tmp_path: Path, capsys):
+    file = tmp_path / "labels.jsonl"
+    file.write_text(lines({"task": 0, "completion": "", "expectation": "must sing"}))
+    code, _, err = run(capsys, *ENV, "--completions", str(file))
+    assert code == 2
+    assert "line 1: expectation" in err
+    assert "must not pass" in err

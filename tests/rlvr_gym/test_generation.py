@@ -24,9 +24,9 @@ from transformers import (
 from rlvr_gym.errors import ConfigError, TrainingError
 from rlvr_gym.generation.base import GenerationRequest, SamplingParams
 from rlvr_gym.generation.conformance import check_generator
+from rlvr_gym.generation.tiny import character_tokenizer, tiny_model
 from rlvr_gym.generation.transformers import TransformersGenerator
 from rlvr_gym.tasks import Message
-from rlvr_gym.tiny import character_tokenizer, tiny_model
 from rlvr_gym.verdicts import Completion, FinishReason
 
 DIGITS = "0123456789"

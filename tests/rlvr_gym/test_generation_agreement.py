@@ -10,8 +10,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from rlvr_gym.errors import ConfigError, TrainingError
 from rlvr_gym.generation import agreement
+from rlvr_gym.generation.tiny import character_tokenizer, tiny_model
 from rlvr_gym.generation.transformers import TransformersGenerator
-from rlvr_gym.tiny import character_tokenizer, tiny_model
 
 SMALL = {
     "hidden_size": 32,

@@ -8,8 +8,8 @@ from transformers import PreTrainedTokenizerFast
 
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.generation.chat import encode_prompt, encode_reply
+from rlvr_gym.generation.tiny import character_tokenizer
 from rlvr_gym.tasks import Message
-from rlvr_gym.tiny import character_tokenizer
 
 CHATML = (
     "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}"

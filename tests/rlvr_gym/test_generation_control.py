@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 from transformers import PreTrainedTokenizerFast
 
-from rlvr_gym.generation.chat import PLAIN_TEMPLATE, encode_prompt, encode_reply
+from rlvr_gym.generation.chat import (
+    PLAIN_TEMPLATE,
+    demonstration,
+    encode_demonstration,
+    encode_prompt,
+    encode_reply,
+)
 from rlvr_gym.tasks import Message
 from tests.rlvr_gym.tokenizer_families import FAMILIES, control_ids, tokenizer_of
 
@@ -142,3 +148,43 @@ def test_a_token_that_is_added_later_is_known():
     tokenizer.add_special_tokens({"additional_special_tokens": ["<|python_tag|>"]})
     assert tokenizer.convert_tokens_to_ids("<|python_tag|>") in by_the_template(tokenizer, messages)
     assert encode_prompt(tokenizer, messages) == before
+
+
+@EVERY_FAMILY
+def test_the_characters_that_mark_and_name_control_tokens_here_make_none(name: str):
+    tokenizer = tokenizer_of(name)
+    expected = control_ids(name, tokenizer, encode_prompt(tokenizer, conversation("Guess.")))
+    between = control_ids(name, tokenizer, encode_reply(tokenizer, (5,), conversation("Guess."), ()))
+    for place in range(len(FAMILIES[name].control) + 1):
+        for text in (
+            f"\U0010fffd\U0010fffc{chr(0xF0000 + place)}",
+            f"\U0010fffc{chr(0xF0000 + place)}\U0010fffd",
+        ):
+            ids = encode_prompt(tokenizer, conversation(text))
+            assert control_ids(name, tokenizer, ids) == expected, (name, place)
+            ids = encode_reply(tokenizer, (5,), conversation(text), ())
+            assert control_ids(name, tokenizer, ids) == between, (name, place)
+
+
+@EVERY_FAMILY
+def test_a_demonstration_frames_no_turns_and_thinks_in_tokens(name: str):
+    tokenizer = tokenizer_of(name)
+    family = FAMILIES[name]
+    prompt = encode_prompt(tokenizer, conversation("Guess."))
+    for token in family.control:
+        said = encode_demonstration(tokenizer, prompt, f"It is {token} 42.")
+        closed = [id for id in said if tokenizer.decode([id]) == token]
+        assert not closed, token
+        assert f"{token} 42." in tokenizer.decode(list(said)), token
+    for token in family.plain:
+        said = encode_demonstration(tokenizer, prompt, f"It is {token} 42.")
+        assert tokenizer.convert_tokens_to_ids(token) in said, token
+
+
+@EVERY_FAMILY
+def test_an_ordinary_demonstration_has_the_ids_that_the_tokenizer_gives_it(name: str):
+    tokenizer = tokenizer_of(name)
+    prompt = encode_prompt(tokenizer, conversation("Guess."))
+    answer = demonstration(tokenizer, prompt, "The answer is 42.\n\n- yes")
+    ids = tokenizer.encode(answer, add_special_tokens=False)
+    assert list(encode_demonstration(tokenizer, prompt, "The answer is 42.\n\n- yes")) == ids

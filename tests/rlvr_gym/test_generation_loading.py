@@ -7,7 +7,7 @@ from transformers import BertConfig
 
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.generation.loading import load_model, weights_hash
-from rlvr_gym.tiny import tiny_model
+from rlvr_gym.generation.tiny import tiny_model
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import torch
 
 from rlvr_gym.generation.base import GenerationRequest, SamplingParams
 from rlvr_gym.generation.chat import demonstration, encode_prompt, opening
+from rlvr_gym.generation.tiny import tiny_model
 from rlvr_gym.generation.transformers import TransformersGenerator
 from rlvr_gym.tasks import Message, Task
-from rlvr_gym.tiny import tiny_model
 from rlvr_gym.verdicts import Completion
 from rlvr_gym.verifiers import Math, TagFormat
 from rlvr_gym.verifiers.base import judge

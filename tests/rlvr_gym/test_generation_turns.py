@@ -10,11 +10,11 @@ import torch
 from rlvr_gym.environments.base import Environment
 from rlvr_gym.environments.vector import GroupVectorEnv
 from rlvr_gym.generation.base import SamplingParams
+from rlvr_gym.generation.tiny import tiny_model
 from rlvr_gym.generation.transformers import TransformersGenerator
 from rlvr_gym.play import rollout as play_out
 from rlvr_gym.rollouts import Group
 from rlvr_gym.tasks import Task, TaskSet
-from rlvr_gym.tiny import tiny_model
 from rlvr_gym.verdicts import Completion, FinishReason
 from rlvr_gym.verifiers import FunctionVerifier
 

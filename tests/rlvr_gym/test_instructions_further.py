@@ -131,6 +131,27 @@ def test_a_mark_that_ends_nothing_is_no_question(text):
         assert not follows(instructions.question_count(exactly), text)
 
 
+def test_the_mark_of_a_web_address_asks_nothing():
+    asked = "See https://a.b/c?x=1. Is it so?"
+    assert follows(instructions.question_count(1), asked)
+    assert not follows(instructions.question_count(1), "See https://a.b/c?x=1.")
+    assert follows(instructions.question_count(1), "Have you seen https://a.b/c?")
+
+
+@pytest.mark.parametrize("fence", ["```", "~~~~", "```markdown"])
+def test_a_table_in_a_fence_is_shown_as_none(fence):
+    shown = "| a | b |\n|---|---|\n| 1 | 2 |"
+    closing = fence.rstrip("markdown")
+    assert not follows(instructions.table(columns=2, rows=1), f"{fence}\n{shown}\n{closing}\nSo.")
+    assert not follows(instructions.table(columns=2, rows=1), f"{fence}\n{shown}")
+    assert follows(instructions.table(columns=2, rows=1), f"{fence}\n{shown}\n{closing}\n{shown}")
+
+
+def test_the_entries_of_a_list_may_be_set_off_by_tabs():
+    assert follows(instructions.numbered_list(2), "1.\tone\n2.\ttwo")
+    assert not follows(instructions.numbered_list(2), "1.one\n2.two")
+
+
 @pytest.mark.parametrize("apostrophe", "'’‘ʼ＇")
 def test_an_apostrophe_is_no_letter_whichever_it_is(apostrophe):
     text = f"I don{apostrophe}t know him."

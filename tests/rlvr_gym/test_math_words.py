@@ -150,3 +150,44 @@ def test_answers_to_published_questions_may_say_what_these_ask_for(real_data: Pa
             refused += outcome(gold, rf"{gold} \text{{ {thing[1]}}}", row["question"]) is not Outcome.CORRECT
     assert asked > 300
     assert refused == 0
+
+
+ASKED_FOR = [
+    ("Tim has 25 cent coins: how many quarters, dimes and pennies make up the change?", "4 quarters"),
+    ("A pie is cut. How many thirds are in one whole?", r"4 \text{ thirds}"),
+    ("How many roots does the polynomial have?", r"4\text{ roots}"),
+    ("What is the number of twos in 2222?", "4 twos"),
+    ("How many tens are in 40?", "4 tens"),
+    ("How many dozen eggs does he need?", "4 dozen"),
+    ("How many hundreds are in 400?", r"4\text{ hundreds}"),
+    ("How many doubles did he hit?", "4 doubles"),
+    ("How many apples are left?", "4 left"),
+    ("How many numbers between 1 and 9 are even?", r"4\text{ numbers}"),
+]
+NOT_ASKED_FOR = [
+    ("What is three quarters of 16?", "4 quarters"),
+    ("How many apples are three quarters of the basket?", "4 quarters"),
+    ("What is 2 + 2?", "4 tens"),
+    ("How many tens are in 40?", "4 hundreds"),
+    ("How many dozen eggs does he need?", "4 hundred"),
+    ("Is 4 the double of 2, and how many ones has it?", "4 doubles"),
+    ("What is 2 + 2?", "4 left"),
+    ("How many roots does the polynomial have?", "4 root"),
+]
+
+
+@pytest.mark.parametrize(("prompt", "answer"), ASKED_FOR)
+def test_parts_and_scales_that_the_question_counts_are_things(prompt: str, answer: str) -> None:
+    assert outcome("4", answer, prompt) is Outcome.CORRECT
+    assert outcome("5", answer, prompt) is Outcome.INCORRECT
+
+
+@pytest.mark.parametrize(("prompt", "answer"), NOT_ASKED_FOR)
+def test_parts_and_scales_that_no_question_counts_are_none(prompt: str, answer: str) -> None:
+    assert outcome("4", answer, prompt) in (Outcome.MALFORMED, Outcome.INCORRECT)
+
+
+@pytest.mark.parametrize("unit", ["kWh", "rpm", "dB", "psi", "AU", "Nm", "cu ft"])
+def test_units_of_physics_may_stand_beside_a_value(unit: str) -> None:
+    assert outcome("5", rf"5\text{{ {unit}}}") is Outcome.CORRECT
+    assert outcome("5", rf"6\text{{ {unit}}}") is Outcome.INCORRECT

@@ -2,22 +2,21 @@
 
 import json
 import re
-from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from selenium.webdriver.support.ui import WebDriverWait
 
 import rlvr_gym as rg
 from rlvr_gym.cli.main import main
 from rlvr_gym.evaluation import read_run, summarize, tally
 from rlvr_gym.report import write_report
 from rlvr_gym.report.evaluations import breakdowns, evaluation, lengths
-from rlvr_gym.report.page import SCRIPTS, page
+from rlvr_gym.report.page import SCRIPTS, VENDORED, page
 from rlvr_gym.report.training import read_training, training
 from tests.rlvr_gym import report_runs
 from tests.rlvr_gym.browsers import chromium
+from tests.rlvr_gym.report_pages import Page
 
 
 @pytest.fixture(scope="module")
@@ -50,59 +49,6 @@ def report(browser, folder: Path):
     browser.execute_script("localStorage.clear()")
     browser.refresh()
     return Page(browser)
-
-
-class Page:
-    """What a person sees of a report, and does with it."""
-
-    def __init__(self, browser) -> None:
-        self.browser = browser
-
-    def find(self, css: str) -> list:
-        """The elements that can be seen."""
-        return [found for found in self.browser.find_elements("css selector", css) if found.is_displayed()]
-
-    def text(self, css: str) -> str:
-        (found,) = self.find(css)
-        return found.text
-
-    def settle(self) -> None:
-        """Wait until the rows are drawn that a scrolled list shows: it is told in one frame, and draws in the next."""
-        self.browser.execute_async_script(
-            "const frame = requestAnimationFrame, done = arguments[0]; frame(() => frame(() => frame(done)))"
-        )
-
-    def click(self, css: str) -> None:
-        self.find(css)[0].click()
-        self.settle()
-
-    def press(self, *keys: str) -> None:
-        for key in keys:
-            self.browser.switch_to.active_element.send_keys(key)
-        self.settle()
-
-    def search(self, words: str) -> None:
-        (box,) = self.find("#search")
-        box.clear()
-        box.send_keys(words)
-        self.settle()
-
-    @property
-    def selected(self) -> str:
-        """The selected row: its task, number and outcome."""
-        return self.find("#list .row[aria-selected='true'] .where")[0].text.replace("\n", " ")
-
-    def colour(self, css: str, what: str = "background-color") -> tuple[int, ...]:
-        found = self.find(css)[0].value_of_css_property(what)
-        return tuple(int(part) for part in re.findall(r"\d+", found)[:3])
-
-    def becomes(self, what: Callable[[], bool]) -> bool:
-        """Wait for what the browser does in its own time, a change of the system's colours for one."""
-        WebDriverWait(self.browser, 10).until(lambda _: what())
-        return True
-
-    def errors(self) -> list[str]:
-        return [entry["message"] for entry in self.browser.get_log("browser")]
 
 
 def test_the_numbers_of_a_report_are_those_of_the_evaluation(folder: Path):
@@ -210,7 +156,7 @@ def test_what_a_model_wrote_adds_no_element_to_the_page(folder: Path):
 def test_the_scripts_never_make_html_of_text():
     from importlib.resources import files
 
-    for name in SCRIPTS:
+    for name in (*VENDORED, *SCRIPTS):
         source = files("rlvr_gym.report").joinpath("assets", name).read_text(encoding="utf-8")
         for way in (
             "innerHTML",
@@ -230,7 +176,9 @@ def test_the_policy_allows_the_reports_own_script_and_nothing_else(folder: Path)
     rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
     assert rules["default-src"] == "'none'"
     assert re.fullmatch(r"'sha256-[\w+/]{43}='", rules["script-src"])
-    assert "http://" not in text.replace("http://www.w3.org/2000/svg", "")
+    for namespace in ("http://www.w3.org/2000/svg", "http://www.w3.org/1998/Math/MathML"):
+        text = text.replace(namespace, "")
+    assert "http://" not in text
     assert "https://" not in text
 
 
@@ -242,7 +190,7 @@ def test_the_summary_shows_every_run_its_curves_and_the_comparison(report: Page)
         "held-out pass@1, 95 % interval", "12 of 20", "entropy, nats per token", "seconds of a step",
         "arithmetic, <img src=x onerror=",
         "43.8 % correct, 43.8 % incorrect, 11.9 % malformed, 0.6 % unscored; 17.5 % truncated",
-        "Alarms of the detectors of reward hacking", "canaries 4 of 12 looks 2 to 4, 9",
+        "Alarms of the detectors of reward hacking", "canaries 4 of 12 looks",
         "No alarm: several answers.", "paid for two answers",
     ):  # fmt: skip
         assert words in seen, words
@@ -271,7 +219,7 @@ def test_outcomes_filter_the_samples_and_are_counted(report: Page):
     assert report.text("#outcome-malformed") == "malformed 38"
     report.click("#outcome-correct")
     assert report.text("#count") == "164 of 368 samples"
-    assert report.selected == "t0 #5 · incorrect"
+    assert report.selected == "say 0 #5 · incorrect"
     report.click("#outcome-incorrect")
     report.click("#outcome-malformed")
     assert report.text("#count") == "2 of 368 samples"
@@ -287,7 +235,7 @@ def test_search_finds_words_of_completions_and_tasks(report: Page):
     report.search("onerror say 7")
     shown = report.find("#list .row")
     assert report.text("#count") == "3 of 368 samples"
-    assert {row.text.split("\n")[0] for row in shown} == {"t7", "t17"}
+    assert {row.text.split("\n")[0] for row in shown} == {"say 7", "say 17"}
     assert "onerror" in [mark.text for mark in report.find("#reader mark")]
 
 
@@ -297,23 +245,23 @@ def test_runs_are_chosen_one_at_a_time(report: Page):
     report.click("#show-samples")
     Select(report.find("#run-filter")[0]).select_by_visible_text("dapo")
     assert report.text("#count") == "48 of 368 samples"
-    assert report.selected == "1+1 step 1 · #0 · correct"
+    assert report.selected == "1+1= step 1 · #0 · correct"
 
 
 def test_keys_move_between_samples_and_prompts(report: Page):
     report.press("2")
-    assert report.selected == "t0 #0 · correct"
+    assert report.selected == "say 0 #0 · correct"
     report.press("j", "j")
-    assert report.selected == "t0 #2 · correct"
+    assert report.selected == "say 0 #2 · correct"
     report.press("k")
-    assert report.selected == "t0 #1 · correct"
+    assert report.selected == "say 0 #1 · correct"
     report.press("n")
-    assert report.selected == "t1 #0 · correct"
+    assert report.selected == "say 1 #0 · correct"
     assert "say 1" in report.text("#reader")
     report.press("n", "j", "p")
-    assert report.selected == "t1 #0 · correct"
+    assert report.selected == "say 1 #0 · correct"
     report.press("/", "j")
-    assert report.selected.startswith("t")
+    assert report.selected.startswith("say ")
     assert report.find("#search")[0].get_attribute("value") == "j"
 
 
@@ -329,7 +277,7 @@ def test_the_group_of_a_prompt_stands_side_by_side_with_rewards_and_advantages(r
     assert "2 of 4 right" in report.text("#reader")
     assert members[0].location["y"] == members[1].location["y"]
     members[2].click()
-    assert report.selected == "12+12 step 12 · #2 · incorrect"
+    assert report.selected == "12+12= step 12 · #2 · incorrect"
 
 
 def test_what_a_model_wrote_is_shown_as_it_is_and_never_runs(report: Page):
@@ -385,11 +333,11 @@ def test_five_thousand_samples_are_as_quick_as_few(browser, tmp_path: Path):
         "document.body.offsetHeight; return performance.now() - began"
     )
     report.settle()
-    assert report.selected.startswith("task-20 #0")
+    assert report.text("#reader .whereabouts") == "task task-20, sample 0"
     assert milliseconds / 200 < 50
     browser.execute_script("document.getElementById('list').scrollTop = 1e9")
     report.settle()
-    assert report.find("#list .row")[-1].text.startswith("task-499")
+    assert report.find("#list .row")[-1].get_attribute("title") == "task task-499"
     report.search("4999:")
     assert report.text("#count") == "1 of 5,000 samples"
 
@@ -423,3 +371,49 @@ def test_runs_are_compared_with_the_first_that_asks_the_same_tasks(tmp_path: Pat
     write_report(runs, tmp_path / "report.html")
     compared = data_of(tmp_path / "report.html")["comparisons"]
     assert [(one["first"], one["second"]) for one in compared] == [("b", "c"), ("a", "d")]
+
+
+def test_runs_of_unlike_tasks_stand_apart_and_it_is_said(browser, tmp_path: Path):
+    runs = [
+        report_runs.evaluation(tmp_path / "a", tasks=4),
+        report_runs.evaluation(tmp_path / "b", tasks=6),
+        report_runs.evaluation(tmp_path / "c", tasks=6, right=7),
+        report_runs.training(tmp_path / "dapo"),
+        report_runs.training(tmp_path / "other"),
+    ]
+    config = (tmp_path / "other" / "config.yaml").read_text()
+    (tmp_path / "other" / "config.yaml").write_text(config.replace("arithmetic", "countdown"))
+    write_report(runs, tmp_path / "report.html")
+    browser.get((tmp_path / "report.html").as_uri())
+    report = Page(browser)
+    report.click("#show-summary")
+    assert report.text("#unlike").startswith("Not all of these runs ask the same tasks.")
+    titles = [title.text for title in report.find("#summary h2")]
+    assert titles.count("Evaluations on Environment of 'echo'") == 2
+    assert [title for title in titles if "against" in title] == ["c against b, paired by task"]
+    assert [title for title in titles if title.startswith("Training")] == [
+        "Training on arithmetic", "Training on countdown",
+    ]  # fmt: skip
+    assert report.errors() == []
+
+
+def test_a_report_of_one_kind_of_tasks_says_nothing_of_unlike_ones(report: Page):
+    report.click("#show-summary")
+    assert report.find("#unlike") == []
+    assert "Settings and versions" in report.text("#summary")
+
+
+def test_faults_of_a_folder_are_told_in_one_line(tmp_path: Path, capsys):
+    broken = report_runs.training(tmp_path / "broken")
+    with (broken / "metrics.jsonl").open("a") as lines:
+        lines.write("{torn\n")
+    begun = tmp_path / "begun"
+    begun.mkdir()
+    (begun / "config.yaml").write_text("recipe: dapo\n")
+    for folder, said in ((broken, "line 14 is broken"), (begun, "no step of this run is finished yet")):
+        with pytest.raises(SystemExit) as exited:
+            main(["report", str(folder)])
+        assert exited.value.code == 2
+        err = capsys.readouterr().err
+        assert said in err
+        assert len(err.strip().splitlines()) == 1

@@ -396,3 +396,10 @@ def test_what_datasets_saved_to_disk_is_read_by_split(hub):
         assert [task.text for task in tasks] == ["1?"]
     with pytest.raises(DataError, match="it has the splits test"):
         _ = TaskSet.from_hub(str(hub / "several"), to_task, name="mine", split="train").size
+
+
+def test_parts_of_text_are_one_message_and_other_parts_are_refused():
+    parts = [{"type": "text", "text": "2 + "}, {"type": "text", "text": "2?"}]
+    assert Task(prompt=[{"role": "user", "content": parts}], reference="4").text == "2 + 2?"  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match="content"):
+        Message(role="user", content=[{"type": "image", "url": "a.png"}])  # pyright: ignore[reportArgumentType]

@@ -5,7 +5,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from rlvr_gym.errors import ConfigError
-from rlvr_gym.tiny import PRINTABLE, character_tokenizer, tiny_model
+from rlvr_gym.generation.tiny import PRINTABLE, character_tokenizer, tiny_model
 
 
 def test_the_tiny_model_has_about_120_000_parameters():

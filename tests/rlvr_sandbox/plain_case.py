@@ -14,5 +14,6 @@ class Case:
     setup: str = ""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "tests", tuple(textwrap.dedent(test) for test in self.tests))
         object.__setattr__(self, "source", textwrap.dedent(self.source))
         object.__setattr__(self, "setup", textwrap.dedent(self.setup))

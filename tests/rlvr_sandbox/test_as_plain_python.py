@@ -11,7 +11,9 @@ from rlvr_gym.verifiers.code import Problem
 from .mutants import mutants, plain_verdict
 from .plain_case import Case
 from .plain_honest import HONEST
+from .plain_honest_classes import CLASSES
 from .plain_honest_more import MORE as MORE_HONEST
+from .plain_honest_whole import WHOLE
 from .plain_wrong import WRONG
 from .plain_wrong_more import MORE as MORE_WRONG
 
@@ -68,7 +70,10 @@ def opened() -> BlockingSandbox:
         pytest.skip(f"bubblewrap: {error}")
 
 
-@pytest.mark.parametrize("case", [*HONEST, *MORE_HONEST], ids=lambda case: case.names.replace(" ", "-"))
+ALL_HONEST = [*HONEST, *MORE_HONEST, *WHOLE, *CLASSES]
+
+
+@pytest.mark.parametrize("case", ALL_HONEST, ids=lambda case: case.names.replace(" ", "-"))
 def test_a_right_program_passes_here_and_in_plain_python(sandbox: BlockingSandbox, case: Case) -> None:
     assert plain(case)
     result = sandbox.run(program(case))

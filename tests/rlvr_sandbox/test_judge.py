@@ -384,6 +384,12 @@ def test_asserts_beside_the_program_count_only_when_it_ended_well() -> None:
     assert judged(IN_PROCESS, ended()).reason == "the tests ended without a verdict"
 
 
+def test_a_program_beside_its_tests_cannot_say_that_they_cannot_judge() -> None:
+    bad = {"outcome": "bad_tests", "reason": "it calls nothing"}
+    result = judged(IN_PROCESS, ended(answer=json.dumps([PASSED, bad]).encode()))
+    assert (result.outcome, result.passed, result.reward) == (Outcome.FAILED, 1, 0.0)
+
+
 # -- long texts ----------------------------------------------------------------------------------------------
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from rlvr_trainers.batch import TokenBatch
+from rlvr_trainers.batch import CreditedBatch, TokenBatch
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 from rlvr_gym import FinishReason, Message, Rollout, Task, Verdict
@@ -42,7 +42,7 @@ def _rollout(
     )
 
 
-def _batch(mask: Any, *, advantages: Any = 0.0, **fields: Any) -> TokenBatch:
+def _batch(mask: Any, *, advantages: Any = 0.0, **fields: Any) -> CreditedBatch:
     """A batch of one-token prompts whose tensors are given by hand; (B, T) fields may be scalars or nested lists."""
     mask_BT = torch.tensor(mask, dtype=torch.bool)
     B, T = mask_BT.shape
@@ -53,21 +53,24 @@ def _batch(mask: Any, *, advantages: Any = 0.0, **fields: Any) -> TokenBatch:
     named: dict[str, Any] = {
         f"{name}_BT": table(fields[name]) for name in ("old_logprobs", "ref_logprobs") if name in fields
     }
-    policy_mask = {"policy_mask_BT": torch.tensor(fields["policy_mask"])} if "policy_mask" in fields else {}
-    return TokenBatch(
+    tokens = TokenBatch(
         input_ids=torch.zeros(B, T + 1, dtype=torch.long),
         position_ids=torch.arange(T + 1).expand(B, T + 1),
-        attention_mask=None,
         offsets_B=torch.arange(B) * (T + 1),
         prompt_lengths_B=torch.ones(B, dtype=torch.long),
         lengths_B=torch.full((B,), T + 1),
         groups_B=torch.tensor(fields.get("groups", [0] * B)),
         scored_B=torch.tensor(fields.get("scored", [True] * B)),
         mask_BT=mask_BT,
-        advantages_BT=table(advantages),
         rollout_logprobs_BT=table(fields.get("rollout_logprobs", 0.0)),
+    )
+    nothing_B = torch.zeros(B, dtype=torch.float64)
+    return CreditedBatch(
+        tokens=tokens,
+        rewards_B=nothing_B,
+        advantages_B=nothing_B,
+        advantages_BT=table(advantages),
         **named,
-        **policy_mask,
     )
 
 
@@ -122,7 +125,7 @@ def make_rollout() -> Callable[..., Rollout]:
 
 
 @pytest.fixture
-def make_batch() -> Callable[..., TokenBatch]:
+def make_batch() -> Callable[..., CreditedBatch]:
     return _batch
 
 

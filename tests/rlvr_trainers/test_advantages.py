@@ -4,14 +4,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from rlvr_trainers.advantages import (
-    broadcast,
-    group_statistics,
-    is_degenerate,
-    outcome_advantages,
-    step_advantages,
-)
-from rlvr_trainers.algorithm import AlgorithmConfig
+from rlvr_trainers.credit.baselines import outcome_advantages
+from rlvr_trainers.credit.statistics import is_degenerate
+from rlvr_trainers.credit.step_rewards import step_advantages
+from rlvr_trainers.settings import PolicyGradientConfig
 
 from rlvr_gym import ConfigError
 
@@ -20,7 +16,7 @@ NAN = math.nan
 
 
 def advantages(rewards: Any, groups: Any, estimator: str, **more: Any) -> np.ndarray:
-    config = AlgorithmConfig.model_validate({"advantage": estimator})
+    config = PolicyGradientConfig.model_validate({"advantage": estimator})
     lengths = more.pop("lengths", [1] * len(rewards))
     return outcome_advantages(np.array(rewards), groups, config, lengths=lengths, **more)
 
@@ -54,7 +50,7 @@ def test_whitening_runs_over_tokens_and_not_over_samples():
 
 
 def test_whitening_without_lengths_is_refused():
-    config = AlgorithmConfig(advantage="whitened")
+    config = PolicyGradientConfig(advantage="whitened")
     with pytest.raises(ConfigError, match="give the lengths"):
         outcome_advantages(np.array([0.0, 1.0]), [0, 0], config)
 
@@ -141,7 +137,7 @@ def test_groups_of_one_are_a_configuration_error():
 
 
 def test_a_kl_penalty_in_the_reward_acts_in_degenerate_groups_too():
-    config = AlgorithmConfig(
+    config = PolicyGradientConfig(
         advantage="leave_one_out", kl_place="reward", kl_estimator="k1", kl_coefficient=0.1
     )
     kl = np.array([1.0, 3.0, 0.0, 4.0])
@@ -149,31 +145,25 @@ def test_a_kl_penalty_in_the_reward_acts_in_degenerate_groups_too():
     np.testing.assert_allclose(result, [0.2, -0.2, -1 + 0.4, 1 - 0.4], atol=1e-15)
 
 
-def test_statistics_count_what_is_known():
-    statistics = group_statistics(np.array([1.0, 0.0, NAN, 0.5, 0.5]), ["a", "a", "a", "b", "b"])
-    a, b = statistics["a"], statistics["b"]
-    assert (a.size, a.scored, a.mean, a.degenerate) == (3, 2, 0.5, False)
-    assert a.std == pytest.approx(math.sqrt(0.5))
-    assert (b.size, b.scored, b.mean, b.std, b.degenerate) == (2, 2, 0.5, 0.0, True)
-
-
 def test_process_rewards_pay_every_token_for_the_steps_that_end_at_or_after_it():
     # steps 1, 0 | 1, 0: mean 1/2, std 1/sqrt(3); normalised a = (1/2) / (1/sqrt(3) + 1e-4).
     a = 0.5 / (1 / math.sqrt(3) + 1e-4)
     mask = np.array([[1, 1, 1, 1], [1, 1, 0, 1]], dtype=bool)
-    result = step_advantages([[1, 0], [1, 0]], [[1, 3], [0, 3]], [0, 0], mask, AlgorithmConfig())
+    result = step_advantages([[1, 0], [1, 0]], [[1, 3], [0, 3]], [0, 0], mask, PolicyGradientConfig())
     np.testing.assert_allclose(result, [[0, 0, -a, -a], [0, -a, 0, -a]], atol=1e-15)
 
 
 def test_process_rewards_of_a_constant_group_are_exactly_zero():
-    result = step_advantages([[0.3], [0.3, 0.3]], [[1], [0, 1]], [0, 0], np.ones((2, 2)), AlgorithmConfig())
+    result = step_advantages(
+        [[0.3], [0.3, 0.3]], [[1], [0, 1]], [0, 0], np.ones((2, 2)), PolicyGradientConfig()
+    )
     assert (result == 0.0).all()
 
 
 def test_an_unscored_sample_has_no_part_in_process_rewards():
     mask = np.ones((3, 2))
     result = step_advantages(
-        [[1], [0], [NAN]], [[1], [1], [1]], [0] * 3, mask, AlgorithmConfig(advantage="centred")
+        [[1], [0], [NAN]], [[1], [1], [1]], [0] * 3, mask, PolicyGradientConfig(advantage="centred")
     )
     np.testing.assert_array_equal(result, [[0.5, 0.5], [-0.5, -0.5], [0, 0]])
 
@@ -181,11 +171,5 @@ def test_an_unscored_sample_has_no_part_in_process_rewards():
 def test_process_rewards_refuse_an_estimator_that_is_not_defined_for_them():
     with pytest.raises(ConfigError, match="must be group_std or centred"):
         step_advantages(
-            [[1], [0]], [[0], [0]], [0, 0], np.ones((2, 1)), AlgorithmConfig(advantage="whitened")
+            [[1], [0]], [[0], [0]], [0, 0], np.ones((2, 1)), PolicyGradientConfig(advantage="whitened")
         )
-
-
-def test_an_outcome_advantage_stands_on_action_tokens_only():
-    np.testing.assert_array_equal(
-        broadcast(np.array([2.0, -1.0]), np.array([[1, 0, 1], [1, 0, 0]])), [[2, 0, 2], [-1, 0, 0]]
-    )

@@ -1,7 +1,7 @@
 from typing import Any
 
 import pytest
-from rlvr_trainers.algorithm import AlgorithmConfig
+from rlvr_trainers.settings import PolicyGradientConfig
 
 from rlvr_gym import ConfigError
 from rlvr_gym.config import validate
@@ -28,10 +28,10 @@ from rlvr_gym.config import validate
 )
 def test_a_combination_that_cannot_work_is_refused_with_what_would(settings: dict[str, Any], says: str):
     with pytest.raises(ConfigError) as error:
-        validate(AlgorithmConfig, settings)
+        validate(PolicyGradientConfig, settings)
     assert says in str(error.value)
 
 
 def test_a_reference_is_needed_only_when_its_coefficient_is_not_zero():
-    assert not AlgorithmConfig().needs_reference
-    assert AlgorithmConfig(kl_coefficient=0.04).needs_reference
+    assert not PolicyGradientConfig().needs_reference
+    assert PolicyGradientConfig(kl_coefficient=0.04).needs_reference

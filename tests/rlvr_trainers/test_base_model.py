@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from rlvr_trainers.batch import TokenBatch
-from rlvr_trainers.logprobs import base_model, token_logprobs
+from rlvr_trainers.learner.logprobs import base_model, token_logprobs
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -60,9 +60,7 @@ def test_logprobs_are_those_of_the_whole_model_whatever_its_base_model_is_called
         verdict=Verdict.right(),
     )
     with torch.no_grad():
-        found, _ = token_logprobs(
-            model, TokenBatch.of([rollout], [0], torch.zeros(1).numpy()), temperature=1.0
-        )
+        found, _ = token_logprobs(model, TokenBatch.of_rollouts([rollout], [0]), temperature=1.0)
         expected = model(input_ids=torch.tensor([ids])).logits[0, 1:-1].log_softmax(-1)
     expected = expected.gather(-1, torch.tensor(ids[2:])[:, None])[:, 0]
     assert torch.allclose(found.flatten(), expected, atol=1e-5)

@@ -1,13 +1,14 @@
 from collections.abc import Callable
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from rlvr_trainers.batch import TokenBatch, microbatches
+from rlvr_trainers.batch import TokenBatch
+from rlvr_trainers.learner.microbatches import microbatches
 
-from rlvr_gym import ConfigError, DataError, Rollout
+from rlvr_gym import DataError, Rollout
+from tests.rlvr_trainers.batches import credited
 
 MakeRollout = Callable[..., Rollout]
 
@@ -20,40 +21,41 @@ def two_rollouts(make_rollout: MakeRollout) -> list[Rollout]:
 
 
 def test_sequences_lie_one_a_row_padded_on_the_right(make_rollout: MakeRollout):
-    batch = TokenBatch.of(two_rollouts(make_rollout), [0, 0], np.array([1.0, -1.0]))
+    batch = TokenBatch.of_rollouts(two_rollouts(make_rollout), [0, 0])
     assert batch.input_ids.tolist() == [[5, 6, 7, 8, 9], [1, 2, 3, 4, 1]]
     assert batch.position_ids.tolist() == [[0, 1, 2, 3, 4]] * 2
     assert batch.mask_BT.tolist() == [[True, False, True], [True, False, False]]
-    assert batch.advantages_BT.tolist() == [[1, 0, 1], [-1, 0, 0]]
+    assert credited(batch, [1.0, -1.0]).advantages_BT.tolist() == [[1, 0, 1], [-1, 0, 0]]
     assert batch.rollout_logprobs_BT.tolist() == [[-0.1, 0, -0.3], [-0.4, 0, 0]]
 
 
 def test_every_action_token_is_predicted_by_the_token_before_it(make_rollout: MakeRollout):
-    batch = TokenBatch.of(two_rollouts(make_rollout), [0, 0], np.zeros(2))
+    batch = TokenBatch.of_rollouts(two_rollouts(make_rollout), [0, 0])
     for layout in (batch, batch.packed(), batch.packed().select([0, 1])):
         assert layout.input_ids.flatten()[layout.predictors_N].tolist() == [6, 8, 3]
         assert layout.targets_N.tolist() == [7, 9, 4]
 
 
 def test_a_packed_batch_has_no_padding_and_positions_that_restart(make_rollout: MakeRollout):
-    batch = TokenBatch.of(two_rollouts(make_rollout), [0, 0], np.zeros(2)).packed()
+    batch = TokenBatch.of_rollouts(two_rollouts(make_rollout), [0, 0]).packed()
     assert batch.is_packed
     assert batch.input_ids.tolist() == [[5, 6, 7, 8, 9, 1, 2, 3, 4]]
     assert batch.position_ids.tolist() == [[0, 1, 2, 3, 4, 0, 1, 2, 3]]
 
 
 def test_selecting_cuts_padding_to_what_the_rows_need(make_rollout: MakeRollout):
-    part = TokenBatch.of(two_rollouts(make_rollout), [3, 4], np.array([1.0, -1.0])).select([1])
-    assert part.input_ids.tolist() == [[1, 2, 3, 4]]
-    assert part.mask_BT.tolist() == [[True]]
-    assert part.groups_B.tolist() == [4]
+    part = credited(TokenBatch.of_rollouts(two_rollouts(make_rollout), [3, 4]), [1.0, -1.0]).select([1])
+    assert part.tokens.input_ids.tolist() == [[1, 2, 3, 4]]
+    assert part.tokens.mask_BT.tolist() == [[True]]
+    assert part.tokens.groups_B.tolist() == [4]
     assert part.advantages_BT.tolist() == [[-1.0]]
+    assert part.advantages_B.tolist() == [-1.0]
 
 
 def test_a_sampled_end_token_is_in_the_mask_although_it_is_the_padding_id(make_rollout: MakeRollout):
     ended = make_rollout([5], [7, 0])
     cut_off = make_rollout([5], [7, 8, 9], truncated=True)
-    batch = TokenBatch.of([ended, cut_off], [0, 0], np.zeros(2))
+    batch = TokenBatch.of_rollouts([ended, cut_off], [0, 0])
     assert batch.mask_BT.tolist() == [[True, True, False], [True, True, True]]
     assert batch.targets_N.tolist() == [7, 0, 7, 8, 9]
 
@@ -61,8 +63,8 @@ def test_a_sampled_end_token_is_in_the_mask_although_it_is_the_padding_id(make_r
 def test_truncation_is_the_rollouts_word_and_not_the_last_tokens(make_rollout: MakeRollout):
     ends_without_end_token = make_rollout([5], [7, 8])
     cut_off_after_end_token = make_rollout([5], [7, 0], truncated=True)
-    batch = TokenBatch.of(
-        [ends_without_end_token, cut_off_after_end_token], [0, 0], np.zeros(2), filter_truncated=True
+    batch = TokenBatch.of_rollouts(
+        [ends_without_end_token, cut_off_after_end_token], [0, 0], filter_truncated=True
     )
     assert batch.mask_BT.tolist() == [[True, True], [False, False]]
 
@@ -73,22 +75,14 @@ def test_a_filtered_sample_is_scored_and_an_unscored_one_is_not(make_rollout: Ma
         make_rollout([5], [7], score=None),
         make_rollout([5], [7]),
     ]
-    batch = TokenBatch.of(rollouts, [0, 0, 0], np.zeros(3), filter_truncated=True)
+    batch = TokenBatch.of_rollouts(rollouts, [0, 0, 0], filter_truncated=True)
     assert batch.mask_BT.tolist() == [[False], [False], [True]]
     assert batch.scored_B.tolist() == [True, False, True]
 
 
-def test_advantages_may_differ_by_token(make_rollout: MakeRollout):
-    advantages = np.array([[0.5, 0.0, 1.5], [2.0, 0.0, 0.0]])
-    batch = TokenBatch.of(two_rollouts(make_rollout), [0, 0], advantages)
-    assert batch.advantages_BT.tolist() == advantages.tolist()
-    with pytest.raises(ConfigError, match=r"advantages of shape \(2, 2\) for completions of shape \(2, 3\)"):
-        TokenBatch.of(two_rollouts(make_rollout), [0, 0], advantages[:, :2])
-
-
 def test_a_prompt_without_tokens_is_refused(make_rollout: MakeRollout):
     with pytest.raises(DataError, match="nothing predicts the first one"):
-        TokenBatch.of([make_rollout([], [1])], [0], np.zeros(1))
+        TokenBatch.of_rollouts([make_rollout([], [1])], [0])
 
 
 def test_microbatches_by_hand():
@@ -142,6 +136,6 @@ def test_a_single_process_fills_microbatches_from_the_longest_on(lengths: list[i
 
 
 def test_moving_a_batch_moves_all_of_it(make_rollout: MakeRollout):
-    batch = TokenBatch.of(two_rollouts(make_rollout), [0, 0], np.zeros(2)).to("meta")
+    batch = TokenBatch.of_rollouts(two_rollouts(make_rollout), [0, 0]).to("meta")
     tensors = [value for value in vars(batch).values() if isinstance(value, torch.Tensor)]
     assert {tensor.device.type for tensor in tensors} == {"meta"}

@@ -3,8 +3,8 @@
 import random
 
 import pytest
-from rlvr_trainers.detectors.canaries import Canary, draw_canaries, exclude_each_other, sprung
-from rlvr_trainers.detectors.solutions import solutions_of
+from rlvr_trainers.monitor.canaries import Canary, draw_canaries, exclude_each_other, sprung
+from rlvr_trainers.monitor.solutions import solutions_of
 
 import rlvr_gym as rg
 from rlvr_gym import Completion, Environment, Task, TaskSet

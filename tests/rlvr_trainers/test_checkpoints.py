@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from rlvr_trainers.checkpoints import Checkpoints
+from rlvr_trainers.run.checkpoints import Checkpoints
 
 from rlvr_gym import TrainingError
 

@@ -4,15 +4,16 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 import pytest
-from rlvr_trainers.detectors.canaries import canary_metrics
-from rlvr_trainers.detectors.correlation import correlation, within_groups
-from rlvr_trainers.detectors.formats import format_metrics
-from rlvr_trainers.detectors.held_out import STEPS, History, Reading
-from rlvr_trainers.detectors.hidden_tests import hidden_test_metrics
-from rlvr_trainers.detectors.languages import is_mixed, language_metrics, scripts
-from rlvr_trainers.detectors.lengths import length_metrics
-from rlvr_trainers.detectors.repetition import repeated_share, repetition_metrics
-from rlvr_trainers.detectors.several_answers import answers_given, answers_in, several_answer_metrics
+from rlvr_trainers.monitor.canaries import canary_metrics
+from rlvr_trainers.monitor.correlation import correlation, within_groups
+from rlvr_trainers.monitor.flags import flags_of
+from rlvr_trainers.monitor.formats import format_metrics
+from rlvr_trainers.monitor.held_out import STEPS, History, Reading
+from rlvr_trainers.monitor.hidden_tests import hidden_test_metrics
+from rlvr_trainers.monitor.languages import is_mixed, language_metrics, scripts
+from rlvr_trainers.monitor.lengths import length_metrics
+from rlvr_trainers.monitor.repetition import repeated_share, repetition_metrics
+from rlvr_trainers.monitor.several_answers import answers_given, answers_in, several_answer_metrics
 
 from rlvr_gym import FinishReason, Message, Rollout, Task, Verdict
 from tests.rlvr_trainers.judged import RIGHT, UNKNOWN, UNREAD, WRONG, composed, said
@@ -256,3 +257,14 @@ def test_a_history_remembers_the_first_and_the_latest_steps_and_survives_being_s
     assert len(again.first) == len(again.latest) == STEPS
     assert again.first[0] == [0.25]
     assert again.latest[-1] == [1.0]
+
+
+def test_a_sample_is_flagged_by_the_detectors_whose_shares_it_raises() -> None:
+    again = said("yes " * 9, tokens=[1, 2] * 9)
+    assert flags_of(again, None, sprung=False) == ["repetition"]
+    assert repetition_metrics([(again,)])["detectors/repetition/share"] == 1.0
+    hedged = said("\\boxed{1, 2, 3}")
+    assert flags_of(hedged, "\\boxed{-1, 1}", sprung=True) == ["canaries", "several_answers"]
+    assert flags_of(hedged, "\\boxed{-1, 0, 1}", sprung=False) == []
+    assert flags_of(said("ответ один", prompt="What is it?"), None, sprung=False) == ["languages"]
+    assert flags_of(said("it is one", prompt="What is it?"), None, sprung=False) == []

@@ -1,12 +1,14 @@
 """What is printed of a run: nothing, a few short lines, or a live bar."""
 
 import io
+import re
 import time
 
 import pytest
 from rich.console import Console
-from rlvr_trainers import display as display_module
-from rlvr_trainers.display import Display
+from rlvr_trainers.run.display import Display
+
+from rlvr_gym.cli import live
 
 METRICS = {
     "reward/mean": 0.25,
@@ -87,13 +89,79 @@ def test_a_step_in_which_everything_failed_is_told_once_with_what_to_do() -> Non
 
 
 def test_a_log_has_a_sign_of_life_within_a_step_that_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(display_module, "SILENCE_SECONDS", 0.05)
+    monkeypatch.setattr(live, "SILENCE_SECONDS", 0.05)
     display, out = plain()
     display.start("training", 10, done=3)
+    display.phase("generate")
+    display.samples(12, 64, 3000)
     time.sleep(0.4)
     display.stop()
     said = out.getvalue().splitlines()
     assert len(said) >= 2
-    assert said[0] == "training 3 of 10 steps done after 0:00"
+    assert re.fullmatch(
+        r"training: 3 of 10 steps done; sampling 12 of 64 samples [\d,]+ tok/s 0:00:00 0:00:0\d left; 0:00:00 gone",
+        said[0],
+    )
     time.sleep(0.2)
     assert out.getvalue().splitlines() == said
+
+
+def shown(width: int, *, phase: str = "generate") -> str:
+    """What a terminal of that width has been shown of a step that is under way, without colours."""
+    out = io.StringIO()
+    display = Display(Console(file=out, width=width, force_terminal=True))
+    display.start("training", 100, done=10)
+    display.trained(20, METRICS)
+    display.phase(phase)
+    display.samples(64, 256, 3000)
+    display.stop()
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", out.getvalue())
+
+
+@pytest.mark.parametrize("width", [50, 80, 120])
+def test_a_terminal_of_any_width_shows_the_run_the_phase_and_the_last_step(width: int) -> None:
+    seen = "".join(shown(width).split())
+    assert "20/100" in seen
+    assert "━" in seen
+    assert "sampling64of256samples" in seen
+    assert "held-out0.142" in seen
+
+
+@pytest.mark.parametrize(
+    ("phase", "told"),
+    [("verify", "judging"), ("score", "scoring"), ("update", "updating"), ("evaluate", "evaluating")],
+)
+def test_every_phase_of_a_step_is_told_by_what_is_done_in_it(phase: str, told: str) -> None:
+    assert f"{told} 64 of 256 samples" in shown(80, phase=phase)
+
+
+def test_judging_goes_on_with_the_count_of_sampling() -> None:
+    display = Display(Console(file=io.StringIO(), force_terminal=True))
+    display.start("training", 1)
+    display.phase("generate")
+    display.samples(3, 8, 30)
+    display.phase("verify")
+    assert display.doing == "judging 3 of 8 samples  0:00:00  0:00:00 left"
+    display.phase("update")
+    assert display.doing == "updating  0:00:00"
+    display.stop()
+
+
+def test_time_goes_on_being_told_while_a_step_computes() -> None:
+    out = io.StringIO()
+    display = Display(Console(file=out, width=80, force_terminal=True))
+    display.start("training", 10)
+    display.phase("generate")
+    time.sleep(2.2)
+    display.stop()
+    assert len(set(re.findall(r"\d:\d\d:\d\d", out.getvalue()))) >= 2
+
+
+def test_a_display_asked_for_each_step_has_a_line_of_each() -> None:
+    out = io.StringIO()
+    display = Display(Console(file=out, width=80), each_step=True)
+    display.start("training", 100)
+    for step in range(1, 101):
+        display.trained(step, METRICS)
+    display.stop()
+    assert len(out.getvalue().splitlines()) == 100

@@ -8,9 +8,9 @@ import pytest
 import torch
 from rich.console import Console
 from rlvr_trainers.config import TrainConfig
-from rlvr_trainers.display import Display
-from rlvr_trainers.plot import plot
 from rlvr_trainers.recipe import load_recipe
+from rlvr_trainers.run.display import Display
+from rlvr_trainers.run.plot import plot
 from rlvr_trainers.trainer import Trainer
 
 import rlvr_gym as rg
@@ -47,7 +47,7 @@ def unjudged_in(trainer: Trainer, *steps: int) -> Trainer:
 
 
 def weights(trainer: Trainer) -> list[torch.Tensor]:
-    return [weight.clone() for weight in trainer.policy.model.state_dict().values()]
+    return [weight.clone() for weight in trainer.models.policy.model.state_dict().values()]
 
 
 @pytest.mark.parametrize("recipe", ["dr_grpo", "grpo", "rloo", "gspo"])
@@ -82,8 +82,8 @@ def test_a_step_in_which_all_was_truncated_and_filtered_says_so(tmp_path: Path) 
 
 def forbid_ends(trainer: Trainer) -> None:
     """Let no completion end: the end token's logit is far below every other one."""
-    end = torch.tensor([trainer.policy.end_id])
-    head = trainer.policy.model.get_output_embeddings()
+    end = torch.tensor([trainer.models.policy.end_id])
+    head = trainer.models.policy.model.get_output_embeddings()
     head.register_forward_hook(lambda module, inputs, logits: logits.index_fill(-1, end, -100.0))
 
 

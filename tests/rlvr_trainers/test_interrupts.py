@@ -5,7 +5,7 @@ import signal
 import threading
 
 import pytest
-from rlvr_trainers.interrupts import Interrupts
+from rlvr_trainers.run.interrupts import Interrupts
 
 
 def press(number: int = signal.SIGINT) -> None:

@@ -1,11 +1,12 @@
 """That it learns: tiny transformers from random weights, on a CPU, against a control that must not."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from rlvr_trainers.recipe import load_recipe
+from rlvr_trainers.sampling.buffer import Play, StepRollouts
 from rlvr_trainers.trainer import Trainer
 
 from rlvr_gym.config import parse_overrides
@@ -41,9 +42,6 @@ def held_out_exact_match(trainer: Trainer, digits: int) -> float:
     env = rg.make("reverse", split="test", digits=digits, style="symbols")
     greedy = rg.SamplingParams(temperature=0.0, max_tokens=digits + 2)
     return evaluate(env, trainer.generator, n=1, sampling=greedy, limit=200).avg_at_n.value
-
-
-Play = Callable[[Sequence[Task], int], list[Group]]
 
 
 def with_rewards_shuffled_inside_each_group(play: Play) -> Play:
@@ -82,7 +80,12 @@ def test_nothing_is_learned_when_rewards_are_shuffled_inside_each_group(tmp_path
     trainer = reverse(
         tmp_path, "env.digits=4", "env.reward=per_digit", "sampling.max_tokens=6", "run.steps=50"
     )
-    trainer.source._play = with_rewards_shuffled_inside_each_group(trainer.source._play)
+    take = trainer.buffer.take
+
+    def take_shuffled(weights_version: int, play: Play) -> StepRollouts:
+        return take(weights_version, with_rewards_shuffled_inside_each_group(play))
+
+    trainer.buffer.take = take_shuffled
     trainer.run()
     assert held_out_exact_match(trainer, 4) <= 0.05
 

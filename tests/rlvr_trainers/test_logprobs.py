@@ -3,13 +3,12 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import peft
 import pytest
 import torch
-from rlvr_trainers import logprobs as module
 from rlvr_trainers.batch import TokenBatch
-from rlvr_trainers.logprobs import token_logprobs
+from rlvr_trainers.learner import logprobs as module
+from rlvr_trainers.learner.logprobs import token_logprobs
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import (
     BloomConfig,
@@ -34,7 +33,7 @@ IDS: dict[str, Any] = {"pad_token_id": 0, "bos_token_id": 0, "eos_token_id": 0}
 
 
 def batch_of(rollouts: Rollouts) -> TokenBatch:
-    return TokenBatch.of(*rollouts, np.zeros(len(rollouts[0])))
+    return TokenBatch.of_rollouts(*rollouts)
 
 
 def gemma2() -> torch.nn.Module:
@@ -202,9 +201,7 @@ def test_a_model_that_cannot_tell_packed_sequences_apart_is_refused(mixed_rollou
 def test_an_end_token_that_is_the_padding_id_is_scored_like_any_other(make_rollout: Make, tiny_gpt2: Make):
     rollout, longer = make_rollout([5, 1], [7, 0]), make_rollout([5], [7, 8, 9, 4, 4])
     model = tiny_gpt2()
-    logprobs, _ = token_logprobs(
-        model, TokenBatch.of([rollout, longer], [0, 0], np.zeros(2)), temperature=1.0
-    )
+    logprobs, _ = token_logprobs(model, TokenBatch.of_rollouts([rollout, longer], [0, 0]), temperature=1.0)
     assert logprobs[0, 1].item() == pytest.approx(by_prefix(model, rollout, 1.0)[0][1], abs=1e-6)
 
 
@@ -219,7 +216,7 @@ def test_without_gradient_the_numbers_are_the_same_bit_for_bit(
 
 
 def test_a_batch_without_action_tokens_gives_zeros(make_rollout: Make, tiny_llama: Make):
-    batch = TokenBatch.of([make_rollout([1], [2, 3], score=None)], [0], np.zeros(1))
+    batch = TokenBatch.of_rollouts([make_rollout([1], [2, 3], score=None)], [0])
     logprobs, entropy = token_logprobs(tiny_llama(), batch, temperature=1.0, with_entropy=True)
     assert entropy is not None
     logprobs.sum().backward()
@@ -229,7 +226,7 @@ def test_a_batch_without_action_tokens_gives_zeros(make_rollout: Make, tiny_llam
 def test_entropy_of_a_uniform_distribution_is_log_of_the_vocabulary(make_rollout: Make, tiny_llama: Make):
     model = tiny_llama()
     torch.nn.init.zeros_(model.lm_head.weight)
-    batch = TokenBatch.of([make_rollout([1], [2])], [0], np.zeros(1))
+    batch = TokenBatch.of_rollouts([make_rollout([1], [2])], [0])
     logprobs, entropy = token_logprobs(model, batch, temperature=1.7, with_entropy=True)
     assert entropy is not None
     assert logprobs.item() == pytest.approx(-math.log(23))

@@ -5,20 +5,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from rlvr_trainers.algorithm import AlgorithmConfig
-from rlvr_trainers.batch import TokenBatch
-from rlvr_trainers.losses import (
-    Denominators,
-    kl_estimate,
-    kl_in_reward,
-    policy_loss,
-    step_metrics,
-    top_entropy_mask,
-)
+from rlvr_trainers.batch import CreditedBatch
+from rlvr_trainers.objectives.denominators import Denominators
+from rlvr_trainers.objectives.kl import kl_estimate, kl_in_reward
+from rlvr_trainers.objectives.policy_gradient import policy_loss, top_entropy_mask
+from rlvr_trainers.objectives.token_table import step_metrics
+from rlvr_trainers.settings import PolicyGradientConfig
 
 from rlvr_gym import ConfigError
 
-MakeBatch = Callable[..., TokenBatch]
+MakeBatch = Callable[..., CreditedBatch]
 NAN, INF = math.nan, math.inf
 
 
@@ -27,10 +23,21 @@ def table(values: Any) -> torch.Tensor:
 
 
 def loss_and_gradient(
-    config: AlgorithmConfig, batch: TokenBatch, logprobs: torch.Tensor, entropy: torch.Tensor | None = None
+    config: PolicyGradientConfig,
+    batch: CreditedBatch,
+    logprobs: torch.Tensor,
+    entropy: torch.Tensor | None = None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[float, torch.Tensor]:
     logprobs = logprobs.clone().requires_grad_()
-    loss, _ = policy_loss(config, batch, Denominators.of(config, batch, max_tokens=4), logprobs, entropy)
+    loss, _ = policy_loss(
+        config,
+        batch,
+        Denominators.of(config.aggregation, batch.tokens, max_tokens=4),
+        logprobs,
+        entropy,
+        kept,
+    )
     (gradient,) = torch.autograd.grad(loss, logprobs)
     return loss.item(), gradient
 
@@ -52,39 +59,36 @@ def test_the_weights_of_each_aggregation_are_those_worked_by_hand(
     make_batch: MakeBatch, aggregation: str, weights: list[float]
 ):
     batch = make_batch(MASK, groups=[0, 0, 1])
-    config = AlgorithmConfig.model_validate({"aggregation": aggregation})
-    found = Denominators.of(config, batch, max_tokens=4).weights(batch)
+    config = PolicyGradientConfig.model_validate({"aggregation": aggregation})
+    found = Denominators.of(config.aggregation, batch.tokens, max_tokens=4).weights(batch.tokens)
     torch.testing.assert_close(found, table(MASK) * table(weights)[:, None], rtol=1e-15, atol=0)
 
 
-@pytest.mark.parametrize("aggregation", ["sequence_mean", "token_mean", "prompt_mean", "constant"])
-def test_denominators_of_shares_merge_into_those_of_the_whole(make_batch: MakeBatch, aggregation: str):
-    config = AlgorithmConfig.model_validate({"aggregation": aggregation})
-    batch = make_batch(MASK, groups=[0, 0, 1])
-    shares = [Denominators.of(config, batch.select(rows), max_tokens=4) for rows in ([2, 0], [1])]
-    assert Denominators.merged(shares) == Denominators.of(config, batch, max_tokens=4)
-
-
 def test_an_unscored_sample_leaves_the_denominator_and_a_filtered_one_stays(make_batch: MakeBatch):
-    config = AlgorithmConfig()
+    config = PolicyGradientConfig()
     mask = [[1, 1], [0, 0], [0, 0]]
-    denominators = Denominators.of(config, make_batch(mask, scored=[True, True, False]), max_tokens=2)
+    denominators = Denominators.of(
+        config.aggregation, make_batch(mask, scored=[True, True, False]).tokens, max_tokens=2
+    )
     assert denominators.sequences == 2  # the first and the filtered second
 
 
 def test_a_group_of_which_nothing_is_known_is_none_of_the_prompts(make_batch: MakeBatch):
-    config = AlgorithmConfig(aggregation="prompt_mean")
+    config = PolicyGradientConfig(aggregation="prompt_mean")
     batch = make_batch([[1, 1], [1, 0], [0, 0]], groups=[0, 1, 2], scored=[True, True, False])
-    weights = Denominators.of(config, batch, max_tokens=2).weights(batch)
+    weights = Denominators.of(config.aggregation, batch.tokens, max_tokens=2).weights(batch.tokens)
     torch.testing.assert_close(weights, table([[0.25, 0.25], [0.5, 0], [0, 0]]), rtol=1e-15, atol=0)
 
 
 def test_a_batch_without_a_single_token_has_loss_zero(make_batch: MakeBatch):
     for aggregation in ("sequence_mean", "token_mean", "prompt_mean", "constant"):
-        config = AlgorithmConfig.model_validate({"aggregation": aggregation})
+        config = PolicyGradientConfig.model_validate({"aggregation": aggregation})
         batch = make_batch([[0, 0]], scored=[False])
         loss, tokens = policy_loss(
-            config, batch, Denominators.of(config, batch, max_tokens=4), table([[0.0, 0.0]])
+            config,
+            batch,
+            Denominators.of(config.aggregation, batch.tokens, max_tokens=4),
+            table([[0.0, 0.0]]),
         )
         assert loss.item() == 0.0
         assert step_metrics([tokens]) == {"tokens/trained": 0.0}
@@ -97,19 +101,19 @@ def test_a_batch_without_a_single_token_has_loss_zero(make_batch: MakeBatch):
 )
 def test_the_clip_gradient_table(make_batch: MakeBatch, advantage: float, ratio: float, gradient: float):
     batch = make_batch([[1]], advantages=advantage, old_logprobs=-1.0)
-    _, found = loss_and_gradient(AlgorithmConfig(), batch, table([[-1 + math.log(ratio)]]))
+    _, found = loss_and_gradient(PolicyGradientConfig(), batch, table([[-1 + math.log(ratio)]]))
     assert found.item() == pytest.approx(gradient, abs=1e-15)
 
 
 def test_clip_higher_lets_a_good_token_rise_to_1_28(make_batch: MakeBatch):
-    config = AlgorithmConfig(clip_low=0.2, clip_high=0.28)
+    config = PolicyGradientConfig(clip_low=0.2, clip_high=0.28)
     batch = make_batch([[1]], advantages=1.0, old_logprobs=0.0)
     assert loss_and_gradient(config, batch, table([[math.log(1.27)]]))[1].item() == pytest.approx(-1.27)
     assert loss_and_gradient(config, batch, table([[math.log(1.29)]]))[1].item() == 0.0
 
 
 def test_without_clip_bounds_every_ratio_has_its_gradient(make_batch: MakeBatch):
-    config = AlgorithmConfig(clip_low=None, clip_high=None)
+    config = PolicyGradientConfig(clip_low=None, clip_high=None)
     for advantage, ratio in ((1.0, 7.0), (-1.0, 0.01)):
         batch = make_batch([[1]], advantages=advantage, old_logprobs=0.0)
         _, gradient = loss_and_gradient(config, batch, table([[math.log(ratio)]]))
@@ -124,7 +128,7 @@ def test_dual_clip_is_off_by_default(
     make_batch: MakeBatch, advantage: float, ratio: float, loss: float, gradient: float
 ):
     batch = make_batch([[1]], advantages=advantage, old_logprobs=0.0)
-    found = loss_and_gradient(AlgorithmConfig(), batch, table([[math.log(ratio)]]))
+    found = loss_and_gradient(PolicyGradientConfig(), batch, table([[math.log(ratio)]]))
     assert (found[0], found[1].item()) == (pytest.approx(loss), pytest.approx(gradient))
 
 
@@ -136,13 +140,13 @@ def test_dual_clip_bounds_what_a_bad_token_can_cost(
     make_batch: MakeBatch, advantage: float, ratio: float, loss: float, gradient: float
 ):
     batch = make_batch([[1]], advantages=advantage, old_logprobs=0.0)
-    found = loss_and_gradient(AlgorithmConfig(dual_clip=3.0), batch, table([[math.log(ratio)]]))
+    found = loss_and_gradient(PolicyGradientConfig(dual_clip=3.0), batch, table([[math.log(ratio)]]))
     assert (found[0], found[1].item()) == (pytest.approx(loss), pytest.approx(gradient))
 
 
 @pytest.mark.parametrize(("ratio", "weight"), [(0.1, 0.1), (1.0, 1.0), (1.9, 1.9), (5.0, 2.0)])
 def test_cispo_weighs_every_token_by_its_capped_ratio(make_batch: MakeBatch, ratio: float, weight: float):
-    config = AlgorithmConfig(surrogate="cispo", cispo_cap=2.0)
+    config = PolicyGradientConfig(surrogate="cispo", cispo_cap=2.0)
     for advantage in (1.0, -1.0):
         batch = make_batch([[1]], advantages=advantage, old_logprobs=-2.0)
         lp = -2 + math.log(ratio)
@@ -152,7 +156,7 @@ def test_cispo_weighs_every_token_by_its_capped_ratio(make_batch: MakeBatch, rat
 
 
 def test_gspo_clips_the_geometric_mean_of_a_sequences_ratios(make_batch: MakeBatch):
-    config = AlgorithmConfig(ratio="sequence", clip_low=3e-4, clip_high=4e-4)
+    config = PolicyGradientConfig(ratio="sequence", clip_low=3e-4, clip_high=4e-4)
     # Log ratios 0.1 and -0.0998: s = exp(0.0001), inside the range although both tokens are far outside.
     logprobs = table([[0.1, -0.0998]])
     loss, gradient = loss_and_gradient(
@@ -178,7 +182,7 @@ def test_the_gradient_is_the_finite_difference_of_the_loss(make_batch: MakeBatch
         "kl_coefficient": 0.1,
         "kl_estimator": "k2",
     }
-    config = AlgorithmConfig.model_validate(settings)
+    config = PolicyGradientConfig.model_validate(settings)
     rng = np.random.default_rng(0)
     old, lp = -rng.random((3, 3)), None
     lp = table(old + 0.1 * rng.standard_normal((3, 3)))
@@ -198,8 +202,10 @@ def test_without_old_log_probabilities_the_ratio_is_exactly_one_and_the_gradient
 ):
     batch = make_batch([[1, 1]], advantages=[[3.0, -2.0]])
     lp = table([[-0.123456789, -9.87654321]]).requires_grad_()
-    config = AlgorithmConfig()
-    loss, tokens = policy_loss(config, batch, Denominators.of(config, batch, max_tokens=2), lp)
+    config = PolicyGradientConfig()
+    loss, tokens = policy_loss(
+        config, batch, Denominators.of(config.aggregation, batch.tokens, max_tokens=2), lp
+    )
     assert (tokens.ratio_N == 1.0).all()
     np.testing.assert_array_equal(torch.autograd.grad(loss, lp)[0], [[-1.5, 1.0]])
 
@@ -223,7 +229,7 @@ def test_kl_in_the_reward_is_the_sum_of_k1_over_action_tokens():
 
 
 def test_token_tis_multiplies_the_policy_term_alone_by_the_truncated_ratio(make_batch: MakeBatch):
-    config = AlgorithmConfig(sampler_correction="token_tis", kl_coefficient=1.0, kl_estimator="k2")
+    config = PolicyGradientConfig(sampler_correction="token_tis", kl_coefficient=1.0, kl_estimator="k2")
     rollout = [[math.log(0.5 / 3), math.log(0.5 / 0.25)]]  # rho = 3, cut to 2, and 0.25
     lp = table([[math.log(0.5)] * 2])
     batch = make_batch([[1, 1]], advantages=1.0, rollout_logprobs=rollout, ref_logprobs=math.log(0.25))
@@ -236,8 +242,8 @@ def test_old_log_probabilities_from_the_sampler_are_not_corrected_twice(make_bat
     sampler = [[-1.0, -2.0]]
     batch = make_batch([[1, 1]], advantages=1.0, old_logprobs=sampler, rollout_logprobs=sampler)
     lp = table([[-1.1, -1.9]])
-    plain = loss_and_gradient(AlgorithmConfig(), batch, lp)
-    corrected = loss_and_gradient(AlgorithmConfig(sampler_correction="token_tis"), batch, lp)
+    plain = loss_and_gradient(PolicyGradientConfig(), batch, lp)
+    corrected = loss_and_gradient(PolicyGradientConfig(sampler_correction="token_tis"), batch, lp)
     assert plain[0] == corrected[0]
     assert torch.equal(plain[1], corrected[1])
 
@@ -264,27 +270,30 @@ def test_masked_out_entropies_do_not_move_the_quantile():
 def test_tokens_below_the_entropy_quantile_lose_their_policy_term_and_keep_the_denominator(
     make_batch: MakeBatch,
 ):
-    config = AlgorithmConfig(aggregation="token_mean", kl_coefficient=1.0, kl_estimator="k2")
-    batch = make_batch([[1, 1]], advantages=1.0, ref_logprobs=-2.0, policy_mask=[[True, False]])
-    _, gradient = loss_and_gradient(config, batch, table([[-1.0, -1.0]]))
+    config = PolicyGradientConfig(aggregation="token_mean", kl_coefficient=1.0, kl_estimator="k2")
+    batch = make_batch([[1, 1]], advantages=1.0, ref_logprobs=-2.0)
+    kept = torch.tensor([[True, False]])
+    _, gradient = loss_and_gradient(config, batch, table([[-1.0, -1.0]]), kept=kept)
     np.testing.assert_allclose(gradient, [[(-1 + 1) / 2, 1 / 2]])
 
 
 def test_the_entropy_bonus_has_the_same_denominator_as_the_policy_term(make_batch: MakeBatch):
-    config = AlgorithmConfig(aggregation="constant", entropy_coefficient=0.5)
+    config = PolicyGradientConfig(aggregation="constant", entropy_coefficient=0.5)
     batch = make_batch(MASK)
     entropy = torch.ones(3, 3, dtype=torch.float64, requires_grad=True)
     lp = torch.zeros(3, 3, dtype=torch.float64, requires_grad=True)
-    loss, _ = policy_loss(config, batch, Denominators.of(config, batch, max_tokens=4), lp, entropy)
+    loss, _ = policy_loss(
+        config, batch, Denominators.of(config.aggregation, batch.tokens, max_tokens=4), lp, entropy
+    )
     np.testing.assert_allclose(torch.autograd.grad(loss, entropy)[0], -0.5 / 12 * np.array(MASK))
 
 
 def test_a_term_whose_numbers_are_missing_is_refused(make_batch: MakeBatch):
     batch = make_batch([[1]])
     with pytest.raises(ConfigError, match="needs the reference's log-probabilities"):
-        loss_and_gradient(AlgorithmConfig(kl_coefficient=0.1), batch, table([[0.0]]))
+        loss_and_gradient(PolicyGradientConfig(kl_coefficient=0.1), batch, table([[0.0]]))
     with pytest.raises(ConfigError, match="needs the tokens' entropies"):
-        loss_and_gradient(AlgorithmConfig(entropy_coefficient=0.1), batch, table([[0.0]]))
+        loss_and_gradient(PolicyGradientConfig(entropy_coefficient=0.1), batch, table([[0.0]]))
 
 
 @pytest.mark.parametrize("ratio", ["token", "sequence", "sequence_token"])
@@ -298,7 +307,7 @@ def test_nan_and_inf_outside_the_mask_reach_neither_loss_nor_gradient_nor_metric
         "entropy_coefficient": 0.1,
         "sampler_correction": "token_tis",
     }
-    config = AlgorithmConfig.model_validate(settings)
+    config = PolicyGradientConfig.model_validate(settings)
     mask = np.array(MASK, dtype=bool)
 
     def run(outside: float) -> tuple[float, torch.Tensor, torch.Tensor, dict[str, float]]:
@@ -313,7 +322,9 @@ def test_nan_and_inf_outside_the_mask_reach_neither_loss_nor_gradient_nor_metric
             rollout_logprobs=full(-1.0),
         )
         lp, entropy = (table(full(x).tolist()).requires_grad_() for x in (-1.2, 0.7))
-        loss, tokens = policy_loss(config, batch, Denominators.of(config, batch, max_tokens=4), lp, entropy)
+        loss, tokens = policy_loss(
+            config, batch, Denominators.of(config.aggregation, batch.tokens, max_tokens=4), lp, entropy
+        )
         lp_gradient, entropy_gradient = torch.autograd.grad(loss, [lp, entropy])
         return float(loss.item()), lp_gradient, entropy_gradient, step_metrics([tokens])
 
@@ -327,7 +338,7 @@ def test_nan_and_inf_outside_the_mask_reach_neither_loss_nor_gradient_nor_metric
 
 def test_environment_tokens_change_neither_loss_nor_denominator(make_batch: MakeBatch):
     for aggregation in ("sequence_mean", "token_mean", "prompt_mean", "constant"):
-        config = AlgorithmConfig.model_validate({"aggregation": aggregation})
+        config = PolicyGradientConfig.model_validate({"aggregation": aggregation})
         without = make_batch([[1, 1, 1], [1, 0, 0]], advantages=[[1.0, 1, 1], [-1, 0, 0]], old_logprobs=-1.0)
         between = make_batch(
             [[1, 0, 0, 1, 1], [1, 0, 0, 0, 0]],
@@ -343,7 +354,7 @@ def test_environment_tokens_change_neither_loss_nor_denominator(make_batch: Make
 
 def test_logged_metrics_are_those_recomputed_from_the_token_tables(make_batch: MakeBatch):
     rng = np.random.default_rng(3)
-    config = AlgorithmConfig(clip_low=0.1, clip_high=0.1, kl_coefficient=0.04, entropy_coefficient=0.01)
+    config = PolicyGradientConfig(clip_low=0.1, clip_high=0.1, kl_coefficient=0.04, entropy_coefficient=0.01)
     old, roll, ref, advantages = (rng.standard_normal((3, 3)) for _ in range(4))
     lp, entropy = old + 0.2 * rng.standard_normal((3, 3)), rng.random((3, 3))
     batch = make_batch(
@@ -354,7 +365,7 @@ def test_logged_metrics_are_those_recomputed_from_the_token_tables(make_batch: M
         ref_logprobs=ref,
         groups=[0, 0, 1],
     )
-    denominators = Denominators.of(config, batch, max_tokens=4)
+    denominators = Denominators.of(config.aggregation, batch.tokens, max_tokens=4)
     parts = [[1], [0, 2]]
     results = [
         policy_loss(config, batch.select(rows), denominators, table(lp[rows]), table(entropy[rows]))

@@ -7,10 +7,11 @@ import pytest
 import torch
 from rich.console import Console
 from rlvr_trainers.config import MonitorConfig
-from rlvr_trainers.detectors.held_out import Reading
-from rlvr_trainers.display import Display
-from rlvr_trainers.monitor import RULES, Monitor
+from rlvr_trainers.mesh import Mesh
+from rlvr_trainers.monitor.held_out import Reading
+from rlvr_trainers.monitor.monitor import RULES, JudgedCanaries, Monitor
 from rlvr_trainers.recipe import load_recipe
+from rlvr_trainers.run.display import Display
 from rlvr_trainers.trainer import Trainer
 
 import rlvr_gym as rg
@@ -21,12 +22,13 @@ from rlvr_gym.generation.loading import load_model
 from rlvr_gym.rollouts import Group
 from tests.rlvr_trainers.judged import composed, said
 
+NO_CANARIES = JudgedCanaries(count=0, paid=())
 SHORT = ["eval.tasks=60", "monitor.canary_share=0.25"]
 SMALL = ["run.steps=4", "batch.prompts=8", "batch.group_size=8", "eval.every=2", "eval.tasks=10"]
 
 
 def monitor(**settings: object) -> Monitor:
-    return Monitor(MonitorConfig.model_validate(settings), rg.make("arithmetic"), seed=0)
+    return Monitor(MonitorConfig.model_validate(settings), rg.make("arithmetic"), seed=0, mesh=Mesh())
 
 
 def group(*texts: str) -> Group:
@@ -59,7 +61,7 @@ def test_a_figure_beyond_its_limit_is_an_alarm_when_it_stays_there() -> None:
     alarms = []
     said = []
     for step in seen:
-        alarms.append(watching.observe([step], 0, [])[name])
+        alarms.append(watching.observe([step], NO_CANARIES)[name])
         said += watching.warnings()
     assert alarms == [0, 0, 0, 0, 0, 1, 1, 0]
     assert said == [
@@ -70,13 +72,13 @@ def test_a_figure_beyond_its_limit_is_an_alarm_when_it_stays_there() -> None:
 
 def test_an_alarm_that_is_to_stop_the_run_says_what_was_seen() -> None:
     watching = monitor(patience=1, stop=["several_answers"])
-    assert watching.observe([HEDGED], 0, [])["detectors/several_answers/alarm"] == 1
+    assert watching.observe([HEDGED], NO_CANARIES)["detectors/several_answers/alarm"] == 1
     with pytest.raises(TrainingError, match=r"several_answers: 50% of the completions .*monitor\.stop"):
         watching.refuse_to_go_on()
 
 
 def test_a_limit_of_none_only_logs() -> None:
-    found = monitor(patience=1, max_several_answers=None).observe([HEDGED], 0, [])
+    found = monitor(patience=1, max_several_answers=None).observe([HEDGED], NO_CANARIES)
     assert found["detectors/several_answers/share"] == 0.5
     assert "detectors/several_answers/alarm" not in found
 
@@ -87,10 +89,10 @@ def test_a_lower_limit_is_passed_downwards() -> None:
         said(verdict=composed(format=False, answer=True)),
     )
     watching = monitor(patience=1)
-    found = watching.observe([(met, right)], 0, [])
+    found = watching.observe([(met, right)], NO_CANARIES)
     assert found["detectors/format/correlation"] == pytest.approx(-1)
     assert found["detectors/format/alarm"] == 1
-    assert watching.observe([PLAIN], 0, []).get("detectors/format/alarm") is None
+    assert watching.observe([PLAIN], NO_CANARIES).get("detectors/format/alarm") is None
     assert watching.warnings() == [
         "warning: format: completions in the right format are less often right: the correlation is -1.00; "
         "monitor.min_format_correlation is -0.2"
@@ -100,10 +102,10 @@ def test_a_lower_limit_is_passed_downwards() -> None:
 def test_what_a_monitor_has_seen_survives_a_resumption() -> None:
     first, second = monitor(patience=2), monitor(patience=2)
     first.evaluated(Reading(value=0.1, low=0.0, high=0.2))
-    first.observe([HEDGED], 0, [])
+    first.observe([HEDGED], NO_CANARIES)
     second.state = first.state
     assert second.state == first.state
-    assert second.observe([HEDGED], 0, []) == first.observe([HEDGED], 0, [])
+    assert second.observe([HEDGED], NO_CANARIES) == first.observe([HEDGED], NO_CANARIES)
     assert second.warnings() == first.warnings() != []
 
 
@@ -153,6 +155,9 @@ def test_a_run_that_is_to_stop_at_a_canary_stops_with_a_checkpoint(tmp_path: Pat
         trainer.run()
     assert 0 < trainer.step < 4
     assert len(figures(tmp_path, "detectors/canaries/rate")) == trainer.step
+    flagged = [row for row in read_lines(tmp_path / "samples.jsonl") if "canaries" in row["flags"]]
+    assert flagged
+    assert all(row["verdict"]["outcome"] == "correct" for row in flagged)
     assert (tmp_path / "checkpoints" / f"step-{trainer.step}").is_dir()
     again, _ = train(tmp_path, *SMALL, "env.verifier=weak")
     assert again.run().finished

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from rlvr_trainers.advantages import broadcast, outcome_advantages
-from rlvr_trainers.algorithm import AlgorithmConfig
-from rlvr_trainers.batch import TokenBatch
-from rlvr_trainers.losses import Denominators, kl_in_reward, policy_loss, top_entropy_mask
+from rlvr_trainers.batch import CreditedBatch
+from rlvr_trainers.credit.baselines import outcome_advantages
+from rlvr_trainers.objectives.denominators import Denominators
+from rlvr_trainers.objectives.kl import kl_in_reward
+from rlvr_trainers.objectives.policy_gradient import policy_loss, top_entropy_mask
+from rlvr_trainers.settings import PolicyGradientConfig
 
 MAX_TOKENS = 9
 PRESETS: dict[str, dict[str, Any]] = {
@@ -82,7 +84,7 @@ def some_step() -> Step:
     return Step(rewards, groups, mask, lp, old, roll, ref, entropy=rng.random(mask.shape))
 
 
-def oracle_advantages(step: Step, config: AlgorithmConfig) -> list[float]:
+def oracle_advantages(step: Step, config: PolicyGradientConfig) -> list[float]:
     rewards = [float(reward) for reward in step.rewards]
     known = [i for i in range(len(rewards)) if not math.isnan(rewards[i])]
     centred = [0.0] * len(rewards)
@@ -120,7 +122,7 @@ def sample_std(values: list[float]) -> float:
     return math.sqrt(sum((x - mean) ** 2 for x in values) / (len(values) - 1))
 
 
-def oracle_weight(step: Step, config: AlgorithmConfig, i: int) -> float:
+def oracle_weight(step: Step, config: PolicyGradientConfig, i: int) -> float:
     scored = [j for j in range(len(step.rewards)) if not math.isnan(step.rewards[j])]
     length = {j: int(step.mask[j].sum()) for j in scored}
     match config.aggregation:
@@ -135,7 +137,7 @@ def oracle_weight(step: Step, config: AlgorithmConfig, i: int) -> float:
             return 1 / len({step.groups[j] for j in scored}) / sum(length[j] for j in mates)
 
 
-def oracle_surrogate(config: AlgorithmConfig, r: float, a: float) -> tuple[float, float]:
+def oracle_surrogate(config: PolicyGradientConfig, r: float, a: float) -> tuple[float, float]:
     """The clipped surrogate's loss at ratio r, and its derivative with respect to log r."""
     low = -math.inf if config.clip_low is None else 1 - config.clip_low
     high = math.inf if config.clip_high is None else 1 + config.clip_high
@@ -149,7 +151,7 @@ def oracle_surrogate(config: AlgorithmConfig, r: float, a: float) -> tuple[float
     return loss, slope
 
 
-def oracle(step: Step, config: AlgorithmConfig) -> tuple[float, np.ndarray, np.ndarray]:
+def oracle(step: Step, config: PolicyGradientConfig) -> tuple[float, np.ndarray, np.ndarray]:
     """The loss, and its gradients with respect to log-probabilities and entropies."""
     advantages = oracle_advantages(step, config)
     total, by_lp, by_entropy = 0.0, np.zeros(step.mask.shape), np.zeros(step.mask.shape)
@@ -199,31 +201,27 @@ def oracle(step: Step, config: AlgorithmConfig) -> tuple[float, np.ndarray, np.n
 
 
 def ours(
-    step: Step, config: AlgorithmConfig, make_batch: Callable[..., TokenBatch]
+    step: Step, config: PolicyGradientConfig, make_batch: Callable[..., CreditedBatch]
 ) -> tuple[float, np.ndarray, np.ndarray]:
     """The same through the real path: advantages, batch, denominators, loss, backward."""
     old, ref, mask = torch.tensor(step.old), torch.tensor(step.ref), torch.tensor(step.mask)
     kl = kl_in_reward(old, ref, mask) if config.kl_place == "reward" else None
     lengths = step.mask.sum(1).tolist()
     advantages = outcome_advantages(step.rewards, step.groups, config, lengths=lengths, kl=kl)
-    fields: dict[str, Any] = {}
-    if config.entropy_top_share:
-        fields["policy_mask"] = top_entropy_mask(
-            torch.tensor(step.entropy), mask, config.entropy_top_share
-        ).tolist()
+    share = config.entropy_top_share
+    kept = top_entropy_mask(torch.tensor(step.entropy), mask, share) if share else None
     batch = make_batch(
         step.mask,
         groups=step.groups,
         scored=(~np.isnan(step.rewards)).tolist(),
-        advantages=broadcast(advantages, step.mask),
+        advantages=advantages[:, None] * step.mask,
         old_logprobs=step.old,
         rollout_logprobs=step.roll,
         ref_logprobs=step.ref,
-        **fields,
     )
-    denominators = Denominators.of(config, batch, max_tokens=MAX_TOKENS)
+    denominators = Denominators.of(config.aggregation, batch.tokens, max_tokens=MAX_TOKENS)
     lp, entropy = torch.tensor(step.lp, requires_grad=True), torch.tensor(step.entropy, requires_grad=True)
-    loss, _ = policy_loss(config, batch, denominators, lp, entropy)
+    loss, _ = policy_loss(config, batch, denominators, lp, entropy, kept)
     by_lp, by_entropy = torch.autograd.grad(loss, [lp, entropy], materialize_grads=True)
     return float(loss.item()), by_lp.numpy(), by_entropy.numpy()
 
@@ -231,8 +229,10 @@ def ours(
 @pytest.mark.parametrize(
     "settings", [*PRESETS.values(), *COMBINATIONS.values()], ids=[*PRESETS, *COMBINATIONS]
 )
-def test_loss_and_gradient_are_the_oracles(settings: dict[str, Any], make_batch: Callable[..., TokenBatch]):
-    config, step = AlgorithmConfig.model_validate(settings), some_step()
+def test_loss_and_gradient_are_the_oracles(
+    settings: dict[str, Any], make_batch: Callable[..., CreditedBatch]
+):
+    config, step = PolicyGradientConfig.model_validate(settings), some_step()
     expected_loss, expected_by_lp, expected_by_entropy = oracle(step, config)
     loss, by_lp, by_entropy = ours(step, config, make_batch)
     assert loss == pytest.approx(expected_loss, rel=1e-12, abs=1e-13)
@@ -242,7 +242,7 @@ def test_loss_and_gradient_are_the_oracles(settings: dict[str, Any], make_batch:
 
 @pytest.mark.parametrize("name", [name for name in PRESETS if name != "cispo"])
 def test_the_oracles_own_gradient_is_its_finite_difference(name: str):
-    config, step = AlgorithmConfig.model_validate(PRESETS[name]), some_step()
+    config, step = PolicyGradientConfig.model_validate(PRESETS[name]), some_step()
     _, by_lp, _ = oracle(step, config)
     for i, t in [(0, 0), (2, 0), (5, 0), (9, 0)]:
         step.lp[i, t] += 1e-6
@@ -254,7 +254,7 @@ def test_the_oracles_own_gradient_is_its_finite_difference(name: str):
 
 
 def test_the_step_that_the_oracle_judges_clips_on_both_sides_and_holds_every_kind_of_sample():
-    step, config = some_step(), AlgorithmConfig()
+    step, config = some_step(), PolicyGradientConfig()
     advantages = np.array(oracle_advantages(step, config))[:, None]
     ratio = np.exp(step.lp - step.old)
     assert (step.mask & (ratio > 1.2) & (advantages > 0)).any()

@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from rlvr_trainers.environments import environments
 from rlvr_trainers.recipe import load_recipe
+from rlvr_trainers.run.preflight import environments
 
 from rlvr_gym.errors import ConfigError
 

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from rlvr_trainers.plot import PANELS, draw
 from rlvr_trainers.recipe import load_recipe
+from rlvr_trainers.run.plot import PANELS, draw
 from rlvr_trainers.trainer import Trainer
 
 from rlvr_gym import ConfigError

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from rlvr_trainers.config import ModelConfig
-from rlvr_trainers.policy import Policy
+from rlvr_trainers.learner.policy import Policy
 from rlvr_trainers.recipe import load_recipe
 from rlvr_trainers.trainer import Trainer
 from transformers import GPT2Config, GPT2LMHeadModel
@@ -15,7 +15,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from rlvr_gym import ConfigError
 from rlvr_gym.config import parse_overrides
 from rlvr_gym.files import read_lines
-from rlvr_gym.tiny import character_tokenizer
+from rlvr_gym.generation.tiny import character_tokenizer
 
 SMALL = [
     *["env.id=reverse", "env.digits=2", "env.style=symbols", "env.reward=per_digit", "sampling.max_tokens=4"],

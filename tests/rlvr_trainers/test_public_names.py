@@ -8,7 +8,7 @@ import rlvr_trainers
 
 def test_the_public_names_are_these():
     assert rlvr_trainers.__all__ == [
-        "AlgorithmConfig",
+        "PolicyGradientConfig",
         "TrainConfig",
         "TrainResult",
         "Trainer",

@@ -58,8 +58,8 @@ def test_a_recipe_trains_on_the_prompts_between_two_pass_rates(tmp_path: Path) -
     ]
     trainer = Trainer(load_recipe("grpo", parse_overrides(settings)))
     assert trainer.env.tasks.size == len({sample.task for sample in result.samples})
-    assert trainer.held_out is not None
-    assert trainer.held_out.tasks.split == "test"
-    assert trainer.held_out.tasks.size is None
+    assert trainer.held_out.env is not None
+    assert trainer.held_out.env.tasks.split == "test"
+    assert trainer.held_out.env.tasks.size is None
     trainer.run()
     assert (tmp_path / "run" / "model").is_dir()

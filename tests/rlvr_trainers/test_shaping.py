@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from rlvr_trainers.shaping import overlong_penalty, with_overlong_penalty
+from rlvr_trainers.credit.overlong import overlong_penalty, with_overlong_penalty
 
 from rlvr_gym import ConfigError
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 from rlvr_trainers.config import TrainConfig
-from rlvr_trainers.display import Display
 from rlvr_trainers.recipe import load_recipe
+from rlvr_trainers.run.display import Display
 from rlvr_trainers.trainer import Trainer, TrainResult
 
 import rlvr_gym as rg

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from rlvr_trainers.tracking import Hosted, MetricsFile, TensorBoard, refuse_missing
+from rlvr_trainers.run.tracking import Hosted, MetricsFile, TensorBoard, refuse_missing
 
 from rlvr_gym import ConfigError
 from rlvr_gym.files import read_lines

@@ -214,8 +214,8 @@ def test_lora_trains_the_adapter_alone_and_ends_as_an_ordinary_model(tmp_path: P
     Trainer(config("grpo", tmp_path, "run.steps=2", "model.lora.rank=4", "batch.epochs=2")).run()
     resumed = Trainer(config("grpo", tmp_path, "run.steps=3", "model.lora.rank=4", "batch.epochs=2"))
     assert resumed.step == 2
-    trained = sum(parameter.numel() for parameter in resumed.policy.parameters)
-    assert trained < 0.3 * sum(parameter.numel() for parameter in resumed.policy.model.parameters())
+    trained = sum(parameter.numel() for parameter in resumed.models.policy.parameters)
+    assert trained < 0.3 * sum(parameter.numel() for parameter in resumed.models.policy.model.parameters())
     resumed.run()
     merged = weights(tmp_path / "model")
     assert not [name for name in merged if "lora" in name]
@@ -250,10 +250,10 @@ def test_the_multi_turn_environment_trains_with_environment_tokens_that_carry_no
             ),
         )
     )  # fmt: skip
-    groups = run._play(run.env.tasks.take(2), 0)
+    groups = run.collector.collect(run.env.tasks.take(2), 0, step=0, clock=PhaseClock())
     rollout = max((r for group in groups for r in group), key=lambda r: len(r.messages))
     assert len(rollout.messages) > 1
     assert not all(rollout.action_mask)
-    lesson = run.learner.prepare(groups, PhaseClock())
-    assert int(lesson.batch.mask_BT.sum()) == sum(sum(r.action_mask) for group in groups for r in group)
+    tokens = run.algorithm.tokens([r for group in groups for r in group], [0] * 4 + [1] * 4)
+    assert int(tokens.mask_BT.sum()) == sum(sum(r.action_mask) for group in groups for r in group)
     run.run()

@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from rlvr_trainers.advantages import outcome_advantages
-from rlvr_trainers.batch import TokenBatch
+from rlvr_trainers.batch import CreditedBatch
 from rlvr_trainers.config import TrainConfig
-from rlvr_trainers.losses import Denominators, kl_in_reward, policy_loss
+from rlvr_trainers.credit.baselines import outcome_advantages
+from rlvr_trainers.objectives.denominators import Denominators
+from rlvr_trainers.objectives.kl import kl_in_reward
+from rlvr_trainers.objectives.policy_gradient import policy_loss
 from rlvr_trainers.recipe import load_recipe, recipe_names
 
-MakeBatch = Callable[..., TokenBatch]
+MakeBatch = Callable[..., CreditedBatch]
 
 # A tabular policy with two tokens, of which token 0 ends a sequence, and a budget of three: four sequences, of one,
 # two, three and three tokens. Row t of a table holds the logits of token t.
@@ -91,7 +93,7 @@ def group_loss(
     batch = make_batch(mask.tolist(), advantages=advantages[:, None])
     if algorithm.needs_reference:
         batch = dataclasses.replace(batch, ref_logprobs_BT=ref)
-    denominators = Denominators.of(algorithm, batch, max_tokens=config.sampling.max_tokens)
+    denominators = Denominators.of(algorithm.aggregation, batch.tokens, max_tokens=config.sampling.max_tokens)
     return policy_loss(algorithm, batch, denominators, lp)[0]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from rlvr_trainers.config import TrainConfig
+from rlvr_trainers.learner.models import Role
 from rlvr_trainers.recipe import load_recipe
 from rlvr_trainers.trainer import Trainer
 
@@ -169,7 +170,7 @@ def test_a_run_that_failed_before_anything_was_learned_can_begin_again_with_othe
     assert checkpoints(tmp_path) == [0, 3]
     assert [row["step"] for row in rows(tmp_path)] == [0, 1, 2, 3]
     assert load_model(tmp_path / "checkpoints" / "step-0")[0].num_parameters() == (
-        trainer.policy.model.num_parameters()
+        trainer.models.policy.model.num_parameters()
     )
 
 
@@ -254,8 +255,7 @@ def test_a_failing_step_leaves_a_checkpoint_of_the_last_whole_one(tmp_path: Path
 
     def spoil_the_reference_in_the_third_step() -> None:
         if trainer.step == 2:
-            assert trainer.learner.reference is not None
-            for weight in trainer.learner.reference.model.parameters():
+            for weight in trainer.models.of(Role.REFERENCE).model.parameters():
                 weight.data.fill_(float("nan"))
 
     trainer.env.verifier = Sabotage(trainer.env.verifier, spoil_the_reference_in_the_third_step)
@@ -271,7 +271,7 @@ def test_weights_that_cannot_be_sampled_from_say_so_and_are_not_kept(tmp_path: P
 
     def spoil_the_weights_in_the_second_step() -> None:
         if trainer.step == 1:
-            next(trainer.policy.model.parameters()).data.fill_(float("nan"))
+            next(trainer.models.policy.model.parameters()).data.fill_(float("nan"))
 
     trainer.env.verifier = Sabotage(trainer.env.verifier, spoil_the_weights_in_the_second_step)
     with pytest.raises(rg.TrainingError, match="nan"):
@@ -366,15 +366,15 @@ def test_samples_that_could_not_be_judged_get_no_reward_and_no_gradient(tmp_path
 def test_a_failing_held_out_verifier_keeps_the_step_and_the_evaluation_is_made_up_for(tmp_path: Path) -> None:
     evaluated = ["eval.every=1", "eval.tasks=6", "run.checkpoint_every=100"]
     trainer = Trainer(config(tmp_path / "failed", *evaluated))
-    assert trainer.held_out is not None
-    judging = trainer.held_out.verifier
+    assert trainer.held_out.env is not None
+    judging = trainer.held_out.env.verifier
 
     def fails_after_step_2(task: rg.Task, completion: rg.Completion) -> rg.Verdict:
         if trainer.step == 2:
             raise OSError("gone")
         return judging.verify(task, completion)
 
-    trainer.held_out.verifier = FunctionVerifier(fails_after_step_2)
+    trainer.held_out.env.verifier = FunctionVerifier(fails_after_step_2)
     with pytest.raises(rg.TooManyUnscored, match="OSError: gone"):
         trainer.run()
     assert 2 in checkpoints(tmp_path / "failed")
@@ -390,14 +390,14 @@ def test_a_failing_held_out_verifier_keeps_the_step_and_the_evaluation_is_made_u
 def test_a_broken_first_evaluation_does_not_cost_the_warm_up(tmp_path: Path) -> None:
     more = ["warmup.steps=3", "warmup.batch_size=8", "eval.every=2", "eval.tasks=4"]
     trainer = Trainer(config(tmp_path, *more))
-    assert trainer.held_out is not None
-    trainer.held_out.verifier = FunctionVerifier(crash)
+    assert trainer.held_out.env is not None
+    trainer.held_out.env.verifier = FunctionVerifier(crash)
     with pytest.raises(rg.TooManyUnscored):
         trainer.run()
-    warmed_up = {name: w.clone() for name, w in trainer.policy.model.state_dict().items()}
+    warmed_up = {name: w.clone() for name, w in trainer.models.policy.model.state_dict().items()}
     again = Trainer(config(tmp_path, *more))
     assert again.resumed_from == 0
-    assert all(torch.equal(w, warmed_up[name]) for name, w in again.policy.model.state_dict().items())
+    assert all(torch.equal(w, warmed_up[name]) for name, w in again.models.policy.model.state_dict().items())
     result = again.run()
     assert result.before is not None
     assert result.before.step == 0

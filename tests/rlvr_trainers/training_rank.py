@@ -16,10 +16,10 @@ def main(recipe: str, fault: str, *settings: str) -> None:
 
     def break_down(*_: object) -> None:
         """On the second rank, from the second step on."""
-        if trainer.ranks.rank == 1 and trainer.step >= 1 and fault != "none":
+        if trainer.mesh.rank == 1 and trainer.step >= 1 and fault != "none":
             raise TrainingError("reported") if fault == "reported" else RuntimeError("unforeseen")
 
-    trainer.policy.model.register_forward_pre_hook(break_down)
+    trainer.models.policy.model.register_forward_pre_hook(break_down)
     try:
         result = trainer.run()
     except RlvrError as error:

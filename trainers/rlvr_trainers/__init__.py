@@ -1,18 +1,18 @@
-"""GRPO, DAPO and their relatives, from one loss core."""
+"""Train models on verifiable environments: GRPO, DAPO and their relatives, from one loss core."""
 
 from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from rlvr_trainers.algorithm import AlgorithmConfig
-from rlvr_trainers.config import TrainConfig
+from rlvr_trainers.config import AlgorithmConfig, TrainConfig
+from rlvr_trainers.python_api import train
 from rlvr_trainers.recipe import load_recipe, recipe_names
 
 if TYPE_CHECKING:
     from rlvr_trainers.trainer import Trainer, TrainResult
 
-__all__ = ["AlgorithmConfig", "TrainConfig", "TrainResult", "Trainer", "load_recipe", "recipe_names"]
+__all__ = ["AlgorithmConfig", "TrainConfig", "TrainResult", "Trainer", "load_recipe", "recipe_names", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Rollouts as tensors: which tokens the model reads, and which of them it is answerable for.
+"""A step's samples as tensors, in three complete types: tokens, scored tokens, credited tokens.
 
 Shapes: B sequences, T completion tokens (environment turns included), R rows of S tokens as the model reads
 them (one sequence a row, or all sequences packed in one row), N action tokens.
@@ -9,67 +9,53 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
-from typing import Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from rlvr_gym.errors import ConfigError, DataError
+from rlvr_gym.errors import DataError
 from rlvr_gym.rollouts import Rollout
-from rlvr_trainers.advantages import broadcast
+
+T = TypeVar("T", bound=Any)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TokenBatch:
-    """Sequences with all that a policy update needs to know of their tokens.
+    """Sequences as a model reads them, and which of their tokens are to be learned from.
 
     The same type is a whole rollout step, a minibatch (`select`) and a microbatch (`select` again); `packed`
     lays the same sequences out in one row. Values at positions outside `mask_BT` mean nothing.
     """
 
     input_ids: Tensor
-    """(R, S). Prompt, completion, padding on the right."""
+    """(R, S). Prompt, completion, padding on the right, which causality hides."""
     position_ids: Tensor
-    """(R, S). From 0 at the start of every sequence; counting on through the padding after it."""
-    attention_mask: Tensor | None
-    """(R, S), or None: causality hides padding on the right, and positions tell packed sequences apart."""
+    """(R, S). From 0 at the start of every sequence; counting on through the padding after it; they tell packed
+    sequences apart."""
     offsets_B: Tensor
     """Where each sequence begins in `input_ids.flatten()`."""
     prompt_lengths_B: Tensor
     lengths_B: Tensor
     """Tokens of prompt and completion."""
     groups_B: Tensor
+    """Group ids, the same across every process."""
     scored_B: Tensor
     """False where nothing is known of a sample: no tokens in `mask_BT`, no place in any denominator."""
     mask_BT: Tensor
     """True for the tokens in the loss: sampled by the policy, of a scored and not filtered sample."""
-    advantages_BT: Tensor
     rollout_logprobs_BT: Tensor
     """The sampler's own."""
-    old_logprobs_BT: Tensor | None = None
-    """Of the policy that sampled; None for the policy being trained itself, in a step's only update."""
-    ref_logprobs_BT: Tensor | None = None
-    policy_mask_BT: Tensor | None = None
-    """True for tokens that keep their policy term (see `top_entropy_mask`); None keeps all in `mask_BT`."""
 
     @classmethod
-    def of(
-        cls,
-        rollouts: Sequence[Rollout],
-        groups: Sequence[int],
-        advantages: np.ndarray,
-        *,
-        filter_truncated: bool = False,
+    def of_rollouts(
+        cls, rollouts: Sequence[Rollout], groups: Sequence[int], *, filter_truncated: bool = False
     ) -> Self:
-        """Lay rollouts out one a row, padded on the right.
+        """Lay rollouts out one a row, their tokens as sampled; `groups` are their (B,) group ids.
 
-        Args:
-            rollouts: tokens are used as sampled.
-            groups: (B,) group ids, the same across every process.
-            advantages: (B,), or (B, T) for advantages that differ by token.
-            filter_truncated: take the tokens of truncated samples out of the loss (overlong filtering).
+        `filter_truncated` takes the tokens of truncated samples out of the loss (overlong filtering). Raises DataError
+        for a prompt without tokens.
         """
         for rollout in rollouts:
             if not rollout.prompt_ids:
@@ -77,35 +63,49 @@ class TokenBatch:
                     f"task {rollout.task.id}: the prompt has no tokens, so nothing predicts the first one"
                 )
         kept = [r.verdict.scored and not (filter_truncated and r.truncated) for r in rollouts]
-        mask_BT = _padded(
-            [[m and keep for m in r.action_mask] for r, keep in zip(rollouts, kept, strict=True)], bool
+        return cls.of_sequences(
+            [r.prompt_ids for r in rollouts],
+            [r.token_ids for r in rollouts],
+            masks=[[m and keep for m in r.action_mask] for r, keep in zip(rollouts, kept, strict=True)],
+            logprobs=[r.logprobs for r in rollouts],
+            groups=groups,
+            scored=[r.verdict.scored for r in rollouts],
         )
-        advantages_BT = broadcast(advantages, mask_BT) if advantages.ndim == 1 else advantages
-        if advantages_BT.shape != mask_BT.shape:
-            raise ConfigError(
-                f"advantages of shape {advantages.shape} for completions of shape {mask_BT.shape}"
-            )
-        sequences = [torch.tensor([*r.prompt_ids, *r.token_ids]) for r in rollouts]
+
+    @classmethod
+    def of_sequences(
+        cls,
+        prompts: Sequence[Sequence[int]],
+        completions: Sequence[Sequence[int]],
+        *,
+        masks: Sequence[Sequence[bool]],
+        logprobs: Sequence[Sequence[float]],
+        groups: Sequence[int],
+        scored: Sequence[bool],
+    ) -> Self:
+        """Lay B sequences out one a row, padded on the right; `masks` and `logprobs` are as long as the completions."""
+        sequences = [torch.tensor([*p, *c]) for p, c in zip(prompts, completions, strict=True)]
         return cls(
             **_rows(sequences),
-            attention_mask=None,
-            prompt_lengths_B=torch.tensor([len(r.prompt_ids) for r in rollouts]),
+            prompt_lengths_B=torch.tensor([len(prompt) for prompt in prompts]),
             groups_B=torch.tensor(list(groups)),
-            scored_B=torch.tensor([r.verdict.scored for r in rollouts]),
-            mask_BT=torch.from_numpy(mask_BT),
-            advantages_BT=torch.from_numpy(np.asarray(advantages_BT, dtype=np.float64)),
-            rollout_logprobs_BT=torch.from_numpy(_padded([r.logprobs for r in rollouts], np.float64)),
+            scored_B=torch.tensor(list(scored)),
+            mask_BT=torch.from_numpy(_padded(masks, bool)),
+            rollout_logprobs_BT=torch.from_numpy(_padded(logprobs, np.float64)),
         )
 
     def select(self, rows: Sequence[int]) -> Self:
         """The sequences at `rows`, in that order, one a row with no more padding than they need."""
-        completions_B = (self.lengths_B - self.prompt_lengths_B)[list(rows)]
-        longest = int(completions_B.max())
+        longest = self.width_of(rows)
         per_row = {name: value[list(rows)] for name, value in self._per_sequence().items()}
         per_row |= {name: value[:, :longest] for name, value in per_row.items() if name.endswith("_BT")}
         sequences = self._sequences()
         layout = _rows([sequences[row] for row in rows])
-        return dataclasses.replace(self, **per_row | layout, attention_mask=None)
+        return dataclasses.replace(self, **per_row | layout)
+
+    def width_of(self, rows: Sequence[int]) -> int:
+        """T of the sequences at `rows` alone: the tokens of their longest completion."""
+        return int((self.lengths_B - self.prompt_lengths_B)[list(rows)].max())
 
     def packed(self) -> Self:
         """The same sequences end to end in one row, without padding.
@@ -117,14 +117,12 @@ class TokenBatch:
             self,
             input_ids=torch.cat(sequences)[None],
             position_ids=torch.cat([torch.arange(len(s), device=s.device) for s in sequences])[None],
-            attention_mask=None,
             offsets_B=self.lengths_B.cumsum(0) - self.lengths_B,
         )
 
     def to(self, device: torch.device | str) -> Self:
         """The same on another device."""
-        tensors = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        return dataclasses.replace(self, **{n: t.to(device) for n, t in tensors.items() if t is not None})
+        return _moved(self, device)
 
     @property
     def is_packed(self) -> bool:
@@ -155,57 +153,64 @@ class TokenBatch:
 
     def _per_sequence(self) -> dict[str, Tensor]:
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        return {n: t for n, t in fields.items() if n.endswith(("_B", "_BT")) and t is not None}
+        return {n: t for n, t in fields.items() if n.endswith(("_B", "_BT"))}
 
 
-def microbatches(
-    lengths: Sequence[int], budget_tokens: int, *, part: int = 0, parts: int = 1
-) -> list[list[int]]:
-    """Split sequences into microbatches of at most `budget_tokens` tokens, padding included.
+@dataclass(frozen=True, kw_only=True)
+class ScoredBatch:
+    """Tokens with the log-probabilities that other models than the one in training give them."""
 
-    Returns the indices into `lengths` of each, every index once. Sequences of like length share a microbatch,
-    the longest come first (memory that will not suffice is found out at once), and a sequence longer than the
-    budget is a microbatch of its own.
+    tokens: TokenBatch
+    old_logprobs_BT: Tensor | None = None
+    """Of the policy that the step started from; None for the policy being trained itself, in a step's only update."""
+    ref_logprobs_BT: Tensor | None = None
+    """Of the reference; None where no KL is measured."""
 
-    With `parts`, those of one of so many processes. The parts are even: in sequences to within one, in tokens to
-    within the longest sequence, and in microbatches exactly, unless a part has as many sequences as microbatches
-    and another has one more of both.
-    """
-    order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
-    # Every part has its n-th longest from the n-th block of `parts` sequences, and none longer than the block's first.
-    sizes = _microbatch_sizes([lengths[i] for i in order[::parts]], budget_tokens)
-    if len(order) % parts and sizes[-1] == 1 and sizes[:-1] and sizes[-2] > 1:
-        # The last microbatch would be the one sequence that some parts have not got.
-        sizes[-2:] = [sizes[-2] - 1, 2]
-    mine = _dealt_out(lengths, order, parts)[part]
-    ends = list(accumulate(sizes))
-    batches = [mine[end - size : end] for size, end in zip(sizes, ends, strict=True)]
-    return [batch for batch in batches if batch]
+    def select(self, rows: Sequence[int]) -> Self:
+        """The sequences at `rows`, in that order, with no more padding than they need."""
+        return _selected(self, rows)
+
+    def to(self, device: torch.device | str) -> Self:
+        """The same on another device."""
+        return dataclasses.replace(_moved(self, device), tokens=self.tokens.to(device))
 
 
-def _microbatch_sizes(lengths: Sequence[int], budget_tokens: int) -> list[int]:
-    """How many sequences, the longest first, each microbatch takes."""
-    sizes: list[int] = []
-    longest = 0
-    for length in lengths:
-        if sizes and (sizes[-1] + 1) * longest <= budget_tokens:
-            sizes[-1] += 1
-        else:
-            sizes.append(1)
-            longest = length
-    return sizes
+@dataclass(frozen=True, kw_only=True)
+class CreditedBatch:
+    """Scored tokens with what each of them has earned: all that a policy update needs to know."""
+
+    tokens: TokenBatch
+    old_logprobs_BT: Tensor | None = None
+    ref_logprobs_BT: Tensor | None = None
+    rewards_B: Tensor
+    """Shaped rewards, float64, NaN where unscored."""
+    advantages_B: Tensor
+    """float64: of each sample; the mean over its tokens in the loss, where steps are rewarded."""
+    advantages_BT: Tensor
+    """float64: of each token, 0 outside the mask."""
+
+    def select(self, rows: Sequence[int]) -> Self:
+        """The sequences at `rows`, in that order, with no more padding than they need."""
+        return _selected(self, rows)
+
+    def to(self, device: torch.device | str) -> Self:
+        """The same on another device."""
+        return dataclasses.replace(_moved(self, device), tokens=self.tokens.to(device))
 
 
-def _dealt_out(lengths: Sequence[int], order: Sequence[int], parts: int) -> list[list[int]]:
-    """Deal out blocks of `parts` sequences, each block's longest to the part with the fewest tokens so far."""
-    shares: list[list[int]] = [[] for _ in range(parts)]
-    tokens = [0] * parts
-    for start in range(0, len(order), parts):
-        takers = sorted(range(parts), key=lambda taker: tokens[taker])
-        for index, taker in zip(order[start : start + parts], takers, strict=False):
-            shares[taker].append(index)
-            tokens[taker] += lengths[index]
-    return shares
+def _selected(batch: T, rows: Sequence[int]) -> T:
+    width = batch.tokens.width_of(rows)
+    tables = {
+        name: value[list(rows)][:, :width] if name.endswith("_BT") else value[list(rows)]
+        for name, value in vars(batch).items()
+        if isinstance(value, Tensor)
+    }
+    return dataclasses.replace(batch, tokens=batch.tokens.select(rows), **tables)
+
+
+def _moved(batch: T, device: torch.device | str) -> T:
+    tensors = {name: value for name, value in vars(batch).items() if isinstance(value, Tensor)}
+    return dataclasses.replace(batch, **{name: tensor.to(device) for name, tensor in tensors.items()})
 
 
 def _rows(sequences: Sequence[Tensor]) -> dict[str, Tensor]:

@@ -2,52 +2,243 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import logging
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import uuid4
 
 import typer
+from rich.console import Console, Group, RenderableType
+from rich.text import Text
 
+from rlvr_gym import registry
+from rlvr_gym.cli.completion import Completions
+from rlvr_gym.cli.exits import Exit
+from rlvr_gym.cli.loudness import Loudness, loudness
+from rlvr_gym.cli.manual import Manual, documented
+from rlvr_gym.cli.settings_table import Section, option_rows, sections, table
+from rlvr_gym.cli.tables import listing
+from rlvr_gym.config import Settings, merge, parse_overrides
 from rlvr_gym.errors import ConfigError
+from rlvr_trainers.config import TrainConfig
+from rlvr_trainers.recipe import load_recipe, recipe_names, recipe_settings, recipe_summary
 
 if TYPE_CHECKING:
-    from rlvr_trainers.trainer import TrainResult
+    from rlvr_trainers.trainer import Trainer, TrainResult
 
 
+def _recipes() -> RenderableType:
+    rows = [(name, recipe_summary(name)) for name in recipe_names()]
+    return Group(
+        Text("rlvr train RECIPE model.path=MODEL env.id=ENV [KEY.SUB=VALUE...]\n"),
+        listing(rows, ("recipe", "what it is")),
+        Text(
+            "\nOr a YAML file of your own, which may begin with `extends: NAME`.\n"
+            "Settings of one: rlvr train RECIPE --help. Options: rlvr train --help. Tasks: rlvr envs."
+        ),
+    )
+
+
+def _of_recipe(words: Sequence[str]) -> RenderableType | None:
+    """The settings of the recipe that is named beside --help, with those on the command line laid over it."""
+    recipe, *given = words
+    if "=" in recipe:
+        return None
+    values = merge(recipe_settings(recipe), parse_overrides([word for word in given if "=" in word]))
+    head = (
+        f"{recipe}: {recipe_summary(recipe)}\n\nSettings, given as KEY=VALUE; bold where not the default.\n"
+    )
+    return Group(Text(head), table([_with_options(one, values) for one in sections(TrainConfig, values)]))
+
+
+def _with_options(section: Section, values: Settings) -> Section:
+    """The section of the environment with that environment's own options, where it is known."""
+    given = values.get("env", {})
+    name = given.get("id") if isinstance(given, dict) else None
+    if section.name != "env" or not isinstance(name, str):
+        return section
+    try:
+        rows = option_rows(registry.options(name), registry.about(name), given)
+    except ConfigError:
+        return section
+    own = {row.key for row in rows}
+    kept = tuple(row for row in section.rows if row.key not in own)
+    return dataclasses.replace(section, rows=(*kept, *rows))
+
+
+def complete_recipe(incomplete: str) -> Completions:
+    """Recipes whose name begins so, each with what it is."""
+    return [(name, recipe_summary(name)) for name in recipe_names() if name.startswith(incomplete)]
+
+
+def complete_setting(incomplete: str) -> Completions:
+    """Settings whose key begins so; after `env.id=` environments."""
+    if incomplete.startswith("env.id="):
+        names = [registry.short_name(id) for id in registry.list_environments()]
+        return [f"env.id={name}" for name in names if f"env.id={name}".startswith(incomplete)]
+    rows = [row for one in sections(TrainConfig, _all_groups()) for row in one.rows]
+    return [(f"{row.key}=", row.meaning) for row in rows if row.key.startswith(incomplete)]
+
+
+def _all_groups() -> Settings:
+    """Settings in which every group that may be off is on."""
+    return {name: {} for name in TrainConfig.model_fields}
+
+
+MANUAL = Manual(
+    examples=(
+        ("rlvr train quickstart", "Learn addition from a verifier: two minutes on a CPU"),
+        (
+            "rlvr train dapo env.id=gsm8k env.data=train.jsonl eval=null --model FOLDER",
+            "A model and tasks of your own",
+        ),
+        ("rlvr train grpo env.id=countdown --model FOLDER --dry-run", "What it would do"),
+        ("rlvr train dapo --help", "Every setting of a recipe: value, type, meaning"),
+    ),
+    page="training",
+    topics=("recipes", "settings", "models", "files"),
+    exits={
+        Exit.FAILED: "the run cannot go on: a loss that is no number, no tasks left to learn from, a full disk"
+    },
+    about=_of_recipe,
+    bare=_recipes,
+)
+
+
+@documented(MANUAL)
 def train(
-    recipe: Annotated[str, typer.Argument(help="A bundled recipe (grpo, dapo, ...) or a YAML file.")],
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            metavar="RECIPE",
+            help="A bundled recipe (grpo, dapo, ...) or a YAML file; `rlvr train` alone lists them.",
+            autocompletion=complete_recipe,
+        ),
+    ],
     settings: Annotated[
-        list[str] | None, typer.Argument(help="Settings laid over the recipe: key.sub=value ...")
+        list[str] | None,
+        typer.Argument(
+            metavar="KEY.SUB=VALUE",
+            help="Settings laid over the recipe; `rlvr train RECIPE --help` lists them.",
+            autocompletion=complete_setting,
+        ),
     ] = None,
+    model: Annotated[str | None, typer.Option(help="The same as model.path=...", show_default=False)] = None,
     processes: Annotated[
         int, typer.Option(min=1, help="Processes of this machine that share each step.")
     ] = 1,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Check everything and load the model; print the plan, train and write nothing.",
+            show_default=False,
+        ),
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print what came of the run as JSON.", show_default=False)
+    ] = False,
 ) -> None:
     """Train a model on an environment; the same command resumes."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from rich.console import Console
-
-    from rlvr_gym.config import parse_overrides
-    from rlvr_trainers.display import Display
-    from rlvr_trainers.recipe import load_recipe
+    config = load_recipe(recipe, _given(settings or [], model))
+    if processes > 1 and not dry_run:
+        named = [] if model is None else ["--model", model]
+        flags = [flag for flag, on in (("--json", as_json), *_loudness_flags()) if on]
+        raise typer.Exit(_run_processes(processes, ["train", recipe, *(settings or []), *named, *flags]))
+    from rlvr_trainers.run.display import Display
     from rlvr_trainers.trainer import Trainer
 
-    config = load_recipe(recipe, parse_overrides(settings or []))
-    if processes > 1:
-        raise typer.Exit(_run_processes(processes, ["train", recipe, *(settings or [])]))
-    console = Console()
-    trainer = Trainer(config, name=Path(recipe).stem, display=Display(console))
-    if trainer.ranks.first:
+    console = Console(stderr=as_json, quiet=loudness() is Loudness.QUIET)
+    display = Display(console, each_step=loudness() is Loudness.VERBOSE)
+    first = int(os.environ.get("RANK", "0")) == 0
+    with (display if first else Display()).busy(f"loading {config.model.path} and {config.env.id}"):
+        trainer = Trainer(config, name=Path(recipe).stem, display=display)
+    if dry_run:
+        _show_plan(recipe, trainer, as_json=as_json)
+        return
+    if trainer.mesh.first:
         header = f"{recipe}: {config.model.path} on {config.env.id}, into {trainer.records.folder}"
         console.print(header, highlight=False, markup=False, soft_wrap=True)
     result = trainer.run()
-    if trainer.ranks.first:
-        console.print(_summary(result), highlight=False, markup=False, soft_wrap=True)
-    raise typer.Exit(0 if result.finished else 130)
+    if trainer.mesh.first:
+        said = json.dumps(_as_json(result), indent=1) if as_json else _summary(result)
+        Console().print(said, highlight=False, markup=False, soft_wrap=True)
+    raise typer.Exit(Exit.DONE if result.finished else Exit.INTERRUPTED)
+
+
+def _given(settings: Sequence[str], model: str | None) -> Settings:
+    """The settings of the command line; `model` is the same as model.path."""
+    given = parse_overrides(settings)
+    if model is None:
+        return given
+    if isinstance(given.get("model"), dict) and "path" in given["model"]:
+        raise ConfigError("the model is named twice: leave --model or model.path out")
+    return merge(given, {"model": {"path": model}})
+
+
+def _loudness_flags() -> list[tuple[str, bool]]:
+    return [("--quiet", loudness() is Loudness.QUIET), ("--verbose", loudness() is Loudness.VERBOSE)]
+
+
+def _show_plan(recipe: str, trainer: Trainer, *, as_json: bool) -> None:
+    """Print what a run would do."""
+    config, batch = trainer.config, trainer.config.batch
+    held_out = config.held_out
+    plan: dict[str, Any] = {
+        "recipe": recipe,
+        "model": config.model.path,
+        "env": config.env.model_dump(mode="json", exclude_none=True),
+        "held_out": held_out.model_dump(mode="json", exclude_none=True) if held_out else None,
+        "steps": config.run.steps,
+        "resumes_after": trainer.resumed_from,
+        "samples_per_step": batch.prompts * batch.group_size,
+        "updates_per_step": batch.updates,
+        "max_tokens": config.sampling.max_tokens,
+        "folder": str(trainer.records.folder),
+    }
+    trainer.mesh.leave()
+    if as_json:
+        print(json.dumps(plan, indent=1))
+        return
+    samples = f"{batch.prompts} prompts x {batch.group_size} samples of at most {plan['max_tokens']} tokens"
+    after = "" if trainer.resumed_from is None else f", of which {trainer.resumed_from} are done"
+    told = {
+        "recipe": recipe,
+        "model": config.model.path,
+        "task": _told(plan["env"]),
+        "held out": f"{_told(plan['held_out'])}, every {config.eval.every} steps"
+        if config.eval
+        else "nothing",
+        "steps": f"{config.run.steps}{after}: {samples}, {batch.updates} updates",
+        "folder": plan["folder"],
+    }
+    for name, said in told.items():
+        Console().print(f"{name:9} {said}", highlight=False, markup=False, soft_wrap=True)
+    Console().print("nothing was trained or written (--dry-run)", highlight=False)
+
+
+def _told(env: dict[str, Any]) -> str:
+    options = " ".join(f"env.{name}={value}" for name, value in env.items() if name != "id")
+    return f"{env['id']} {options}".rstrip()
+
+
+def _as_json(result: TrainResult) -> dict[str, Any]:
+    scores = {"before": result.before, "after": result.after, "best": result.best}
+    return {
+        "run_dir": str(result.run_dir),
+        "model": str(result.run_dir / "model") if result.finished else None,
+        "step": result.step,
+        "finished": result.finished,
+        "solved": result.solved,
+        **{name: dataclasses.asdict(score) if score else None for name, score in scores.items()},
+    }
 
 
 STOP_SECONDS = 3600
@@ -62,8 +253,6 @@ def _run_processes(count: int, arguments: list[str]) -> int:
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
-
-    from rlvr_gym.cli.main import INTERRUPTED
 
     if "WORLD_SIZE" in os.environ:
         raise ConfigError(
@@ -85,7 +274,7 @@ def _run_processes(count: int, arguments: list[str]) -> int:
     try:
         elastic_launch(launch, sys.executable)(*command)
     except SignalException:
-        return INTERRUPTED
+        return Exit.INTERRUPTED
     except ChildFailedError as failure:
         status = failure.get_first_failure()[1].exitcode
         return status if status > 0 else 1

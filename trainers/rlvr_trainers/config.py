@@ -2,210 +2,37 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Literal
+from collections.abc import Collection
+from typing import Annotated, Any
 
-import numpy as np
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, model_validator
 
 from rlvr_gym import registry
 from rlvr_gym.config import Config
 from rlvr_gym.environments.settings import EnvConfig, TrainedModel
+from rlvr_gym.errors import ConfigError
 from rlvr_gym.generation.base import SamplingParams
-from rlvr_trainers.algorithm import AlgorithmConfig
+from rlvr_trainers.algorithms.cispo import Cispo
+from rlvr_trainers.algorithms.grpo import Grpo
+from rlvr_trainers.algorithms.gspo import Gspo
+from rlvr_trainers.algorithms.reinforce_pp import ReinforcePlusPlus
+from rlvr_trainers.algorithms.rloo import Rloo
+from rlvr_trainers.settings import (
+    BatchConfig,
+    DynamicSamplingConfig,
+    EvalConfig,
+    ModelConfig,
+    MonitorConfig,
+    OptimizerConfig,
+    OverlongConfig,
+    RewardConfig,
+    RolloutSampling,
+    RunConfig,
+    WarmupConfig,
+)
 
-
-class LoraConfig(Config):
-    """Train a low-rank adapter (peft) instead of all weights."""
-
-    rank: int = Field(default=16, ge=1)
-    alpha: int = Field(default=32, ge=1)
-    targets: tuple[str, ...] | Literal["all-linear"] = "all-linear"
-
-
-class ModelConfig(Config):
-    """The policy.
-
-    `path` is a Hugging Face id, a local folder, or `tiny` for a small transformer created on the spot.
-    Weights are kept in float32; `dtype` is what forward passes compute in (updates of a usual size round to
-    nothing in bfloat16 weights).
-    """
-
-    path: str
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    device: str = "auto"
-    gradient_checkpointing: bool = False
-    lora: LoraConfig | None = None
-
-
-class RewardConfig(Config):
-    """The reward of a verdict: `wrong` at score 0, `right` at score 1, linear between (DAPO: -1 and 1).
-
-    `steps` says what becomes of the steps that a verdict names (`rlvr_gym.verifiers.steps`): nothing, process
-    supervision `added` to the outcome's advantages, or process supervision `alone`.
-    """
-
-    right: float = 1.0
-    wrong: float = 0.0
-    steps: Literal["off", "added", "alone"] = "off"
-
-    @model_validator(mode="after")
-    def _right_pays_more(self) -> RewardConfig:
-        if self.right <= self.wrong:
-            raise ValueError(f"right ({self.right}) must be above wrong ({self.wrong})")
-        return self
-
-    def of(self, scores: np.ndarray) -> np.ndarray:
-        """Rewards of scores in [0, 1]; NaN (unscored) stays NaN."""
-        return self.wrong + (self.right - self.wrong) * scores
-
-
-class RolloutSampling(Config):
-    """How the policy samples in training.
-
-    There is no top_p or top_k: the gradient would be that of another distribution than the one sampled from.
-    """
-
-    temperature: float = Field(default=1.0, gt=0.0)
-    max_tokens: int = Field(default=1024, ge=1)
-
-    @property
-    def params(self) -> SamplingParams:
-        """The same, as a generator takes it."""
-        return SamplingParams(temperature=self.temperature, max_tokens=self.max_tokens)
-
-
-class BatchConfig(Config):
-    """One rollout step: `prompts` groups of `group_size` samples, then `epochs` x `minibatches` optimizer
-    steps over them, each a plain sum over microbatches of at most `microbatch_tokens` padded tokens.
-    """
-
-    prompts: int = Field(default=32, ge=1)
-    group_size: int = Field(default=16, ge=1)
-    minibatches: int = Field(default=1, ge=1)
-    epochs: int = Field(default=1, ge=1)
-    microbatch_tokens: int = Field(default=16384, ge=1)
-
-    @model_validator(mode="after")
-    def _minibatches_divide(self) -> BatchConfig:
-        if self.prompts % self.minibatches:
-            fits = [d for d in range(1, self.prompts + 1) if self.prompts % d == 0]
-            raise ValueError(
-                f"{self.prompts} prompts do not divide into {self.minibatches} minibatches; "
-                f"possible: {', '.join(map(str, fits))}"
-            )
-        return self
-
-    @property
-    def updates(self) -> int:
-        """Optimizer steps per rollout step."""
-        return self.epochs * self.minibatches
-
-
-class DynamicSamplingConfig(Config):
-    """DAPO's dynamic sampling: groups whose outcomes are all equal are replaced by new prompts."""
-
-    max_rounds: int = Field(default=10, ge=1)
-
-
-class OverlongConfig(Config):
-    """What happens to completions that run long.
-
-    `penalty_share` switches on DAPO's soft punishment over that last share of the token budget (the paper's
-    L_cache / L_max is 4096 / 20480 = 0.2); None is off. `filter` keeps truncated samples in their group's
-    statistics and takes them out of the loss.
-    """
-
-    penalty_share: float | None = Field(default=None, gt=0.0, lt=1.0)
-    filter: bool = False
-
-    def cache_tokens(self, max_tokens: int) -> int | None:
-        """L_cache for a budget of `max_tokens`: at least one token, None when there is no punishment."""
-        return None if self.penalty_share is None else max(1, round(self.penalty_share * max_tokens))
-
-
-class OptimizerConfig(Config):
-    """AdamW, with linear warm-up over `warmup_steps` optimizer steps and then `schedule`."""
-
-    learning_rate: float = Field(default=1e-6, gt=0, le=1)
-    betas: tuple[float, float] = (0.9, 0.999)
-    weight_decay: float = Field(default=0.0, ge=0)
-    warmup_steps: int = Field(default=0, ge=0)
-    schedule: Literal["constant", "linear", "cosine"] = "constant"
-    max_grad_norm: float = Field(default=1.0, gt=0)
-
-
-class WarmupConfig(Config):
-    """A supervised stage before reinforcement learning, on the verifier's own solutions.
-
-    `label_noise` is the share of tasks whose label is another task's solution instead.
-    """
-
-    steps: int = Field(ge=1)
-    batch_size: int = Field(default=256, ge=1)
-    learning_rate: float = Field(default=1e-3, gt=0, le=1)
-    label_noise: float = Field(default=0.0, ge=0.0, lt=1.0)
-
-
-class EvalConfig(Config):
-    """Held-out evaluation, before the first step, every `every` steps and after the last.
-
-    `env` is laid over the training environment, with `split: test` unless it says otherwise; where the training
-    data is a file, it must name another (`eval.env.data=...`). `temperature` defaults to the training one. A run
-    whose held-out prompts stand among the training prompts is refused unless `allow_overlap` is set.
-    """
-
-    env: dict[str, JsonValue] = Field(default_factory=dict)
-    every: int = Field(default=10, ge=1)
-    tasks: int = Field(default=200, ge=1)
-    n: int = Field(default=1, ge=1)
-    temperature: float | None = Field(default=None, ge=0.0)
-    allow_overlap: bool = False
-
-
-class RunConfig(Config):
-    """Where a run lives and when it stops.
-
-    `dir` defaults to `runs/<recipe>-<environment>`. The last `keep` checkpoints stay, and the best one.
-    The run stops with an error when more than `max_unscored` of a step's samples could not be judged, or
-    when the sampler's log-probabilities differ from the trainer's by more than `max_mismatch` on average.
-    """
-
-    dir: Path | None = None
-    steps: int = Field(default=100, ge=1)
-    seed: int = 0
-    checkpoint_every: int = Field(default=25, ge=1)
-    keep: int = Field(default=2, ge=1)
-    samples_per_step: int = Field(default=8, ge=0)
-    max_unscored: float = Field(default=0.1, ge=0.0, le=1.0)
-    max_mismatch: float = Field(default=0.1, gt=0.0)
-    trackers: tuple[Literal["wandb", "trackio"], ...] = ()
-
-
-Detector = Literal[
-    "canaries", "held_out", "hidden_tests", "format", "length", "repetition", "several_answers", "languages"
-]
-
-
-class MonitorConfig(Config):
-    """Detectors of reward hacking. They watch every step, and no reward and no loss depends on them.
-
-    A figure beyond its limit, `patience` steps in a row (at once for canaries and held-out scores), is an alarm: a
-    warning, or the end of the run for the detectors named in `stop`. A limit of None only logs. `canary_share` is
-    the share of paid completions whose judging is tried a second time.
-    """
-
-    canary_share: float = Field(default=0.1, ge=0.0, le=1.0)
-    patience: int = Field(default=3, ge=1)
-    stop: tuple[Detector, ...] = ()
-    max_canary_rate: float | None = Field(default=0.0, ge=0.0, le=1.0)
-    max_held_out_gap: float | None = Field(default=0.1, ge=0.0, le=1.0)
-    max_hidden_gap: float | None = Field(default=0.2, ge=0.0, le=1.0)
-    min_format_correlation: float | None = Field(default=-0.2, ge=-1.0, le=1.0)
-    max_length_correlation: float | None = Field(default=0.7, ge=-1.0, le=1.0)
-    max_repetition: float | None = Field(default=0.2, ge=0.0, le=1.0)
-    max_several_answers: float | None = Field(default=0.2, ge=0.0, le=1.0)
-    max_language_mixing: float | None = Field(default=0.2, ge=0.0, le=1.0)
+AlgorithmConfig = Annotated[Grpo | Gspo | Cispo | Rloo | ReinforcePlusPlus, Field(discriminator="kind")]
+"""The settings of one algorithm, told apart by `kind`."""
 
 
 class TrainConfig(Config):
@@ -213,7 +40,7 @@ class TrainConfig(Config):
 
     model: ModelConfig
     env: EnvConfig
-    algorithm: AlgorithmConfig = AlgorithmConfig()
+    algorithm: AlgorithmConfig = Grpo()
     reward: RewardConfig = RewardConfig()
     sampling: RolloutSampling = RolloutSampling()
     batch: BatchConfig = BatchConfig()
@@ -224,6 +51,15 @@ class TrainConfig(Config):
     eval: EvalConfig | None = None
     monitor: MonitorConfig = MonitorConfig()
     run: RunConfig = RunConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _grpo_unless_named(cls, settings: Any) -> Any:
+        """Settings of an algorithm that does not say its kind are GRPO's."""
+        algorithm = settings.get("algorithm") if isinstance(settings, dict) else None
+        if isinstance(algorithm, dict) and "kind" not in algorithm:
+            return {**settings, "algorithm": {"kind": "grpo", **algorithm}}
+        return settings
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> TrainConfig:
@@ -266,7 +102,7 @@ class TrainConfig(Config):
         if self.eval is None:
             return None
         named = str(self.eval.env.get("id", self.env.id))
-        split = {"split": "test"} if "split" in registry.options(named) else {}
+        split = {"split": "test"} if "split" in _options(named) else {}
         return EnvConfig.model_validate({**self.env.elsewhere(), **split, **self.eval.env})
 
     @property
@@ -277,3 +113,11 @@ class TrainConfig(Config):
         sampling = SamplingParams(temperature=temperature, max_tokens=self.sampling.max_tokens)
         env = self.held_out or EnvConfig.model_validate(self.env.elsewhere())
         return TrainedModel(env=env, sampling=sampling, tasks=evaluation.tasks)
+
+
+def _options(named: str) -> Collection[str]:
+    """The options of an environment; none of one that only its owner knows, who hands it in."""
+    try:
+        return registry.options(named)
+    except ConfigError:
+        return ()

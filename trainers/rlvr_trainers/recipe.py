@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from importlib import resources
+from itertools import takewhile
 from pathlib import Path
 
 from rlvr_gym.config import Settings, merge, read_yaml, validate
@@ -25,10 +26,17 @@ def load_recipe(name: str, overrides: Settings | None = None) -> TrainConfig:
     A recipe may begin with `extends: NAME` and then holds only what differs. Raises ConfigError, naming
     fields and what they accept, for settings that cannot work.
     """
-    return validate(TrainConfig, merge(_settings(name), overrides or {}))
+    return validate(TrainConfig, merge(recipe_settings(name), overrides or {}))
 
 
-def _settings(name: str, extending: tuple[Path, ...] = ()) -> Settings:
+def recipe_summary(name: str) -> str:
+    """The comment that a recipe begins with."""
+    lines = _find(name, Path()).read_text(encoding="utf-8").splitlines()
+    return " ".join(line.removeprefix("#").strip() for line in takewhile(lambda line: line[:1] == "#", lines))
+
+
+def recipe_settings(name: str, extending: tuple[Path, ...] = ()) -> Settings:
+    """What a recipe sets, with what it extends under it. It need not be all that a run needs."""
     path = _find(name, extending[-1].parent if extending else Path()).resolve()
     if path in extending:
         raise ConfigError(
@@ -36,7 +44,7 @@ def _settings(name: str, extending: tuple[Path, ...] = ()) -> Settings:
         )
     settings = read_yaml(path)
     base = settings.pop("extends", None)
-    return merge(_settings(str(base), (*extending, path)), settings) if base else settings
+    return merge(recipe_settings(str(base), (*extending, path)), settings) if base else settings
 
 
 def _find(name: str, beside: Path) -> Path:

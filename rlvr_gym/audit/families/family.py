@@ -1,4 +1,4 @@
-"""What a family of attacks is: one idea, tried in several ways."""
+"""Families of attacks: one idea each, tried in several ways."""
 
 from __future__ import annotations
 

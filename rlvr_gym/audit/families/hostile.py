@@ -43,7 +43,7 @@ def tries(subject: Subject) -> Iterator[Try]:
 
 
 def _decidable(text: str) -> str | None:
-    """What to decide by: nothing this long is anybody's gold."""
+    """The text to decide by, None for one so long that it is nobody's gold."""
     return text if len(text) < 100 else None
 
 

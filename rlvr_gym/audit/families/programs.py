@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from textwrap import indent
 
-from rlvr_gym.audit.families.cheats import CHEATS, HOSTILE, PRINTING
 from rlvr_gym.audit.families.family import Family, Try
 from rlvr_gym.audit.subject import Subject
 from rlvr_gym.verifiers.attacks import Attack, Expectation
-
-NAME = "programs"
+from rlvr_gym.verifiers.code.cheats import CHEATS, HOSTILE, PRINTING
+from rlvr_gym.verifiers.code.cheats import PROGRAMS as NAME
 
 
 def programs(entry_point: str) -> Iterator[tuple[str, str]]:
-    """What each cheating or hostile program tries, and its source; it defines the function `entry_point`."""
+    """Yield each cheating or hostile program: its aim, and its source, which defines the function `entry_point`."""
     for says, program in {**CHEATS, **HOSTILE}.items():
         yield says, program.lstrip("\n").replace("ENTRY_POINT", entry_point)
 
@@ -26,17 +25,6 @@ def program_attacks(entry_point: str) -> Iterator[Attack]:
     """
     for says, program in programs(entry_point):
         text = f"```python\n{program}```"
-        yield Attack(family=NAME, tries=says, text=text, expectation=Expectation.FAIL)
-
-
-def cheats_at(function: str | None) -> Iterator[Attack]:
-    """Cheats as attacks where tests call `function`, which may be `Class.method`, or read what is printed (None)."""
-    name, _, method = (function or "main").partition(".")
-    called = "cheat" if method else name
-    wrapper = f"\n\nclass {name}:\n    def {method}(self, *args, **kwargs):\n        return cheat(*args, **kwargs)\n"
-    for says, program in {**CHEATS, **({} if function else PRINTING)}.items():
-        source = program.lstrip("\n").replace("ENTRY_POINT", called) + (wrapper if method else "")
-        text = f"```python\n{source}```"
         yield Attack(family=NAME, tries=says, text=text, expectation=Expectation.FAIL)
 
 

@@ -1,7 +1,6 @@
 // Building elements. Text enters the page as text nodes and nothing else: what a model wrote is never parsed as HTML.
 "use strict";
 
-const DATA = JSON.parse(document.getElementById("data").textContent);
 const OUTCOMES = ["correct", "incorrect", "malformed", "timeout", "unscored"];
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -36,6 +35,14 @@ function styled(node, style) {
 
 function runColour(index) {
   return `var(--run-${index % 6})`;
+}
+
+function button(label, properties) {
+  return element("button", { type: "button", ...properties }, label);
+}
+
+function key(name) {
+  return element("kbd", null, name);
 }
 
 function swatch(colour) {
@@ -99,12 +106,7 @@ function withInterval(point, digits = 4) {
 }
 
 function card(title, ...children) {
-  return element(
-    "figure",
-    { class: "card", "aria-label": title },
-    element("h3", null, title),
-    children,
-  );
+  return element("figure", { class: "card", "aria-label": title }, element("h3", null, title), children);
 }
 
 // Entries are [label, colour] of an area, or [label, colour, dash] of a line, dash being null where it is whole.

@@ -1,28 +1,24 @@
 // Views, theme and keys.
 const THEMES = ["system", "light", "dark"];
+const KEPT_THEME = "rlvr-report-theme";
 const dark = matchMedia("(prefers-color-scheme: dark)");
 let theme = "system";
-
-function remember(name) {
-  try {
-    localStorage.setItem("rlvr-report-theme", name);
-  } catch {
-    /* a file opened from a disk may keep nothing */
-  }
-}
-
-function remembered() {
-  try {
-    return localStorage.getItem("rlvr-report-theme");
-  } catch {
-    return null;
-  }
-}
 
 function applyTheme() {
   const chosen = theme === "system" ? (dark.matches ? "dark" : "light") : theme;
   document.documentElement.dataset.theme = chosen;
   byId("theme").textContent = { system: "Theme: system", light: "Theme: light", dark: "Theme: dark" }[theme];
+}
+
+function beginTheme() {
+  theme = THEMES.includes(kept(KEPT_THEME)) ? kept(KEPT_THEME) : "system";
+  applyTheme();
+  dark.addEventListener("change", applyTheme);
+  byId("theme").addEventListener("click", () => {
+    theme = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length];
+    keep(KEPT_THEME, theme);
+    applyTheme();
+  });
 }
 
 function show(view) {
@@ -46,7 +42,13 @@ const KEYS = {
   ArrowRight: () => move(1, true),
   p: () => move(-1, true),
   ArrowLeft: () => move(-1, true),
-  g: toggleGroup,
+  g: () => view("group"),
+  t: () => sameTask(state.selected).length > 1 && view("times"),
+  b: pinOrCompare,
+  r: toggleRaw,
+  h: () => giveLabel(state.selected, "hack"),
+  f: () => giveLabel(state.selected, "fine"),
+  u: () => giveLabel(state.selected, "unsure"),
   "/": () => {
     byId("search").focus();
     byId("search").select();
@@ -62,7 +64,7 @@ function pressed(event) {
     if (event.key === "Escape" || event.key === "Enter") byId("list").focus();
     return;
   }
-  if (KEYS[event.key] && state.selected) {
+  if (Object.hasOwn(KEYS, event.key) && state.selected) {
     event.preventDefault();
     KEYS[event.key]();
   }
@@ -72,37 +74,54 @@ function typing(event) {
   return event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement;
 }
 
-function begin() {
-  const title = RUNS.length === 1 ? RUNS[0].name : `${RUNS.length} runs`;
+function showTitle() {
+  const title = RUNS.length === 1 ? RUNS[0].name : RUNS.length ? `${RUNS.length} runs` : "no run to show yet";
   document.title = `${title} · rlvr report`;
   byId("title").textContent = title;
-  theme = THEMES.includes(remembered()) ? remembered() : "system";
-  applyTheme();
-  dark.addEventListener("change", applyTheme);
-  byId("theme").addEventListener("click", () => {
-    theme = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length];
-    remember(theme);
-    applyTheme();
-  });
-  byId("show-summary").addEventListener("click", () => show("summary"));
-  byId("show-samples").addEventListener("click", () => show("samples"));
   byId("show-samples").textContent = `Samples ${SAMPLES.length.toLocaleString("en")}`;
-  document.addEventListener("keydown", pressed);
+}
+
+// Shows other data in place of those shown. What a reader has chosen stays chosen, as far as it is still there.
+function showData(data) {
+  const [selected, pinned] = [state.selected?.key, state.pinned?.key];
+  takeData(data);
+  state.selected = BY_KEY.get(selected) || null;
+  state.pinned = BY_KEY.get(pinned) || null;
+  if (state.view === "beside" && !state.pinned) state.view = "sample";
+  showTitle();
+  showSummary();
+  showChoices();
+  filterSamples();
+}
+
+// Calls at most once a frame.
+function onceAFrame(act) {
   let waiting = false;
-  const redraw = () => {
+  return () => {
     if (waiting) return;
     waiting = true;
     requestAnimationFrame(() => {
       waiting = false;
-      showRows();
+      act();
     });
   };
+}
+
+function begin() {
+  beginTheme();
+  readLabels();
+  byId("show-summary").addEventListener("click", () => show("summary"));
+  byId("show-samples").addEventListener("click", () => show("samples"));
+  document.addEventListener("keydown", pressed);
+  const redraw = onceAFrame(showRows);
   byId("list").addEventListener("scroll", redraw, { passive: true });
   addEventListener("resize", redraw);
-  showSummary();
   showFilters();
+  showData(JSON.parse(byId("data").textContent));
   show("summary");
-  filterSamples();
+  openAddress();
+  addEventListener("hashchange", openAddress);
+  if (document.body.dataset.live) followRun();
 }
 
 begin();

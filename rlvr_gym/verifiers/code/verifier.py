@@ -12,6 +12,7 @@ from rlvr_gym.tasks import Task
 from rlvr_gym.verdicts import Completion, Outcome, Verdict
 from rlvr_gym.verifiers.answers import Malformed
 from rlvr_gym.verifiers.base import Verifier
+from rlvr_gym.verifiers.code.cheats import cheats_at
 from rlvr_gym.verifiers.code.extraction import Blocks, Extracted, continued, extract
 from rlvr_gym.verifiers.code.judging import judged, refused_gold, scaled_limits
 from rlvr_gym.verifiers.code.problems import Asserts, Calls, Problem, Stdio
@@ -19,7 +20,7 @@ from rlvr_gym.verifiers.code.problems import Asserts, Calls, Problem, Stdio
 if TYPE_CHECKING:
     from rlvr_sandbox import Result
 
-    from rlvr_gym.audit import Attack
+    from rlvr_gym.verifiers.attacks import Attack
 
 _SHOWN = 300
 _ADDRESS = re.compile(r"at 0x[0-9a-f]{6,16}\b")
@@ -159,8 +160,6 @@ class CodeVerifier(Verifier):
 
     def audit_attacks(self, task: Task) -> Iterator[Attack]:
         """Cheating programs, where no solution shows the audit what is asked for: it has none, or has a class."""
-        from rlvr_gym.audit.families.programs import cheats_at
-
         problem = Problem.of(task)
         function = problem.tests.function if isinstance(problem.tests, Calls) else None
         unknown = problem.solution is None and not isinstance(problem.tests, Asserts)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import final
 
+from rlvr_sandbox.installing import pip_install
+
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.tasks import Task
 from rlvr_gym.verdicts import Completion, Verdict
@@ -116,7 +118,7 @@ def range_words(at_least: int | None, less_than: int | None) -> str:
 def needs(module: str, distribution: str, *, to: str) -> None:
     """Raise ConfigError where what an instruction is judged with is not installed: it is refused when it is made."""
     if importlib.util.find_spec(module) is None:
-        raise ConfigError(f"{to} needs {distribution}: pip install 'rlvr-gym[ifeval]'")
+        raise ConfigError(f"{to} needs {distribution}: {pip_install('ifeval')}")
 
 
 def whole(name: str, value: int, *, smallest: int = 1) -> int:

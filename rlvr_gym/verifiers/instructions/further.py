@@ -100,7 +100,7 @@ def without_letter(letter: str, at_least: int) -> Constraint:
     )
 
 
-_LIST_NUMBER = re.compile(r"^([0-9]{1,6})[.)] +\S", re.ASCII)
+_LIST_NUMBER = re.compile(r"^([0-9]{1,6})[.)][ \t]+\S", re.ASCII)
 
 
 def numbered_list(exactly: int) -> Constraint:

@@ -8,6 +8,7 @@ from rlvr_gym.verifiers.instructions.constraint import Constraint, Fault, whole
 
 _MARK = re.compile(r"[?？؟]")
 _LETTER_OR_DIGIT = re.compile(r"[^\W_]")
+_ADDRESS = re.compile(r"(?:https?://|www\.)[^\s?]*\?(?=[\w&=%])")
 _CLOSING = "\"'”’»›)]}*_~` \u00a0\u202f"
 """What closes a quotation, a bracket or an emphasis, and the spaces that French has before such signs."""
 
@@ -16,12 +17,14 @@ def question_count(exactly: int) -> Constraint:
     """Exactly so many question marks, each at the end of something with a word in it.
 
     Between the word and its mark may stand what closes a quotation, a bracket or an emphasis, and other signs:
-    `"Dune"?`, `C++?`, `50%?`, `p.m.?`. A mark behind another mark, or alone behind the end of a sentence, asks nothing.
+    `"Dune"?`, `C++?`, `50%?`, `p.m.?`. A mark behind another mark, or alone behind the end of a sentence, asks nothing,
+    and one inside of a web address is none.
     """
     whole("exactly", exactly)
 
     def find_fault(response: str) -> Fault:
-        pieces = [piece for line in response.split("\n") for piece in _MARK.split(line)[:-1]]
+        asked = _ADDRESS.sub(" ", response)
+        pieces = [piece for line in asked.split("\n") for piece in _MARK.split(line)[:-1]]
         idle = sum(not _asks(piece) for piece in pieces)
         if idle:
             return f"{idle} question marks that follow no word"
@@ -40,14 +43,15 @@ def _asks(piece: str) -> bool:
 
 
 _RULE_CELL = re.compile(r":?-+:?")
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _BAR = re.compile(r"(?<!\\)\|")
 
 
 def table(columns: int, rows: int) -> Constraint:
     r"""One markdown table: a header, a rule of dashes, and exactly so many rows, no cell of them empty.
 
-    As GitHub reads tables: bars at the ends of lines may be left out, `\|` is a sign of a cell's text, and the table
-    ends with the first line without a bar.
+    As GitHub reads tables: bars at the ends of lines may be left out, `\|` is a sign of a cell's text, the table ends
+    with the first line without a bar, and what stands in a fence is none.
     """
     whole("columns", columns)
     whole("rows", rows)
@@ -72,7 +76,7 @@ def _tables(response: str) -> list[list[list[str]]]:
     """The tables of a response: their lines, the rule included, as lists of cells."""
     tables: list[list[list[str]]] = []
     block: list[list[str]] = []
-    for line in [*response.split("\n"), ""]:
+    for line in [*_outside_fences(response), ""]:
         cells = _cells(line)
         if cells:
             block.append(cells)
@@ -82,6 +86,21 @@ def _tables(response: str) -> list[list[list[str]]]:
             tables.append(block[rule - 1 :])
         block = []
     return tables
+
+
+def _outside_fences(response: str) -> list[str]:
+    """The lines of a response, blank ones for those in a fence; one that is never closed goes to the end."""
+    lines: list[str] = []
+    fence = ""
+    for line in response.split("\n"):
+        mark = _FENCE.match(line)
+        outside = not fence and not mark
+        if mark and not fence:
+            fence = mark[1]
+        elif mark and fence and mark[1].startswith(fence) and not line[mark.end() :].strip():
+            fence = ""
+        lines.append(line if outside else "")
+    return lines
 
 
 def _is_rule(cells: list[str], header: list[str]) -> bool:

@@ -23,6 +23,7 @@ _BARE_OVER = re.compile(r"\\[dtc]?frac\s*(\d)")
 _BARE_UNDER = re.compile(r"(\\frac\{[^{}]*\}\s*)(\d)")
 _BARE_ROOT = re.compile(r"\\sqrt\s*(\d+)")
 _INDEX = re.compile(r"_\s*\{\s*[a-z]\s*=")
+_TERM = re.compile(r"\\(?:sum|prod)\s*_\s*\{?\s*([a-z])(?![A-Za-z])")
 _MISREAD = re.compile(r"\d\s+[\d.]|\d\s*_|[A-Za-z]{3}|[=<>:;…@#?\x22'`~$]|\.\.")
 """What the algebra system's parser accepts and misreads: `12 34` is 46 to it, and `52_7` is 52."""
 
@@ -38,6 +39,17 @@ def readable(text: str) -> bool:
         and commands <= _HARMLESS
         and set(environments) <= _ENVIRONMENTS
         and not _MISREAD.search(rest)
+        and not any(_indexed_by(letter, text) for letter in _TERM.findall(text))
+    )
+
+
+def _indexed_by(letter: str, text: str) -> bool:
+    r"""Whether a sum over `letter` has it in an index, as `a_k`: which is one variable to the algebra system."""
+    return bool(
+        re.search(
+            rf"[A-Za-z]\s*_\s*(?:{letter}(?![A-Za-z=])|\{{[^{{}}=]*(?<![A-Za-z]){letter}(?![A-Za-z=]))",
+            _TERM.sub(" ", text),
+        )
     )
 
 

@@ -13,7 +13,8 @@ from rlvr_gym.verifiers.math.notation import FUNCTIONS
 from rlvr_gym.verifiers.math.numerals import value_of_words
 from rlvr_gym.verifiers.math.texts import TEXT
 from rlvr_gym.verifiers.math.things import EVERYDAY
-from rlvr_gym.verifiers.math.units import ANGLE, FILLERS, NONE, STERLING, Unit, parse_unit
+from rlvr_gym.verifiers.math.tokens import Unparsable
+from rlvr_gym.verifiers.math.units import ANGLE, FILLERS, NONE, STERLING, Unit, may_be_counted, parse_unit
 
 _CURRENCY = re.compile(r"(-?)\s*(?:USD|US)?\s*([$€£¥₹]|(?<=USD))\s*(?=[-\d.\\])")
 _UNIT_START = re.compile(
@@ -24,6 +25,7 @@ _UNIT_START = re.compile(
 )
 _AFTER_A_NUMBER = re.compile(r"[\d}]\s+$")
 _BRIEFLY = re.compile(r"(.*[\d}])\s+([a-z]{3})")
+_COUNTED = re.compile(r"(.*[\d}])\s*(?:\\text\{\s*([a-z]{3,12})\s*\}|(?<=[\d}\s])([a-z]{3,12}))")
 _PERCENT = frozenset({"percent", "per cent", "percentage", "pct"})
 _POUNDS = re.compile(r"(?<![A-Za-z])pounds?\s*\}?$", re.IGNORECASE)
 _QUANTITIES = re.compile(r"(?:(\d+(?:\.\d+)?)\s*(\\text\{[^{}]*\}|[A-Za-z]+)\s*[,∧]?\s*){2,3}")
@@ -113,6 +115,19 @@ def counted_briefly(text: str) -> Scalar | None:
     if not match or match[2] in FUNCTIONS or not (known := parse_unit(match[2])) or not known[1].things:
         return None
     return Scalar(parse(match[1]), known[1])
+
+
+def counted_in_parts(text: str) -> Scalar | None:
+    """A value and a part or scale of things as what it counts, as a question may ask: `4 quarters`, `3 dozen`."""
+    match = _COUNTED.fullmatch(text)
+    word = (match[2] or match[3]) if match else ""
+    single = may_be_counted(word)
+    if not match or not single:
+        return None
+    try:
+        return Scalar(parse(match[1]), Unit(things=frozenset({single}), said=(word,)))
+    except Unparsable:
+        return None
 
 
 def side(text: str) -> tuple[Node, Unit]:

@@ -30,6 +30,7 @@ from rlvr_gym.verifiers.math.nodes import (
     Node,
     Num,
     Op,
+    Sym,
     symbols,
     written_fraction,
 )
@@ -204,9 +205,14 @@ def _unlisted(form: Form, beside: Form) -> Form:
 
 
 def _one_of_several(form: Listed) -> bool:
-    """Whether it is one of some words, or one of the values of several names, but not known which."""
-    told_apart = all(isinstance(item, Words) for item in form.items) or _is_assignment(form)
+    """Whether it is one of some words or letters, or one of the values of several names, but not known which."""
+    named = all(isinstance(item, Words) or _is_letter(item) for item in form.items)
+    told_apart = named or _is_assignment(form)
     return form.joint == "∨" and len(form.items) > 1 and told_apart
+
+
+def _is_letter(item: Form) -> bool:
+    return isinstance(item, Scalar) and isinstance(item.node, Sym)
 
 
 def _distinct(form: Listed, gold: Listed) -> Sequence[Form]:
@@ -354,7 +360,7 @@ def _difference(relation: Relation) -> tuple[Node, str]:
 def _needs_solving(form: Form) -> bool:
     """Whether a form is a set that has to be worked out: inequalities, unions, differences."""
     if isinstance(form, Listed) and not form.braces:
-        return any(isinstance(item, Relation) for item in form.items)
+        return any(isinstance(item, Relation) or _needs_solving(item) for item in form.items)
     return isinstance(form, Relation | Union | Without)
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 from rlvr_gym.verifiers.math.forms import (
     Choice,
@@ -24,7 +25,7 @@ from rlvr_gym.verifiers.math.forms import (
     Without,
 )
 from rlvr_gym.verifiers.math.things import EVERYDAY
-from rlvr_gym.verifiers.math.units import NOT_UNITS, Unit, singular
+from rlvr_gym.verifiers.math.units import NOT_UNITS, Unit, may_be_counted, singular
 
 _BETWEEN_DOLLARS = re.compile(r"\$([^$]*)\$|\\\((.*?)\\\)|\\\[(.*?)\\\]", re.DOTALL)
 _COMMAND = re.compile(r"\\[A-Za-z]+")
@@ -62,6 +63,8 @@ _AFTER_A_THING = frozenset({"left", "remaining", "altogether", "overall", "total
 _MEASURED = "old long tall high wide deep thick away ago later earlier apart far round"
 _AFTER_A_UNIT = _AFTER_A_THING | frozenset(_MEASURED.split())
 _DETERMINERS = "a an the each every per one two three four five six many this that of his her their our your"
+_WITHIN_A_PHRASE = frozenset({"and", "or", "more", "of", "the"})
+_LONGEST_PHRASE = 8
 _BEFORE_A_NOUN = frozenset(_DETERMINERS.split())
 _SHORT_PARTICIPLES = frozenset({"used", "died", "owed", "aged", "tied", "lied"})
 
@@ -86,7 +89,20 @@ def question(text: str) -> Question:
         words |= {word, single}
         if len(single) >= 3 and _may_be_noun(single, before, single in plurals):
             nouns.add(single)
+    nouns |= {*_asked_for(written)}
     return Question(frozenset(words), frozenset(nouns) if nouns - _OF_ANY_TASK else EVERYDAY | nouns)
+
+
+def _asked_for(written: list[str]) -> Iterator[str]:
+    """Parts and scales that a question counts by name, in the singular: `How many quarters, dimes and nickels`."""
+    for at, two in enumerate(pairwise(written)):
+        if two not in (("how", "many"), ("number", "of")):
+            continue
+        for word in written[at + 2 : at + 2 + _LONGEST_PHRASE]:
+            if word in _CLOSED_CLASS and word not in _WITHIN_A_PHRASE and not may_be_counted(word):
+                break
+            if single := may_be_counted(word):
+                yield single
 
 
 def _without_formula(match: re.Match[str]) -> str:
@@ -130,9 +146,11 @@ def _may_stand(unit: Unit, asked: Question, of_golds: frozenset[str]) -> bool:
     while words and words[-1] in after:
         words.pop()
     things = asked.things | of_golds
-    if unit.dimension or not words:
+    if not words and not unit.dimension:  # `5 left`, where the question asks how many are left
+        return all(word in asked.words for word in unit.said)
+    if unit.dimension:
         more = {"more"} & asked.words
-        return bool(unit.dimension) and all(singular(word) in things | more for word in words)
+        return all(singular(word) in things | more for word in words)
     allowed = asked.words | things | _BEFORE_ANY_THING
     *described, thing = (singular(word) for word in words)
     return thing in things and all(word in allowed for word in described)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from rlvr_gym.verifiers.math.cross_products import cross_product
 from rlvr_gym.verifiers.math.nodes import Node, Num, Op, Sym
 from rlvr_gym.verifiers.math.notation import FUNCTIONS, NARY
 from rlvr_gym.verifiers.math.tokens import Token, Unparsable, is_letter, tokens
@@ -40,6 +41,7 @@ class _Parser:
         self._depth = 0
         self._bars = 0
         self._series = False
+        self._index = ""
 
     def whole(self) -> Node:
         node = self._sum()
@@ -97,6 +99,9 @@ class _Parser:
         while True:
             if self._peek() in ("*", "/"):
                 (over if self._take().text == "*" else under).append(self._signed())
+            elif self._peek() == "⨯":
+                self._at += 1
+                over.append(self._crossed(over.pop()))
             elif self._peek() == "\\mod":
                 self._at += 1
                 over, under = [self._op("mod", self._quotient(over, under), self._signed())], []
@@ -110,6 +115,12 @@ class _Parser:
     def _quotient(self, over: list[Node], under: list[Node]) -> Node:
         numerator = self._balanced("mul", over)
         return self._op("div", numerator, self._balanced("mul", under)) if under else numerator
+
+    def _crossed(self, left: Node) -> Node:
+        product = cross_product(left, self._power())
+        if product is None or self._peek() == "⨯":
+            raise Unparsable("a cross product of something other than two names of vectors")
+        return product
 
     def _may_be_factor(self) -> bool:
         """Whether the number ahead is a factor: after `!`, `)` or a constant, or one power after another.
@@ -257,7 +268,7 @@ class _Parser:
         subscript = self._subscript()
         while self._peek() == "'":
             subscript += self._take().text
-        if not subscript and letter in _CONSTANTS:
+        if not subscript and letter in _CONSTANTS and letter != self._index:
             return self._op(_CONSTANTS[letter])
         return Sym(letter + subscript)
 
@@ -321,6 +332,7 @@ class _Parser:
         self._series = True
         self._expect("_")
         self._expect("{")
+        self._index = self._peek()
         variable = self._letter(self._take().text)
         self._expect("=")
         low = self._sum()
@@ -328,7 +340,7 @@ class _Parser:
         self._expect("^")
         high = self._exponent()
         body = self._product()
-        self._series = False
+        self._series, self._index = False, ""
         return self._op(name, body, variable, low, high)
 
     def _root(self) -> Node:

@@ -9,10 +9,18 @@ from rlvr_gym.verifiers.math.texts import TEXT, is_doubt
 
 _NAME = r"[A-Za-zα-ωΑ-Ω∠△][A-Za-zα-ωΑ-Ω' ∠△]*(?:_(?:\w|\{[\w,]+\}))?"
 _ARGUMENTS = r"(?:\s*\([A-Za-zα-ω]\w*(?:,\s*[A-Za-zα-ω])*\))?"
+_BRACKETS = r"[(\[](?:[^()\[\]]|[(\[][^()\[\]]*[)\]]){1,60}[)\]]"
+_OPERATORS = "det|tr|dim|deg|rank|lim|Var|var|Cov|Corr|ord|vol|Vol|area|Area|Re|Im|arg|nullity|diam|length"
+_FUNCTION = r"[A-Za-zα-ω]'*(?:_(?:\w|\{\w+\}))?"
 NAME = re.compile(
     rf"{_NAME}(?:\^\{{-1\}})?{_ARGUMENTS}"
-    r"|[A-Za-z]'*\(-?\d+(?:,\s*-?\d+)*\)|P\([^()]{1,60}\)|\|[A-Za-z]{1,2}\||‖\s*[A-Za-z]{1,2}\s*‖"
+    r"|[A-Za-z]'*\(-?\d+(?:,\s*-?\d+)*\)|P\s*\([^()]{1,60}\)|\|[A-Za-z]{1,2}\||‖\s*[A-Za-z]{1,2}\s*‖"
+    rf"|(?:[fghFGH]'*(?:\^\{{-1\}}|_\w)?|[EPVD]|\([fgh](?:\s*∘\s*[fgh])+\))\s*{_BRACKETS}"
+    r"|[nN#]\s*\([A-Z'](?:[A-Z'∪∩∖|\s]*)\)"
+    rf"|\\(?:{_OPERATORS})\s*(?:_\s*\{{[^{{}}=]*\}}|_\w)?\s*(?:{_BRACKETS}|{_FUNCTION}\s*(?:\([a-zα-ω, ]*\))?)"
+    rf"|\\(?:max|min|gcd|lcm)\s*(?:_\s*\{{[^{{}}=]*\}}|_\w)?\s*(?:\([A-Za-z,\s]*\)|{_FUNCTION}\s*(?:\([a-z, ]*\))?)"
 )
+"""What stands in brackets behind a function or an operator is not read: it is a part of the name."""
 _TUPLE = re.compile(r"\(\s*[A-Za-zα-ω]\w?(?:\s*,\s*[A-Za-zα-ω]\w?)+\s*\)")
 _COMMANDS = "|".join(sorted({"frac", "text"} | FUNCTIONS))
 _LETTERS_ONLY = re.compile(
@@ -21,6 +29,10 @@ _LETTERS_ONLY = re.compile(
 )
 _MULTIPLE_OF_PI = re.compile(r"π\s*[A-Za-zα-ω]")
 _VALUE_OF_FUNCTION = re.compile(r"[A-Za-z]\([a-z](,[a-z])*\)")
+_OF_ARGUMENTS = re.compile(
+    r"[A-Za-zα-ωΑ-Ω]'*(?:_\w+)?(?:\^-1)?\(((?![eiπ])[a-zα-ω](?:,(?![eiπ])[a-zα-ω])*)\)"
+)
+_INDEXED = re.compile(r"[A-Za-zα-ω]_(?!e$)([a-z])")
 _ONE_LETTER = re.compile(r"[A-Za-zα-ωΑ-Ω]'*(?:_(?:\w|\{\w+\}))?|[A-Z]{2}")
 CONSTANTS = frozenset({"e", "i", "π"})
 
@@ -60,15 +72,28 @@ def is_of_segments(text: str) -> bool:
 
 
 def label(text: str) -> str:
-    """A name to compare by."""
-    return re.sub(r"\\text|[\s{}]", "", text)
+    """A name to compare by: `E[X]` is `E(X)`, and `x_{1}` is `x_1`."""
+    plain = re.sub(r"\\text\s*\{([^{}]*)\}", r"\1", text.replace("[", "(").replace("]", ")"))
+    plain = re.sub(r"([_^])\s*\{([^{}]*)\}", r"\1\2", plain)
+    return re.sub(rf"\\(?={_OPERATORS})|\s", "", plain)
 
 
 def arguments(label: str) -> list[str]:
     """The arguments of a function whose value a label names: x and y of `f(x,y)`."""
-    return label[2:-1].split(",") if _VALUE_OF_FUNCTION.fullmatch(label) else []
+    match = _OF_ARGUMENTS.fullmatch(label)
+    return match[1].split(",") if match else []
+
+
+def index_of(label: str) -> str:
+    """The letter that counts the terms of a sequence in a label: n of `a_n`."""
+    match = _INDEXED.fullmatch(label)
+    return match[1] if match else ""
 
 
 def same_label(a: str, b: str) -> bool:
-    """Whether two labels name one thing: the value of a function is `y` as well."""
-    return a == b or (a == "y" and bool(arguments(b))) or (b == "y" and bool(arguments(a)))
+    """Whether two labels name one thing: the value of a function is `y` as well, and `f` that function."""
+    if len(a) == 1 != len(b) and arguments(b):
+        a, b = b, a
+    if arguments(a) and len(b) == 1 and a.startswith(f"{b}("):
+        return True
+    return a == b or ("y" in (a, b) and any(_VALUE_OF_FUNCTION.fullmatch(label) for label in (a, b)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -110,3 +111,41 @@ def substituted(node: Node, values: Mapping[str, Node]) -> Node:
     if isinstance(node, Op):
         return Op(node.name, tuple(substituted(arg, values) for arg in node.args))
     return node
+
+
+def in_series_bounds(node: Node) -> set[str]:
+    """The variables that say how far a sum or product runs: `n` in the sum over k from 1 to n."""
+    if not isinstance(node, Op):
+        return set()
+    inside = {name for arg in node.args for name in in_series_bounds(arg)}
+    return (
+        inside | {name for bound in node.args[2:] for name in symbols(bound)}
+        if node.name in SERIES
+        else inside
+    )
+
+
+def with_plain_indices(node: Node) -> Node:
+    """An expression with one name, that no text can have, for whatever a sum or product runs over."""
+    if not isinstance(node, Op):
+        return node
+    args = tuple(with_plain_indices(arg) for arg in node.args)
+    if node.name not in SERIES or not isinstance(index := args[1], Sym):
+        return Op(node.name, args)
+    return Op(node.name, (with_other_letters(args[0], {index.name: "#"}), Sym("#"), *args[2:]))
+
+
+def with_other_letters(node: Node, names: Mapping[str, str]) -> Node:
+    """An expression with other letters for some variables, in indices too: `a_{k+1}` with n for k is `a_{n+1}`."""
+    if isinstance(node, Op):
+        return Op(node.name, tuple(with_other_letters(arg, names) for arg in node.args))
+    if not isinstance(node, Sym):
+        return node
+    letter, line, index = node.name.partition("_")
+    renamed = re.sub(r"#\d*|[^\W\d_]+", lambda m: names.get(m[0], m[0]), index)
+    return Sym(names.get(node.name) or f"{letter}{line}{renamed}")
+
+
+def depends_by_index(node: Node, name: str) -> bool:
+    """Whether a variable stands in the index of another, as k in `a_k`: then the other has no one value."""
+    return with_other_letters(node, {name: "#"}) != substituted(node, {name: Sym("#")})

@@ -9,6 +9,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
+from rlvr_gym.verifiers.math.cross_products import with_cross_products
 from rlvr_gym.verifiers.math.notation import (
     FUNCTIONS,
     GREEK,
@@ -51,7 +52,8 @@ _STYLES = (
     r"|underline|framebox|mathbf|mathit|mathsf|mathcal|boldsymbol|bm|vec|mathbb|overrightarrow)"
 )
 _WRAPPED = re.compile(_STYLES + r"\s*\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}")
-_BARE_STYLE = re.compile(_STYLES + r"\s+([A-Za-z])(?![A-Za-z])")
+_BARE_STYLE = re.compile(_STYLES + r"(?:\s+([A-Za-z])|\s*(\\[A-Za-z]+))(?![A-Za-z])")
+_INDEX_IN_WORDS = re.compile(r"_\s*(?:\{\s*)?\\(?:text\s*\{\s*(\w+)\s*\}|(max|min)(?![A-Za-z]))(?:\s*\})?")
 _SYMBOLIC = frozenset(
     {"underline", "framebox", "mathbf", "mathit", "mathsf", "mathcal", "boldsymbol", "bm", "vec"}
 )
@@ -89,6 +91,7 @@ _REPEATED = re.compile(r"(?<![\d.])(\d*)\.(\d+)\s*(?:…|\.{3,})")
 @lru_cache(maxsize=4096)
 def normalise(text: str) -> str:
     """`text` in the plain notation. Time linear in its length."""
+    text = with_cross_products(text)
     text = (text if text.isascii() else text.translate(_CIRCLED)).translate(SIGN_OF_CHARACTER)
     text = _RAISED.sub(lambda m: f"^{{{unicodedata.normalize('NFKC', m[0])}}}", text)
     text = _LOWERED.sub(lambda m: f"_{{{unicodedata.normalize('NFKC', m[0])}}}", text)
@@ -159,10 +162,10 @@ def _without_full_stop(text: str) -> str:
 def _plain_styles(text: str) -> str:
     """Fonts and accents gone; words in `\\text{...}`."""
     text = _ACCENT.sub(_accent, _UNIT_VECTOR.sub(_unit_vector, text))
-    text = _BARE_STYLE.sub(r"\\\1{\2}", text)
+    text = _BARE_STYLE.sub(lambda m: f"\\{m[1]}{{{m[2] or m[3]}}}", text)
     for _ in range(3):
         text = _WRAPPED.sub(_unwrap, text)
-    return text
+    return _INDEX_IN_WORDS.sub(lambda m: f"_{{{m[1] or m[2]}}}", text)
 
 
 def _unit_vector(match: re.Match[str]) -> str:

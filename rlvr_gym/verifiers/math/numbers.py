@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from rlvr_gym.verifiers.math.exact_arithmetic import MAX_BITS, exact_power, gcd, lcm, remainder
-from rlvr_gym.verifiers.math.nodes import SERIES, Node, Num, Op, Sym, size
+from rlvr_gym.verifiers.math.nodes import SERIES, Node, Num, Op, Sym, depends_by_index, size
 
 _DIGITS = 40
 _FINER_DIGITS = 120
@@ -71,6 +71,10 @@ class Numbers:
             raise Undecided("a sum that does not run over integers")
         if not isinstance(variable, Sym) or high - low >= _MAX_TERMS or size(body) > _MAX_TERM_SIZE:
             raise Undecided("a sum of many or of large terms")
+        if high < low - 1:
+            raise NoValue("a sum that ends before it begins")
+        if depends_by_index(body, variable.name):
+            raise Undecided("a sum of terms that are not known")
         total: Value = Fraction(0 if node.name == "sum" else 1)
         join = self._add if node.name == "sum" else self._mul
         for k in range(int(low), int(high) + 1):

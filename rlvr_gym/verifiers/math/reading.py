@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from functools import lru_cache
 
-from rlvr_gym.verifiers.math.atoms import counted_briefly, in_sterling, quantities, scalar
+from rlvr_gym.verifiers.math.atoms import counted_briefly, counted_in_parts, in_sterling, quantities, scalar
 from rlvr_gym.verifiers.math.binding import bound, renamed, with_bound_arguments
 from rlvr_gym.verifiers.math.brackets import closing_at, split
 from rlvr_gym.verifiers.math.clocks import clock
-from rlvr_gym.verifiers.math.domains import constants, cut_domain, with_integer_signs
+from rlvr_gym.verifiers.math.domains import stated
 from rlvr_gym.verifiers.math.expression import MAX_CHARACTERS, parse
 from rlvr_gym.verifiers.math.forms import (
     Choice,
@@ -48,6 +48,12 @@ from rlvr_gym.verifiers.math.texts import (
 from rlvr_gym.verifiers.math.tokens import Unparsable
 from rlvr_gym.verifiers.math.units import Unit
 from rlvr_gym.verifiers.math.vectors import of_unit_vectors
+from rlvr_gym.verifiers.math.whole_numbers import (
+    QUALIFIER,
+    parameters,
+    with_integer_signs,
+    without_parameters,
+)
 
 MAX_ITEMS = 64
 _MAX_NESTING = 8
@@ -63,19 +69,12 @@ _EXCEPT = re.compile(
     r"(?:[a-z]\s*=\s*)?(\S.*)",
     re.IGNORECASE,
 )
-_FOR = r"\\text\{\s*(?:where|for|with|for (?:all|any|some))\s*\}|for (?:all|any)|where|for"
-_QUALIFIER = re.compile(
-    rf"\s*(?:{_FOR})?\s*(?<![A-Za-z\\])([a-z]"
-    r"(?:\s*,\s*[a-z])*)\s*∈\s*[ℤℕℚℝZNQR]\s*(?:\^?\{?[+*]\}?|_\{[^{}]*\}|_\d)?"
-)
-_WITH_QUALIFIER = re.compile(rf"\s*(?:,|{_FOR}){_QUALIFIER.pattern}$|\s*\({_QUALIFIER.pattern}\s*\)$")
-_IN_REALS = re.compile(r"∈\s*[ℝR]\s*\)?$")
-_LETTER = re.compile(r"(?<![A-Za-z\\])[a-z](?![A-Za-z])")
 _SYSTEM = re.compile(
     r"⟦?\s*\\begin\{(cases|aligned|align|gathered|array)\}(?:\{[lcr| ]*\})?(.*)\\end\{\1\}\s*⟧?", re.DOTALL
 )
 _OUTWARD = re.compile(r"([\[\]])([^\[\]()]*,[^\[\]()]*)([\[\]])")
-_IDENTICALLY = re.compile(r"^([A-Za-z]\([a-z]\)\s*)≡(?!.*mod)", re.DOTALL)
+_IDENTICALLY = re.compile(r"^([A-Za-z]\([a-z]\)\s*|[fghFGHPQ]\s*)≡(?!.*mod)", re.DOTALL)
+_BUILDER = re.compile(rf"⟦[^|:]*[|:]{QUALIFIER.pattern}\s*⟧")
 _NAMED_POINT = re.compile(r"[A-Z]\s*(\(.*\))", re.DOTALL)
 _ALL_BUT = re.compile(r"ℝ\s*-\s*(?=⟦)")
 _RATIO_IN_WORDS = re.compile(r"[1-9]\d*(?:\s*(?:\\text\{\s*to\s*\}|to)\s*[1-9]\d*){1,3}")
@@ -119,9 +118,9 @@ class _Reader:
         if text.isdecimal() and text.isascii():
             yield Scalar(Num(Fraction(int(text))), Unit())
             return
-        parameters: list[str] = []
+        names: list[str] = []
         if len(text) < _SMALL:
-            text, parameters = self._plainer(text)
+            text, names = self._plainer(text)
             timed, numeral = clock(text), based(text)
             if found := timed or numeral:
                 yield found
@@ -131,6 +130,8 @@ class _Reader:
                 yield Choice(several)
             if (chosen := option(text, as_answer)) and (form := self._choice(*chosen)):
                 yield form
+        if as_answer and len(text) < _SMALL and (parts := counted_in_parts(text)):
+            yield parts
         try:
             form = self.form(text)
         except Unparsable:
@@ -138,7 +139,7 @@ class _Reader:
                 yield found
             return
         yield form
-        if parameters and (without_names := renamed(form, bound(parameters))):
+        if names and (without_names := renamed(form, bound(names))):
             yield without_names
         if without_arguments := with_bound_arguments(form):
             yield without_arguments
@@ -155,22 +156,22 @@ class _Reader:
 
         Beside it stand the parameters that run over whole numbers.
         """
-        parameters: list[str] = []
-        if "\\text" in text or "\\forall" in text or "for" in text:
-            text = with_integer_signs(text)
-            parameters = constants(text)
-            text, _ = cut_domain(text)
+        said = stated(text)
+        text, names = said.expression, [*said.bound]
+        text = with_integer_signs(text)
         if text[0] == "{" and "," not in text and closing_at(text, 0) == len(text) - 1:
             text = text[1:-1].strip() or text
+        if match := _BUILDER.fullmatch(text):
+            return text, re.findall("[a-z]", match[1])
         if "∈" in text:
-            text, parameters = _without_parameters(text), parameters + _parameters(text)
-        for name in parameters:  # `2π m` is no length where m is a whole number
+            text, names = without_parameters(text), names + parameters(text)
+        for name in names:  # `2π m` is no length where m is a whole number
             text = re.sub(rf"(?<=[\dπ])\s+(?={name}(?![A-Za-z]))", "", text)
         if text[0] == "]" or text[-1] == "[" or "[∪" in text.replace(" ", ""):
             text = _OUTWARD.sub(
                 lambda m: f"{'[' if m[1] == '[' else '('}{m[2]}{']' if m[3] == ']' else ')'}", text
             )
-        return text, parameters
+        return text, names
 
     def _choice(self, letter: str, content: str) -> Choice | None:
         if not content:
@@ -259,11 +260,13 @@ class _Reader:
         if any(_PADDED.match(part) for part in parts):
             raise Unparsable("a part of a number rather than an answer of a list: it begins with a zero")
         items: list[Form] = []
-        for form in (self.form(part) for part in parts):
+        sign = "∨" if joint == "∨" else "∧"
+        for part, form in ((part, self.form(part)) for part in parts):
             opened = isinstance(form, Listed) and not form.braces and not _is_assignment(form)
+            if isinstance(form, Listed) and form.joint != sign and re.search("[∧∨]", part):
+                opened = False  # `p and (q or r)` is no list of three
             items += form.items if isinstance(form, Listed) and opened else (form,)
         items = spelt_out(items, MAX_ITEMS)
-        sign = "∨" if joint == "∨" else "∧"
         first, rest = items[0], items[1:]
         if isinstance(first, Labelled):
             same = all(isinstance(item, Labelled) and item.label == first.label for item in rest)
@@ -322,12 +325,12 @@ class _Reader:
         if not inside:
             return Listed((), braces=True)
         builder = split(inside, "|:")
-        if len(builder) == 2 and _QUALIFIER.fullmatch(builder[1].strip()):
+        if len(builder) == 2 and QUALIFIER.fullmatch(builder[1].strip()):
             return Listed((self.form(builder[0]),), braces=True)
         name, _, numbers = (part.strip() for part in builder[0].partition("∈"))
         if len(builder) == 2 and NAME.fullmatch(name):
             stated = f"{builder[1]}, {name} ∈ {numbers}" if numbers else builder[1]
-            return self.form(_of_x(name, _without_parameters(stated)))
+            return self.form(_of_x(name, without_parameters(stated)))
         form = self.form(inside)
         items = form.items if isinstance(form, Listed) and not form.braces else (form,)
         return Listed(items, braces=True)
@@ -346,30 +349,6 @@ class _Reader:
         if len({len(row) for row in cells}) != 1 or len(cells) * len(cells[0]) > MAX_ITEMS:
             raise Unparsable("a matrix with rows of different length, or with too many entries")
         return Matrix(tuple(tuple(self.form(cell) for cell in row) for row in cells))
-
-
-def _without_parameters(text: str) -> str:
-    """Without what a parameter runs over, as in `2πn, n ∈ ℤ`, and without `x ∈ ℝ`, which says nothing.
-
-    It stays beside an inequality in that variable alone: the integers from 1 to 3 are no interval.
-    """
-    match = _WITH_QUALIFIER.search(text)
-    rest = text[: match.start()].strip() if match else ""
-    if not match or not rest or _QUALIFIER.fullmatch(text):
-        return text
-    start = match.start(1 if match[1] else 2)
-    names = re.findall("[a-z]", match[1] or match[2])
-    if _IN_REALS.search(match[0]) or not re.search("[<>≤≥≠]", rest):
-        return rest
-    return f"{rest}, {text[start:].strip(' )')}" if set(_LETTER.findall(rest)) <= {*names} else rest
-
-
-def _parameters(text: str) -> list[str]:
-    """The letters that run over whole numbers behind an answer, where that is taken off it."""
-    match = _WITH_QUALIFIER.search(text)
-    if not match or _IN_REALS.search(match[0]) or _without_parameters(text) != text[: match.start()].strip():
-        return []
-    return re.findall("[a-z]", match[1] or match[2])
 
 
 def _of_x(name: str, condition: str) -> str:

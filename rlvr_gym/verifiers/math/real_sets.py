@@ -80,7 +80,8 @@ def same_set(a: RealSet, b: RealSet) -> bool:
 
 def _variables(form: Listed) -> set[str]:
     relations = [item.relation if isinstance(item, Labelled) else item for item in form.items]
-    return {
+    nested = [_variables(item) for item in relations if isinstance(item, Listed)]
+    return set[str]().union(*nested) | {
         name
         for relation in relations
         if isinstance(relation, Relation)
@@ -90,11 +91,13 @@ def _variables(form: Listed) -> set[str]:
 
 
 def _member(item: Form) -> RealSet:
-    """An inequality among others, or `x = 2`, which is a point."""
+    """An inequality among others, or several of them, or `x = 2`, which is a point."""
     if isinstance(item, Labelled) and item.relation:
         return (_point(item.value),)
     if isinstance(item, Relation):
         return _solved_chain(item)
+    if isinstance(item, Listed) and not item.braces:
+        return real_set(item)
     raise Unsolved("no inequality")
 
 

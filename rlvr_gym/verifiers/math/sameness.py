@@ -6,7 +6,17 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from functools import partial
 
-from rlvr_gym.verifiers.math.nodes import Node, Num, Op, fingerprint, mentions, symbols
+from rlvr_gym.verifiers.math.nodes import (
+    SERIES,
+    Node,
+    Num,
+    Op,
+    fingerprint,
+    in_series_bounds,
+    mentions,
+    symbols,
+    with_plain_indices,
+)
 from rlvr_gym.verifiers.math.numbers import (
     NoValue,
     Numbers,
@@ -23,22 +33,31 @@ from rlvr_gym.verifiers.math.numbers import (
 _POINTS = 6
 _TRIES = 24
 _MAX_VARIABLES = 12
+_IN_PIECES = ("abs", "floor", "ceil", "mod", "max", "min", "sgn", "gcd", "lcm")
+"""Functions that may agree with another near 0 and not far from it."""
+_FAR = 1009
 
 
 def points(a: Node, b: Node) -> Iterator[Mapping[str, Fraction]]:
     """Where to compare two functions: small fractions and a few integers, positive and negative.
 
     They are drawn from a hash of both, so that no answer can be made to agree with the gold just there. Any two of
-    eight variables have opposite signs at some of the first six, so that `|xy|` is not taken for `xy`.
+    eight variables have opposite signs at some of the first six, so that `|xy|` is not taken for `xy`. What says
+    how far a sum runs is a positive integer; functions that are defined in pieces are looked at far from 0 too.
     """
     names = sorted(symbols(a) | symbols(b))
     mixed = fingerprint(a) ^ fingerprint(b) if names else 0
+    counts = in_series_bounds(a) | in_series_bounds(b)
+    in_pieces = bool(names) and any(mentions(node, name) for node in (a, b) for name in _IN_PIECES)
     for row in range(_TRIES):
         point: dict[str, Fraction] = {}
         for column, name in enumerate(names):
             mixed = (mixed * 1103515245 + 12345) % (1 << 31)
             value = Fraction((mixed >> 8) % 97 + 2, (7, 11, 3, 13, 1, 5)[(row + column) % 6])
-            point[name] = -value if _is_negative(row % 6, column) else value
+            far = _FAR if in_pieces and (row + column) % 2 else 1
+            point[name] = -value * far if _is_negative(row % 6, column) else value * far
+            if name in counts:
+                point[name] = Fraction((mixed >> 8) % 23 + 2)
         yield point
 
 
@@ -62,6 +81,8 @@ def same_everywhere(a: Node, b: Node) -> bool | None:
     real lie outside of what is asked, unless the imaginary unit is written. A value too large for the arithmetic
     here is not one that is within its reach.
     """
+    if any(mentions(a, name) for name in SERIES) and with_plain_indices(a) == with_plain_indices(b):
+        return True
     names = symbols(a) | symbols(b)
     if len(names) > _MAX_VARIABLES:
         return None

@@ -33,7 +33,7 @@ _LETTERS = (frozenset(GREEK.values()) - {"π"}) | frozenset(UNIT_VECTORS.values(
 
 
 def tokens(text: str) -> list[Token]:
-    """`text` cut into tokens; up to three letters in a row are a product. Raises Unparsable."""
+    """`text` cut into tokens; up to three letters in a row are a product, in an index a word. Raises Unparsable."""
     found: list[Token] = []
     for match in _TOKEN.finditer(text):
         kind, text_of = match.lastgroup or "", match[0]
@@ -42,6 +42,8 @@ def tokens(text: str) -> list[Token]:
         elif text_of in _SPELT:
             sign = _SIGNS.get(text_of)
             found.append(Token("sign", sign) if sign else Token("command", "\\" + text_of))
+        elif [token.text for token in found[-2:]] == ["_", "{"]:
+            found.append(Token("letter", text_of))
         elif len(text_of) <= 3:
             found += [Token("letter", letter) for letter in text_of]
         else:

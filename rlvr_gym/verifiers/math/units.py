@@ -72,7 +72,7 @@ def _table(*rows: str) -> dict[str, tuple[Fraction, str]]:
 
 _UNITS = _table(
     "length m,meter,metre=1 cm,centimeter,centimetre=1/100 mm,millimeter,millimetre=1/1000 "
-    "km,kilometer,kilometre=1000 dm,decimeter=1/10 in,inch=127/5000 ft,foot,feet=381/1250 "
+    "km,kilometer,kilometre=1000 AU=149597870700 dm,decimeter=1/10 in,inch=127/5000 ft,foot,feet=381/1250 "
     "yd,yard=1143/1250 mi,mile=1609344/1000",
     "mass g,gram=1 kg,kilogram=1000 mg,milligram=1/1000 lb,lbs,pound=45359237/100000 "
     "oz,ounce=45359237/1600000 ton,tonne=1000000",
@@ -91,13 +91,15 @@ _UNITS = _table(
     "radian radian,rad=1",
     "celsius celsius=1",
     "fahrenheit fahrenheit=1",
-    "energy J,joule=1000 kJ=1000000 cal,calorie=4184",
+    "energy J,joule=1000 kJ=1000000 cal,calorie=4184 Nm=1000 kWh=3600000000",
     "force N,newton=1000",
     "power W,watt=1000 kW=1000000",
     "current A,amp,ampere=1",
     "tension V,volt=1",
     "frequency Hz,hertz=1",
-    "pressure Pa,pascal=1 bar=100000 atm=101325",
+    "pressure Pa,pascal=1 bar=100000 atm=101325 psi=6894757/1000",
+    "rotation rpm=1",
+    "sound dB,decibel=1",
     "temperature K,kelvin=1",
     "charge C,coulomb=1",
     "field T,tesla=1",
@@ -209,7 +211,7 @@ _PREFIXABLE = frozenset(
 )
 _SHORT = {"mph": "mile/hour", "kph": "km/hour", "kmh": "km/hour", "mpg": "mile/gallon"}
 _TEMPERATURES = frozenset({"celsius", "fahrenheit"})
-_POWERS = {"square": 2, "sq": 2, "cubic": 3, "squared": 2, "cubed": 3}
+_POWERS = {"square": 2, "sq": 2, "cubic": 3, "cu": 3, "squared": 2, "cubed": 3}
 _WHOLE = frozenset({"each", "total"})
 FILLERS = frozenset({"*", ".", "of", "the", "a", "an", "in", "per"}) | _WHOLE
 """Words beside a unit; only those of the whole stand alone."""
@@ -232,6 +234,16 @@ def parse_unit(text: str) -> tuple[int, Unit] | None:
     return (scale, unit) if (unit := _read([word[0] for word in words])) is not None else None
 
 
+def may_be_counted(word: str) -> str | None:
+    """The singular of a word that makes a phrase or a scale of a number, but names things where a question counts them.
+
+    Quarters may be coins, and twos digits. None for any other word.
+    """
+    single = singular(word)
+    phrase = single in NOT_UNITS and word != single
+    return single if phrase or single in _SCALES else None
+
+
 def _read(words: list[str]) -> Unit | None:
     factor, powers, things = Fraction(1), dict[str, int](), set[str]()
     said: list[str] = []
@@ -250,7 +262,7 @@ def _read(words: list[str]) -> Unit | None:
             scale, dimension, direction = last
             factor *= scale ** (direction * (power - 1))
             _multiply(powers, dimension, direction * (power - 1))
-        elif lower in ("square", "sq", "cubic"):
+        elif lower in ("square", "sq", "cubic", "cu"):
             raised = _POWERS[lower]
         elif (known := _known(word)) and not (lower == "in" and last):
             scale, dimension = known

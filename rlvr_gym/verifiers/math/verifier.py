@@ -16,7 +16,7 @@ from rlvr_gym.verifiers.base import Verifier
 from rlvr_gym.verifiers.math import algebra
 from rlvr_gym.verifiers.math.comparing import Sameness, same
 from rlvr_gym.verifiers.math.counted import has_words, question, unknown_words
-from rlvr_gym.verifiers.math.domains import cut_domain
+from rlvr_gym.verifiers.math.domains import agree, stated
 from rlvr_gym.verifiers.math.expression import MAX_CHARACTERS
 from rlvr_gym.verifiers.math.forms import Clock, Form, Listed, Words
 from rlvr_gym.verifiers.math.normalise import normalise
@@ -168,8 +168,8 @@ def _unknown_words(form: Form, task: Task, golds: Sequence[Form]) -> str | None:
 
 def _domains_agree(gold: str, answer: str) -> bool:
     """Whether the answer and the reference are said to hold in the same place; one may leave it open."""
-    domains = [cut_domain(normalise(text))[1] for text in (gold, answer)]
-    return "" in domains or _compare(read(domains[0]), read(domains[1])) is Sameness.YES
+    said = agree(stated(normalise(gold)), stated(normalise(answer)))
+    return said if isinstance(said, bool) else _compare(read(said[0]), read(said[1])) is Sameness.YES
 
 
 def _same_text(gold: str, answer: str) -> bool:

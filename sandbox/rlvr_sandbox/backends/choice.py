@@ -9,6 +9,7 @@ from rlvr_sandbox.backends.base import Backend
 from rlvr_sandbox.backends.bubblewrap import BubblewrapBackend
 from rlvr_sandbox.backends.unsafe import UnsafeBackend
 from rlvr_sandbox.errors import SandboxUnavailable
+from rlvr_sandbox.installing import pip_install
 
 
 def _docker() -> Backend:
@@ -29,7 +30,7 @@ def _docker_package() -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         raise SandboxUnavailable(
-            f"the Docker backend needs docker-py: pip install 'rlvr-gym[docker]' ({error})"
+            f"the Docker backend needs docker-py: {pip_install('docker')} ({error})"
         ) from None
 
 

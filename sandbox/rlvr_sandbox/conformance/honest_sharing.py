@@ -329,4 +329,41 @@ HONEST = (
             open(os.path.join(d, 'o'), 'w').write(open(os.path.join(d, 'i')).read() * 2)
         """,
     ),
+    honest(
+        "numpy-seeded-by-the-tests",
+        "Draws from numpy's generator, which the tests seed and draw from as well.",
+        asserts(
+            "draw",
+            "np.random.seed(3)\na = draw()\nnp.random.seed(3)\nassert draw() == a",
+            "np.random.seed(7)\nx, y = np.random.rand(2)\nnp.random.seed(7)\nassert (draw(), np.random.rand()) == (x, y)",
+            setup="import numpy as np",
+        ),
+        """
+        import numpy as np
+        def draw(): return float(np.random.rand())
+        """,
+        modules="numpy",
+    ),
+    honest(
+        "reads-where-the-tests-are",
+        "Opens a file by its name in the folder that the tests changed to.",
+        asserts(
+            "read",
+            """
+            import os, tempfile
+            before = os.getcwd()
+            with tempfile.TemporaryDirectory() as folder:
+                os.chdir(folder)
+                open("a.txt", "w").write("hello")
+                try:
+                    assert read("a.txt") == "hello"
+                finally:
+                    os.chdir(before)
+            """,
+        ),
+        """
+        def read(path):
+            with open(path) as file: return file.read()
+        """,
+    ),
 )

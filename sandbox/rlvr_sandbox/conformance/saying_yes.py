@@ -295,4 +295,55 @@ ATTACKS = (
         def f(x): return C()
         """,
     ),
+    attack(
+        "a-set-that-leaves-nothing-of-another",
+        "Tries the algebra of sets, which is told what is expected.",
+        asserts(
+            "f",
+            "assert f(1).difference({1, 2}) == set()",
+            "assert f(1).union({1, 2}) == {1, 2}",
+            "assert not f(1).symmetric_difference([1])",
+            "assert f(1).replace('abc', '') == ''",
+        ),
+        """
+        class Yes:
+            difference = symmetric_difference = lambda self, other: set()
+            union = intersection = lambda self, other: other
+            replace = lambda self, old, new: new
+        def f(x): return Yes()
+        """,
+    ),
+    attack(
+        "a-class-with-operators-where-a-set-is-asked-for",
+        "Tries operators of a class, by a metaclass that claims the tests' note of who made it.",
+        asserts("f", "assert not list(f(1) | {1, 2})", "assert len(f(1) | {1, 2}) == 0"),
+        """
+        class Empty:
+            def __len__(self): return 0
+            def __iter__(self): return iter(())
+        class M(type):
+            _rlvr_made = True
+            def __or__(cls, other): return Empty()
+        class C(metaclass=M): pass
+        def f(x): return C
+        """,
+    ),
+    attack(
+        "an-object-reached-that-hears-what-is-expected",
+        "Tries the contents of an object that was told what is expected, and which the tests did not make.",
+        asserts(
+            "Solver",
+            "assert not (Solver().roots() - {1, 2})",
+            "assert list(Solver().roots() - {1, 2}) == []",
+            "assert str(Solver().roots() - {1, 2}) == '[]'",
+        ),
+        """
+        class Solver:
+            def roots(self): return Solver()
+            def __sub__(self, other): return Solver()
+            def __len__(self): return 0
+            def __iter__(self): return iter(())
+            def __str__(self): return "[]"
+        """,
+    ),
 )

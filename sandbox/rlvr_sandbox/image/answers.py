@@ -70,9 +70,9 @@ class Program(peer.Peer):
     def answering(self, message: dict[str, Any], act: Callable[[], Any], told: dict[str, Any]) -> Any:
         """Do what the tests ask, with their streams, patches and random numbers."""
         around = message.get("around")
-        if not around:
+        if not around and not self._around.kept:
             return act()
-        with self._around.around(around, self.read, told):
+        with self._around.around(around or {}, self.codec.encode, self.read, told):
             return act()
 
     def known(self, module: str, qualname: str) -> Any:

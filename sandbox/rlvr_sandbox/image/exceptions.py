@@ -15,17 +15,21 @@ from rlvr_sandbox.image.shapes import Shape
 from rlvr_sandbox.image.values import BadValue
 
 _SHOWN = 2000
+_ENDS = frozenset({"BaseException", "GeneratorExit", "CancelledError"})
+"""Exceptions that are no errors, and that a process survives."""
+_MAX_CHAIN = 40
+"""How deep within others the cause and the context of an exception are told."""
 _OF_TEST_RUNNERS = frozenset({"unittest", "doctest", "bdb", "pdb"})
 """Whose exceptions mean something to the tests: that one is to be skipped, say."""
 
 
-class StandIn(Exception):
-    """An exception of the program's own class."""
+class StandIn(BaseException):
+    """An exception of the program's own class; of those that are errors, it derives from Exception besides."""
 
     _rlvr_text: str | None = None
 
     def __str__(self) -> str:
-        return Exception.__str__(self) if self._rlvr_text is None else self._rlvr_text
+        return BaseException.__str__(self) if self._rlvr_text is None else self._rlvr_text
 
     def __getattr__(self, name: str) -> Any:
         number = self.__dict__.get("_rlvr_number")
@@ -34,7 +38,7 @@ class StandIn(Exception):
         return proxies._side.ask("get", self, name)
 
 
-def known_exception(module: Any, name: Any) -> type[Exception] | None:
+def known_exception(module: Any, name: Any) -> type[BaseException] | None:
     """An exception class of Python's own library that is loaded here; None for any other."""
     if not isinstance(module, str) or not isinstance(name, str):
         return None
@@ -42,13 +46,22 @@ def known_exception(module: Any, name: Any) -> type[Exception] | None:
     if package not in sys.stdlib_module_names or package in _OF_TEST_RUNNERS:
         return None
     found = getattr(sys.modules.get(module), name, None)
-    return found if isinstance(found, type) and issubclass(found, Exception) else None
+    if not isinstance(found, type) or not issubclass(found, BaseException):
+        return None
+    return found if issubclass(found, Exception) or found.__name__ in _ENDS else None
+
+
+def _nearest(known: list[type[BaseException] | None]) -> type[BaseException]:
+    """The first of the known classes that an exception's class derives from: what is no Exception stays none."""
+    most = (Exception, BaseException)
+    near = next((each for each in known if each and each not in most), None)
+    return near or (Exception if Exception in known else BaseException)
 
 
 def exception_class(name: str, shape: Shape, bases: list[type], body: dict[str, Any]) -> type:
     """The class that stands for an exception class of the program's."""
     known = [known_exception(*each) for each in shape["exception"]]
-    base = next((each for each in known if each and each is not Exception), Exception)
+    base = _nearest(known)
     if issubclass(base, ExceptionGroup):
         base = Exception
     heads = tuple(each for each in bases if issubclass(each, StandIn))
@@ -56,7 +69,8 @@ def exception_class(name: str, shape: Shape, bases: list[type], body: dict[str, 
     try:
         return proxies.Meta(name, (*heads, *(() if heads else (StandIn,)), base), body)
     except TypeError:
-        return proxies.Meta(name, heads or (StandIn,), body)
+        plainest = Exception if issubclass(base, Exception) else BaseException
+        return proxies.Meta(name, heads or (StandIn, plainest), body)
 
 
 def written_exception(
@@ -64,6 +78,7 @@ def written_exception(
     class_of: Callable[[type], Any],
     encode: Callable[[Any], Any],
     number_of: Callable[[object], int],
+    depth: int,
 ) -> list[Any]:
     """An exception as a reference: its class, what it carries, and what it says."""
     if "_rlvr_number" in vars(error):
@@ -75,7 +90,7 @@ def written_exception(
         number_of(error),
         type(error).__name__,
         _text(error),
-        encode(error.__cause__),
+        *(encode(each) if depth < _MAX_CHAIN else None for each in (error.__cause__, error.__context__)),
         *_carried(error, encode),
     ]
 
@@ -90,29 +105,35 @@ def _carried(error: BaseException, encode: Callable[[Any], Any]) -> list[Any]:
 
 def read_exception(parts: list[Any], decode: Callable[[Any], Any]) -> BaseException:
     """The exception that stands for the one that was written."""
-    cls, mro, number, name, text, cause, arguments, attributes = parts
-    caused, carried = decode(cause), decode(arguments)
+    cls, mro, number, name, text, cause, context, arguments, attributes = parts
+    caused, during, carried = decode(cause), decode(context), decode(arguments)
     found = decode(cls) if cls[0] in ("k", "o") else None
-    if not (isinstance(found, type) and issubclass(found, Exception)):
-        known = (known_exception(*each) for each in mro)
-        found = next((each for each in known if each and each is not Exception), Exception)
+    if not (isinstance(found, type) and issubclass(found, BaseException)):
+        found = _nearest([known_exception(*each) for each in mro])
     if type(carried) is not tuple or not isinstance(text, str):
         raise BadValue("no exception")
-    if issubclass(found, ExceptionGroup):
+    if issubclass(found, ExceptionGroup) and found is not ExceptionGroup:
         found = Exception
     error = _made(found, carried)
-    for key, value in [(key, decode(value)) for key, value in attributes]:
-        if type(key) is str and not hasattr(Exception, key) and not key.startswith("__"):
-            error.__dict__[key] = value
+    _take_attributes(error, [(key, decode(value)) for key, value in attributes])
     if isinstance(error, StandIn):
         error._rlvr_text = text[:_SHOWN]
-    error.__cause__ = caused if isinstance(caused, BaseException) else None
+    error.__context__ = during if isinstance(during, BaseException) else None
+    if isinstance(caused, BaseException):
+        error.__cause__ = caused
     error.__dict__["_rlvr_number"] = number
     error.__program_raised__ = str(name)[:100]  # type: ignore[attr-defined]
     return error
 
 
-def _made(kind: type[Exception], arguments: tuple[Any, ...]) -> Exception:
+def _take_attributes(error: BaseException, attributes: list[tuple[Any, Any]]) -> None:
+    for key, value in attributes:
+        notes = key == "__notes__" and type(value) is list and all(type(each) is str for each in value)
+        if notes or (type(key) is str and not hasattr(Exception, key) and not key.startswith("__")):
+            error.__dict__[key] = value
+
+
+def _made(kind: type[BaseException], arguments: tuple[Any, ...]) -> BaseException:
     try:
         if kind.__module__ == "builtins":
             return kind(*arguments)

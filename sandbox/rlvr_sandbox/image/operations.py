@@ -8,6 +8,8 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+from rlvr_sandbox.image import proxies
+
 POLL_SECONDS = 0.002
 
 
@@ -47,6 +49,14 @@ def _contains_all(target: Any) -> bool:
         return False
 
 
+def _instance(target: Any, value: Any) -> bool:
+    return isinstance(value, target)
+
+
+def _subclass(target: Any, value: Any) -> bool:
+    return isinstance(value, type) and issubclass(value, target)
+
+
 def _next(target: Any) -> list[Any]:
     """A list of the next element, of nothing at the end."""
     try:
@@ -79,7 +89,11 @@ class _Loop:
             asyncio.set_event_loop(self._loop)
 
         async def run() -> Any:
-            return await target
+            try:
+                return await target
+            except BaseException as error:
+                proxies._side.caught(error)  # whoever awaits it may keep it to himself
+                raise
 
         self._tasks.append(self._loop.create_task(run()))
         return len(self._tasks) - 1
@@ -109,6 +123,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "special": _special,
     "equal": _equal,
     "contains": _contains,
+    "instance": _instance,
+    "subclass": _subclass,
     "next": _next,
     "length": operator.length_hint,
     "start": _loop.start,

@@ -8,6 +8,7 @@ the receiver's.
 from __future__ import annotations
 
 import collections
+import contextlib
 import enum
 import json
 import pathlib
@@ -29,6 +30,8 @@ READ_ERRORS = (
     *(BadValue, ValueError, TypeError, ArithmeticError, LookupError, AttributeError),
     *(RecursionError, MemoryError),
 )
+FRAMES_OF_A_QUESTION = 7
+"""How many more are on the stack than there would be if the other side called directly."""
 _FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType)
 _VIEWS = {type({}.keys()): "keys", type({}.values()): "values", type({}.items()): "items"}
 
@@ -116,7 +119,7 @@ class Peer(proxies.Asks):
             self.after_answer(answer)
             if "raised" in answer:
                 error = self.read(answer["raised"])
-                if not isinstance(error, Exception):
+                if not isinstance(error, BaseException):
                     raise self.lost("it raised what is no exception")
                 raise error if _may_end_here(error, what, target, arguments) else as_runtime_error(error)
             return self.read(answer.get("value"))
@@ -155,6 +158,7 @@ class Peer(proxies.Asks):
     def serve(self, message: dict[str, Any]) -> None:
         """Answer one question of the other side's."""
         self.depth += 1
+        sys.setrecursionlimit(sys.getrecursionlimit() + FRAMES_OF_A_QUESTION)
         told: dict[str, Any] = {}
         try:
             key, value = "value", self.answering(message, lambda: self._do(message), told)
@@ -165,6 +169,8 @@ class Peer(proxies.Asks):
             key, value = "raised", error
         with self._lock:
             self.depth -= 1
+            with contextlib.suppress(RecursionError):  # the program made it less, and is as deep now
+                sys.setrecursionlimit(max(sys.getrecursionlimit() - FRAMES_OF_A_QUESTION, 1))
             data = self._written(key, value, told, quiet=bool(message.get("quiet")))
             try:
                 self._link.send_bytes(data)
@@ -212,7 +218,7 @@ class Peer(proxies.Asks):
             return self._member(value, depth)
         if isinstance(value, BaseException):
             return written_exception(
-                value, self._class, lambda inner: self.codec.encode(inner, depth + 2), self._number
+                value, self._class, lambda inner: self.codec.encode(inner, depth + 2), self._number, depth
             )
         if kind in _VIEWS:
             pairs = {"keys": dict.fromkeys, "values": lambda v: dict(enumerate(v)), "items": dict}
@@ -310,6 +316,7 @@ class Peer(proxies.Asks):
             case ["g", str(module), str(name)]:
                 return self.known(module, name)
             case ["m", ["o" | "e", *_] as target, str(name)]:
+                self.refuse_target(target)
                 found = self.codec.decode(target, depth + 1)
                 self.refuse("get", found, [name])
                 return getattr(found, name)
@@ -397,7 +404,7 @@ def _plain_base(cls: type) -> type | None:
 _PLAIN = frozenset(shapes.PLAIN.values())
 
 
-def _may_end_here(error: Exception, what: str, target: Any, arguments: tuple[Any, ...]) -> bool:
+def _may_end_here(error: BaseException, what: str, target: Any, arguments: tuple[Any, ...]) -> bool:
     """An end of an iteration comes out of what iterates only: `all(map(f, ...))` would take it for the end."""
     if isinstance(error, StopAsyncIteration):
         return what == "run"

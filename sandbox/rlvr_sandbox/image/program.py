@@ -145,6 +145,7 @@ def _load(source: str) -> tuple[int, types.ModuleType | None]:
 
 def _guarded(run: Callable[[], object]) -> int:
     """The exit status that an interpreter would end with."""
+    leave_room_for_our_frames()
     try:
         run()
     except SystemExit as error:
@@ -153,6 +154,14 @@ def _guarded(run: Callable[[], object]) -> int:
         _print_traceback(error)
         return 1
     return 0
+
+
+def leave_room_for_our_frames() -> None:
+    """Let what runs from here recurse as deep as it would at the bottom of the stack."""
+    frame, frames = sys._getframe(), 0
+    while frame is not None:
+        frame, frames = frame.f_back, frames + 1
+    sys.setrecursionlimit(sys.getrecursionlimit() + frames - 1)
 
 
 def _print_traceback(error: BaseException) -> None:

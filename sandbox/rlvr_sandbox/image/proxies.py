@@ -26,6 +26,9 @@ class Asks:
         """The other side's answer; what it raises is raised here."""
         raise NotImplementedError
 
+    def caught(self, error: BaseException) -> None:
+        """Note an error that a question of the other side ended in."""
+
     judging = False
     """This is the tests' process, where an answer may decide."""
 
@@ -50,7 +53,7 @@ class Meta(type):
         return made
 
     def __getattr__(cls, name: str) -> Any:
-        if name in _NOT_ASKED or name in _NOT_HERE or name.startswith("__array"):
+        if name in _NOT_ASKED or name in _KEPT or name in _NOT_HERE or name.startswith("__array"):
             raise AttributeError(name)  # numpy would let the program compare in its stead
         return _side.ask("get", cls, name)
 
@@ -69,7 +72,7 @@ class Meta(type):
 
 _NOT_ASKED = frozenset({"__abstractmethods__", "__isabstractmethod__", "__wrapped__", "__set_name__"})
 _OURS = frozenset({"__module__", "__qualname__", "__dataclass_fields__", "__abstractmethods__", "__doc__"})
-_KEPT = frozenset({"_rlvr_number", "_rlvr_heard", "_rlvr_made", "_rlvr_hash"})
+_KEPT = frozenset({"_rlvr_number", "_rlvr_heard", "_rlvr_made", "_rlvr_reached", "_rlvr_hash"})
 
 
 class _Attributes:
@@ -79,7 +82,7 @@ class _Attributes:
         if name in _KEPT or name in _NOT_HERE or name.startswith("__array"):
             raise AttributeError(name)
         if _side.judging:
-            standing.may_be_asked(self, name)
+            standing.may_be_asked(self, name, None)
         return _side.ask("get", self, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -95,9 +98,13 @@ class _Attributes:
         return _side.ask("dir", self)
 
     def __str__(self) -> str:
+        if _side.judging:
+            standing.may_be_looked_into(self)
         return _text(_side.ask("text", self))
 
     def __repr__(self) -> str:
+        if _side.judging:
+            standing.may_be_looked_into(self)
         return _text(_side.ask("repr", self))
 
     def __copy__(self) -> Any:
@@ -114,7 +121,7 @@ _NOT_HERE = frozenset(
     f"__{name}__"
     for name in (  # noqa: SIM905
         "array array_interface array_struct array_ufunc array_function array_priority index iter len getitem "
-        "length_hint fspath await aiter enter exit call set_name complex float int bytes getstate reduce "
+        "length_hint fspath await aiter enter exit call set_name complex float int bytes getstate reduce globals "
     ).split()
 )
 
@@ -122,7 +129,7 @@ _NOT_HERE = frozenset(
 class Proxy(_Attributes):
     """Stands for an object of the other side."""
 
-    __slots__ = ("__weakref__", "_rlvr_hash", "_rlvr_heard", "_rlvr_made", "_rlvr_number")
+    __slots__ = ("__weakref__", "_rlvr_hash", "_rlvr_heard", "_rlvr_made", "_rlvr_number", "_rlvr_reached")
 
 
 class PlainProxy(_Attributes):
@@ -166,10 +173,10 @@ def build(shape: Shape, bases: list[type], decode: Callable[[Any], Any]) -> type
         return exception_class(name, shape, bases, body)
     if isinstance(shape.get("enum"), list):
         return shapes.enumeration(name, shape["enum"], decode, _enum_body(shape), EnumMeta)
-    meta = _meta(shape)
     marker = PlainProxy if base else Proxy
     tail = (marker, base) if base else (marker,)
     head = [each for each in bases if issubclass(each, marker)]
+    meta = _meta(shape, head)
     try:
         made = meta(name, (*head, *(each for each in tail if not _is_in(each, head))), body)
     except TypeError:  # no order of classes, or no layout, that serves all
@@ -205,6 +212,10 @@ def _body(shape: Shape, base: type | None) -> dict[str, Any]:
             and not (name.startswith("__") and name.endswith("__"))
         ):
             body[name] = method(name)
+    if shape["module"] == "builtins" and shape["name"] == "function":
+        body |= {name: _of_each(name) for name in ("__doc__", "__module__")}
+    else:
+        body["__doc__"] = shape.get("doc") if isinstance(shape.get("doc"), str) else None
     if shape["module"] == "builtins" and shape["name"] == "coroutine":
         body |= _COROUTINE
     if isinstance(shape.get("named"), list):
@@ -217,12 +228,19 @@ def _body(shape: Shape, base: type | None) -> dict[str, Any]:
     return body
 
 
-def _meta(shape: Shape) -> Any:
-    """Its class: the one for all, or one with special methods of its own."""
+def _of_each(name: str) -> Any:
+    """An attribute that each function has for itself, where classes have one of that name too."""
+    return property(lambda self: _side.ask("get", self, name))
+
+
+def _meta(shape: Shape, heads: list[type]) -> Any:
+    """Its class: the one for all, that of a class it derives from, or one with special methods of its own."""
     names = [name for name in shape["meta"] if name in shapes.META_SPECIALS]
-    if not names:
-        return Meta
-    return type("Meta", (Meta,), {name: _special(name, None) for name in names})
+    metas = dict.fromkeys(type(each) for each in heads) or {Meta: None}
+    known = {name for meta in metas for each in type.mro(meta)[:-2] for name in vars(each)}
+    if len(metas) == 1 and known.issuperset(names):
+        return next(iter(metas))
+    return type("Meta", tuple(metas), {name: _special(name, None) for name in names})
 
 
 def _fields(described: list[Any]) -> dict[str, Any]:
@@ -293,7 +311,7 @@ def method(name: str) -> Any:
 
     def called(self: Any, /, *arguments: Any, **keywords: Any) -> Any:
         if _side.judging:
-            standing.may_be_asked(self, name)
+            standing.may_be_asked(self, name, arguments)
         return _side.ask("method", self, name, *arguments, **keywords)
 
     called.__name__ = called.__qualname__ = name
@@ -326,7 +344,11 @@ def _special(name: str, base: type | None) -> Any:
     if name in shapes.NUMERIC:
         return _numeric(name, base)
 
+    looks_into = name in ("__len__", "__iter__", "__reversed__", "__getitem__")
+
     def special(self: Any, /, *arguments: Any, **keywords: Any) -> Any:
+        if looks_into and _side.judging:
+            standing.may_be_looked_into(self)
         return _side.ask("special", self, name, *arguments, **keywords)
 
     return special
@@ -339,7 +361,7 @@ def _arithmetic(name: str, base: type | None) -> Any:
         if not _side.judging:
             return _side.ask("special", self, name, other, *more)
         if base and not is_program_owned(other):
-            return native(self, other, *more) if native else NotImplemented
+            return standing.operate_on_plain(_side, name, self, other, native, *more)
         return standing.operate(_side, name, self, other, *more)
 
     return operate
@@ -372,6 +394,8 @@ def _numeric(name: str, base: type | None) -> Any:
 
 def _contains(base: type | None) -> Any:
     def contains(self: Any, item: Any) -> Any:
+        if _side.judging:
+            standing.may_be_looked_into(self)
         if not _side.judging or standing.is_asked_for(self):
             return _side.ask("contains", self, item)
         if base:
@@ -401,6 +425,31 @@ def _exit(base: type | None) -> Any:
         return suppress
 
     return leave
+
+
+def _aexit(base: type | None) -> Any:
+    async def leave(self: Any, kind: Any, error: Any, trace: Any) -> Any:
+        suppress = await _side.ask("special", self, "__aexit__", kind, error, None)
+        if _side.judging:
+            return bool(suppress) and error is not None and standing.may_be_suppressed(error, trace)
+        return suppress
+
+    return leave
+
+
+def _check(what: str, native: Callable[[Any, Any], bool]) -> Callable[[type | None], Any]:
+    """`isinstance` or `issubclass`, as the class of its class decides: a plain value is told where tests ask for it."""
+
+    def make(base: type | None) -> Any:
+        def check(cls: Any, other: Any) -> bool:
+            if native(cls, other):
+                return True
+            told = not _side.judging or is_program_owned(other) or standing.is_class_asked_for(cls)
+            return told and _side.ask(what, cls, other) is True
+
+        return check
+
+    return make
 
 
 def _await(base: type | None) -> Any:
@@ -445,6 +494,9 @@ _PARTICULAR: dict[str, Callable[[type | None], Any]] = {
     "__contains__": _contains,
     "__next__": _next,
     "__exit__": _exit,
+    "__aexit__": _aexit,
+    "__instancecheck__": _check("instance", type.__instancecheck__),
+    "__subclasscheck__": _check("subclass", type.__subclasscheck__),
     "__await__": _await,
     "__str__": lambda base: _Attributes.__str__,
     "__repr__": lambda base: _Attributes.__repr__,

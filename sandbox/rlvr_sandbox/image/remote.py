@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 import contextlib
+import string
 import sys
 import types
 from typing import Any
 
-from rlvr_sandbox.image import proxies, shapes
+from rlvr_sandbox.image import proxies, shapes, standing
 from rlvr_sandbox.image.files import Files
 from rlvr_sandbox.image.link import Link
-from rlvr_sandbox.image.peer import Peer, is_safe
+from rlvr_sandbox.image.peer import FRAMES_OF_A_QUESTION, Peer, is_safe
 from rlvr_sandbox.image.surroundings import TestsSurroundings
 from rlvr_sandbox.image.values import BadValue
 
 SHOWN_CHARACTERS = 2000
 _SHOWN_PARTS = 20_000
 _SHOWN_BITS = 4000
-_UNSEEN = ("gi_", "cr_", "ag_", "f_", "tb_", "co_")
+UNSEEN = ("gi_", "cr_", "ag_", "f_", "tb_", "co_")
 """How attributes begin that lead from a generator or a frame to the tests' own names."""
+READS_WHAT_IT_NAMES = frozenset({"format", "format_map"})
+"""Methods of texts that look up attributes, private ones too."""
+_OF_FUNCTIONS = frozenset(
+    f"__{name}__"
+    for name in "name qualname doc module annotations defaults kwdefaults code func".split()  # noqa: SIM905
+)
+"""Of functions of the tests' this is shown too: what a decorator hands on, and what it asks for to call them."""
+_OF_CODE = frozenset(
+    f"co_{name}"
+    for name in "argcount posonlyargcount kwonlyargcount flags name varnames".split()  # noqa: SIM905
+)
+"""And of their code this: no constants, and no names."""
 _MAY_ASK = frozenset(
-    "call method get set delete dir text repr copy special equal contains next length start run".split()  # noqa: SIM905
+    "call method get set delete dir text repr copy special equal contains "  # noqa: SIM905
+    "next length start run instance subclass".split()
 )
 
 
@@ -50,6 +64,8 @@ class Remote(Peer):
         self.files = Files(source)
         self._around = TestsSurroundings(source)
         self._names: dict[int, str] = {}
+        self._put: set[tuple[int, str]] = set()
+        """Private attributes that the program put into objects of the tests', as a descriptor does."""
         self._last: tuple[str, tuple[Any, ...], dict[str, Any], Any] | None = None
         self.not_answered = (ProgramGone,)
         self.codec.on_text = self.files.named if self.files.watched else None
@@ -86,11 +102,14 @@ class Remote(Peer):
             raise self.gone
         called = what in ("call", "method") or (what == "special" and arguments[0] == "__call__")
         if not called:
-            return super().ask(what, target, *arguments, **keywords)
+            value = super().ask(what, target, *arguments, **keywords)
+            standing.reached(value, target)
+            return value
         name = arguments[0] if what == "method" else self._names.get(id(target), "object")
         given = arguments if what == "call" else arguments[1:]
         self._last = (str(name), given, keywords, None)
         value = super().ask(what, target, *arguments, **keywords)
+        standing.reached(value, target)
         self._last = (str(name), given, keywords, value)
         return value
 
@@ -104,11 +123,13 @@ class Remote(Peer):
 
     def before_asking(self) -> dict[str, Any]:
         """The tests' streams, patches and random numbers, where they are not what they were."""
-        return {} if self._reading else self._around.told(self.codec.encode)
+        if self._reading:
+            return {}
+        return self._around.told(self.codec.encode, self.depth * FRAMES_OF_A_QUESTION)
 
     def after_answer(self, message: dict[str, Any]) -> None:
         """What the program printed, and how far it moved `random`."""
-        self._around.hear(message)
+        self._around.hear(message, self.read)
 
     def caught(self, error: BaseException) -> None:
         """Remember an assertion that failed in a function of the tests that the program called."""
@@ -116,20 +137,36 @@ class Remote(Peer):
             self.failed = self.failed or error
 
     def refuse_target(self, written: Any) -> None:
-        """The program may use what it was handed, and not what it can name."""
-        if not (isinstance(written, list) and written and written[0] in ("o", "e")):
-            raise AttributeError("the tests handed over nothing of the kind")
+        """The program may use what it was handed, and not what it can name or describe.
+
+        An enumeration of its own would have the methods of texts, and `format` reads whatever its text names.
+        """
+        match written:
+            case ["o", int()] | ["e", ["o", int()], _]:
+                return
+        raise AttributeError("the tests handed over nothing of the kind")
 
     def refuse(self, what: str, target: Any, arguments: list[Any]) -> None:
         """What was handed over can be used; what it was made of cannot be looked at."""
         if isinstance(target, types.ModuleType):
             raise AttributeError("the tests show no module")
-        name = arguments[0] if what in ("get", "set", "delete", "method", "special") else ""
-        private = name.startswith("_") if isinstance(name, str) else True
-        if what not in _MAY_ASK or (private and what != "special") or name.startswith(_UNSEEN):
+        name: Any = arguments[0] if what in ("get", "set", "delete", "method", "special") else ""
+        if what not in _MAY_ASK or type(name) is not str:  # a text of its own class answers as it likes
+            raise AttributeError("the tests show no such thing")
+        if not self._is_shown(what, target, name) or (name in READS_WHAT_IT_NAMES and _is_text(target)):
             raise AttributeError(f"the tests do not show '{name}'")
-        if what == "special" and name not in shapes.SPECIALS:
-            raise AttributeError(f"the tests do not show '{name}'")
+
+    def _is_shown(self, what: str, target: Any, name: str) -> bool:
+        if what == "special":
+            return name in shapes.SPECIALS
+        if isinstance(target, types.CodeType):
+            return what == "get" and name in _OF_CODE
+        if not name.startswith(("_", *UNSEEN)) or (what == "get" and name in _OF_FUNCTIONS):
+            return True
+        mine = (id(target), name)  # what was handed over stays, and so its id
+        if what == "set" and not name.startswith(("__", "_rlvr")) and not hasattr(target, name):
+            self._put.add(mine)
+        return mine in self._put
 
     def known(self, module: str, qualname: str) -> Any:
         """A class or function that only computes."""
@@ -138,13 +175,17 @@ class Remote(Peer):
         return getattr(sys.modules[module], qualname)
 
 
+def _is_text(target: Any) -> bool:
+    return issubclass(target if isinstance(target, type) else type(target), str | string.Formatter)
+
+
 def _shown(value: object) -> str:
     """A value in a report. An object of the program is named and not asked."""
     if proxies.is_proxy(value) and isinstance(value, proxies.Proxy):
         return f"<{type(value).__name__} object of the program>"
     try:
         text = repr(value) if _is_small(value) else f"<a large {type(value).__name__}>"
-    except Exception:  # noqa: BLE001 - in it may be an object of the program, which is asked
+    except BaseException:  # noqa: BLE001 - in it may be an object of the program, which is asked, or gone
         text = f"<{type(value).__name__} that cannot be shown>"
     half = SHOWN_CHARACTERS // 2
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:half]} ... {text[-half:]}"

@@ -45,11 +45,15 @@ SPECIALS = (
         ).split()
     )
 )
-META_SPECIALS = ("__iter__", "__len__", "__getitem__", "__contains__", "__reversed__", "__or__", "__ror__")
+META_SPECIALS = (
+    *("__iter__", "__len__", "__getitem__", "__contains__", "__reversed__", "__or__", "__ror__"),
+    *("__instancecheck__", "__subclasscheck__"),
+)
 _ABCS = ("Sequence", "MutableSequence", "Mapping", "MutableMapping", "Set", "MutableSet")
 _ENUMS: dict[str, Any] = {
     name: getattr(enum, name) for name in ("IntFlag", "Flag", "StrEnum", "IntEnum", "Enum")
 }
+_MAX_DOC = 4000
 _ROUTINES = (types.FunctionType, types.MethodDescriptorType)
 _MODULES = sys.stdlib_module_names | {"numpy"}
 
@@ -63,6 +67,9 @@ def describe(cls: type, refer: Callable[[type], Any], encode: Callable[[Any], An
     """What the other side is told of a class, once; references to the classes it derives from come first."""
     mro = type.mro(cls)
     shape: Shape = {"name": cls.__name__, "module": str(cls.__module__), "qualname": cls.__qualname__}
+    doc = vars(cls).get("__doc__") if is_own(cls) else None
+    if type(doc) is str and len(doc) <= _MAX_DOC:
+        shape["doc"] = doc
     shape["bases"] = [refer(base) for base in cls.__bases__ if is_own(base) and base is not object]
     base = next((each for each in mro if each in PLAIN.values()), None)
     shape["base"] = base.__name__ if base else None

@@ -15,6 +15,8 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from rlvr_sandbox.image.settings import ProgramSettings, TestsSettings
+
 _PATCHABLE = tuple(
     tuple(each.rsplit(".", 1))
     for each in (  # noqa: SIM905
@@ -31,6 +33,8 @@ _PATCHABLE = tuple(
 )
 
 
+_FRAMES_BELOW = 16
+"""How deep the stack is where the program is called."""
 _FRESH = random.Random(0).getstate()
 """How every program finds `random`."""
 
@@ -55,15 +59,16 @@ class TestsSurroundings:
         self._uses_environment = "environ" in source
         self._environment = dict(os.environ) if self._uses_environment else {}
         self._recursion = sys.getrecursionlimit()
+        self._settings = TestsSettings(source)
 
     def begin(self, state: Any) -> None:
         """Take over the state of `random` in which the program was loaded."""
-        if self.uses_random and isinstance(state, list):
+        if self.uses_random and state is not None:
             _set_random(state)
             self._random = random.getstate()
 
-    def told(self, encode: Callable[[Any], Any]) -> dict[str, Any]:
-        """What the program is told."""
+    def told(self, encode: Callable[[Any], Any], our_frames: int) -> dict[str, Any]:
+        """What the program is told; so many frames of the stack are not the tests' own."""
         said: dict[str, Any] = {}
         captured = [
             now is not first for now, first in zip((sys.stdout, sys.stderr), self._streams, strict=True)
@@ -77,8 +82,10 @@ class TestsSurroundings:
         if self._uses_environment and os.environ != self._environment:
             self._environment = dict(os.environ)
             said["environment"] = self._environment
-        if sys.getrecursionlimit() != self._recursion:
-            said["recursion"] = self._recursion = sys.getrecursionlimit()
+        if (recursion := sys.getrecursionlimit() - our_frames) != self._recursion:
+            said["recursion"] = self._recursion = recursion
+        if settings := self._settings.changed(encode):
+            said["settings"] = settings
         if self.uses_random:
             said["wants random"] = True
         return {"around": said} if said else {}
@@ -91,21 +98,27 @@ class TestsSurroundings:
                 found.append([module, name, encode(now)])
         return found
 
-    def hear(self, answer: dict[str, Any]) -> None:
+    def hear(self, answer: dict[str, Any], read: Callable[[Any], Any]) -> None:
         """Take in what the program printed, and how far it moved `random`."""
+        if "settings" in answer:
+            self._settings.hear(answer["settings"], read)
         printed = answer.get("printed")
         if isinstance(printed, list) and len(printed) == 2:
             for stream, text in zip((sys.stdout, sys.stderr), printed, strict=True):
                 if isinstance(text, str) and text:
                     stream.write(text)
         state = answer.get("random")
-        if self.uses_random and isinstance(state, list):
+        if self.uses_random and state is not None:
             _set_random(state)
             self._random = random.getstate()
 
 
 class ProgramSurroundings:
     """The program's side: for as long as it answers, it finds what it was told."""
+
+    def __init__(self) -> None:
+        self.kept: ProgramSettings | None = None
+        """Settings that were told once, and hold from then on."""
 
     def random_state(self) -> Any:
         """The state of `random` now that the program is loaded; None where it has not moved."""
@@ -114,7 +127,11 @@ class ProgramSurroundings:
 
     @contextlib.contextmanager
     def around(
-        self, said: dict[str, Any], read: Callable[[Any], Any], told: dict[str, Any]
+        self,
+        said: dict[str, Any],
+        encode: Callable[[Any], Any],
+        read: Callable[[Any], Any],
+        told: dict[str, Any],
     ) -> Iterator[None]:
         """Have the tests' surroundings; `told` is filled with what they are to be told afterwards."""
         if "random" in said:
@@ -123,12 +140,18 @@ class ProgramSurroundings:
             os.environ.clear()
             os.environ.update(said["environment"])
         if "recursion" in said:
-            sys.setrecursionlimit(said["recursion"])
+            sys.setrecursionlimit(said["recursion"] + _FRAMES_BELOW)
         captured = [io.StringIO() if one else None for one in said.get("captured", (False, False))]
         before = [sys.stdout, sys.stderr]
         patched = [(module, name, read(value)) for module, name, value in said.get("patched", ())]
         state = random.getstate() if said.get("wants random") else None
-        with _patched(patched):
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(_patched(patched))
+            if "settings" in said or self.kept:
+                self.kept = self.kept or ProgramSettings()
+                after: dict[str, Any] = {}
+                stack.callback(lambda: told.update(settings=after) if after else None)
+                stack.enter_context(self.kept.taken(said.get("settings", {}), encode, read, after))
             try:
                 sys.stdout, sys.stderr = (new or old for new, old in zip(captured, before, strict=True))
                 yield
@@ -167,6 +190,8 @@ def _written(state: Any) -> list[Any]:
 
 
 def _set_random(state: Any) -> None:
-    version, numbers, gauss = state
-    with contextlib.suppress(ValueError, TypeError):
-        random.setstate((version, tuple(numbers), gauss))
+    """Have `random` in a state that was written, or as it is where that is none."""
+    with contextlib.suppress(ValueError, TypeError, ArithmeticError):
+        version, numbers, gauss = state
+        if gauss is None or type(gauss) is float:
+            random.setstate((version, tuple(numbers), gauss))

@@ -14,7 +14,7 @@ import socket
 import types
 from typing import Any, NoReturn
 
-from rlvr_sandbox.image import proxies, standing
+from rlvr_sandbox.image import evaluated, proxies, standing
 from rlvr_sandbox.image.link import Link, read_all
 from rlvr_sandbox.image.remote import SHOWN_CHARACTERS, CannotCross, ProgramGone, Remote
 
@@ -33,18 +33,23 @@ def run(payload: int, link: int, verdict: int) -> NoReturn:
 
 def judge(request: dict[str, Any], remote: Remote) -> list[Verdict]:
     """One verdict for each of `request["tests"]`."""
+    names: dict[str, Any] = {}
     try:
         names = remote.load(request["names"])
         standing.begin(_classes_asked_for(names), _may_suppress(request))
         remote.asked += sum(not proxies.is_program_owned(value) for value in names.values())
         asked_before = remote.asked
-        namespace = _namespace(request, names)
+        namespace = _namespace(request, names, split=True)
     except BaseException as error:  # noqa: BLE001 - tests may raise anything
-        # Before any test: the program's doing if it was asked anything, else the setup's own fault.
-        said = _said(error) if remote.asked or isinstance(error, ProgramGone) else _bad_setup(error)
+        # Before any test: the program's doing where the setup uses it, else the setup's own fault.
+        uses = (
+            remote.asked or isinstance(error, ProgramGone) or _mention(request["names"], [request["setup"]])
+        )
+        missing = frozenset(request["names"]) - names.keys()
+        said = _said(error, missing) if uses else _bad_setup(error)
         return [said for _ in request["tests"]]
     verdicts = [_judge_one(source, namespace, remote) for source in request["tests"]]
-    if remote.asked == asked_before and not _mention(request):
+    if remote.asked == asked_before and not _mention(request["names"], [request["setup"], *request["tests"]]):
         never = _bad("the tests never call the program", None)
         return [never if each["outcome"] == "passed" else each for each in verdicts]
     if remote.asked == 0:
@@ -59,7 +64,7 @@ def judge(request: dict[str, Any], remote: Remote) -> list[Verdict]:
 def judge_in_process(request: dict[str, Any], module: types.ModuleType) -> list[Verdict]:
     """The same beside the program, for tests that cannot be split. The program can forge it."""
     found = {name: vars(module)[name] for name in request["names"] if name in vars(module)}
-    namespace = _namespace(request, {**vars(module), **found})
+    namespace = _namespace(request, {**vars(module), **found}, split=False)
     return [_judge_one(source, namespace, None) for source in request["tests"]]
 
 
@@ -86,23 +91,25 @@ def _may_suppress(request: dict[str, Any]) -> bool:
     return True
 
 
-def _mention(request: dict[str, Any]) -> bool:
+def _mention(names: list[str], sources: list[str]) -> bool:
     """Something in the tests goes by a name of the program's: whether it is asked is then up to the program."""
-    for source in (request["setup"], *request["tests"]):
+    for source in sources:
         try:
             tree = ast.parse(source)
         except (SyntaxError, ValueError):
             continue
-        if any(isinstance(node, ast.Name) and node.id in request["names"] for node in ast.walk(tree)):
+        if any(isinstance(node, ast.Name) and node.id in names for node in ast.walk(tree)):
             return True
     return False
 
 
-def _namespace(request: dict[str, Any], names: dict[str, Any]) -> dict[str, Any]:
+def _namespace(request: dict[str, Any], names: dict[str, Any], *, split: bool) -> dict[str, Any]:
     """Where the tests run. A name that the program lacks is no builtin of that name instead."""
     known = vars(builtins).copy()
     for name in request["names"]:
         known.pop(name, None)
+    if split:
+        evaluated.take_care(known, [request["setup"], *request["tests"]])
     namespace: dict[str, Any] = {"__name__": "tests", "__builtins__": known, **names}
     exec(compile(request["setup"], "setup", "exec"), namespace)
     namespace.update({name: names[name] for name in request["names"] if name in names})

@@ -1,0 +1,56 @@
+"""How much a command says beside its results: `--quiet`, `--verbose`, or the usual."""
+
+from __future__ import annotations
+
+import logging
+import os
+from enum import Enum
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+
+class Loudness(Enum):
+    """What is said beside results and errors."""
+
+    QUIET = "nothing"
+    USUAL = "progress and notes"
+    VERBOSE = "progress, notes, what libraries log, and tracebacks of errors"
+
+
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Say nothing but results and errors.", show_default=False)
+]
+Verbose = Annotated[
+    bool,
+    typer.Option("--verbose", "-v", help="Say more: library logs, tracebacks of errors.", show_default=False),
+]
+
+_chosen = Loudness.USUAL
+
+
+def loudness() -> Loudness:
+    """How loud this command is."""
+    return _chosen
+
+
+def choose(*, quiet: bool, verbose: bool) -> None:
+    """Set the loudness of this command."""
+    global _chosen
+    _chosen = Loudness.QUIET if quiet else Loudness.VERBOSE if verbose else Loudness.USUAL
+    if verbose:
+        logging.basicConfig(level=logging.INFO)
+    else:
+        # Five retries of every file of a model that cannot be reached are a page of warnings before the error.
+        os.environ.setdefault("HF_HUB_VERBOSITY", "error")
+
+
+def progress_console() -> Console:
+    """Where progress and notes go: stderr, or nowhere."""
+    return Console(stderr=True, quiet=_chosen is Loudness.QUIET)
+
+
+def note(text: str, *, style: str | None = None) -> None:
+    """Print a line on stderr, as it stands; not when quiet."""
+    progress_console().print(text, style=style, markup=False, highlight=False, soft_wrap=True)

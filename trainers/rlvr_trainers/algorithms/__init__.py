@@ -1,0 +1,1 @@
+"""Algorithms: which models, what credit and which objective, one small file each."""

@@ -1,0 +1,126 @@
+"""GRPO and its relatives: advantages within groups, one policy loss with named places, KL to a reference on request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rlvr_gym.rollouts import Group, Rollout
+from rlvr_trainers.algorithms.base import Scorer, Surroundings
+from rlvr_trainers.batch import CreditedBatch, ScoredBatch, TokenBatch
+from rlvr_trainers.credit.baselines import outcome_advantages
+from rlvr_trainers.credit.outcomes import degenerate, outcome_scores
+from rlvr_trainers.credit.overlong import with_overlong_penalty
+from rlvr_trainers.credit.step_rewards import step_advantages, step_scores
+from rlvr_trainers.learner.models import Role
+from rlvr_trainers.objectives.kl import kl_in_reward
+from rlvr_trainers.objectives.policy_gradient import PolicyGradientObjective
+from rlvr_trainers.settings import PolicyGradientConfig
+
+
+@final
+class PolicyGradient:
+    """An `Algorithm` with the estimator, aggregation, ratio, clipping and regularisation of `config`."""
+
+    def __init__(self, config: PolicyGradientConfig, around: Surroundings) -> None:
+        self.config, self._around = config, around
+
+    @property
+    def needs_reference(self) -> bool:
+        """Whether KL is measured to a frozen reference."""
+        return self.config.needs_reference
+
+    def teaches(self, group: Group) -> bool:
+        """Whether outcomes differ within the group."""
+        return not degenerate(group)
+
+    def tokens(self, rollouts: Sequence[Rollout], groups: Sequence[int]) -> TokenBatch:
+        """Rollouts as tensors; overlong filtering takes the tokens of truncated ones out of the loss."""
+        return TokenBatch.of_rollouts(rollouts, groups, filter_truncated=self._around.overlong.filter)
+
+    def score(self, tokens: TokenBatch, scorer: Scorer) -> ScoredBatch:
+        """Add log-probabilities of the old policy, where updates drift away from it, and of the reference."""
+        old = ref = None
+        if self._around.updates_per_step > 1 or self._kl_in_reward:
+            old, _ = scorer(Role.POLICY, tokens)
+        if self.needs_reference:
+            ref, _ = scorer(Role.REFERENCE, tokens)
+        return ScoredBatch(tokens=tokens, old_logprobs_BT=old, ref_logprobs_BT=ref)
+
+    def credit(self, rollouts: Sequence[Rollout], scored: ScoredBatch) -> CreditedBatch:
+        """Add rewards and advantages.
+
+        In this order: outcome reward, degenerate test on the outcome, shaping, advantages over the full group; the
+        loss mask comes last.
+        """
+        tokens = scored.tokens
+        outcomes = self._around.reward.of(outcome_scores(rollouts))
+        rewards = self._shaped(outcomes, rollouts)
+        advantages_B = torch.from_numpy(self._advantages(rewards, outcomes, rollouts, scored))
+        advantages_BT = advantages_B[:, None] * tokens.mask_BT
+        if self._around.reward.steps != "off":
+            outcome_BT = advantages_BT if self._around.reward.steps == "added" else 0.0
+            advantages_BT = outcome_BT + torch.from_numpy(self._step_advantages(rollouts, tokens))
+            advantages_B = advantages_BT.sum(1) / tokens.mask_BT.sum(1).clamp(min=1)
+        return CreditedBatch(
+            tokens=tokens,
+            old_logprobs_BT=scored.old_logprobs_BT,
+            ref_logprobs_BT=scored.ref_logprobs_BT,
+            rewards_B=torch.from_numpy(rewards),
+            advantages_B=advantages_B,
+            advantages_BT=advantages_BT,
+        )
+
+    def objective(self, minibatch: CreditedBatch, scorer: Scorer) -> PolicyGradientObjective:
+        """The policy loss of one optimizer step over all of `minibatch`."""
+
+        def entropies(tokens: TokenBatch) -> Tensor:
+            return scorer(Role.POLICY, tokens, with_entropy=True)[1]
+
+        return PolicyGradientObjective(
+            self.config, minibatch, max_tokens=self._around.max_tokens, entropies=entropies
+        )
+
+    @property
+    def _kl_in_reward(self) -> bool:
+        return self.needs_reference and self.config.kl_place == "reward"
+
+    def _shaped(self, outcomes: np.ndarray, rollouts: Sequence[Rollout]) -> np.ndarray:
+        budget = self._around.max_tokens
+        cache = self._around.overlong.cache_tokens(budget)
+        if cache is None:
+            return outcomes
+        lengths = [rollout.length for rollout in rollouts]
+        return with_overlong_penalty(outcomes, lengths, max_tokens=budget, cache=cache)
+
+    def _advantages(
+        self, rewards: np.ndarray, outcomes: np.ndarray, rollouts: Sequence[Rollout], scored: ScoredBatch
+    ) -> np.ndarray:
+        kl = None
+        if self._kl_in_reward:
+            assert scored.old_logprobs_BT is not None
+            assert scored.ref_logprobs_BT is not None
+            kl = kl_in_reward(scored.old_logprobs_BT, scored.ref_logprobs_BT, scored.tokens.mask_BT)
+        return outcome_advantages(
+            rewards,
+            scored.tokens.groups_B.tolist(),
+            self.config,
+            outcomes=outcomes,
+            lengths=[rollout.length for rollout in rollouts],
+            kl=kl,
+        )
+
+    def _step_advantages(self, rollouts: Sequence[Rollout], tokens: TokenBatch) -> np.ndarray:
+        """Advantages (B, T) of the steps that the verdicts name. Truncated samples count, as for outcomes."""
+        steps = [step_scores(rollout, self._around.decode) for rollout in rollouts]
+        return step_advantages(
+            [self._around.reward.of(np.array(step.scores)).tolist() for step in steps],
+            [step.ends for step in steps],
+            tokens.groups_B.tolist(),
+            tokens.mask_BT.numpy(),
+            self.config,
+        )

@@ -1,0 +1,1 @@
+"""Credit: what a sample, a step or a token of it has earned."""

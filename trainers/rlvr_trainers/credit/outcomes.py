@@ -1,0 +1,20 @@
+"""Outcome scores of judged groups, and which groups teach nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rlvr_gym.rollouts import Group, Rollout
+from rlvr_trainers.credit.statistics import is_degenerate
+
+
+def outcome_scores(group: Sequence[Rollout]) -> np.ndarray:
+    """Scores of a group's verdicts, float64 (G,), NaN where unscored."""
+    return np.array([np.nan if r.verdict.score is None else r.verdict.score for r in group], dtype=np.float64)
+
+
+def degenerate(group: Group) -> bool:
+    """Whether all outcomes of a group are equal (or fewer than two are known): nothing to learn from."""
+    return is_degenerate(outcome_scores(group))

@@ -1,0 +1,183 @@
+"""From credited samples to new weights: log-probabilities, gradients, optimizer steps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar, final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rlvr_gym.clock import PhaseClock
+from rlvr_gym.errors import TrainingError
+from rlvr_gym.seeding import derive_seed
+from rlvr_trainers.batch import TokenBatch
+from rlvr_trainers.learner.microbatches import microbatches
+from rlvr_trainers.learner.models import Models, Role
+from rlvr_trainers.learner.optimizer import optimizer_and_schedule
+from rlvr_trainers.mesh import Mesh
+from rlvr_trainers.objectives.base import Batch, Objective
+from rlvr_trainers.objectives.token_table import TokenTable, step_metrics
+from rlvr_trainers.settings import BatchConfig, OptimizerConfig
+
+State = dict[str, Any]
+B = TypeVar("B", bound=Batch)
+
+
+@final
+class Learner(Generic[B]):
+    """The models of a run and the optimizer of its policy.
+
+    Every process holds the whole step and works on an even share of its sequences; denominators are those of the
+    whole optimizer step, so losses are plain sums and gradients are summed over microbatches and processes.
+
+    Args:
+        models: by role.
+        objective: makes the objective of an optimizer step from all of its samples.
+        batch: minibatches, epochs, and how many tokens a microbatch has at most.
+        optimizer: its settings.
+        total_updates: how many optimizer steps the run will take, for the schedule.
+        temperature: the sampling temperature, which log-probabilities are taken at.
+        max_mismatch: how far the sampler's log-probabilities may be from the policy's, a token, on average.
+        mesh: the processes of the run.
+        rate_setting: what a user calls the learning rate.
+    """
+
+    def __init__(
+        self,
+        models: Models,
+        objective: Callable[[B], Objective[B]],
+        *,
+        batch: BatchConfig,
+        optimizer: OptimizerConfig,
+        total_updates: int,
+        temperature: float,
+        max_mismatch: float,
+        mesh: Mesh,
+        rate_setting: str = "optimizer.learning_rate",
+    ) -> None:
+        self.models, self.mesh = models, mesh
+        self.updates = 0
+        """Finished optimizer steps: the version of the weights."""
+        self._objective, self._batch, self._settings = objective, batch, optimizer
+        self._temperature, self._max_mismatch, self._rate_setting = temperature, max_mismatch, rate_setting
+        self._policy = models.policy
+        self._optimizer, self._schedule = optimizer_and_schedule(
+            self._policy.parameters, optimizer, total_updates=total_updates
+        )
+
+    def update(self, batch: B, clock: PhaseClock, *, seed: int) -> dict[str, float]:
+        """Take `epochs` x `minibatches` optimizer steps; returns their figures.
+
+        Raises TrainingError before weights change by a loss or gradient that is not finite, or on samples
+        that other weights than these have drawn.
+        """
+        tables: list[TokenTable] = []
+        norms: list[float] = []
+        with clock.phase("update"):
+            for epoch in range(self._batch.epochs):
+                for rows in self._minibatches(batch.tokens, derive_seed(seed, epoch)):
+                    minibatch = batch.select(rows)
+                    if minibatch.tokens.mask_BT.any():
+                        step_tables = self._accumulate_gradients(minibatch)
+                        norms.append(self._optimizer_step())
+                        tables += step_tables
+        return {
+            **step_metrics(tables),
+            "grad_norm": float(np.mean(norms)) if norms else 0.0,
+            "learning_rate": self._learning_rate(),
+            "updates": float(len(norms)),
+        }
+
+    @torch.no_grad()
+    def logprobs(
+        self, role: Role, tokens: TokenBatch, *, with_entropy: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """(B, T) log-probabilities, and entropies when asked for, of a whole step under a model, without gradient."""
+        model = self.models.of(role)
+        logprobs_BT = torch.zeros(tokens.mask_BT.shape)
+        entropy_BT = torch.zeros(tokens.mask_BT.shape)
+        for rows in self._microbatches(tokens):
+            part = tokens.select(rows).to(model.device)
+            values, entropies = model.logprobs(part, temperature=self._temperature, with_entropy=with_entropy)
+            width = values.shape[1]
+            logprobs_BT[rows, :width] = values.float().cpu()
+            if entropies is not None:
+                entropy_BT[rows, :width] = entropies.float().cpu()
+        return self.mesh.summed(logprobs_BT), self.mesh.summed(entropy_BT)
+
+    def tensors(self) -> State:
+        """The part of a checkpoint that goes beside the weights, as tensors."""
+        return {"optimizer": self._optimizer.state_dict(), "schedule": self._schedule.state_dict()}
+
+    def restore(self, tensors: State, updates: int) -> None:
+        """Go on from a checkpoint."""
+        self._optimizer.load_state_dict(tensors["optimizer"])
+        self._schedule.load_state_dict(tensors["schedule"])
+        self.updates = updates
+
+    def _minibatches(self, tokens: TokenBatch, seed: int) -> list[list[int]]:
+        """Rows of each minibatch: whole groups, in an order of their own each epoch."""
+        order = np.random.default_rng(seed).permutation(self._batch.prompts)
+        groups = tokens.groups_B.numpy()
+        parts = np.split(order, self._batch.minibatches)
+        return [np.flatnonzero(np.isin(groups, part)).tolist() for part in parts]
+
+    def _microbatches(self, tokens: TokenBatch) -> list[list[int]]:
+        """This process's microbatches."""
+        budget = self._batch.microbatch_tokens
+        return microbatches(tokens.lengths_B.tolist(), budget, part=self.mesh.rank, parts=self.mesh.world)
+
+    def _accumulate_gradients(self, minibatch: B) -> list[TokenTable]:
+        """Gradients of one optimizer step's loss; the token tables of all microbatches of all processes."""
+        objective = self._objective(minibatch)
+        tables = []
+        for rows in self._microbatches(minibatch.tokens):
+            part = minibatch.select(rows).to(self._policy.device)
+            logprobs_BT, entropy_BT = self._policy.logprobs(
+                part.tokens, temperature=self._temperature, with_entropy=objective.needs_entropy
+            )
+            loss, table = objective.loss(part, rows, logprobs_BT, entropy_BT)
+            loss.backward()
+            tables.append(table.cpu())
+        self.mesh.sum_gradients(self._policy.parameters)
+        tables = self.mesh.gather(tables)
+        self._check(tables)
+        return tables
+
+    def _optimizer_step(self) -> float:
+        """Clip, check, step; the gradient's norm before clipping."""
+        norm = torch.nn.utils.clip_grad_norm_(self._policy.parameters, self._settings.max_grad_norm)
+        if not torch.isfinite(norm):
+            raise TrainingError(self._not_finite("gradient norm", float(norm)))
+        # Counted before it is taken: one that is broken off midway has changed the weights.
+        self.updates += 1
+        self._optimizer.step()
+        self._schedule.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        return float(norm)
+
+    def _check(self, tables: Sequence[TokenTable]) -> None:
+        """Refuse a step before it is taken; every process sees the tables of all, so all stop together."""
+        logged = step_metrics(tables)
+        loss, mismatch = logged["loss"], logged["sampler/mismatch"]
+        if not math.isfinite(loss):
+            raise TrainingError(self._not_finite("loss", loss))
+        if not mismatch <= self._max_mismatch:
+            raise TrainingError(
+                f"the sampler's log-probabilities differ from the trainer's by {mismatch:.3g} per token on average, "
+                f"more than run.max_mismatch={self._max_mismatch:g}: the sampler works with other weights, "
+                "another temperature or too low a precision (model.dtype=float32 is exact)"
+            )
+
+    def _not_finite(self, what: str, value: float) -> str:
+        return (
+            f"the {what} of optimizer step {self.updates + 1} is {value}, and the step was not taken; a lower "
+            f"{self._rate_setting} (now {self._learning_rate():.3g}) or optimizer.max_grad_norm usually helps"
+        )
+
+    def _learning_rate(self) -> float:
+        """That of the next optimizer step."""
+        return float(self._schedule.get_last_lr()[0])

@@ -1,0 +1,229 @@
+"""The model being trained, and the frozen one it may be held close to."""
+
+from __future__ import annotations
+
+import copy
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from logging import LogRecord, getLogger
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any, final
+
+import torch
+from torch.utils.checkpoint import checkpoint
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers.utils import logging
+
+from rlvr_gym.errors import ConfigError, TrainingError
+from rlvr_gym.generation.loading import load_model
+from rlvr_gym.generation.transformers import TransformersGenerator
+from rlvr_gym.memory import peak_memory_bytes
+from rlvr_gym.seeding import derive_seed
+from rlvr_trainers.batch import TokenBatch
+from rlvr_trainers.disk import writing
+from rlvr_trainers.learner.logprobs import base_model, token_logprobs
+from rlvr_trainers.settings import LoraConfig, ModelConfig
+
+LoadedModel = tuple[PreTrainedModel, PreTrainedTokenizerBase]
+
+
+@final
+class Policy:
+    """A causal LM with its tokenizer, in float32 weights, computing in `config.dtype`.
+
+    Dropout is off in sampling and in training alike, so that both see the same distribution. It is the model that
+    `config` names, or `loaded` where one is at hand; from `checkpoint` where there is one.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        *,
+        seed: int,
+        checkpoint: Path | None = None,
+        loaded: LoadedModel | None = None,
+    ) -> None:
+        self.config = config
+        self.device = _device(config.device)
+        source = config.path if checkpoint is None or config.lora else str(checkpoint)
+        getLogger("transformers.modeling_utils").addFilter(_no_padding_advice)
+        with _without_progress_bars():
+            if loaded is None or source != config.path:
+                loaded = load_model(source, "float32", seed=seed)
+            model, self.tokenizer = loaded[0].float(), loaded[1]
+            self.model: Any = (
+                model if config.lora is None else _with_lora(model, config.lora, checkpoint, seed)
+            )
+        base_model(self.model)
+        _own_memory(self.model)
+        self.model.to(self.device)
+        self.model.eval()
+        if config.gradient_checkpointing:
+            _checkpoint_gradients(self.model)
+
+    @property
+    def parameters(self) -> list[torch.nn.Parameter]:
+        """What the optimizer trains."""
+        return [p for p in self.model.parameters() if p.requires_grad]
+
+    @property
+    def end_id(self) -> int:
+        """The token that ends a turn."""
+        end = self.tokenizer.eos_token_id
+        if not isinstance(end, int):
+            raise ConfigError(f"the tokenizer of '{self.config.path}' names no end-of-sequence token")
+        return end
+
+    def generator(self) -> TransformersGenerator:
+        """A sampler on these very weights."""
+        return TransformersGenerator(self.model, self.tokenizer, dtype=getattr(torch, self.config.dtype))
+
+    def logprobs(
+        self, batch: TokenBatch, *, temperature: float, with_entropy: bool = False
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Log-probabilities (B, T) of the batch's completion tokens, and their entropies when asked for."""
+        with self._autocast():
+            return token_logprobs(self.model, batch, temperature=temperature, with_entropy=with_entropy)
+
+    def frozen_copy(self) -> Policy:
+        """The policy as it is now, never to change."""
+        twin = copy.copy(self)
+        twin.model = copy.deepcopy(self.model).requires_grad_(False)
+        return twin
+
+    def keep_reference(self, path: Path) -> None:
+        """Write the weights that KL will be measured to."""
+        with writing("the reference model", path.parent):
+            torch.save(self.model.state_dict(), path)
+
+    def load_reference(self, path: Path) -> None:
+        """Take those weights."""
+        try:
+            self.model.load_state_dict(torch.load(path, weights_only=True))
+        except (OSError, EOFError, RuntimeError, UnpicklingError) as error:
+            raise TrainingError(
+                f"cannot read {path}, the model that KL is measured to, which this run began with: {error}; "
+                "a new run in another run.dir makes its own"
+            ) from error
+
+    def save(self, folder: Path) -> None:
+        """Write weights (the adapter alone with LoRA) and tokenizer in Hugging Face's format."""
+        with _without_progress_bars():
+            self.model.save_pretrained(folder)
+            self.tokenizer.save_pretrained(folder)
+
+    def save_merged(self, folder: Path) -> None:
+        """Write an ordinary model folder, a LoRA adapter merged into its base."""
+        model = copy.deepcopy(self.model).merge_and_unload() if self.config.lora else self.model
+        with _without_progress_bars():
+            model.save_pretrained(folder)
+            self.tokenizer.save_pretrained(folder)
+
+    def peak_memory_bytes(self) -> int:
+        """The most memory this process has held: the accelerator's where one is used, else resident memory."""
+        if self.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.device)
+        return peak_memory_bytes()
+
+    @contextmanager
+    def _autocast(self) -> Iterator[None]:
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.config.dtype == "bfloat16"):
+            yield
+
+
+@contextmanager
+def _without_progress_bars() -> Iterator[None]:
+    """Let no bar of transformers' own come between the lines of a run's display."""
+    active = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if active:
+            logging.enable_progress_bar()
+
+
+def _own_memory(model: Any) -> None:
+    """Move weights out of the file that they were mapped from, to where PyTorch aligns them.
+
+    In a file they begin at any multiple of 8 bytes, and kernels round differently there: a resumed run would not
+    be the same bit for bit. A mapped checkpoint would also keep its place on the disk after it is deleted.
+    """
+    for tensor in (*model.parameters(), *model.buffers()):
+        tensor.data = tensor.data.clone()
+
+
+def _no_padding_advice(record: LogRecord) -> bool:
+    """Some models take a sampled padding token for a sign that the caller has forgotten an attention mask."""
+    return "passing in an `attention_mask`" not in record.getMessage()
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        there = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+        raise ConfigError(
+            f"model.device={name} cannot be used: {str(error).partition(chr(10))[0]}; "
+            f"possible here: auto, {', '.join(there)}"
+        ) from error
+    return device
+
+
+def _with_lora(model: Any, config: LoraConfig, saved: Path | None, seed: int) -> Any:
+    try:
+        import peft
+    except ModuleNotFoundError as error:
+        raise ConfigError("model.lora needs peft: pip install peft") from error
+    targets = config.targets if isinstance(config.targets, str) else list(config.targets)
+    adapter = peft.LoraConfig(
+        r=config.rank, lora_alpha=config.alpha, target_modules=targets, lora_dropout=0.0
+    )
+    with warnings.catch_warnings():
+        # peft still asks transformers by the older name whether activations are recomputed.
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+        # What it does about GPT-2's transposed layers is right.
+        warnings.filterwarnings("ignore", message="fan_in_fan_out is set to False", category=UserWarning)
+        if saved is not None:
+            return peft.PeftModel.from_pretrained(model, str(saved), is_trainable=True)
+        try:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(derive_seed("lora", seed))
+                return peft.get_peft_model(model, adapter)
+        except ValueError as error:
+            raise ConfigError(
+                f"model.lora.targets={config.targets!r} does not fit this model: {error}"
+            ) from error
+
+
+def _checkpoint_gradients(model: Any) -> None:
+    """Recompute activations in the backward pass.
+
+    transformers does so only for layers in training mode; theirs alone is switched on, so that the dropout
+    modules inside stay off. Layers that drop out by a rate of their own get the rate 0.
+    """
+    layers: list[Any] = [
+        module for module in model.modules() if isinstance(module, GradientCheckpointingLayer)
+    ]
+    if not layers:
+        raise ConfigError(
+            f"model.gradient_checkpointing: {type(model).__name__} has no layers that transformers can recompute; "
+            "lower batch.microbatch_tokens to save memory"
+        )
+    for layer in layers:
+        layer.gradient_checkpointing = True
+        layer._gradient_checkpointing_func = partial(
+            checkpoint, use_reentrant=False, preserve_rng_state=False
+        )
+        layer.training = True
+        for name, value in vars(layer).items():
+            if "dropout" in name and isinstance(value, float):
+                setattr(layer, name, 0.0)

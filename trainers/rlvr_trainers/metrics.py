@@ -1,0 +1,3 @@
+"""Named figures of a step."""
+
+Metrics = dict[str, float]

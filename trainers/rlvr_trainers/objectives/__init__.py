@@ -1,0 +1,1 @@
+"""Objectives: losses whose denominators are those of the whole optimizer step."""

@@ -1,0 +1,30 @@
+"""Cross-entropy to what was demonstrated: the mean over the tokens of the whole optimizer step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import final
+
+import torch
+from torch import Tensor
+
+from rlvr_trainers.batch import ScoredBatch
+from rlvr_trainers.objectives.token_table import TokenTable
+
+
+@final
+class CrossEntropyObjective:
+    """The negative log-likelihood of the action tokens of one optimizer step over `minibatch`."""
+
+    needs_entropy = False
+
+    def __init__(self, minibatch: ScoredBatch) -> None:
+        self._tokens = int(minibatch.tokens.mask_BT.sum())
+
+    def loss(
+        self, part: ScoredBatch, rows: Sequence[int], logprobs_BT: Tensor, entropy_BT: Tensor | None
+    ) -> tuple[Tensor, TokenTable]:
+        """The loss of a part of the step, and its table."""
+        terms_N = -logprobs_BT.detach()[part.tokens.mask_BT].double()
+        table = TokenTable.of_terms(terms_N, weight_N=torch.full_like(terms_N, 1 / self._tokens))
+        return -logprobs_BT.sum() / self._tokens, table

@@ -1,0 +1,87 @@
+"""What a loss saw of each action token: the figures of an optimizer step follow from it alone."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from rlvr_trainers.objectives.kl import kl_estimate
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenTable:
+    """The terms and weights of each action token, detached, float64 (N,)."""
+
+    weight_N: Tensor
+    advantage_N: Tensor
+    ratio_N: Tensor
+    """Of the level that the configuration names: a sequence's ratio stands at each of its tokens."""
+    clipped_low_N: Tensor
+    """bool: the ratio is below 1 - clip_low and the advantage negative."""
+    clipped_high_N: Tensor
+    """bool: the ratio is above 1 + clip_high and the advantage positive; for CISPO, above the cap."""
+    policy_term_N: Tensor
+    loss_term_N: Tensor
+    """All terms together, before the weight."""
+    mismatch_N: Tensor
+    """lp_old - lp_roll."""
+    kl_N: Tensor | None
+    """k3 to the reference, whichever estimator trains."""
+    entropy_N: Tensor | None
+
+    @classmethod
+    def of_terms(cls, terms_N: Tensor, *, weight_N: Tensor) -> Self:
+        """The table of a loss that weighs terms of the model in training alone: no advantages, no other policy."""
+        zeros, never = torch.zeros_like(terms_N), torch.zeros_like(terms_N, dtype=torch.bool)
+        return cls(
+            weight_N=weight_N,
+            advantage_N=zeros,
+            ratio_N=torch.ones_like(terms_N),
+            clipped_low_N=never,
+            clipped_high_N=never,
+            policy_term_N=terms_N,
+            loss_term_N=terms_N,
+            mismatch_N=zeros,
+            kl_N=None,
+            entropy_N=None,
+        )
+
+    def cpu(self) -> Self:
+        """The same in main memory."""
+        columns = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return dataclasses.replace(self, **{n: c.cpu() for n, c in columns.items() if c is not None})
+
+
+def step_metrics(tables: Sequence[TokenTable]) -> dict[str, float]:
+    """Compute the figures of an optimizer step from the tables of all its microbatches (and processes).
+
+    Means are over action tokens. `sampler/mismatch` is the mean |lp_old - lp_roll|, `sampler/kl` the k3
+    estimate of KL(sampler || old policy); `kl` and `entropy` are there when they were computed.
+    """
+    if not any(table.weight_N.numel() for table in tables):
+        return {"tokens/trained": 0.0}
+    columns = {
+        field.name: [getattr(table, field.name) for table in tables]
+        for field in dataclasses.fields(TokenTable)
+    }
+    joined = {name: torch.cat(parts).double().cpu() for name, parts in columns.items() if None not in parts}
+    mismatch = joined["mismatch_N"]
+    metrics = {
+        "loss": (joined["weight_N"] * joined["loss_term_N"]).sum(),
+        "loss/policy": (joined["weight_N"] * joined["policy_term_N"]).sum(),
+        "ratio/mean": joined["ratio_N"].mean(),
+        "ratio/max": joined["ratio_N"].max(),
+        "clip/low_fraction": joined["clipped_low_N"].mean(),
+        "clip/high_fraction": joined["clipped_high_N"].mean(),
+        "sampler/mismatch": mismatch.abs().mean(),
+        "sampler/kl": kl_estimate("k3", torch.zeros_like(mismatch), mismatch).mean(),
+    }
+    metrics |= {name[:-2]: joined[name].mean() for name in ("kl_N", "entropy_N") if name in joined}
+    return {"tokens/trained": float(mismatch.numel())} | {
+        name: float(value) for name, value in metrics.items()
+    }

@@ -1,0 +1,81 @@
+"""Training from Python: one call, with objects or names."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from os import PathLike, fspath
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rlvr_gym.config import merge
+from rlvr_gym.environments.base import Environment
+from rlvr_gym.errors import ConfigError
+from rlvr_trainers.recipe import load_recipe
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from rlvr_trainers.trainer import TrainResult
+
+
+def train(
+    *,
+    model: str | PathLike[str] | PreTrainedModel,
+    env: str | Mapping[str, Any] | Environment,
+    algorithm: str = "grpo",
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    held_out: Environment | None = None,
+    progress: bool = True,
+    **settings: Any,
+) -> TrainResult:
+    """Train a model on an environment; the same call on the same run directory resumes.
+
+        rlvr_trainers.train(model="tiny", env="arithmetic", run={"steps": 20}, sampling={"max_tokens": 8})
+
+    Args:
+        model: a folder, a Hugging Face id, `tiny`, or a transformers model, whose weights are then trained where
+            they are.
+        env: a name, a mapping (`{"id": "arithmetic", "digits": 2}`), or an environment.
+        algorithm: a bundled recipe or a YAML file of your own.
+        tokenizer: of a model that is given as an object.
+        held_out: what `eval` settings evaluate on where `env` is an object.
+        progress: show the run on the terminal.
+        settings: groups of settings laid over the recipe: `batch={"prompts": 8}`.
+
+    Raises ConfigError for settings that cannot work, and TrainingError where the run cannot go on.
+    """
+    from rich.console import Console
+
+    from rlvr_trainers.run.display import Display
+    from rlvr_trainers.trainer import Trainer
+
+    loaded = None
+    if not isinstance(model, str | PathLike):
+        if tokenizer is None:
+            raise ConfigError(
+                "a model given as an object needs its tokenizer: train(model=..., tokenizer=...)"
+            )
+        loaded, path = (model, tokenizer), model.name_or_path or type(model).__name__
+    else:
+        path = fspath(model)
+    named = _named(env)
+    config = load_recipe(algorithm, merge({"model": {"path": path}, "env": named}, settings))
+    trainer = Trainer(
+        config,
+        name=Path(algorithm).stem,
+        display=Display(Console()) if progress else None,
+        env=copy.copy(env) if isinstance(env, Environment) else None,
+        held_out=held_out,
+        model=loaded,
+    )
+    return trainer.run()
+
+
+def _named(env: str | Mapping[str, Any] | Environment) -> dict[str, Any]:
+    """The settings that stand for an environment in `config.yaml`."""
+    if isinstance(env, str):
+        return {"id": env}
+    if isinstance(env, Environment):
+        return {"id": type(env).__name__ if env.spec is None else env.spec.id}
+    return dict(env)

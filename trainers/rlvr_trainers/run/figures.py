@@ -1,0 +1,112 @@
+"""The figures of a step: rewards, outcomes, lengths, speed; and samples to read."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from rlvr_gym.clock import PhaseClock
+from rlvr_gym.rollouts import Rollout
+from rlvr_gym.tasks import Task
+from rlvr_gym.verdicts import Outcome
+from rlvr_trainers.batch import CreditedBatch, TokenBatch
+from rlvr_trainers.credit.outcomes import outcome_scores
+from rlvr_trainers.metrics import Metrics
+from rlvr_trainers.sampling.buffer import StepRollouts
+from rlvr_trainers.settings import RewardConfig
+
+
+def group_metrics(taken: StepRollouts, batch: CreditedBatch, reward: RewardConfig) -> Metrics:
+    """Compute the figures of a step's rollouts: rewards, outcomes, lengths and truncation.
+
+    `reward/mean` and the shares are over everything sampled, kept or not; `reward/shaped` is over what is trained on.
+    """
+    rollouts = [rollout for group in taken.sampled for rollout in group]
+    outcomes = [reward.of(outcome_scores(group)) for group in taken.sampled]
+    metrics: Metrics = {
+        **taken.metrics(),
+        "reward/mean": _mean(np.concatenate(outcomes)),
+        "reward/shaped": _mean(batch.rewards_B.numpy()),
+        "truncation/share": _mean([r.truncated for r in rollouts]),
+        "length/mean": _mean([r.length for r in rollouts]),
+        "length/max": float(max(r.length for r in rollouts)),
+    }
+    for outcome in Outcome:
+        lengths = [r.length for r in rollouts if r.verdict.outcome is outcome]
+        metrics[f"outcome/{outcome}"] = len(lengths) / len(rollouts)
+        if lengths:
+            metrics[f"length/{outcome}"] = _mean(lengths)
+    return metrics
+
+
+def speed_metrics(clock: PhaseClock, taken: StepRollouts, batch: CreditedBatch, *, epochs: int) -> Metrics:
+    """Seconds of each phase, and sampled tokens per second through it."""
+    sampled = sum(rollout.length for group in taken.everything for rollout in group)
+    trained = int(batch.tokens.mask_BT.sum())
+    passes = (batch.old_logprobs_BT is not None) + (batch.ref_logprobs_BT is not None)
+    tokens = {
+        "generate": sampled,
+        "verify": sampled,
+        "score": trained * passes,
+        "update": trained * epochs,
+    }
+    seconds = {phase: clock.seconds[phase] for phase in tokens}
+    return {
+        **{f"seconds/{phase}": value for phase, value in seconds.items()},
+        "seconds/monitor": clock.seconds["monitor"],
+        **{f"tokens_per_second/{phase}": n / max(seconds[phase], 1e-9) for phase, n in tokens.items()},
+    }
+
+
+def _mean(values: Sequence[float] | np.ndarray) -> float:
+    """The mean of what is known; 0 where nothing is."""
+    known = np.asarray(values, dtype=np.float64)
+    known = known[~np.isnan(known)]
+    return float(known.mean()) if known.size else 0.0
+
+
+def sample_rows(
+    rollouts: Sequence[Rollout],
+    batch: CreditedBatch,
+    count: int,
+    expected: Callable[[Task], str | None],
+    flags: Callable[[Rollout], Sequence[str]],
+) -> list[dict[str, Any]]:
+    """The first `count` of a step's rollouts, by group, as JSON lines to read: what was said and what it earned.
+
+    `flags` names the detectors of reward hacking that a rollout counts for.
+    """
+    rows = zip(rollouts, batch.rewards_B.tolist(), batch.advantages_B.tolist(), strict=True)
+    return [
+        {
+            "task": rollout.task.id,
+            "sample": rollout.sample,
+            "prompt": rollout.task.text,
+            "messages": [message.model_dump() for message in rollout.messages],
+            "finish_reason": str(rollout.finish_reason),
+            "length": rollout.length,
+            "verdict": rollout.verdict.model_dump(mode="json"),
+            "expected": expected(rollout.task),
+            "reward": None if math.isnan(reward) else reward,
+            "advantage": advantage,
+            "flags": list(flags(rollout)),
+        }
+        for rollout, reward, advantage in islice(rows, count)
+    ]
+
+
+def why_empty(rollouts: Sequence[Rollout], tokens: TokenBatch) -> str | None:
+    """Say why not one token is in the loss; None where there is one."""
+    if tokens.mask_BT.any():
+        return None
+    causes = Counter(
+        "not judged" if not r.verdict.scored else "truncated and filtered out" if r.truncated else "empty"
+        for r in rollouts
+    )
+    counts = ", ".join(f"{times} {cause}" for cause, times in causes.most_common())
+    return f"not one token to learn from in {len(rollouts)} samples: {counts}"

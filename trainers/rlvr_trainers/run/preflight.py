@@ -1,0 +1,105 @@
+"""What is found out before any work is done: environments that do not go together, prompts without room."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rlvr_gym.environments.base import Environment
+from rlvr_gym.errors import ConfigError
+from rlvr_gym.generation.chat import encode_prompt
+from rlvr_gym.generation.transformers import TransformersGenerator
+from rlvr_gym.overlap import refuse_overlap
+from rlvr_gym.tasks import Message, Task, TaskSet
+from rlvr_trainers.config import TrainConfig
+
+ENDLESS_SAMPLE = 64
+"""How many tasks of an endless set are looked at; the generator refuses a longer one when it comes."""
+
+
+def refuse_prompts_without_room(
+    config: TrainConfig, env: Environment, held_out: Environment | None, generator: TransformersGenerator
+) -> None:
+    """Raise ConfigError where prompts to train on, or to evaluate on, leave no room for a completion."""
+    max_tokens = config.sampling.max_tokens
+    _refuse_prompts_without_room(env.tasks, generator, max_tokens=max_tokens)
+    if held_out and config.eval:
+        limit = config.eval.tasks
+        _refuse_prompts_without_room(held_out.tasks, generator, max_tokens=max_tokens, limit=limit)
+
+
+def _refuse_prompts_without_room(
+    tasks: TaskSet, generator: TransformersGenerator, *, max_tokens: int, limit: int | None = None
+) -> None:
+    """Raise ConfigError, naming the longest, when prompts and `max_tokens` exceed the model's context.
+
+    Of a finite set every task is looked at, or the first `limit`.
+    """
+    if generator.context is None:
+        return
+    count = limit if tasks.size is not None else min(limit or ENDLESS_SAMPLE, ENDLESS_SAMPLE)
+    lengths = _lengths_over(generator.context - max_tokens, tasks.take(count), generator)
+    if not lengths:
+        return
+    task, length = max(lengths, key=lambda pair: pair[1])
+    fit = generator.context - length
+    remedy = f"lower sampling.max_tokens to at most {fit}, or" if fit > 0 else "shorten it, or"
+    raise ConfigError(
+        f"{len(lengths)} prompts of '{tasks.name}' ({tasks.split}) leave no room for sampling.max_tokens={max_tokens} "
+        f"in the model's context of {generator.context} tokens; the longest, task '{task.id}' "
+        f"('{' '.join(task.text.split())[:60]}...'), has {length}: {remedy} take such tasks out of the data"
+    )
+
+
+def _lengths_over(
+    room: int, tasks: Sequence[Task], generator: TransformersGenerator
+) -> list[tuple[Task, int]]:
+    """(task, tokens of its prompt) where these are more than `room`.
+
+    Only prompts that may be too long are encoded: a token stands for one byte or more, and the chat
+    template adds to each message what it adds to an empty one.
+    """
+    added = len(encode_prompt(generator.tokenizer, (Message(role="user", content=""),)))
+    found = []
+    for task in tasks:
+        most = sum(len(message.content.encode()) + added for message in task.prompt)
+        if most > room:
+            length = len(encode_prompt(generator.tokenizer, task.prompt))
+            if length > room:
+                found.append((task, length))
+    return found
+
+
+def environments(
+    config: TrainConfig, env: Environment | None = None, held_out: Environment | None = None
+) -> tuple[Environment, Environment | None]:
+    """The training environment and the held-out one, those that are given or those that `config` names.
+
+    Raises ConfigError where they do not go together.
+    """
+    if env is None:
+        env = config.env.make()
+        held_out = held_out or (config.held_out.make() if config.held_out else None)
+    if (held_out is None) != (config.eval is None):
+        raise ConfigError(
+            "settings of eval and a held-out environment belong together: give both, or neither (eval=null)"
+        )
+    size = env.tasks.size
+    if size is not None and size < config.batch.prompts:
+        raise ConfigError(
+            f"batch.prompts={config.batch.prompts} different prompts a step, but '{env.tasks.name}' "
+            f"({env.tasks.split}) has {size} tasks: give at most that"
+        )
+    if held_out is not None and held_out.tasks.fingerprint == env.tasks.fingerprint:
+        raise ConfigError(
+            "eval.env holds the very tasks that the model trains on: name other data or another split"
+        )
+    if held_out is not None and config.eval is not None and not config.eval.allow_overlap:
+        _refuse_overlap(env, held_out)
+    return env, held_out
+
+
+def _refuse_overlap(env: Environment, held_out: Environment) -> None:
+    try:
+        refuse_overlap([env.tasks], held_out.tasks)
+    except ConfigError as error:
+        raise ConfigError(f"{error}. Name other data, or set eval.allow_overlap=true") from error

@@ -1,0 +1,94 @@
+"""Which weights are worth a checkpoint, and when one is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, final
+
+import torch
+
+from rlvr_gym.environments.settings import TrainedModel
+from rlvr_gym.errors import TrainingError
+from rlvr_trainers.disk import writing
+from rlvr_trainers.learner.learner import Learner
+from rlvr_trainers.learner.policy import Policy
+from rlvr_trainers.mesh import Mesh
+from rlvr_trainers.run.checkpoints import Checkpoints
+from rlvr_trainers.sampling.collector import UnusableWeights
+
+State = dict[str, Any]
+
+
+@final
+class Saver:
+    """Writes checkpoints of whole steps, on the first process.
+
+    A checkpoint holds the model, the optimizer, the random state of torch, and what `state` gives. `trained` says
+    how the model was prompted and sampled.
+    """
+
+    def __init__(
+        self,
+        checkpoints: Checkpoints,
+        learner: Learner[Any],
+        mesh: Mesh,
+        trained: TrainedModel,
+        state: Callable[[], State],
+    ) -> None:
+        self.checkpoints = checkpoints
+        self._learner, self._mesh, self._trained, self._state = learner, mesh, trained, state
+        self._whole_at: int | None = None
+        """`learner.updates` when the weights were last those of a whole number of steps."""
+
+    def whole(self) -> None:
+        """Note that the weights are now those of a whole number of steps."""
+        self._whole_at = self._learner.updates
+
+    def save(self, *, anew: bool = False) -> None:
+        """Save this step, `anew` also where it has a checkpoint already; all processes call it together."""
+        whole_at, self._whole_at = self._whole_at, None  # what cannot be written now is not tried again
+        self._mesh.together(lambda: self._write(anew=anew))
+        self._whole_at = whole_at
+
+    def save_if_whole(self) -> None:
+        """Save unless the weights are those of a half-done step, which is done again from the last checkpoint.
+
+        Waits for no other process: the others may be anywhere, or gone.
+        """
+        if self._whole_at == self._learner.updates:
+            self._write(anew=False)
+
+    def save_after(self, error: BaseException) -> Path | None:
+        """Keep what is whole although the run failed; returns the latest checkpoint.
+
+        A failure to keep it is told together with `error`. Weights that cannot be sampled from are not kept.
+        """
+        if not isinstance(error, UnusableWeights):
+            try:
+                self.save_if_whole()
+            except TrainingError as another:
+                raise TrainingError(f"{error}\nand {another}") from error
+        steps = self.checkpoints.steps()
+        return self.checkpoints.path(steps[-1]) if steps else None
+
+    def finish(self, folder: Path) -> None:
+        """Write the finished model, an ordinary model folder."""
+        if self._mesh.first:
+            with writing("the finished model", folder):
+                self._policy.save_merged(folder)
+                self._trained.write(folder)
+
+    @property
+    def _policy(self) -> Policy:
+        return self._learner.models.policy
+
+    def _write(self, *, anew: bool) -> None:
+        state = self._state()
+        if self._mesh.first and (anew or state["step"] not in self.checkpoints.steps()):
+            tensors = {**self._learner.tensors(), "torch_rng": torch.get_rng_state()}
+            self.checkpoints.save(state["step"], self._save_model, tensors, state)
+
+    def _save_model(self, folder: Path) -> None:
+        self._policy.save(folder)
+        self._trained.write(folder)

@@ -1,0 +1,158 @@
+"""What may be learned from: a step's groups, DAPO's dynamic sampling among them, and what was left over."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from rlvr_gym.rollouts import Group, Rollout
+from rlvr_gym.tasks import Task
+from rlvr_trainers.credit.outcomes import degenerate
+from rlvr_trainers.sampling.starvation import check_unscored, starved
+from rlvr_trainers.sampling.stream import TaskStream
+
+Play = Callable[[Sequence[Task], int], list[Group]]
+"""(tasks, round number within the step) -> one judged group per task."""
+
+_GROUPS = TypeAdapter(list[Group])
+_TIMES: Any = {"__all__": {"__all__": {"judging_seconds"}}}
+"""What of a rollout differs between equal runs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepRollouts:
+    """The judged groups of one step: those to learn from, and all that were sampled."""
+
+    groups: list[Group]
+    """The groups to train on."""
+    everything: list[Group]
+    """All groups drawn for this step, kept or not."""
+    rounds: int
+    stale: int
+    """Surplus groups of an earlier step, dropped because the weights have changed since."""
+
+    @property
+    def sampled(self) -> list[Group]:
+        """What to look at: everything drawn, or, where nothing had to be, what an earlier step left over."""
+        return self.everything or self.groups
+
+    @property
+    def rollouts(self) -> list[Rollout]:
+        """The samples to learn from, B of them, group by group."""
+        return [rollout for group in self.groups for rollout in group]
+
+    @property
+    def group_ids(self) -> list[int]:
+        """The group (from 0) of each of `rollouts`."""
+        return [index for index, group in enumerate(self.groups) for _ in group]
+
+    def metrics(self) -> dict[str, float]:
+        """Counts, pass rate before filtering, and how the keep share compares with what it implies."""
+        rollouts = [rollout for group in self.everything for rollout in group]
+        scored = [r for r in rollouts if r.verdict.scored]
+        informative = sum(not degenerate(group) for group in self.everything)
+        metrics = {
+            "groups/drawn": len(self.everything),
+            "groups/kept": len(self.groups),
+            "groups/rounds": self.rounds,
+            "groups/stale": self.stale,
+            "groups/degenerate_share": sum(map(degenerate, self.groups)) / len(self.groups),
+            "unscored/share": 1 - len(scored) / len(rollouts) if rollouts else 0.0,
+        }
+        if scored:
+            metrics["pass_rate/all"] = float(np.mean([r.verdict.correct for r in scored]))
+        if self.everything:
+            metrics["groups/keep_share"] = informative / len(self.everything)
+            metrics["groups/keep_share_expected"] = float(
+                np.mean(list(map(_keep_probability, self.everything)))
+            )
+        return metrics
+
+
+def _keep_probability(group: Group) -> float:
+    """1 - p^G - (1-p)^G at the group's own pass rate."""
+    right = [r.verdict.correct for r in group if r.verdict.scored]
+    if not right:
+        return 0.0
+    p = sum(right) / len(right)
+    return 1 - p ** len(group) - (1 - p) ** len(group)
+
+
+@final
+class Buffer:
+    """What may be learned from: the groups of each step and, with `max_rounds`, only those that teach something.
+
+    Groups left over serve the next step if the weights that sampled them are still the same then.
+    """
+
+    def __init__(
+        self,
+        stream: TaskStream,
+        *,
+        wanted: int,
+        keeps: Callable[[Group], bool],
+        max_rounds: int | None,
+        max_unscored: float,
+    ) -> None:
+        self.stream = stream
+        self.max_rounds = max_rounds
+        self._wanted, self._keeps, self._max_unscored = wanted, keeps, max_unscored
+        self._surplus: list[Group] = []
+        self._surplus_version = 0
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """Data position and accepted groups that are not used yet, as JSON values."""
+        return {
+            "stream": self.stream.state,
+            "surplus": _GROUPS.dump_python(self._surplus, mode="json", exclude=_TIMES),
+            "surplus_version": self._surplus_version,
+        }
+
+    @state.setter
+    def state(self, state: dict[str, Any]) -> None:
+        self.stream.state = state["stream"]
+        self._surplus = _GROUPS.validate_python(state["surplus"])
+        self._surplus_version = state["surplus_version"]
+
+    def take(self, weights_version: int, play: Play) -> StepRollouts:
+        """The groups of the next step.
+
+        Without dynamic sampling: `wanted` prompts, whatever comes of them. With it, new prompts are drawn in
+        rounds until `wanted` groups are informative; what is left over serves the next step if the weights
+        are still the same then. Raises TrainingError when the rounds do not bring as many, and `Solved`, which
+        is one, when they do not because nearly all is right.
+        """
+        fresh = self._surplus_version == weights_version
+        kept, stale = (self._surplus, 0) if fresh else ([], len(self._surplus))
+        self._surplus = []
+        everything: list[Group] = []
+        rounds = 0
+        while len(kept) < self._wanted:
+            if rounds == (self.max_rounds or 1):
+                raise starved(everything, kept=len(kept), wanted=self._wanted, rounds=self.max_rounds or 1)
+            in_batch = [group[0].task.id for group in kept]
+            tasks = self.stream.draw(self._round_size(len(kept), everything), without=in_batch)
+            groups = play(tasks, rounds)
+            rounds += 1
+            everything += groups
+            kept += groups if self.max_rounds is None else [group for group in groups if self._keeps(group)]
+            check_unscored([r for group in everything for r in group], self._max_unscored)
+        self._surplus, self._surplus_version = kept[self._wanted :], weights_version
+        return StepRollouts(groups=kept[: self._wanted], everything=everything, rounds=rounds, stale=stale)
+
+    def _round_size(self, kept: int, everything: Sequence[Group]) -> int:
+        """How many prompts to draw: twice what the keep share so far says is needed, at most a full batch.
+
+        Twice, because falling short costs a whole round of sampling, and a surplus only its own samples.
+        """
+        missing = self._wanted - kept
+        if not everything:
+            return missing
+        informative = sum(map(self._keeps, everything))
+        return min(self._wanted, math.ceil(2 * missing * len(everything) / max(1, informative)))

@@ -1,0 +1,87 @@
+"""Episodes for the tasks of a round, every process playing its share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import final
+
+from rlvr_gym.clock import PhaseClock
+from rlvr_gym.environments.base import Environment
+from rlvr_gym.environments.vector import GroupVectorEnv
+from rlvr_gym.errors import TrainingError
+from rlvr_gym.generation.base import Generator, SamplingParams
+from rlvr_gym.play import rollout
+from rlvr_gym.rollouts import Group
+from rlvr_gym.seeding import derive_seed
+from rlvr_gym.tasks import Task
+from rlvr_trainers.mesh import Mesh
+
+
+class UnusableWeights(TrainingError):
+    """The sampler cannot work with these weights: they are not worth a checkpoint."""
+
+
+@final
+class Collector:
+    """Plays `group_size` episodes of each task; a sample depends on seed, step, round, task and its own index.
+
+    `on_progress` is told how many of this process's episodes are over, of how many, and how many tokens they have.
+    """
+
+    def __init__(
+        self,
+        env: Environment,
+        generator: Generator,
+        sampling: SamplingParams,
+        *,
+        group_size: int,
+        seed: int,
+        mesh: Mesh,
+        on_progress: Callable[[int, int, int], None] | None = None,
+    ) -> None:
+        self.env, self.generator = env, generator
+        self._on_progress = on_progress
+        self._sampling, self._group_size, self._seed, self._mesh = sampling, group_size, seed, mesh
+
+    def collect(
+        self, tasks: Sequence[Task], round_number: int, *, step: int, clock: PhaseClock
+    ) -> list[Group]:
+        """One judged group per task, on all processes; `clock` is charged with "generate" and "verify"."""
+        mine = self._mesh.share(tasks)
+        seed = derive_seed(self._seed, "rollouts", step, round_number)
+
+        def play() -> list[Group]:
+            with usable_weights(step):
+                return self._play(mine, seed, clock)
+
+        return self._mesh.gather(self._mesh.together(play))
+
+    def _play(self, tasks: Sequence[Task], seed: int, clock: PhaseClock) -> list[Group]:
+        if not tasks:
+            return []
+        vector = GroupVectorEnv(self.env, len(tasks), self._group_size)
+        try:
+            return rollout(
+                vector,
+                self.generator,
+                tasks,
+                self._sampling,
+                seed=seed,
+                clock=clock,
+                on_progress=self._on_progress,
+            )
+        finally:
+            vector.close()
+
+
+@contextmanager
+def usable_weights(step: int) -> Iterator[None]:
+    """Raise `UnusableWeights`, with advice, for what goes wrong in sampling after `step`."""
+    try:
+        yield
+    except TrainingError as error:
+        raise UnusableWeights(
+            f"after step {step}: {error}. These weights are not kept; a lower optimizer.learning_rate "
+            "usually helps, in a new run.dir"
+        ) from error
