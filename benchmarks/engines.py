@@ -31,8 +31,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from rlvr_gym.generation.base import GenerationRequest, SamplingParams
 from rlvr_gym.generation.loading import load_model
+from rlvr_gym.generation.tiny import character_tokenizer
 from rlvr_gym.generation.vllm.command import ServerCommand
-from rlvr_gym.tiny import character_tokenizer
 
 _CONTEXT = 512
 _PROMPT_TOKENS = 40

@@ -15,9 +15,9 @@ import torch
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from rlvr_gym.generation.base import GenerationRequest
+from rlvr_gym.generation.tiny import character_tokenizer
 from rlvr_gym.generation.vllm.command import ServerCommand
 from rlvr_gym.tasks import Message
-from rlvr_gym.tiny import character_tokenizer
 
 DIGITS = "0123456789"
 CONTEXT = 256
