@@ -32,6 +32,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from rlvr_gym.generation.base import GenerationRequest, SamplingParams
 from rlvr_gym.generation.loading import load_model
+from rlvr_gym.generation.tiny import character_tokenizer
 from rlvr_gym.generation.vllm.command import ServerCommand
 
 _CONTEXT = 512

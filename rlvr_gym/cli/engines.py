@@ -6,6 +6,8 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
+from rlvr_sandbox.installing import pip_install
+
 from rlvr_gym.config import Config
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.evaluation import ModelName
@@ -47,6 +49,25 @@ def engine_problems(settings: GeneratorSettings, endpoint: str | None, api_key_e
     return problems
 
 
+def load_transformers(path: str, dtype: str, max_batch_rows: int) -> tuple[TokenGenerator, ModelName]:
+    """Our own decoder around a model of transformers in this process."""
+    # Threads of torch that spin while they wait slow everything else down on a machine that is shared.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    import torch
+    from transformers.utils import logging
+
+    from rlvr_gym.generation.loading import load_model, weights_hash
+    from rlvr_gym.generation.transformers import TransformersGenerator
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    model, tokenizer = load_model(path, dtype)
+    name = ModelName(name=path, weights=weights_hash(model))
+    if torch.cuda.is_available():
+        model.to("cuda")  # pyright: ignore[reportArgumentType] - the stub knows modules only
+    return TransformersGenerator(model, tokenizer, max_batch_rows=max_batch_rows), name
+
+
 def load_vllm(
     path: str, dtype: str, settings: GeneratorSettings, max_batch_rows: int
 ) -> tuple[TokenGenerator, ModelName]:
@@ -68,7 +89,7 @@ def connect_servers(
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "httpx2":
             raise
-        raise ConfigError("vLLM servers need httpx2: pip install 'rlvr-gym[endpoint]'") from error
+        raise ConfigError(f"vLLM servers need httpx2: {pip_install('endpoint')}") from error
     generator = VLLMServersGenerator(urls, path, concurrency=concurrency, timeout_seconds=timeout_seconds)
     if generator.weights_version is None:
         raise ConfigError(

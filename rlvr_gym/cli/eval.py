@@ -15,7 +15,7 @@ from rlvr_sandbox.installing import pip_install
 
 from rlvr_gym import registry
 from rlvr_gym.cli.curriculum import report_curriculum, write_forecast
-from rlvr_gym.cli.engines import connect_servers, engine_problems, load_vllm
+from rlvr_gym.cli.engines import connect_servers, engine_problems, load_transformers, load_vllm
 from rlvr_gym.cli.eval_options import (
     MANUAL,
     Arguments,
@@ -52,7 +52,6 @@ from rlvr_gym.generation.base import Generator
 
 if TYPE_CHECKING:
     from rlvr_gym.generation.prompts import TokenGenerator
-    from rlvr_gym.generation.transformers import TransformersGenerator
 
 OPTIONS = {
     "n": "--n", "limit": "--limit", "max_unscored_share": "--max-unscored",
@@ -355,24 +354,4 @@ def _load(settings: EvalSettings, rows: int, timeout_seconds: float) -> tuple[To
                 raise ConfigError("the number format is the servers' affair: leave model.dtype out")
             return connect_servers(model.path, generator.urls, rows, timeout_seconds)
         case _:
-            return _load_transformers(model, rows)
-
-
-def _load_transformers(
-    settings: ModelSettings, max_batch_rows: int
-) -> tuple[TransformersGenerator, ModelName]:
-    # Threads of torch that spin while they wait slow everything else down on a machine that is shared.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    import torch
-    from transformers.utils import logging
-
-    from rlvr_gym.generation.loading import load_model, weights_hash
-    from rlvr_gym.generation.transformers import TransformersGenerator
-
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    model, tokenizer = load_model(settings.path, settings.dtype)
-    name = ModelName(name=settings.path, weights=weights_hash(model))
-    if torch.cuda.is_available():
-        model.to("cuda")  # pyright: ignore[reportArgumentType] - the stub knows modules only
-    return TransformersGenerator(model, tokenizer, max_batch_rows=max_batch_rows), name
+            return load_transformers(model.path, model.dtype, rows)

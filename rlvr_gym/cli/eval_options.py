@@ -24,8 +24,8 @@ Arguments = Annotated[
     typer.Argument(
         metavar="ENV|RUN... [KEY.SUB=VALUE...]",
         help="One environment or several, or the folder of a training run, and settings: model.path, "
-        "model.dtype, generator.engine, generator.urls, sampling.temperature, sampling.top_p, sampling.top_k, "
-        "sampling.max_tokens, and the "
+        "model.dtype, generator.engine, generator.urls, "
+        "sampling.temperature, sampling.top_p, sampling.top_k, sampling.max_tokens, and the "
         "environments' own options as env.NAME, or as ENV.NAME for one of several. Sampling defaults to what a "
         "trained model or the environment's card says, split to test.",
         autocompletion=complete_evaluated,

@@ -16,7 +16,7 @@ from pathlib import Path
 GROUPS = {
     "Train and measure": ("train", "eval", "compare", "rescore", "report", "view", "plot"),
     "Judge": ("audit", "verify", "overlap", "play"),
-    "Set up": ("serve", "envs", "new", "sandbox", "help"),
+    "Set up": ("envs", "new", "sandbox", "serve", "help"),
 }
 OTHERS = "From other packages"
 

@@ -13,19 +13,21 @@ from typing import Annotated
 import typer
 from rlvr_sandbox.installing import pip_install
 
+from rlvr_gym.cli.exits import Exit
 from rlvr_gym.cli.manual import Manual, documented
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.generation.vllm.command import ServerCommand
 
 _LOOK_SECONDS = 0.5
 
+
 MANUAL = Manual(
     examples=(
-        ("rlvr serve FOLDER --gpus 2", "A server on each of two GPUs, at ports 8000 and 8001"),
-        ("rlvr serve FOLDER --gpus 0 --context 2048", "One on the CPU"),
+        ("rlvr serve runs/quickstart-arithmetic/model --gpus 4", "Four servers, at ports 8000 to 8003"),
+        ("rlvr serve MODEL --gpus 0 --context 1024", "One on the CPU"),
     ),
     page="engines",
-    topics=("models",),
+    exits={Exit.FAILED: "a server ended by itself"},
 )
 
 

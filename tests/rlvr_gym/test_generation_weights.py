@@ -14,6 +14,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 from rlvr_gym.errors import TrainingError
 from rlvr_gym.generation.base import GenerationRequest, SamplingParams, TokenSequence
 from rlvr_gym.generation.conformance import check_trainable_generator
+from rlvr_gym.generation.tiny import character_tokenizer, tiny_model
 from rlvr_gym.generation.transformers import TransformersGenerator
 from rlvr_gym.generation.weights import whole_update
 from rlvr_gym.tasks import Message

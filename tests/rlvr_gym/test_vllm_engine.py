@@ -58,13 +58,14 @@ def test_it_ends_turns_encodes_replies_and_refuses_prompts_as_the_sampler_of_tra
 
 
 def test_many_turns_end_at_their_first_end_token_or_are_truncated(vllm_engine: VLLMGenerator):
-    group = sample(vllm_engine, [request("42", 5)], n=64, max_tokens=3)[0]
-    for completion in group:
+    groups = sample(vllm_engine, [request(f"{seed}", seed) for seed in range(32)], n=2, max_tokens=3)
+    found = [completion for group in groups.values() for completion in group]
+    for completion in found:
         assert not vllm_engine.end_ids.intersection(completion.token_ids[:-1])
         stopped = completion.token_ids[-1] in vllm_engine.end_ids
         assert completion.finish_reason is (FinishReason.STOP if stopped else FinishReason.LENGTH)
         assert stopped or len(completion.token_ids) == 3
-    assert {completion.finish_reason for completion in group} == {FinishReason.STOP, FinishReason.LENGTH}
+    assert {completion.finish_reason for completion in found} == {FinishReason.STOP, FinishReason.LENGTH}
 
 
 def test_a_full_context_gives_an_empty_completion(vllm_engine: VLLMGenerator):

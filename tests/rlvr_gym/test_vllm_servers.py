@@ -15,6 +15,7 @@ from rlvr_gym.errors import TrainingError
 from rlvr_gym.generation.base import SamplingParams, TokenSequence
 from rlvr_gym.generation.conformance import check_trainable_generator
 from rlvr_gym.generation.vllm.servers import VLLMServersGenerator
+from rlvr_gym.generation.vllm.weights_file import WeightsFile
 from rlvr_gym.verdicts import Completion
 from tests.rlvr_gym.vllm_engines import PROMPTS, RunningServer, request
 
@@ -135,19 +136,13 @@ def test_an_update_that_a_killed_trainer_left_open_is_closed_by_the_next_trainer
     after.close()
 
 
-def test_a_sync_that_fails_on_all_servers_stops_sampling_until_a_whole_one_mends_them(
+def test_half_of_the_weights_are_refused_by_the_servers_too_and_a_whole_update_mends_them(
     vllm_servers: list[RunningServer], vllm_llama: Llama, tmp_path: Path
 ):
     generator = generator_of(vllm_servers, vllm_llama, tmp_path)
-    # Of the right shape, and of a kind that no engine reads into its weights.
-    broken = [
-        (name, weight.to(torch.complex64) if "layers.1" in name else weight)
-        for name, weight in vllm_llama[1].named_parameters()
-    ]
-    with pytest.raises(TrainingError):
-        generator.update_weights(broken, 1)
-    with pytest.raises(TrainingError, match="nothing is sampled"):
-        generator.generate(PROMPTS, 1, SamplingParams(max_tokens=2))
+    half = dict(list(vllm_llama[1].named_parameters())[:6])
+    with pytest.raises(TrainingError, match="no server took the weights"):
+        generator._fleet.load(WeightsFile.written(half, tmp_path))
     generator.update_weights(changed(vllm_llama[1], 1.1), 2)
     follows(generator, changed(vllm_llama[1], 1.1), vllm_llama[1])
     generator.close()

@@ -16,6 +16,7 @@ from rlvr_gym.tiny import character_tokenizer
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from rlvr_gym.generation.base import GenerationRequest
+from rlvr_gym.generation.tiny import character_tokenizer
 from rlvr_gym.generation.vllm.command import ServerCommand
 from rlvr_gym.tasks import Message
 

