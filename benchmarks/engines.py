@@ -27,7 +27,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rlvr_gym.tiny import character_tokenizer
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from rlvr_gym.generation.base import GenerationRequest, SamplingParams

@@ -15,22 +15,33 @@ from transformers import PreTrainedConfig
 from transformers.cache_utils import (
     Cache,
     CacheLayerMixin,
+    DummyLayer,
     DynamicCache,
     DynamicLayer,
     DynamicSlidingWindowLayer,
 )
 
-from rlvr_gym.errors import ConfigError
+
+def keeps_only_keys_and_values(config: PreTrainedConfig) -> bool:
+    """Whether no layer of such a model keeps anything but keys and values, as far as its settings tell."""
+    kinds = {type(layer) for layer in _layers(config)}
+    return bool(kinds) and kinds <= {DynamicLayer, DynamicSlidingWindowLayer, DummyLayer}
 
 
-def refuse_other_state(config: PreTrainedConfig) -> None:
-    """Raise ConfigError for a model whose layers keep anything but keys and values."""
-    kinds = {type(layer) for layer in DynamicCache(config=config).layers}
-    if others := kinds - {DynamicLayer, DynamicSlidingWindowLayer}:
-        raise ConfigError(
-            f"a '{config.model_type}' model keeps state of the kind {', '.join(k.__name__ for k in others)}; "
-            "this sampler shares prompts between samples for models of attention layers only"
-        )
+def window(config: PreTrainedConfig) -> int:
+    """How many tokens the widest sliding window of such a model holds; 0 where it has none."""
+    return max(
+        (layer.get_max_length() for layer in _layers(config) if isinstance(layer, DynamicSlidingWindowLayer)),
+        default=0,
+    )
+
+
+def _layers(config: PreTrainedConfig) -> Sequence[CacheLayerMixin]:
+    """What transformers would keep for each layer; nothing where it cannot say."""
+    try:
+        return cast("list[CacheLayerMixin]", DynamicCache(config=config).layers)
+    except (AttributeError, LookupError, TypeError, ValueError):
+        return ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from rlvr_gym.generation.cache import Prefix, RowCache, prefixes
 from rlvr_gym.generation.sampling import draw, uniforms
 from rlvr_gym.verdicts import FinishReason
 
-_PREFILL_TOKENS = 8192
+PREFILL_TOKENS = 8192
 """How many prompt tokens one forward pass takes, padding included; a single longer prompt goes alone."""
 _PREFILL_LOGITS = 2**24
 """How many logits it gives: a row for each prompt and each different length among them."""
@@ -48,6 +48,28 @@ class Row:
     def length(self) -> int:
         """How many tokens the model has been shown: all but the latest."""
         return len(self.group.prompt_ids) + len(self.token_ids) - 1
+
+    def append(self, token: int, logprob: float, end_ids: Collection[int]) -> None:
+        """Take a drawn token; the row is finished after an end token, and when its group's budget is spent."""
+        self.token_ids.append(token)
+        self.logprobs.append(logprob)
+        if token in end_ids:
+            self.finish_reason = FinishReason.STOP
+        elif len(self.token_ids) == self.group.budget:
+            self.finish_reason = FinishReason.LENGTH
+
+
+def record(
+    rows: Sequence[Row], tokens: Tensor, logprobs: Tensor, end_ids: Collection[int]
+) -> list[PromptSamples]:
+    """Append a drawn token to each row; returns the groups that this finished."""
+    finished: list[PromptSamples] = []
+    for row, token, logprob in zip(rows, tokens.flatten().tolist(), logprobs.flatten().tolist(), strict=True):
+        row.append(token, logprob, end_ids)
+        row.group.unfinished -= row.finish_reason is not None
+        if row.finish_reason and not row.group.unfinished:
+            finished.append(row.group)
+    return finished
 
 
 class Decoding:
@@ -124,7 +146,7 @@ class Decoding:
         while self._pending and len(groups) * n < places:
             count = len(groups) + 1
             lengths.add(len(self._pending[0].prompt_ids))
-            if count * longest > _PREFILL_TOKENS or count * len(lengths) * self._vocabulary > _PREFILL_LOGITS:
+            if count * longest > PREFILL_TOKENS or count * len(lengths) * self._vocabulary > _PREFILL_LOGITS:
                 break
             groups.append(self._pending.popleft())
         return groups
@@ -196,23 +218,8 @@ class Decoding:
         return torch.arange(width + 1, device=self._device) >= width - lengths[:, None]
 
     def _record(self, rows: Sequence[Row], tokens: Tensor, logprobs: Tensor) -> list[PromptSamples]:
-        """Append a drawn token to each row; returns the groups that this finished."""
-        finished: list[PromptSamples] = []
-        for row, token, logprob in zip(
-            rows, tokens.flatten().tolist(), logprobs.flatten().tolist(), strict=True
-        ):
-            row.token_ids.append(token)
-            row.logprobs.append(logprob)
-            if token in self._end_ids:
-                row.finish_reason = FinishReason.STOP
-            elif len(row.token_ids) == row.group.budget:
-                row.finish_reason = FinishReason.LENGTH
-            else:
-                continue
-            self._unfinished -= 1
-            row.group.unfinished -= 1
-            if not row.group.unfinished:
-                finished.append(row.group)
+        finished = record(rows, tokens, logprobs, self._end_ids)
+        self._unfinished -= sum(row.finish_reason is not None for row in rows)
         return finished
 
     def _drop_finished_rows(self) -> None:

@@ -10,10 +10,9 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rlvr_gym.errors import ConfigError, TrainingError
-from rlvr_gym.generation.agreement import refuse_disagreement
+from rlvr_gym.generation.agreement import choose_memory
 from rlvr_gym.generation.base import GenerationRequest, SamplingParams, TokenSequence
-from rlvr_gym.generation.cache import refuse_other_state
-from rlvr_gym.generation.decoding import Decoding, PromptSamples
+from rlvr_gym.generation.decoding import PromptSamples
 from rlvr_gym.generation.prompts import TokenPrompts
 from rlvr_gym.generation.weights import refuse_unknown_weights, whole_update
 from rlvr_gym.tasks import Message
@@ -31,8 +30,12 @@ class TransformersGenerator:
     `update_weights`, which a model that is trained in this process is handed its own parameters by. Between the groups
     that `generate` yields, the model is in the mode (training or evaluation) in which it was found.
 
-    Raises ConfigError for a model that names no end-of-sequence token, and, after a look at a few tokens once for each
-    architecture, for one whose log-probabilities would not be those of a plain forward pass.
+    Models that keep other state than keys and values (state-space models, convolutions) are decoded in batches of
+    prompts that are equally long, from their own cache or from none: slower, and with the same promises. `memory` says
+    which; it is found out by a look at a few tokens, once for each architecture.
+
+    Raises ConfigError for a model that names no end-of-sequence token, and for one whose log-probabilities would in no
+    way be those of a plain forward pass.
 
     Args:
         model: the model; it stays where it is.
@@ -59,7 +62,6 @@ class TransformersGenerator:
                 "max_batch_rows and max_batch_tokens must be at least 1, "
                 f"not {max_batch_rows} and {max_batch_tokens}"
             )
-        refuse_other_state(model.config)
         self.model, self.tokenizer = model, tokenizer
         self.max_batch_rows, self.max_batch_tokens = max_batch_rows, max_batch_tokens
         self.dtype = dtype
@@ -70,7 +72,7 @@ class TransformersGenerator:
         self.weights_version: int | None = 0
         self._updates = 0
         with self._as_sampler(), torch.autocast(next(model.parameters()).device.type, enabled=False):
-            refuse_disagreement(model, self.context)
+            self.memory = choose_memory(model, self.context)
 
     def generate(
         self, prompts: Sequence[GenerationRequest], n: int, sampling: SamplingParams
@@ -124,7 +126,7 @@ class TransformersGenerator:
         for group in groups:
             if group.budget == 0:
                 yield group.index, self._completions(group, version)
-        decoding = Decoding(
+        decoding = self.memory.decoding(
             self.model,
             [group for group in groups if group.budget],
             sampling,

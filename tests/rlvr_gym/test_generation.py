@@ -13,11 +13,8 @@ from transformers import (
     GPT2LMHeadModel,
     LlamaConfig,
     LlamaForCausalLM,
-    MambaConfig,
-    MambaForCausalLM,
     MistralConfig,
     MistralForCausalLM,
-    PreTrainedConfig,
     PreTrainedModel,
 )
 
@@ -425,12 +422,6 @@ def test_a_continued_conversation_gets_the_room_that_is_left():
 
 def test_no_prompts_give_no_completions():
     assert sample(digits_generator(), []) == {}
-
-
-def test_models_that_keep_other_state_than_keys_and_values_are_refused():
-    config: PreTrainedConfig = MambaConfig(vocab_size=14, hidden_size=16, num_hidden_layers=1, state_size=4)
-    with pytest.raises(ConfigError, match="a 'mamba' model keeps state of the kind LinearAttentionLayer"):
-        TransformersGenerator(MambaForCausalLM(config), character_tokenizer(DIGITS))
 
 
 def test_batch_limits_below_one_are_refused():

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import pytest
 import torch
-from rlvr_gym.tiny import character_tokenizer, tiny_model
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 

@@ -12,7 +12,6 @@ from contextlib import suppress
 from pathlib import Path
 
 import torch
-from rlvr_gym.tiny import character_tokenizer
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from rlvr_gym.generation.base import GenerationRequest

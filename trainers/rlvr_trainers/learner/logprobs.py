@@ -68,13 +68,34 @@ def _hidden_states(base: nn.Module, batch: TokenBatch) -> Tensor:
     if batch.is_packed:
         _verify_packing(base)
     inputs = {"input_ids": batch.input_ids}
-    if _takes_positions(base):  # a model that does not has relative positions
+    if _takes_positions(base) and (batch.is_packed or _counts_from_zero(base)):
         inputs["position_ids"] = batch.position_ids
     return base(**inputs, use_cache=False, return_dict=True).last_hidden_state
 
 
 def _takes_positions(base: nn.Module) -> bool:
+    """A model that does not has relative positions."""
     return "position_ids" in inspect.signature(base.forward).parameters
+
+
+_counting: weakref.WeakKeyDictionary[nn.Module, bool] = weakref.WeakKeyDictionary()
+
+
+@torch.no_grad()
+def _counts_from_zero(base: nn.Module) -> bool:
+    """Whether a model's own positions begin at 0, as a batch's do; RoBERTa's begin after the id of its padding."""
+    if base not in _counting:
+        ids = torch.tensor([[5, 6, 7, 8]], device=next(base.parameters()).device)
+        with torch.autocast(ids.device.type, enabled=False):
+            told = base(
+                input_ids=ids,
+                position_ids=torch.arange(4, device=ids.device)[None],
+                use_cache=False,
+                return_dict=True,
+            )
+            alone = base(input_ids=ids, use_cache=False, return_dict=True)
+        _counting[base] = _agree(told.last_hidden_state, alone.last_hidden_state)
+    return _counting[base]
 
 
 _packs: weakref.WeakSet[nn.Module] = weakref.WeakSet()
