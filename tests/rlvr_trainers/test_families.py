@@ -14,6 +14,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 
 from rlvr_gym import Completion, ConfigError, FinishReason, Message, Rollout, Task, Verdict
 from rlvr_gym.generation.base import GenerationRequest, SamplingParams
+from rlvr_gym.generation.tiny import character_tokenizer
 from rlvr_gym.generation.transformers import TransformersGenerator
 from tests.rlvr_trainers.families import NOT_MADE, REFUSED, SAMPLED, page, tiny
 
