@@ -27,6 +27,8 @@ from rlvr_gym.verdicts import Completion, FinishReason, Outcome, Verdict
 from rlvr_gym.verifiers.attacks import Expectation
 
 STANDARD = Path("-")
+UNMET = 1
+"""The exit status where a verdict is not as its line expects."""
 SHOWN = 5
 """How many verdicts that are not as expected are named."""
 Asked = tuple[Task, Expectation | None]
@@ -51,9 +53,11 @@ MANUAL = Manual(
     examples=(
         ("rlvr verify gsm8k env.data=test.jsonl < completions.jsonl", "Verdicts on stdout, counts on stderr"),
         ("rlvr verify reverse --completions said.jsonl --out verdicts.jsonl", "From one file into another"),
+        ("rlvr verify reverse --completions labels.jsonl", "Test cases, as a report exports its labels"),
     ),
     page="evaluation",
     topics=("environments", "settings"),
+    exits={UNMET: "judging failed, or a verdict is not as its line expects"},
 )
 
 
@@ -106,7 +110,7 @@ def _hold_to(expectations: list[Expectation], unmet: list[str]) -> None:
     more = f"\n  and {len(unmet) - SHOWN} more" if len(unmet) > SHOWN else ""
     typer.echo(f"{met} of {len(expectations)} verdicts are as expected{said}{more}", err=True)
     if unmet:
-        raise typer.Exit(1)
+        raise typer.Exit(UNMET)
 
 
 def _pairs(
