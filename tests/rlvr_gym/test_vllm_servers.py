@@ -21,7 +21,7 @@ from tests.rlvr_gym.vllm_engines import PROMPTS, RunningServer, request
 
 pytestmark = [
     pytest.mark.vllm,
-    pytest.mark.filterwarnings("ignore"),  # other people's deprecations, in the older versions that vLLM wants
+    pytest.mark.filterwarnings("ignore"),  # other people's deprecations, in older versions
 ]
 
 Llama = tuple[Path, PreTrainedModel]
