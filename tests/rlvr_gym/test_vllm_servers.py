@@ -19,7 +19,10 @@ from rlvr_gym.generation.vllm.weights_file import WeightsFile
 from rlvr_gym.verdicts import Completion
 from tests.rlvr_gym.vllm_engines import PROMPTS, RunningServer, request
 
-pytestmark = pytest.mark.vllm
+pytestmark = [
+    pytest.mark.vllm,
+    pytest.mark.filterwarnings("ignore"),  # other people's deprecations, in older versions
+]
 
 Llama = tuple[Path, PreTrainedModel]
 

@@ -214,7 +214,13 @@ class VLLMGenerator:
 
     def _step(self) -> None:
         """One token more for what is under way, whoever asked for it."""
-        for output in self._engine.step():
+        # On a CPU vLLM draws from the global random stream even where every request has its own.
+        state = torch.get_rng_state()
+        try:
+            outputs = self._engine.step()
+        finally:
+            torch.set_rng_state(state)
+        for output in outputs:
             if output.finished:
                 self._finished[output.request_id] = output.outputs[0]
 
