@@ -97,7 +97,7 @@ def test_the_quickstart_as_it_stands_learns_addition_from_a_start_of_a_fifth(tmp
     assert result.before is not None
     assert result.after is not None
     assert result.before.value <= 0.3
-    assert result.after.value >= 0.9
+    assert result.after.value >= 0.95
 
 
 @pytest.mark.slow
