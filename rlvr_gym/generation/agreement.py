@@ -101,7 +101,7 @@ class _Look:
 
     def __init__(self, model: PreTrainedModel, memory: Memory, context: int) -> None:
         self._model = model
-        self._exact = torch.finfo(next(model.parameters()).dtype).bits >= 32
+        self._exact = next(model.parameters()).dtype.itemsize >= 4
         self._groups = _sampled(model, memory, context)
         self._plain = [self._plain_logprobs(group) for group in self._groups]
         self._off = [
