@@ -25,7 +25,7 @@ from rlvr_gym.config import parse_overrides
 from rlvr_gym.files import read_lines
 from rlvr_gym.generation.loading import load_model
 
-CLOCKS = ("seconds/", "tokens_per_second/", "memory/", "judging_seconds", "expected")
+CLOCKS = ("seconds/", "tokens_per_second/", "memory/", "judging_seconds", "expected", "flags")
 REVERSE = ("env.id=reverse", "env.digits=2", "env.style=symbols", "env.reward=per_digit")
 FEW = (
     "model.path=tiny:0123456789>", "sampling.max_tokens=4", "batch.prompts=8", "batch.group_size=8",
