@@ -8,12 +8,13 @@ import rlvr_trainers
 
 def test_the_public_names_are_these():
     assert rlvr_trainers.__all__ == [
-        "PolicyGradientConfig",
+        "AlgorithmConfig",
         "TrainConfig",
         "TrainResult",
         "Trainer",
         "load_recipe",
         "recipe_names",
+        "train",
     ]
     assert all(getattr(rlvr_trainers, name) is not None for name in rlvr_trainers.__all__)
 

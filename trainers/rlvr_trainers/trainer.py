@@ -109,41 +109,10 @@ class Trainer:
         )
         self.generator, self.weights = sampler.generator, sampler.weights
         refuse_prompts_without_room(config, self.env, held_out, self.generator)
-        self.algorithm = config.algorithm.build(
-            Surroundings(
-                reward=config.reward,
-                overlong=config.overlong,
-                max_tokens=config.sampling.max_tokens,
-                updates_per_step=config.batch.updates,
-                decode=self.models.policy.text,
-            )
-        )
-        self.learner = Learner[CreditedBatch](
-            self.models,
-            lambda minibatch: self.algorithm.objective(minibatch, self.learner.logprobs),
-            batch=config.batch,
-            optimizer=config.optimizer,
-            total_updates=config.run.steps * config.batch.updates,
-            temperature=config.sampling.temperature,
-            max_mismatch=config.run.max_mismatch,
-            mesh=self.mesh,
-        )
-        self.collector = Collector(
-            self.env,
-            self.generator,
-            config.sampling.params,
-            group_size=config.batch.group_size,
-            seed=config.run.seed,
-            mesh=self.mesh,
-            on_progress=self.display.samples,
-        )
-        self.buffer = Buffer(
-            TaskStream(self.env.tasks, seed=derive_seed(config.run.seed, "tasks")),
-            wanted=config.batch.prompts,
-            keeps=self.algorithm.teaches,
-            max_rounds=config.dynamic_sampling.max_rounds if config.dynamic_sampling else None,
-            max_unscored=config.run.max_unscored,
-        )
+        self.algorithm = config.algorithm.build(self._surroundings())
+        self.learner = self._learner()
+        self.collector = self._collector()
+        self.buffer = self._buffer()
         seed = derive_seed(config.run.seed, "monitor")
         self.monitor = Monitor(config.monitor, self.env, seed=seed, mesh=self.mesh)
         self.held_out = HeldOut(
@@ -158,6 +127,50 @@ class Trainer:
         """What was found when dynamic sampling starved because nearly all was right."""
         if self.resumed_from is not None:
             self._restore(*checkpoints.load(self.resumed_from))
+
+    def _surroundings(self) -> Surroundings:
+        config = self.config
+        return Surroundings(
+            reward=config.reward,
+            overlong=config.overlong,
+            max_tokens=config.sampling.max_tokens,
+            updates_per_step=config.batch.updates,
+            decode=self.models.policy.text,
+        )
+
+    def _learner(self) -> Learner[CreditedBatch]:
+        config = self.config
+        return Learner(
+            self.models,
+            lambda minibatch: self.algorithm.objective(minibatch, self.learner.logprobs),
+            batch=config.batch,
+            optimizer=config.optimizer,
+            total_updates=config.run.steps * config.batch.updates,
+            temperature=config.sampling.temperature,
+            max_mismatch=config.run.max_mismatch,
+            mesh=self.mesh,
+        )
+
+    def _collector(self) -> Collector:
+        return Collector(
+            self.env,
+            self.generator,
+            self.config.sampling.params,
+            group_size=self.config.batch.group_size,
+            seed=self.config.run.seed,
+            mesh=self.mesh,
+            on_progress=self.display.samples,
+        )
+
+    def _buffer(self) -> Buffer:
+        dynamic = self.config.dynamic_sampling
+        return Buffer(
+            TaskStream(self.env.tasks, seed=derive_seed(self.config.run.seed, "tasks")),
+            wanted=self.config.batch.prompts,
+            keeps=self.algorithm.teaches,
+            max_rounds=dynamic.max_rounds if dynamic else None,
+            max_unscored=self.config.run.max_unscored,
+        )
 
     def run(self) -> TrainResult:
         """Train to the last step, or until SIGINT or SIGTERM asks for a stop; a stop leaves a checkpoint."""
