@@ -1,6 +1,7 @@
 from typing import Any
 
 import pytest
+from rlvr_trainers.config import AlgorithmConfig, TrainConfig
 from rlvr_trainers.settings import PolicyGradientConfig
 
 from rlvr_gym import ConfigError
@@ -35,3 +36,40 @@ def test_a_combination_that_cannot_work_is_refused_with_what_would(settings: dic
 def test_a_reference_is_needed_only_when_its_coefficient_is_not_zero():
     assert not PolicyGradientConfig().needs_reference
     assert PolicyGradientConfig(kl_coefficient=0.04).needs_reference
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"kind": "grpoo"}, "algorithm.kind: no 'grpoo'; possible: grpo, gspo, cispo, rloo, reinforce_pp"),
+        ({"kind": "cispo"}, "algorithm: surrogate=cispo needs cispo_cap"),
+        ({"kind": "gspo", "ratio": "token"}, "kind=gspo weighs sequences"),
+        ({"kind": "rloo", "advantage": "centred"}, "kind=rloo leaves one out"),
+        ({"kind": "reinforce_pp", "advantage": "group_std"}, "kind=reinforce_pp whitens"),
+        ({"kind": "gspo", "clip_hgh": 0.1}, "algorithm.clip_hgh: no such setting; did you mean 'clip_high'?"),
+        ({"clip_hgh": 0.1}, "algorithm.clip_hgh: no such setting; did you mean 'clip_high'?"),
+    ],
+)
+def test_a_mistake_in_an_algorithm_is_named_by_the_path_that_was_written(settings: dict[str, Any], says: str):
+    with pytest.raises(ConfigError) as error:
+        validate(TrainConfig, {"model": {"path": "tiny"}, "env": {"id": "reverse"}, "algorithm": settings})
+    assert says in str(error.value)
+
+
+def test_each_kind_begins_with_its_own_paper_and_grpo_is_what_is_not_named():
+    def algorithm(**settings: Any) -> AlgorithmConfig:
+        given = {"model": {"path": "tiny"}, "env": {"id": "reverse"}, "algorithm": settings}
+        return validate(TrainConfig, given).algorithm
+
+    assert (algorithm().kind, algorithm().ratio, algorithm().clip_high) == ("grpo", "token", 0.2)
+    gspo = algorithm(kind="gspo")
+    assert (gspo.ratio, gspo.clip_low, gspo.clip_high) == ("sequence", 3e-4, 4e-4)
+    rloo = algorithm(kind="rloo")
+    assert (rloo.advantage, rloo.aggregation, rloo.kl_place, rloo.clip_low) == (
+        "leave_one_out",
+        "constant",
+        "reward",
+        None,
+    )
+    assert algorithm(kind="cispo", cispo_cap=2.0).surrogate == "cispo"
+    assert algorithm(kind="reinforce_pp").advantage == "whitened"
