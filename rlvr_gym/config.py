@@ -78,7 +78,7 @@ def read_yaml(path: Path) -> Settings:
 
 
 def _told(error: yaml.YAMLError) -> str:
-    """What is wrong and where, on one line."""
+    """Say what is wrong and where, on one line."""
     mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
     if mark is None or problem is None:
         return " ".join(str(error).split())

@@ -157,7 +157,10 @@ def options(name: str) -> dict[str, inspect.Parameter]:
 
 
 def about(name: str) -> str:
-    """What the named environment's card, and the docstring of what builds it, say: its options are in backticks."""
+    """Collect what the named environment's card, and the docstring of what builds it, say.
+
+    Its options are in backticks.
+    """
     id = find(name)
     entry_point, card = gymnasium.spec(id).entry_point, _cards[id]
     creator = load_env_creator(entry_point) if isinstance(entry_point, str) else entry_point

@@ -19,8 +19,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rlvr_sandbox.installing import pip_install
-
 from rlvr_gym.errors import ConfigError, DataError
 
 Row = dict[str, Any]
@@ -62,7 +60,7 @@ def parquet_rows(path: Path) -> Iterator[tuple[str, Row]]:
     try:
         import pyarrow.parquet as parquet
     except ModuleNotFoundError as error:
-        raise ConfigError(f"reading .parquet needs pyarrow: {pip_install('hub')}") from error
+        raise ConfigError(f"reading .parquet needs pyarrow: {_install_hub()}") from error
     try:
         rows = parquet.read_table(path).to_pylist()
     except (OSError, ValueError) as error:
@@ -79,7 +77,7 @@ def hub_rows(repo: str, config: str | None, split: str) -> Iterator[tuple[str, R
         from datasets.exceptions import DatasetsError
     except ModuleNotFoundError as error:
         raise ConfigError(
-            f"reading '{repo}' from the hub needs datasets: {pip_install('hub')}; "
+            f"reading '{repo}' from the hub needs datasets: {_install_hub()}; "
             "or give a local file with data=PATH"
         ) from error
     _refuse_folder_without_data(repo)
@@ -167,3 +165,10 @@ def _refuse_folder_without_data(repo: str) -> None:
         f"the folder '{repo}' holds no data: no file in it ends with {', '.join(sorted(DATA_SUFFIXES))}; "
         "give a file with data=PATH"
     )
+
+
+def _install_hub() -> str:
+    """Say how to install what reads hubs and Parquet."""
+    from rlvr_sandbox.installing import pip_install
+
+    return pip_install("hub")

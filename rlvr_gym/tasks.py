@@ -112,7 +112,7 @@ class TaskSet(ABC):
     name: str
     split: str
     has_splits: bool = True
-    """Whether the source has splits: a file is read whole, whatever split is asked for."""
+    """True where the source has splits: a file is read whole, whatever split is asked for."""
 
     @property
     def label(self) -> str:

@@ -71,7 +71,7 @@ def test_what_a_verifier_says_cannot_steer_the_terminal(monkeypatch, capsys):
         ([], "which environment? give its name, or --all"),
         (["gsm9k"], "no environment 'gsm9k'; did you mean 'gsm8k'?"),
         (["--all", "nowhere.data=x"], "with --all, options look like gsm8k.data=PATH"),
-        (["reverse", "--tasks", "0"], "must be positive"),
+        (["reverse", "--tasks", "0"], "'--tasks': Input should be greater than or equal to 1"),
     ],
 )
 def test_what_cannot_be_audited_is_refused_with_what_can(capsys, arguments, message):

@@ -241,5 +241,5 @@ def test_what_must_be_installed_is_said(run: Path):
     )
     assert ran.returncode == 2
     assert "error: `rlvr view` needs starlette" in ran.stderr
-    assert "rlvr-gym[view]" in ran.stderr
+    assert "[view]" in ran.stderr
     assert "http://" not in ran.stdout

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from rlvr_trainers.batch import TokenBatch
-from rlvr_trainers.logprobs import token_logprobs
+from rlvr_trainers.learner.logprobs import token_logprobs
 from transformers import PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
@@ -85,7 +85,7 @@ def _trained(model: PreTrainedModel, samples: Sequence[Completion]) -> list[list
         )
         for place, completion in enumerate(samples)
     ]
-    batch = TokenBatch.of(rollouts, [0] * len(rollouts), torch.zeros(len(rollouts)).numpy())
+    batch = TokenBatch.of_rollouts(rollouts, [0] * len(rollouts))
     with torch.no_grad():
         logprobs, _ = token_logprobs(model, batch, temperature=1.0)
     return [row[: len(c.token_ids)].tolist() for row, c in zip(logprobs, samples, strict=True)]
