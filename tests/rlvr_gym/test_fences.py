@@ -128,7 +128,5 @@ def seconds_to_read(text):
     ids=lambda text: repr(text[:9]) + str(len(text)),
 )
 def test_reading_takes_time_linear_in_the_text(text):
-    half, whole = (
-        min(seconds_to_read(part) for _ in range(3)) for part in (text[: len(text) // 2], text)
-    )
+    half, whole = (min(seconds_to_read(part) for _ in range(3)) for part in (text[: len(text) // 2], text))
     assert whole < 3 * half + 0.2

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, LlamaForCausalLM, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from rlvr_gym.errors import ConfigError, TrainingError
 from rlvr_gym.generation import agreement
@@ -14,7 +14,7 @@ from rlvr_gym.generation.lockstep import Memory
 from rlvr_gym.generation.tiny import character_tokenizer, tiny_model
 from rlvr_gym.generation.transformers import TransformersGenerator
 
-SMALL = {
+SMALL: dict[str, Any] = {
     "hidden_size": 32,
     "intermediate_size": 64,
     "num_hidden_layers": 2,
@@ -118,6 +118,7 @@ class OffBeyond(LlamaForCausalLM):
     def forward(self, *args: Any, past_key_values: Any = None, **kwargs: Any) -> Any:
         output = super().forward(*args, past_key_values=past_key_values, **kwargs)
         if past_key_values is not None and past_key_values.get_seq_length() >= self.tokens:
+            assert output.logits is not None
             output.logits = output.logits * self.factor
         return output
 
@@ -136,10 +137,12 @@ def test_a_small_error_and_one_that_only_long_sequences_show_are_seen(
     tokens: int, factor: float, dtype: torch.dtype
 ):
     settings = {**SMALL, "max_position_embeddings": 128, "initializer_range": 0.3}
-    config = AutoConfig.for_model("llama", vocab_size=100, bos_token_id=1, eos_token_id=2, **settings)
+    config = LlamaConfig(vocab_size=100, bos_token_id=1, eos_token_id=2, **settings)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = OffBeyond(config).to(dtype).eval()
+        model = OffBeyond(config).eval()
+    for parameter in model.parameters():
+        parameter.data = parameter.data.to(dtype)
     assert agreement.choose_memory(model, 128) is Memory.ROWS
     agreement._agreed.clear()
     model.tokens, model.factor = tokens, factor

@@ -122,7 +122,9 @@ def test_no_padding_is_shown_to_the_model(memory: Memory):
     with forward_passes(generator.model) as passes:
         sample(generator, n=2)
     assert set(masks) == {None}
-    if memory is not Memory.NONE:  # without a cache, shorter prompts come to be as long while they are decoded
+    if (
+        memory is not Memory.NONE
+    ):  # without a cache, shorter prompts come to be as long while they are decoded
         read = {rows for rows, columns in passes if columns in (9, 10)}
         assert read <= {1, 2}  # prompts of 9 and of 10 tokens are not read together
 

@@ -172,6 +172,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "gpt_neo": {"attention_types": [[["global", "local"], 1]]},
     "cohere_compass_text": {"rope_parameters": {"full_attention": ROPE, "sliding_attention": ROPE}},
     "prophetnet": {"max_position_embeddings": 128},
+    "whisper": {"max_target_positions": 128},
     "dots1": {"n_shared_experts": 1, "first_k_dense_replace": 1},
     "gemma3n_text": {
         "num_hidden_layers": 4,

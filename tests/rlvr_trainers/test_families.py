@@ -51,9 +51,7 @@ def test_a_family_is_sampled_as_it_is_trained(family: str):
 
 @pytest.mark.parametrize("family", REFUSED.split())
 def test_a_family_whose_forward_pass_is_not_causal_is_refused(family: str):
-    with pytest.raises(
-        ConfigError, match=f"a '{family}' model .* cannot be sampled: .*look ahead"
-    ) as refused:
+    with pytest.raises(ConfigError, match=f"a '{family}' model .* cannot be sampled: ") as refused:
         TransformersGenerator(tiny(family), character_tokenizer())
     assert "\n" not in str(refused.value)
 

@@ -134,8 +134,8 @@ from rlvr_gym.verdicts import Verdict
 from rlvr_gym.verifiers.base import FunctionVerifier
 from rlvr_trainers import trainer
 
-def always_right(config, built=trainer.environments):
-    env, held_out = built(config)
+def always_right(*given, built=trainer.environments):
+    env, held_out = built(*given)
     env.verifier = FunctionVerifier(lambda task, completion: Verdict.right())
     return env, held_out
 

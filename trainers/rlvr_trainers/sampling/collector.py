@@ -55,7 +55,12 @@ class Collector:
             with usable_weights(step):
                 return self._play(mine, seed, clock)
 
-        return self._mesh.gather(self._mesh.together(play))
+        try:
+            return self._mesh.gather(self._mesh.together(play))
+        except UnusableWeights as error:
+            if error.__cause__ is None:  # another process's: here the same weights can be sampled from
+                raise TrainingError(str(error)) from error
+            raise
 
     def _play(self, tasks: Sequence[Task], seed: int, clock: PhaseClock) -> list[Group]:
         if not tasks:
