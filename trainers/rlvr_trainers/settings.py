@@ -68,7 +68,9 @@ class PolicyGradientConfig(Config):
     surrogate: Surrogate = "ppo"
     """The clipped objective: PPO's, or CISPO's clipped weights."""
     clip_low: float | None = Field(default=0.2, gt=0.0)
+    """How far below 1 the ratio is clipped; None does not clip there."""
     clip_high: float | None = Field(default=0.2, gt=0.0)
+    """How far above 1 the ratio is clipped; None does not clip there."""
     dual_clip: float | None = Field(default=None, gt=1.0)
     """Bound on the ratio where the advantage is negative; None is off."""
     cispo_cap: float | None = Field(default=None, gt=0.0)
@@ -189,6 +191,7 @@ class GeneratorConfig(Config):
     """
 
     engine: Literal["transformers", "vllm", "vllm_servers"] = "transformers"
+    """What samples: the model in training itself, or vLLM."""
     urls: tuple[str, ...] = ()
     """Where servers answer: http://localhost:8000 and so on."""
     weights_folder: Path = Path("/dev/shm")

@@ -12,5 +12,6 @@ class Cispo(PolicyGradientSettings):
     """GRPO's advantages; `cispo_cap` is where the ratio is cut, and has no default."""
 
     kind: Literal["cispo"] = "cispo"
+    """CISPO: the algorithm that these settings are of."""
     surrogate: Surrogate = "cispo"
     aggregation: Aggregation = "token_mean"

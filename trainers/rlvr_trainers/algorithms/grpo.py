@@ -11,3 +11,4 @@ class Grpo(PolicyGradientSettings):
     """Advantages within the group of a prompt's samples, PPO's clipped surrogate, KL to a reference on request."""
 
     kind: Literal["grpo"] = "grpo"
+    """GRPO and what differs from it in single places: the algorithm that these settings are of."""

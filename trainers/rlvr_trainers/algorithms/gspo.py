@@ -14,9 +14,12 @@ class Gspo(PolicyGradientSettings):
     """GRPO's advantages with the importance ratio of sequences; `ratio=sequence_token` is GSPO-token."""
 
     kind: Literal["gspo"] = "gspo"
+    """GSPO: the algorithm that these settings are of."""
     ratio: Ratio = "sequence"
     clip_low: float | None = Field(default=3e-4, gt=0.0)
+    """How far below 1 the ratio is clipped; None does not clip there."""
     clip_high: float | None = Field(default=4e-4, gt=0.0)
+    """How far above 1 the ratio is clipped; None does not clip there."""
 
     @model_validator(mode="after")
     def _weighs_sequences(self) -> Gspo:

@@ -14,6 +14,7 @@ class ReinforcePlusPlus(PolicyGradientSettings):
     """One scale for all prompts of a step, where GRPO divides each by its own spread."""
 
     kind: Literal["reinforce_pp"] = "reinforce_pp"
+    """REINFORCE++ with a baseline: the algorithm that these settings are of."""
     advantage: Advantage = "whitened"
     aggregation: Aggregation = "token_mean"
 

@@ -14,10 +14,13 @@ class Rloo(PolicyGradientSettings):
     """A sequence's return goes to the sum of its tokens: `constant` divides by nothing that depends on lengths."""
 
     kind: Literal["rloo"] = "rloo"
+    """RLOO: the algorithm that these settings are of."""
     advantage: Advantage = "leave_one_out"
     aggregation: Aggregation = "constant"
     clip_low: float | None = Field(default=None, gt=0.0)
+    """How far below 1 the ratio is clipped; None does not clip there."""
     clip_high: float | None = Field(default=None, gt=0.0)
+    """How far above 1 the ratio is clipped; None does not clip there."""
     kl_estimator: KlEstimator = "k1"
     kl_place: KlPlace = "reward"
     kl_coefficient: float = Field(default=0.05, ge=0.0)
