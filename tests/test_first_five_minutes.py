@@ -344,7 +344,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(place: Path):
 
 def test_a_dry_run_refuses_what_the_run_would_refuse(place: Path):
     for arguments, message in {
-        (*TRAIN, "batch.prompts=5", "--dry-run"): "holds a run with other settings",
+        (*TRAIN, "batch.prompts=8", "--dry-run"): "holds a run with other settings",
         (
             *TRAIN,
             "run.dir=runs/x",

@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import docker
@@ -18,6 +19,7 @@ import docker.errors
 import docker.tls
 import requests.exceptions
 import urllib3.exceptions
+from docker.transport.unixconn import UnixHTTPAdapter, UnixHTTPConnection, UnixHTTPConnectionPool
 
 from rlvr_sandbox.errors import DaemonUnreachable, SandboxError, SandboxUnavailable
 from rlvr_sandbox.ssh import Tunnel
@@ -71,19 +73,23 @@ class Engine:
         )
         # Proxies and authorities that the environment names for the web are not those of engines.
         client.trust_env = False
+        where = urlsplit(self._address)
+        if where.scheme == "unix":
+            client.mount(
+                client.base_url, _ClosingAdapter(where.path, ANSWER_SECONDS, max_pool_size=MOST_CONNECTIONS)
+            )
         return client
 
     @contextlib.contextmanager
     def asked(self) -> Iterator[None]:
-        """For talking to `api`: makes sure that something listens, and gives failures our names and words.
+        """For talking to `api`: gives failures our names and words.
 
-        Connects again where the way to the engine was cut. Raises DaemonUnreachable, and SandboxUnavailable
+        Opens the tunnel again where the way to the engine was cut. Raises DaemonUnreachable, and SandboxUnavailable
         for what the engine refuses.
         """
         if self._tunnel is not None:
             self._tunnel.open()
         try:
-            self._dial().close()  # docker-py leaves sockets unclosed that do not connect
             yield
         except _FAILURES as error:
             raise named(error, self.host) from error
@@ -103,14 +109,7 @@ class Engine:
             connection = socket.create_connection((where.hostname, where.port or TLS_PORT), ANSWER_SECONDS)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return connection
-        connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(ANSWER_SECONDS)
-        try:
-            connection.connect(where.path)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+        return _unix(where.path)
 
     def close(self) -> None:
         """Let go of all connections."""
@@ -120,6 +119,39 @@ class Engine:
     def _close_tunnel(self) -> None:
         if self._tunnel is not None:
             self._tunnel.close()
+
+
+def _unix(path: str) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(ANSWER_SECONDS)
+    try:
+        connection.connect(path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+# docker-py leaves sockets unclosed that do not connect.
+
+
+class _ClosingConnection(UnixHTTPConnection):
+    def connect(self) -> None:
+        self.sock = _unix(self.unix_socket)
+
+
+class _ClosingPool(UnixHTTPConnectionPool):
+    def _new_conn(self) -> Any:
+        return _ClosingConnection(self.base_url, self.socket_path, ANSWER_SECONDS)
+
+
+class _ClosingAdapter(UnixHTTPAdapter):
+    def get_connection(self, url: Any, proxies: object = None) -> UnixHTTPConnectionPool:
+        with self.pools.lock:
+            if (pool := self.pools.get(url)) is None:
+                pool = _ClosingPool(url, self.socket_path, ANSWER_SECONDS, maxsize=self.max_pool_size)
+                self.pools[url] = pool
+        return pool
 
 
 _FAILURES = (

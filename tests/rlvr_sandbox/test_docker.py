@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 from rlvr_sandbox.backends.attached import AttachedContainer
 from rlvr_sandbox.backends.docker import DockerBackend
 from rlvr_sandbox.build import image_tag
@@ -247,6 +248,23 @@ def test_the_next_client_removes_what_a_killed_one_created_and_never_started(
     engine.api.remove_container(living)
     assert left not in found
     assert living in found
+
+
+def test_a_container_whose_creation_was_never_confirmed_is_removed(
+    backend: DockerBackend, engine: Engine, monkeypatch: pytest.MonkeyPatch
+):
+    before = set(sandboxes(engine))
+    api = backend._engine.api
+    create = api.create_container
+
+    def broken_off(*args, **options):
+        create(*args, **options)
+        raise requests.exceptions.ConnectionError("the engine was killed")
+
+    monkeypatch.setattr(api, "create_container", broken_off)
+    with pytest.raises(DaemonUnreachable):
+        backend.start()
+    assert set(sandboxes(engine)) == before
 
 
 # -- what an engine's failures are called --------------------------------------------------------------------

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import uuid
 from datetime import datetime
 from pathlib import Path
 
@@ -93,8 +94,9 @@ class DockerBackend:
         Raises DaemonUnreachable, ImageMissing, ImageMismatch, or SandboxUnavailable with the engine's words.
         """
         self._remove_left()
-        id = self._create()
+        name = f"rlvr-sandbox-{uuid.uuid4().hex}"
         try:
+            id = self._create(name)
             with self._engine.asked():
                 channel = attach(self._engine, id, self._remove)
                 try:
@@ -103,7 +105,7 @@ class DockerBackend:
                     channel.kill()
                     raise
         except BaseException:
-            self._remove(id)
+            self._remove(name)  # an engine that broke off its answer may have created it
             raise
         return channel
 
@@ -135,7 +137,7 @@ class DockerBackend:
             logger.warning("gVisor is configured but does not work, so programs run without it: %s", error)
             self._runtime = None
 
-    def _create(self) -> str:
+    def _create(self, name: str) -> str:
         api = self._engine.api
         host_config = api.create_host_config(
             auto_remove=True,
@@ -160,6 +162,7 @@ class DockerBackend:
             try:
                 container = api.create_container(
                     self._image,
+                    name=name,
                     hostname="sandbox",
                     stdin_open=True,
                     stop_signal="SIGKILL",
@@ -171,20 +174,20 @@ class DockerBackend:
                 raise
         return container["Id"]
 
-    def _remove(self, id: str) -> None:
-        """Kill and remove a container; if the engine is away, as soon as it is back."""
+    def _remove(self, container: str) -> None:
+        """Kill and remove the container of that id or name, if there is one; if the engine is away, once it is back."""
         try:
             with self._engine.asked():
-                _remove(self._engine, id)
+                _remove(self._engine, container)
         except SandboxError:
             with self._lock:
-                self._left.add(id)
+                self._left.add(container)
 
     def _remove_left(self) -> None:
         with self._lock:
             left, self._left = self._left, set()
-        for id in left:
-            self._remove(id)
+        for container in left:
+            self._remove(container)
 
     def _reap(self) -> None:
         """Remove what clients that are gone left behind."""
