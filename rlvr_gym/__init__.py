@@ -5,7 +5,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from rlvr_gym import verifiers
-from rlvr_gym.environments.base import Environment, EnvironmentCard, TextSpace
+from rlvr_gym.environments.base import Environment, EnvironmentCard, Response, TextSpace
 from rlvr_gym.environments.vector import GroupVectorEnv, TurnResult
 from rlvr_gym.errors import (
     ConfigError,
@@ -18,7 +18,7 @@ from rlvr_gym.errors import (
 from rlvr_gym.generation.base import GenerationRequest, Generator, SamplingParams
 from rlvr_gym.play import rollout
 from rlvr_gym.registry import discover, list_environments, make, register
-from rlvr_gym.rollouts import Group, Rollout
+from rlvr_gym.rollouts import Group, Rollout, TurnReward
 from rlvr_gym.tasks import Message, Task, TaskSet
 from rlvr_gym.verdicts import Completion, FinishReason, Outcome, Verdict
 from rlvr_gym.verifiers import FunctionVerifier, Verifier
@@ -45,6 +45,7 @@ __all__ = [
     "GroupVectorEnv",
     "Message",
     "Outcome",
+    "Response",
     "RlvrError",
     "Rollout",
     "SamplingParams",
@@ -55,6 +56,7 @@ __all__ = [
     "TrainingError",
     "TransformersGenerator",
     "TurnResult",
+    "TurnReward",
     "Verdict",
     "Verifier",
     "VerifierFault",

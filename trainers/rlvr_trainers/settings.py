@@ -142,10 +142,11 @@ class PolicyGradientConfig(Config):
 
 
 class RewardConfig(Config):
-    """The reward of a verdict: `wrong` at score 0, `right` at score 1, linear between (DAPO: -1 and 1).
+    """The reward of a rollout: `wrong` at score 0, `right` at score 1, linear between (DAPO: -1 and 1).
 
-    `steps` says what becomes of the steps that a verdict names (`rlvr_gym.verifiers.steps`): nothing, process
-    supervision `added` to the outcome's advantages, or process supervision `alone`.
+    What an environment gives to single turns is added to the score. `steps` says what becomes of rewarded turns and of
+    the steps that a verdict names (`rlvr_gym.verifiers.steps`) besides: nothing, process supervision `added` to the
+    outcome's advantages, or process supervision `alone`.
     """
 
     right: float = 1.0

@@ -8,7 +8,6 @@ from typing import final
 
 from rlvr_gym.clock import PhaseClock
 from rlvr_gym.environments.base import Environment
-from rlvr_gym.environments.vector import GroupVectorEnv
 from rlvr_gym.errors import TrainingError
 from rlvr_gym.generation.base import Generator, SamplingParams
 from rlvr_gym.play import rollout
@@ -63,21 +62,16 @@ class Collector:
             raise
 
     def _play(self, tasks: Sequence[Task], seed: int, clock: PhaseClock) -> list[Group]:
-        if not tasks:
-            return []
-        vector = GroupVectorEnv(self.env, len(tasks), self._group_size)
-        try:
-            return rollout(
-                vector,
-                self.generator,
-                tasks,
-                self._sampling,
-                seed=seed,
-                clock=clock,
-                on_progress=self._on_progress,
-            )
-        finally:
-            vector.close()
+        return rollout(
+            self.env,
+            self.generator,
+            tasks,
+            self._sampling,
+            group_size=self._group_size,
+            seed=seed,
+            clock=clock,
+            on_progress=self._on_progress,
+        )
 
 
 @contextmanager
