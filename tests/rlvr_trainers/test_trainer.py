@@ -14,6 +14,7 @@ import pytest
 import torch
 from rlvr_trainers.config import TrainConfig
 from rlvr_trainers.recipe import load_recipe, recipe_names
+from rlvr_trainers.sampling.collector import InTurn
 from rlvr_trainers.trainer import Trainer
 
 from rlvr_gym.clock import PhaseClock
@@ -250,7 +251,8 @@ def test_the_multi_turn_environment_trains_with_environment_tokens_that_carry_no
             ),
         )
     )  # fmt: skip
-    groups = run.collector.collect(run.env.tasks.take(2), 0, step=0, clock=PhaseClock())
+    assert isinstance(run.source, InTurn)
+    groups = run.source.collector.collect(run.env.tasks.take(2), 0, step=0, clock=PhaseClock())
     rollout = max((r for group in groups for r in group), key=lambda r: len(r.messages))
     assert len(rollout.messages) > 1
     assert not all(rollout.action_mask)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import final
+from functools import partial
+from typing import Any, final
 
 from rlvr_gym.clock import PhaseClock
 from rlvr_gym.environments.base import Environment
@@ -15,6 +16,8 @@ from rlvr_gym.rollouts import Group
 from rlvr_gym.seeding import derive_seed
 from rlvr_gym.tasks import Task
 from rlvr_trainers.mesh import Mesh
+from rlvr_trainers.sampling.buffer import Buffer, StepRollouts
+from rlvr_trainers.sampling.turnstile import NotLoaded
 
 
 class UnusableWeights(TrainingError):
@@ -74,11 +77,38 @@ class Collector:
         )
 
 
+@final
+class InTurn:
+    """The `Source` of a learner that waits for samples of its latest weights."""
+
+    def __init__(self, buffer: Buffer, collector: Collector) -> None:
+        self.max_rounds = buffer.max_rounds
+        self.buffer, self.collector = buffer, collector
+
+    def take(self, version: int, *, step: int, clock: PhaseClock) -> StepRollouts:
+        """Sample the groups of the next step, as `Source.take` says."""
+        return self.buffer.take(version, partial(self.collector.collect, step=step, clock=clock))
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """That of the buffer."""
+        return self.buffer.state
+
+    @state.setter
+    def state(self, state: dict[str, Any]) -> None:
+        self.buffer.state = state
+
+    def close(self) -> None:
+        """Nothing is under way between steps."""
+
+
 @contextmanager
 def usable_weights(step: int) -> Iterator[None]:
     """Raise `UnusableWeights`, with advice, for what goes wrong in sampling after `step`."""
     try:
         yield
+    except NotLoaded:
+        raise  # nothing was sampled from them
     except TrainingError as error:
         raise UnusableWeights(
             f"after step {step}: {error}. These weights are not kept; a lower optimizer.learning_rate "
