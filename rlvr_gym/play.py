@@ -36,7 +36,7 @@ Rollouts = abc.Generator[list[Rollout], None, None]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Seat:
-    """What one episode is to be: sample `sample` of `task`."""
+    """An episode to be played: sample `sample` of `task`."""
 
     task: Task
     sample: int
@@ -172,7 +172,7 @@ def _in_free_order(
 
 
 _News = queue.SimpleQueue[tuple[int, Completion] | int | BaseException]
-"""What happens in the free order: a lane's turn was sampled, a lane's turn was answered, or sampling broke down."""
+"""News of the free order: a lane's turn was sampled, a lane's turn was answered, or sampling broke down."""
 
 
 def _arrived(env: GroupVectorEnv, news: _News) -> list[tuple[int, Completion] | int | BaseException]:
@@ -281,7 +281,7 @@ class _Table:
         self.waiting.append(lane)
 
     def requests(self) -> list[tuple[int, GenerationRequest]]:
-        """What to sample for the lanes whose turn it is; none waits for it any more."""
+        """Return the requests of the lanes whose turn it is; none of them is waiting any more."""
         lanes, self.waiting = sorted(self.waiting), []
         return [(lane, self._episodes[lane].request()) for lane in lanes]
 

@@ -48,14 +48,14 @@ class TurnResult:
 
     @property
     def messages(self) -> tuple[Message, ...]:
-        """What the environment says to the turn; nothing once the episode is over."""
+        """The environment's words to the turn; none once the episode is over."""
         if self.done:
             return ()
         return self.info.get("messages") or (Message(role="user", content=self.observation),)
 
     @property
     def turn_reward(self) -> float | None:
-        """What the environment gave to this turn alone; None where it rewards no single turns."""
+        """The reward of this turn alone; None where the environment rewards no single turns."""
         return self.info.get("turn_reward")
 
 

@@ -91,7 +91,7 @@ class PolicyGradientConfig(Config):
     old_policy: Literal["trainer", "sampler"] = "trainer"
     """Whose log-probabilities importance ratios start from: the trainer's own as a step begins, or the sampler's."""
     sampler_correction: SamplerCorrection = "none"
-    """What is done where the trainer finds a token more or less likely than the sampler did; never a gradient of it.
+    """Makes up for tokens that the trainer finds more or less likely than the sampler did. It has no gradient.
 
     rho is the trainer's probability over the sampler's. `token_tis` weighs a token by rho, at most `sampler_cap`.
     `token_mask` leaves out tokens whose rho is below `sampler_low` or above `sampler_cap` (IcePop); `sequence_mask`

@@ -49,7 +49,7 @@ class TrainResult:
     finished: bool
     """False when it was asked to stop before its last step."""
     solved: bool
-    """Whether it ended because nearly all that it could sample was right, perhaps before `run.steps`."""
+    """True when it ended because nearly all that it could sample was right, perhaps before `run.steps`."""
     before: Score | None
     after: Score | None
     best: Score | None
@@ -131,9 +131,9 @@ class Trainer:
         self.step = 0
         """Finished rollout steps."""
         self.empty_steps = 0
-        """Those of them without one token to learn from."""
+        """Finished steps that had not one token to learn from."""
         self.solved: str | None = None
-        """What was found when dynamic sampling starved because nearly all was right."""
+        """The figures of a run that ended because nearly all was right; None for any other."""
         if self.resumed_from is not None:
             self._restore(*checkpoints.load(self.resumed_from))
 

@@ -1,4 +1,4 @@
-"""What may be learned from: a step's groups, DAPO's dynamic sampling among them, and what was left over."""
+"""Groups to learn from: those of a step, with DAPO's dynamic sampling, and those that were left over."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Play = Callable[[Sequence[Task], int], list[Group]]
 GROUPS = TypeAdapter(list[Group])
 """Groups as JSON values and back."""
 TIMES: Any = {"__all__": {"__all__": {"judging_seconds"}}}
-"""What of a rollout differs between equal runs."""
+"""The fields of a rollout that differ between equal runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,13 +38,13 @@ class StepRollouts:
     stale: int
     """Groups that were dropped because the weights have changed since they were sampled."""
     dropped: list[Group] = field(default_factory=list)
-    """Those of them that `buffer.max_staleness` dropped."""
+    """The groups that `buffer.max_staleness` dropped."""
     ages: list[float] = field(default_factory=list)
     """By how many steps the weights had moved on since each of `groups` was begun, where samples may be old."""
 
     @property
     def sampled(self) -> list[Group]:
-        """What to look at: everything drawn, or, where nothing had to be, what an earlier step left over."""
+        """Everything drawn for this step; where nothing had to be drawn, the groups that an earlier step left over."""
         return self.everything or self.groups
 
     @property
@@ -129,7 +129,7 @@ class Source(Protocol):
 
 @final
 class Buffer:
-    """What may be learned from: the groups of each step and, with `max_rounds`, only those that teach something.
+    """Gathers the groups of each step: all that are played or, with `max_rounds`, only those that teach something.
 
     Groups left over serve the next step if the weights that sampled them are still the same then.
     """

@@ -91,7 +91,7 @@ class InTurn:
 
     @property
     def state(self) -> dict[str, Any]:
-        """That of the buffer."""
+        """The state of the buffer."""
         return self.buffer.state
 
     @state.setter
