@@ -1,4 +1,4 @@
-"""What a shell completes: environments, runs, settings; topics and commands."""
+"""Shell completion: environments, runs, settings; topics and commands."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def complete_environment(incomplete: str) -> Completions:
 
 
 def complete_evaluated(incomplete: str) -> Completions:
-    """What `rlvr eval` takes: environments, settings, and folders of runs."""
+    """Complete the arguments of `rlvr eval`: environments, settings, and folders of runs."""
     keys = ["model.path=", "model.dtype=", *(f"sampling.{name}=" for name in _SAMPLING)]
     runs = [str(path) for path in sorted(Path("runs").glob("*")) if path.is_dir()]
     return [*complete_environment(incomplete), *(one for one in (*keys, *runs) if one.startswith(incomplete))]

@@ -206,7 +206,7 @@ def _is_verbose() -> bool:
 
 
 def _message(error: Exception) -> str | None:
-    """What to tell the user; None for an error that is a defect of ours."""
+    """Return the message for the user; None if the error is a defect of ours."""
     if isinstance(error, OSError):
         if error.filename:
             return f"{error.filename}: {error.strerror}"
