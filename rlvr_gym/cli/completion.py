@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rlvr_gym import registry
 from rlvr_gym.cli.topic_names import TOPICS
 from rlvr_gym.errors import ConfigError
 
@@ -15,6 +14,8 @@ Completions = list[tuple[str, str] | str]
 
 def complete_environment(incomplete: str) -> Completions:
     """Environments whose name begins so, each with its summary; options of one cannot be known before its name."""
+    from rlvr_gym import registry  # slow to import, and no help text needs it
+
     return [
         (name, card.summary if card else "")
         for id, card in registry.list_environments().items()
