@@ -26,7 +26,7 @@ def rlvr(folder: Path, *arguments: str, said: str = "", **more: str) -> subproce
 
 
 def refused(folder: Path, *arguments: str, code: int = 2, **more: str) -> str:
-    """What a command says that cannot work: one line, and nothing else."""
+    """Run a command that cannot work, and return its one line of output."""
     done = rlvr(folder, *arguments, **more)
     assert (done.returncode, done.stdout) == (code, ""), done.stdout + done.stderr
     assert done.stderr.startswith("error: "), done.stderr

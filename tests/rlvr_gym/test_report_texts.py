@@ -1,4 +1,4 @@
-"""What a report works out of texts: where an answer was read, what is said again and again, what a task is called."""
+"""Facts that a report derives from texts: where an answer was read, what repeats, what a task is called."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""What must hold of every release, through the real path: token_logprobs, policy_loss, backward."""
+"""Invariants of every release, tested on the real path: token_logprobs, policy_loss, backward."""
 
 import dataclasses
 import itertools

@@ -1,4 +1,4 @@
-"""What a run says and keeps when something is wrong: before it, during it, and around it."""
+"""Messages and files of a run when something is wrong: before it, during it, and around it."""
 
 import json
 import os

@@ -133,7 +133,7 @@ class TokenBatch:
 
     @property
     def is_packed(self) -> bool:
-        """Whether several sequences share a row."""
+        """True when several sequences share a row."""
         return len(self.input_ids) < self.size
 
     @property

@@ -111,7 +111,7 @@ class TrainConfig(Config):
 
     @property
     def trained_model(self) -> TrainedModel:
-        """What the model's folder says of how it was prompted and sampled."""
+        """The record in the model's folder of how it was prompted and sampled."""
         evaluation = self.eval or EvalConfig()
         temperature = self.sampling.temperature if evaluation.temperature is None else evaluation.temperature
         sampling = SamplingParams(temperature=temperature, max_tokens=self.sampling.max_tokens)

@@ -107,7 +107,7 @@ class PolicyGradientConfig(Config):
 
     @property
     def needs_reference(self) -> bool:
-        """Whether a reference model has a part in the update."""
+        """True when the update uses a reference model."""
         return self.kl_coefficient != 0.0
 
     @model_validator(mode="after")
@@ -199,7 +199,7 @@ class RolloutSampling(Config):
     """
 
     temperature: float = Field(default=1.0, gt=0.0)
-    """What logits are divided by before sampling."""
+    """Divides the logits before sampling."""
     max_tokens: int = Field(default=1024, ge=1)
     """How many tokens a completion has at most."""
 
@@ -218,7 +218,7 @@ class GeneratorConfig(Config):
     """
 
     engine: Literal["transformers", "vllm", "vllm_servers"] = "transformers"
-    """What samples: the model in training itself, or vLLM."""
+    """The engine that samples: the model in training itself (transformers), or vLLM."""
     urls: tuple[str, ...] = ()
     """Where servers answer: http://localhost:8000 and so on."""
     weights_folder: Path = Path("/dev/shm")
@@ -273,7 +273,7 @@ class DynamicSamplingConfig(Config):
 
 
 class OverlongConfig(Config):
-    """What happens to completions that run long.
+    """Penalties and filters for completions that run long.
 
     `penalty_share` switches on DAPO's soft punishment over that last share of the token budget (the paper's
     L_cache / L_max is 4096 / 20480 = 0.2); None is off. `filter` keeps truncated samples in their group's
@@ -300,7 +300,7 @@ class OptimizerConfig(Config):
     warmup_steps: int = Field(default=0, ge=0)
     """Optimizer steps over which the learning rate rises linearly."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
-    """What the learning rate does after its warm-up, to the last step."""
+    """Shape of the learning rate after its warm-up, until the last step."""
     max_grad_norm: float = Field(default=1.0, gt=0)
     """The norm that gradients are clipped to."""
 

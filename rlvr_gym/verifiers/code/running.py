@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def run(program: Program) -> Result:
-    """What became of a program. Raises VerifierFault where the sandbox has no verdict, or there is no sandbox."""
+    """Run a program in the sandbox. Raises VerifierFault when there is no sandbox or it gives no verdict."""
     from rlvr_sandbox import Outcome, SandboxError
 
     try:

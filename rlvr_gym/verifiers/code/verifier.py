@@ -89,7 +89,7 @@ class CodeVerifier(Verifier):
         public_only: bool = False,
         stop_at_first_failure: bool = True,
     ) -> Result:
-        """What the tests, or the public ones, say of a whole program, within the limits that this verifier sets."""
+        """Run the tests, or only the public ones, on a whole program, within this verifier's limits."""
         solution = self._whole_solution(problem) if self.limits == "scaled" else None
         limits = scaled_limits(task, problem, solution) if solution is not None else None
         return judged(
@@ -131,9 +131,9 @@ class CodeVerifier(Verifier):
         return f"{fence}python\n{problem.solution.rstrip()}\n{fence}"
 
     def check(self, task: Task) -> None:
-        """Whether the tests can be read, and judge anything; with `run_solutions`, whether the solution passes.
+        """Check that the tests can be read and test something; with `run_solutions`, that the solution passes.
 
-        A checker is shown the expected outputs, which it must accept.
+        A checker is given the expected outputs, which it must accept.
         """
         problem = Problem.of(task)
         try:
@@ -187,7 +187,7 @@ class CodeVerifier(Verifier):
 
 
 def _parts(problem: Problem, result: Result) -> dict[str, Verdict]:
-    """What the tests say that may be shown to the policy, and what the others say, where there are both."""
+    """Split a result into the tests the policy may see and the hidden ones, when there are both."""
     passed = [test.outcome.value == "passed" for test in result.tests]
     shown, hidden = passed[: problem.public], passed[problem.public :]
     if not shown or not hidden:
@@ -199,7 +199,7 @@ def _parts(problem: Problem, result: Result) -> dict[str, Verdict]:
 
 
 def described(result: Result) -> str:
-    """What became of a program, in a line: how many tests it passed, and how the first other one ended."""
+    """Describe a result in one line: how many tests passed, and how the first failing one ended."""
     if result.passed == result.total:
         return f"all {result.total} tests pass" if result.total > 1 else "the test passes"
     first = next(i for i, test in enumerate(result.tests) if test.outcome is result.outcome)

@@ -31,11 +31,11 @@ class PolicyGradient:
 
     @property
     def needs_reference(self) -> bool:
-        """Whether KL is measured to a frozen reference."""
+        """True when KL is measured to a frozen reference."""
         return self.config.needs_reference
 
     def teaches(self, group: Group) -> bool:
-        """Whether outcomes differ within the group."""
+        """Return whether outcomes differ within the group."""
         return not degenerate(group)
 
     def tokens(self, rollouts: Sequence[Rollout], groups: Sequence[int]) -> TokenBatch:

@@ -16,5 +16,5 @@ def outcome_scores(group: Sequence[Rollout]) -> np.ndarray:
 
 
 def degenerate(group: Group) -> bool:
-    """Whether all outcomes of a group are equal (or fewer than two are known): nothing to learn from."""
+    """Return whether a group teaches nothing: all outcomes are equal, or fewer than two are known."""
     return is_degenerate(outcome_scores(group))

@@ -22,9 +22,9 @@ Decode = Callable[[Sequence[int]], str]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StepScores:
-    """What each step of a rollout scored, in [0, 1], and the position in its `token_ids` each one ends at.
+    """The score of each step of a rollout, in [0, 1], and the position in its `token_ids` where the step ends.
 
-    Both are empty where nothing is known of the rollout.
+    Both are empty if nothing is known about the rollout.
     """
 
     scores: tuple[float, ...]

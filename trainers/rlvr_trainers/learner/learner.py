@@ -180,5 +180,5 @@ class Learner(Generic[B]):
         )
 
     def _learning_rate(self) -> float:
-        """That of the next optimizer step."""
+        """The learning rate of the next optimizer step."""
         return float(self._schedule.get_last_lr()[0])

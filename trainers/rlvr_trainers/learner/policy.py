@@ -69,7 +69,7 @@ class Policy:
 
     @property
     def parameters(self) -> list[torch.nn.Parameter]:
-        """What the optimizer trains."""
+        """The parameters that the optimizer trains."""
         return [p for p in self.model.parameters() if p.requires_grad]
 
     @property

@@ -86,7 +86,7 @@ def policy_loss(
 
 @dataclass(frozen=True, kw_only=True)
 class _Tokens:
-    """What the formula is written in, float64 (B, T); 0 outside the mask, whatever stood there before."""
+    """The quantities of the formula, float64 (B, T); 0 outside the mask."""
 
     mask: Tensor
     keeps_policy_term: Tensor | None

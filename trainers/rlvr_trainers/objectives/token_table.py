@@ -1,4 +1,4 @@
-"""What a loss saw of each action token: the figures of an optimizer step follow from it alone."""
+"""A loss's record of each action token, from which all figures of an optimizer step are computed."""
 
 from __future__ import annotations
 
