@@ -14,7 +14,7 @@ from rlvr_sandbox.comparison import readable, same_output, same_value
 from rlvr_sandbox.errors import BadTests
 from rlvr_sandbox.image.program import INVALID_STATUS
 from rlvr_sandbox.programs import AssertTests, CallTest, CallTests, Limits, Program, StdioTests
-from rlvr_sandbox.results import Failure, Outcome, Result, TestResult, Trust
+from rlvr_sandbox.results import CANNOT_JUDGE, Failure, Outcome, Result, TestResult, Trust
 
 SHOWN_CHARACTERS = 4000
 _HALVES = re.compile("[\ud800-\udfff]")
@@ -275,7 +275,7 @@ def _said(said: dict[str, Any], ending: tuple[Outcome, str]) -> tuple[Outcome, s
         case "crashed":
             return Outcome.CRASHED, reason
         case "bad_tests":
-            return Outcome.UNSCORED, f"the tests cannot judge: {reason}"
+            return Outcome.UNSCORED, f"{CANNOT_JUDGE}: {reason}"
         case "gone" if ending[0] is not Outcome.PASSED and not _nonsense(reason, ending[0]):
             return ending
         case _:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+CANNOT_JUDGE = "the tests cannot judge"
+"""How the reason of an UNSCORED result begins where the tests are at fault, and not the sandbox."""
+
 
 class Outcome(enum.Enum):
     """How a program, or one test of it, ended."""
@@ -104,6 +107,11 @@ class Result:
     def total(self) -> int:
         """How many tests there are; none is ever left out of the count."""
         return len(self.tests)
+
+    @property
+    def tests_cannot_judge(self) -> bool:
+        """True where there is no verdict because of the tests, as there would be none another time."""
+        return self.outcome is Outcome.UNSCORED and self.reason.startswith(CANNOT_JUDGE)
 
     @property
     def reward(self) -> float | None:
