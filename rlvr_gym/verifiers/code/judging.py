@@ -89,9 +89,9 @@ def _checked(checker: str, cases: list[StdioCase], outputs: list[str], result: R
 
     `outputs` may begin with those of a run that was lost and repeated: the last ones count.
     """
-    from rlvr_sandbox.results import Failure, Outcome
+    from rlvr_sandbox.results import Failure, ProgramOutcome
 
-    ended = [index for index, test in enumerate(result.tests) if test.outcome is Outcome.PASSED]
+    ended = [index for index, test in enumerate(result.tests) if test.outcome is ProgramOutcome.PASSED]
     if not ended:
         return result
     outputs = outputs[-len(ended) :]
@@ -100,12 +100,12 @@ def _checked(checker: str, cases: list[StdioCase], outputs: list[str], result: R
     if not refused:
         return result
     tests = tuple(
-        dataclasses.replace(test, outcome=Outcome.FAILED, reason=refused[index][0])
+        dataclasses.replace(test, outcome=ProgramOutcome.FAILED, reason=refused[index][0])
         if index in refused
         else test
         for index, test in enumerate(result.tests)
     )
-    first = next(index for index, test in enumerate(tests) if test.outcome is not Outcome.PASSED)
+    first = next(index for index, test in enumerate(tests) if test.outcome is not ProgramOutcome.PASSED)
     failure = result.first_failure
     if first in refused:
         shown = (cases[first].input, cases[first].output, refused[first][1])
@@ -123,7 +123,7 @@ def _asked(checker: str, questions: list[tuple[StdioCase, str]]) -> list[str]:
     Unjudgeable where it is no checker at all.
     """
     from rlvr_sandbox.programs import CallTest, CallTests, Program
-    from rlvr_sandbox.results import Outcome
+    from rlvr_sandbox.results import ProgramOutcome
 
     tests = tuple(
         CallTest(arguments=(case.input, output, case.output), expected=True) for case, output in questions
@@ -132,10 +132,10 @@ def _asked(checker: str, questions: list[tuple[StdioCase, str]]) -> list[str]:
         source=checker, tests=CallTests(function="check", tests=tests), stop_at_first_failure=False
     )
     result = run(program)
-    if result.outcome is Outcome.INVALID:
+    if result.outcome is ProgramOutcome.INVALID:
         raise Unjudgeable(f"the checker is none: {result.reason}")
     return [
-        "" if test.outcome is Outcome.PASSED else _why(test.outcome.value, test.reason)
+        "" if test.outcome is ProgramOutcome.PASSED else _why(test.outcome.value, test.reason)
         for test in result.tests
     ]
 

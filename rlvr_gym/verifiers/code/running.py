@@ -26,7 +26,7 @@ def run(program: Program) -> Result:
 
     Raises Unjudgeable where its tests cannot judge, VerifierFault where the sandbox fails, or there is none.
     """
-    from rlvr_sandbox import BadTests, Outcome, SandboxError
+    from rlvr_sandbox import BadTests, ProgramOutcome, SandboxError
 
     try:
         result = shared_sandbox().run(program)
@@ -34,7 +34,7 @@ def run(program: Program) -> Result:
         raise Unjudgeable(f"the tests cannot judge: {error}") from error
     except SandboxError as error:
         raise VerifierFault(f"no program can be run here: {error}") from error
-    if result.outcome is Outcome.UNSCORED:
+    if result.outcome is ProgramOutcome.UNSCORED:
         fault = Unjudgeable if result.tests_cannot_judge else VerifierFault
         raise fault(f"the sandbox has no verdict: {result.reason}")
     return result

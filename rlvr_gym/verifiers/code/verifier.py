@@ -189,18 +189,18 @@ class CodeVerifier(Verifier):
             yield from cheats_at(function)
 
     def _verdict(self, problem: Problem, extracted: Extracted, result: Result) -> Verdict:
-        from rlvr_sandbox import Outcome as Ending
+        from rlvr_sandbox import ProgramOutcome
 
         detail, parts = described(result), _parts(problem, result)
-        if result.outcome is Ending.PASSED:
+        if result.outcome is ProgramOutcome.PASSED:
             return Verdict.right(detail, answer=extracted.source).model_copy(update={"parts": parts})
-        if result.outcome is Ending.INVALID and extracted.whole:
+        if result.outcome is ProgramOutcome.INVALID and extracted.whole:
             return Verdict.malformed(
                 f"no fenced block, and the whole text is no program: {_cut(result.reason)}"
             )
         earned = (result.fraction or 0.0) if self.reward == "fraction" else 0.0
         return Verdict(
-            outcome=Outcome.TIMEOUT if result.outcome is Ending.TIMEOUT else Outcome.INCORRECT,
+            outcome=Outcome.TIMEOUT if result.outcome is ProgramOutcome.TIMEOUT else Outcome.INCORRECT,
             score=min(earned, math.nextafter(1.0, 0.0)),
             detail=detail,
             answer=extracted.source,
