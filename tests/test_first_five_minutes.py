@@ -18,16 +18,13 @@ TRAIN = (
 EVAL = ("eval", "reverse", "model.path=tiny", "sampling.max_tokens=4", "--limit", "5")
 
 
-ONE_THREAD = {"OMP_NUM_THREADS": "1"}
-
-
 def command(*arguments: str) -> list[str]:
-    return [str(warm.commands(**ONE_THREAD) / "rlvr"), *arguments]
+    return [str(warm.commands(**warm.ONE_THREAD) / "rlvr"), *arguments]
 
 
 def rlvr(folder: Path, *arguments: str, said: str = "", **more: str) -> subprocess.CompletedProcess[str]:
     """Run `rlvr` in `folder`, with `said` on its stdin."""
-    env = {**os.environ, "COLUMNS": "200", **ONE_THREAD, **more}
+    env = {**os.environ, "COLUMNS": "200", **warm.ONE_THREAD, **more}
     return subprocess.run(
         command(*arguments),
         cwd=folder,
@@ -151,7 +148,7 @@ def test_a_disk_that_takes_no_more_is_one_line_and_leaves_nothing(place: Path, a
     done = subprocess.run(
         command(*arguments),
         cwd=place,
-        env={**os.environ, **ONE_THREAD},
+        env={**os.environ, **warm.ONE_THREAD},
         input='{"task": 0, "completion": "1"}\n',
         capture_output=True,
         text=True,
@@ -173,7 +170,7 @@ def test_standard_output_that_takes_nothing_is_one_line(place: Path, arguments):
         done = subprocess.run(
             command(*arguments),
             cwd=place,
-            env={**os.environ, **ONE_THREAD},
+            env={**os.environ, **warm.ONE_THREAD},
             input='{"task": 0, "completion": "1"}\n',
             stdout=full,
             stderr=subprocess.PIPE,

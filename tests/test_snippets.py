@@ -31,7 +31,7 @@ def test_a_page_runs_from_top_to_bottom_without_a_network(page: Path, tmp_path: 
     source = program(page.read_text(encoding="utf-8"))
     assert source is not None
     (tmp_path / "page.py").write_text(source, encoding="utf-8")
-    offline = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    offline = {"HF_HUB_OFFLINE": "1", **warm.ONE_THREAD}
     quick = warm.commands(**offline)
     path = os.pathsep.join([str(quick), str(Path(sys.executable).parent), os.environ["PATH"]])
     env = {**os.environ, **offline, "PATH": path, "COLUMNS": "120"}

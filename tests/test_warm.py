@@ -17,11 +17,10 @@ TELLS = "import os; print(os.getppid())"
 
 
 def python(kind: str) -> str:
-    return sys.executable if kind == "real" else str(warm.commands(**ONE_THREAD) / "python")
+    return sys.executable if kind == "real" else str(warm.commands(**warm.ONE_THREAD) / "python")
 
 
-ONE_THREAD = {"OMP_NUM_THREADS": "1"}
-ENVIRONMENT = {**os.environ, **ONE_THREAD}
+ENVIRONMENT = {**os.environ, **warm.ONE_THREAD}
 
 
 def run(kind: str, code: str, *arguments: str, **more) -> subprocess.CompletedProcess[str]:
@@ -153,7 +152,7 @@ def test_a_script_finds_its_neighbours_and_its_name(kind: str, tmp_path: Path) -
 def test_rlvr_is_the_installed_command() -> None:
     said = [
         subprocess.run([str(folder / "rlvr"), "--version"], capture_output=True, text=True, env=ENVIRONMENT)
-        for folder in (Path(sys.executable).parent, warm.commands(**ONE_THREAD))
+        for folder in (Path(sys.executable).parent, warm.commands(**warm.ONE_THREAD))
     ]
     assert said[0].stdout == said[1].stdout != ""
     assert (said[0].returncode, said[1].returncode) == (0, 0)

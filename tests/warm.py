@@ -17,6 +17,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 PYTHON = Path(sys.executable)
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+"""For small models, which a second thread slows down; the usual variables for `commands`."""
 
 
 def commands(**environment: str) -> Path:
