@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from rlvr_gym.clock import PhaseClock
 from rlvr_gym.config import parse_overrides
 from rlvr_gym.files import read_lines
 from rlvr_gym.generation.loading import load_model
+from tests import warm
 
 SMALL = [
     "model.path=tiny:0123456789>",
@@ -143,8 +143,9 @@ def test_four_steps_are_two_steps_and_two_more(tmp_path: Path) -> None:
 
 
 def start(run_dir: Path, *more: str) -> subprocess.Popen[str]:
-    command = [Path(sys.executable).with_name("rlvr"), "train", "dapo", *SMALL, f"run.dir={run_dir}", *more]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    rlvr = str(warm.commands(**warm.ONE_THREAD) / "rlvr")
+    command = [rlvr, "train", "dapo", *SMALL, f"run.dir={run_dir}", *more]
+    environment = {**os.environ, **warm.ONE_THREAD}
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
     )
