@@ -159,7 +159,7 @@ def oracle_surrogate(config: PolicyGradientConfig, r: float, a: float) -> tuple[
 
 
 def oracle_correction(config: PolicyGradientConfig, step: Step, i: int, t: int) -> float:
-    """What the policy term of a token is multiplied by for the mismatch between trainer and sampler."""
+    """The factor of a token's policy term for the mismatch between trainer and sampler."""
     trainer, sampler = math.exp(step.old[i, t]), math.exp(step.roll[i, t])
     low, high = config.sampler_low, config.sampler_cap
     match config.sampler_correction:
