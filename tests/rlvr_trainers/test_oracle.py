@@ -11,10 +11,10 @@ import pytest
 import torch
 from rlvr_trainers.batch import CreditedBatch
 from rlvr_trainers.credit.baselines import outcome_advantages
+from rlvr_trainers.loss_settings import PolicyGradientConfig
 from rlvr_trainers.objectives.denominators import Denominators
 from rlvr_trainers.objectives.kl import kl_in_reward
 from rlvr_trainers.objectives.policy_gradient import policy_loss, top_entropy_mask
-from rlvr_trainers.settings import PolicyGradientConfig
 
 MAX_TOKENS = 9
 PRESETS: dict[str, dict[str, Any]] = {

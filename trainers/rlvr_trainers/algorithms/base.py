@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from rlvr_gym.rollouts import Group, Rollout
-from rlvr_trainers.settings import OverlongConfig, PolicyGradientConfig, RewardConfig
+from rlvr_trainers.loss_settings import PolicyGradientConfig
+from rlvr_trainers.settings import OverlongConfig, RewardConfig
 
 if TYPE_CHECKING:
     from torch import Tensor

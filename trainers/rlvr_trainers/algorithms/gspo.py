@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from rlvr_trainers.algorithms.base import PolicyGradientSettings
-from rlvr_trainers.settings import Ratio
+from rlvr_trainers.loss_settings import Ratio
 
 
 class Gspo(PolicyGradientSettings):

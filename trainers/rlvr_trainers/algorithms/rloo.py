@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from rlvr_trainers.algorithms.base import PolicyGradientSettings
-from rlvr_trainers.settings import Advantage, Aggregation, KlEstimator, KlPlace
+from rlvr_trainers.loss_settings import Advantage, Aggregation, KlEstimator, KlPlace
 
 
 class Rloo(PolicyGradientSettings):
