@@ -1,10 +1,10 @@
 """Measure samples of older weights: learning curves at several ages, and wall time with a slow judge.
 
-    python benchmarks/staleness.py learn [--seeds 3] [--steps 80] [--out docs/staleness.png]
+    python benchmarks/staleness.py learn [--seeds 3] [--steps 70] [--out docs/staleness.png]
     python benchmarks/staleness.py slow [--seconds 2] [--steps 12]
 
-`learn` trains `reverse` (two digits, right or wrong, GRPO without KL, a tiny model) with samples of at most 0, 1 and 4
-steps ago, with and without a correction, and prints held-out pass@1 after the last step of each seed. `slow` gives
+`learn` trains `reverse` (four digits, a reward for each, GRPO without KL, a tiny model) with samples of at most 0, 1 and
+4 steps ago, with and without a correction, and prints held-out pass@1 after the last step of each seed. `slow` gives
 every verdict so many seconds and prints the wall time of a step at ages 0 and 2, in one run.
 """
 
@@ -26,9 +26,10 @@ from rlvr_gym.config import parse_overrides
 from rlvr_gym.files import read_lines
 
 SETTINGS = [
-    "model.path=tiny:0123456789>", "env.id=reverse", "env.digits=2", "env.style=symbols", "sampling.max_tokens=4",
-    "algorithm.kl_coefficient=0", "algorithm.aggregation=token_mean", "algorithm.clip_high=0.28", "batch.prompts=32",
-    "batch.group_size=16", "batch.minibatches=4", "optimizer.learning_rate=1e-3", "run.checkpoint_every=1000",
+    "model.path=tiny:0123456789>", "env.id=reverse", "env.digits=4", "env.reward=per_digit", "env.style=symbols",
+    "sampling.max_tokens=6", "algorithm.kl_coefficient=0", "algorithm.aggregation=token_mean",
+    "algorithm.clip_high=0.28", "batch.prompts=32", "batch.group_size=16", "batch.minibatches=4",
+    "optimizer.learning_rate=1e-3", "run.checkpoint_every=1000",
 ]  # fmt: skip
 AGES, CORRECTIONS = (0, 1, 4), ("none", "token_tis")
 
@@ -135,7 +136,7 @@ def main() -> None:
     asked = parser.parse_args()
     torch.set_num_threads(1)
     if asked.what == "learn":
-        learn(asked.seeds, asked.steps or 80, asked.out)
+        learn(asked.seeds, asked.steps or 70, asked.out)
     else:
         slow(asked.seconds, asked.steps or 12)
 
