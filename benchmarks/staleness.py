@@ -3,9 +3,9 @@
     python benchmarks/staleness.py learn [--seeds 3] [--steps 70] [--out docs/staleness.png]
     python benchmarks/staleness.py slow [--seconds 2] [--steps 12]
 
-`learn` trains `reverse` (four digits, a reward for each, GRPO without KL, a tiny model) with samples of at most 0, 1 and
-4 steps ago, with and without a correction, and prints held-out pass@1 after the last step of each seed. `slow` gives
-every verdict so many seconds and prints the wall time of a step at ages 0 and 2, in one run.
+`learn` trains `reverse` (four digits, a reward for each, GRPO without KL, a tiny model) with samples of at most 0, 1
+and 4 steps ago, with and without a correction, and prints held-out pass@1 after the last step of each seed. `slow`
+gives every verdict so many seconds and prints the wall time of a step at ages 0 and 2, in one run.
 """
 
 from __future__ import annotations
