@@ -5,12 +5,18 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import groupby
-from typing import final
+from typing import TypeVar, final
 
 from rlvr_gym.environments.vector import GroupVectorEnv
 from rlvr_gym.generation.base import GenerationRequest, Generator, SamplingParams
 from rlvr_gym.verdicts import Completion
+
+T = TypeVar("T")
+
+_LONGEST_WAIT_SECONDS = 60.0
+"""An environment may give its answers any time; a wait may not be longer than a lock can take."""
 
 News = queue.SimpleQueue[tuple[int, Completion] | int | BaseException]
 """News of the free order: a lane's turn was sampled, a lane's turn was answered, or sampling broke down."""
@@ -20,12 +26,19 @@ def arrived_from(env: GroupVectorEnv, news: News) -> list[tuple[int, Completion]
     """Wait for news; returns all that there is. Turns that are overdue are given up on, which is news too."""
     while True:
         try:
-            arrived = [news.get(timeout=max(0.001, env.give_up_overdue()))]
+            first = news.get(timeout=min(max(0.001, env.give_up_overdue()), _LONGEST_WAIT_SECONDS))
         except queue.Empty:
             continue
-        while not news.empty():
-            arrived.append(news.get())
-        return arrived
+        return [first, *_taken(news)]
+
+
+def _taken(waiting: queue.SimpleQueue[T]) -> list[T]:
+    """Take all that is in a queue now, which others take from as well."""
+    taken: list[T] = []
+    with suppress(queue.Empty):
+        while True:
+            taken.append(waiting.get_nowait())
+    return taken
 
 
 @final
@@ -54,8 +67,7 @@ class Samplers:
 
     def stop(self) -> None:
         """End the threads once what they sample is there; what is left is not sampled."""
-        while not self._requests.empty():
-            self._requests.get()
+        _taken(self._requests)
         for _ in range(self._threads):
             self._requests.put(None)
 
@@ -63,10 +75,11 @@ class Samplers:
         try:
             while (request := self._requests.get()) is not None:
                 asked = [request]
-                while self._generator.concurrency == 1 and not self._requests.empty():
-                    if (another := self._requests.get()) is None:
+                if self._generator.concurrency == 1:
+                    more = _taken(self._requests)
+                    if None in more:
                         return
-                    asked.append(another)
+                    asked += [one for one in more if one is not None]
                 for some in sampled(self._generator, asked, self._sampling):
                     for lane, completion in some:
                         self._news.put((lane, completion))
