@@ -122,7 +122,7 @@ class TaskSet(ABC):
     @property
     @abstractmethod
     def size(self) -> int | None:
-        """How many tasks there are; None when endless."""
+        """Number of tasks; None when endless."""
 
     @property
     @abstractmethod

@@ -19,7 +19,7 @@ from rlvr_gym.tasks import Task
 _Rollouts = abc.Generator[list[Rollout], None, None]
 
 _SAMPLES_PER_CALL = 2_048
-"""How many samples a model in this process is asked for at once. How many it draws together is its own affair."""
+"""Samples asked of a model in this process per call. It chooses itself how many to draw together."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -252,7 +252,7 @@ TORCHRUN = (
 )
 
 STOP_SECONDS = 3600
-"""How long processes that were asked to stop may take to finish their update and write a checkpoint."""
+"""Longest time that stopped processes may take to finish their update and write a checkpoint."""
 
 
 def _run_processes(count: int, arguments: list[str]) -> int:
