@@ -38,8 +38,8 @@ from rlvr_sandbox import (
     BlockingSandbox,
     CallTest,
     CallTests,
-    Outcome,
     Program,
+    ProgramOutcome,
     Sandbox,
     SandboxUnavailable,
     StdioTest,
@@ -178,7 +178,7 @@ def sandboxes(opened: ExitStack, backends: list[str], slots: int, count: int) ->
 
 def judge(box: BlockingSandbox, program: Program, count: int) -> None:
     for _, result in box.run_many([program] * count):
-        assert result.outcome is Outcome.PASSED, result
+        assert result.outcome is ProgramOutcome.PASSED, result
 
 
 def docker_commands(opened: ExitStack, slots: int) -> Iterator[Case]:

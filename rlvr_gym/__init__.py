@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rlvr_gym import verifiers
-    from rlvr_gym.environments.base import Environment, EnvironmentCard, TextSpace
+    from rlvr_gym.environments.base import Environment, EnvironmentCard, Response, TextSpace
     from rlvr_gym.environments.vector import GroupVectorEnv, TurnResult
     from rlvr_gym.errors import (
         ConfigError,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rlvr_gym.generation.transformers import TransformersGenerator
     from rlvr_gym.play import rollout
     from rlvr_gym.registry import list_environments, make, register
-    from rlvr_gym.rollouts import Group, Rollout
+    from rlvr_gym.rollouts import Group, Rollout, TurnReward
     from rlvr_gym.tasks import Message, Task, TaskSet
     from rlvr_gym.verdicts import Completion, FinishReason, Outcome, Verdict
     from rlvr_gym.verifiers import FunctionVerifier, Verifier
@@ -46,6 +46,7 @@ __all__ = [
     "GroupVectorEnv",
     "Message",
     "Outcome",
+    "Response",
     "RlvrError",
     "Rollout",
     "SamplingParams",
@@ -56,6 +57,7 @@ __all__ = [
     "TrainingError",
     "TransformersGenerator",
     "TurnResult",
+    "TurnReward",
     "Verdict",
     "Verifier",
     "VerifierFault",
@@ -71,7 +73,7 @@ __all__ = [
 
 
 _MODULES = {
-    "environments.base": ("Environment", "EnvironmentCard", "TextSpace"),
+    "environments.base": ("Environment", "EnvironmentCard", "Response", "TextSpace"),
     "environments.vector": ("GroupVectorEnv", "TurnResult"),
     "errors": (
         "ConfigError",
@@ -87,7 +89,7 @@ _MODULES = {
     "generation.transformers": ("TransformersGenerator",),
     "play": ("rollout",),
     "registry": ("list_environments", "make", "register"),
-    "rollouts": ("Group", "Rollout"),
+    "rollouts": ("Group", "Rollout", "TurnReward"),
     "tasks": ("Message", "Task", "TaskSet"),
     "verdicts": ("Completion", "FinishReason", "Outcome", "Verdict"),
     "verifiers": ("FunctionVerifier", "Verifier"),

@@ -1,105 +1,31 @@
-"""A verifiable problem (`Task`) and ordered collections of them (`TaskSet`)."""
+"""Ordered collections (`TaskSet`) of verifiable problems (`Task`)."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    JsonValue,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import JsonValue, ValidationError
 
 from rlvr_gym.errors import ConfigError, DataError, VerifierFault
 from rlvr_gym.rows import Row, hub_rows, jsonl_rows, parquet_rows
 from rlvr_gym.seeding import derive_rng, derive_seed
+from rlvr_gym.task import Message, Task
 
 if TYPE_CHECKING:
     from rlvr_gym.verifiers.base import Verifier
 
-
-class Message(BaseModel):
-    """One chat message."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    role: Literal["system", "user", "assistant", "tool"]
-    content: str
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fields_that_hold_nothing_are_left_out(cls, value: object) -> object:
-        # Columns of messages have the fields of all of them: those that one lacks are null.
-        return {k: v for k, v in value.items() if v is not None} if isinstance(value, dict) else value
-
-    @field_validator("content", mode="before")
-    @classmethod
-    def _parts_are_joined(cls, value: object) -> object:
-        """The text of a list of parts, as chats with pictures have them; parts of any other kind are refused."""
-        if not isinstance(value, list):
-            return value
-        texts = [
-            part["text"] for part in value if isinstance(part, dict) and isinstance(part.get("text"), str)
-        ]
-        return "".join(texts) if len(texts) == len(value) else value
+__all__ = ["Message", "Task", "TaskSet"]
 
 
-class Task(BaseModel):
-    """One verifiable problem.
-
-    `prompt` is what the policy is shown: chat messages, or a string, which becomes one user message.
-    `reference` is what the verifier needs (the gold answer, usually) and is never shown to the policy.
-    `id` is the upstream dataset's where it has one; left out, it is a hash of prompt and reference.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    id: str = ""
-    prompt: tuple[Message, ...] = Field(min_length=1)
-    reference: JsonValue = None
-    metadata: dict[str, JsonValue] = Field(default_factory=dict)
-
-    if TYPE_CHECKING:  # what the validator below accepts
-
-        def __init__(
-            self,
-            *,
-            prompt: str | Sequence[Message | dict[str, str]],
-            reference: Any = None,
-            id: str = "",
-            metadata: Mapping[str, Any] = ...,
-        ) -> None: ...
-
-    @field_validator("prompt", mode="before")
-    @classmethod
-    def _text_is_a_user_message(cls, value: object) -> object:
-        return ({"role": "user", "content": value},) if isinstance(value, str) else value
-
-    def model_post_init(self, context: object) -> None:
-        """Give a task without an id one made of its content."""
-        if not self.id:
-            object.__setattr__(self, "id", self.content_hash[:16])
-
-    @property
-    def content_hash(self) -> str:
-        """SHA-256 over prompt and reference, in hexadecimal."""
-        content = [[m.role, m.content] for m in self.prompt], self.reference
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-    @property
-    def text(self) -> str:
-        """The prompt as plain text: the contents of its messages, a blank line between them."""
-        return "\n\n".join(message.content for message in self.prompt)
+_NAMED = 5
+"""Number of left-out tasks that are named; their total is always given."""
 
 
 class TaskSet(ABC):
@@ -136,6 +62,10 @@ class TaskSet(ABC):
     @abstractmethod
     def find(self, task_id: str) -> Task:
         """The task of that id. Raises KeyError, naming the collection, when there is none."""
+
+    def unchecked(self) -> TaskSet:
+        """The same tasks to look at, with those that a verifier calls unjudgeable, so that no program is run for it."""
+        return self
 
     def __getitem__(self, key: int | str) -> Task:
         return self.find(key) if isinstance(key, str) else self.at(key)
@@ -178,7 +108,7 @@ class TaskSet(ABC):
 
         Here and in the other sources, a row of which `to_task` makes None is left out, and a `verifier` checks
         every gold answer when the tasks are loaded: one that it cannot use, or does not find right, is a DataError
-        that names the row and the task.
+        that names the row and the task. Tasks that it calls unjudgeable are left out, and named in a warning.
         """
         return _StoredTaskSet(rows, to_task, name=name, split=split, verifier=verifier)
 
@@ -263,9 +193,27 @@ class _StoredTaskSet(TaskSet):
     ) -> None:
         self.name, self.split, self.has_splits = name, split, has_splits
         self._rows, self._to_task, self._verifier = rows, to_task, verifier
+        self._places: dict[str, str] = {}
+        self._asked_for: str | None = None
 
     @cached_property
     def _tasks(self) -> list[Task]:
+        """The tasks that can be judged."""
+        refused = self._refused
+        kept = [task for task in self._loaded if task.id not in refused]
+        if refused:
+            said = _left_out(refused, len(self._loaded), self._places)
+            if not kept:
+                raise DataError(f"{self.label} holds no tasks: {said}")
+            warnings.warn(f"{self.label}: {said}", stacklevel=2)
+        return kept
+
+    @cached_property
+    def _refused(self) -> Mapping[str, str]:
+        return self._verifier.unjudgeable(self._loaded) if self._verifier is not None else {}
+
+    @cached_property
+    def _loaded(self) -> list[Task]:
         tasks: list[Task] = []
         places: dict[str, str] = {}
         for place, row in self._rows():
@@ -280,6 +228,7 @@ class _StoredTaskSet(TaskSet):
             tasks.append(task)
         if not tasks:
             raise DataError(f"{self.label} holds no tasks")
+        self._places = places
         return tasks
 
     def _build(self, place: str, row: Row) -> Task | None:
@@ -294,7 +243,14 @@ class _StoredTaskSet(TaskSet):
 
     @cached_property
     def _by_id(self) -> dict[str, Task]:
-        return {task.id: task for task in self._tasks}
+        return {task.id: task for task in self._loaded}
+
+    def _reason_to_refuse(self, task: Task) -> str | None:
+        """Return why the task is left out. Judges one task alone: whoever wants one need not wait for all."""
+        if self._verifier is None or "_refused" in self.__dict__ or self._asked_for not in (None, task.id):
+            return self._refused.get(task.id)
+        self._asked_for = task.id
+        return self._verifier.unjudgeable([task]).get(task.id)
 
     @property
     def size(self) -> int | None:
@@ -315,8 +271,21 @@ class _StoredTaskSet(TaskSet):
 
     def find(self, task_id: str) -> Task:
         if task_id not in self._by_id:
-            raise KeyError(f"no task '{task_id}' in {self.label}, which has {self.size} tasks")
-        return self._by_id[task_id]
+            raise KeyError(f"no task '{task_id}' in {self.label}, which has {len(self._by_id)} tasks")
+        task = self._by_id[task_id]
+        if reason := self._reason_to_refuse(task):
+            raise KeyError(f"task '{task_id}' of {self.label} is left out: {reason}")
+        return task
+
+    def unchecked(self) -> TaskSet:
+        """All tasks that were loaded, their golds checked."""
+        return _StoredTaskSet(
+            lambda: ((self._places[task.id], {"task": task}) for task in self._loaded),
+            lambda row: row["task"],
+            name=self.name,
+            split=self.split,
+            has_splits=self.has_splits,
+        )
 
 
 class _ProceduralTaskSet(TaskSet):
@@ -373,6 +342,14 @@ class _ProceduralTaskSet(TaskSet):
         if task_id not in self._index_of:
             raise KeyError(f"no task '{task_id}' among the first {limit:,} of '{self.name}' ({self.split})")
         return self.at(self._index_of[task_id])
+
+
+def _left_out(refused: Mapping[str, str], total: int, places: Mapping[str, str]) -> str:
+    """The tasks that are left out, in one sentence."""
+    named = [f"{places[id]}: task '{id}': {reason}" for id, reason in list(refused.items())[:_NAMED]]
+    if len(refused) > _NAMED:
+        named.append(f"and {len(refused) - _NAMED:,} more")
+    return f"{len(refused):,} of {total:,} tasks are left out, as they cannot be judged: {'; '.join(named)}"
 
 
 def _check_gold(verifier: Verifier, task: Task, place: str) -> None:

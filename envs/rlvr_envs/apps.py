@@ -27,11 +27,11 @@ DIFFICULTIES = ("introductory", "interview", "competition")
 
 @rg.register("rlvr/APPS-v0", card=CARD)
 def apps(
-    data: str, split: str = "train", difficulty: str = "", reward: str = "all", run_solutions: bool = False
+    data: str, split: str = "train", difficulty: str = "", reward: str = "all", run_solutions: bool = True
 ) -> rg.Environment:
     """`difficulty` is introductory, interview or competition; `reward` is all, or fraction.
 
-    `run_solutions` refuses tasks whose first solution does not pass, when they are loaded.
+    `run_solutions` leaves out tasks whose first solution does not pass, and names them, when they are loaded.
     """
     if difficulty and difficulty not in DIFFICULTIES:
         raise rg.ConfigError(f"difficulty must be one of {', '.join(DIFFICULTIES)}, not '{difficulty}'")

@@ -27,11 +27,12 @@ MIB = 1 << 20
 
 @rg.register("rlvr/Code_Contests-v0", card=CARD)
 def code_contests(
-    data: str, split: str = "train", reward: str = "all", run_solutions: bool = False
+    data: str, split: str = "train", reward: str = "all", run_solutions: bool = True
 ) -> rg.Environment:
     """`reward` is all, or fraction for the share of tests that pass.
 
-    `run_solutions` refuses tasks whose first solution in Python 3 does not pass, when they are loaded.
+    `run_solutions` leaves out tasks whose first solution in Python 3 does not pass, and names them, when they are
+    loaded.
     """
     verifier = CodeVerifier(reward=reward, run_solutions=run_solutions)
     return rg.Environment(stored_tasks(data, to_task, verifier, name="code_contests", split=split), verifier)

@@ -32,12 +32,12 @@ def code_jsonl(
     blocks: str = "last",
     reward: str = "all",
     limits: str = "stated",
-    run_solutions: bool = False,
+    run_solutions: bool = True,
 ) -> rg.Environment:
     """`blocks` is last, only or concatenated; `reward` is all, or fraction for the share of tests that pass.
 
-    `limits` is stated, or scaled to what each row's solution takes here. `run_solutions` refuses rows whose own
-    solution does not pass, when they are loaded.
+    `limits` is stated, or scaled to what each row's solution takes here. `run_solutions` leaves out rows
+    whose own solution does not pass, and names them, when they are loaded.
     """
     verifier = CodeVerifier(blocks=blocks, reward=reward, limits=limits, run_solutions=run_solutions)
     folder = Path(data).expanduser() if Path(data).expanduser().is_dir() else Path(data).expanduser().parent

@@ -30,11 +30,11 @@ def humaneval(
     split: str = "test",
     data: str = "openai/openai_humaneval",
     style: str = "chat",
-    run_solutions: bool = False,
+    run_solutions: bool = True,
 ) -> rg.Environment:
     """`data` is a hub id or a file; `style` is `chat` or `continue`.
 
-    `run_solutions` refuses tasks whose own solution does not pass, when they are loaded.
+    `run_solutions` leaves out tasks whose own solution does not pass, and names them, when they are loaded.
     """
     if style not in ("chat", "continue"):
         raise rg.ConfigError(f"style must be 'chat' or 'continue', not '{style}'")

@@ -34,11 +34,11 @@ def mbpp(
     split: str = "train",
     data: str = "google-research-datasets/mbpp",
     shown: int = 1,
-    run_solutions: bool = False,
+    run_solutions: bool = True,
 ) -> rg.Environment:
     """`data` is a hub id or a file with all splits; `shown` is how many tests the prompt shows, 0 to 3.
 
-    `run_solutions` refuses tasks whose own solution does not pass, when they are loaded.
+    `run_solutions` leaves out tasks whose own solution does not pass, and names them, when they are loaded.
     """
     if split not in SPLITS:
         raise rg.ConfigError(f"mbpp has the splits {', '.join(SPLITS)}, not '{split}'")

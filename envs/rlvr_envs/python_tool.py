@@ -145,7 +145,7 @@ class PythonTool(rg.Environment):
             yield Attack(family="tool", tries=tries, text=text, expectation=Expectation.FAIL)
 
     def _execute(self, code: str) -> CellResult:
-        from rlvr_sandbox import Outcome, SandboxError
+        from rlvr_sandbox import ProgramOutcome, SandboxError
 
         try:
             if self._session is None:
@@ -154,7 +154,7 @@ class PythonTool(rg.Environment):
             said = self._session.execute(code)
         except SandboxError as error:
             raise rg.VerifierFault(f"no code can be run here: {error}") from error
-        if said.outcome is Outcome.UNSCORED:
+        if said.outcome is ProgramOutcome.UNSCORED:
             raise rg.VerifierFault(f"the sandbox failed: {said.stderr}")
         return said
 

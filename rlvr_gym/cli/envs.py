@@ -132,7 +132,7 @@ def _example(id: str, overrides: list[str]) -> Panel:
             title_align="left",
         )
     try:
-        task = env.tasks[0]
+        task = env.tasks.unchecked()[0]
     except (ConfigError, DataError) as error:
         return Panel(Text(str(error)), title="no example", title_align="left")
     solution = env.solution(task)

@@ -39,6 +39,8 @@ def choose(*, quiet: bool, verbose: bool) -> None:
     """Set the loudness of this command."""
     global _chosen
     _chosen = Loudness.QUIET if quiet else Loudness.VERBOSE if verbose else Loudness.USUAL
+    if quiet:
+        logging.getLogger("rlvr_gym").setLevel(logging.ERROR)
     if verbose:
         logging.basicConfig(level=logging.INFO)
     else:

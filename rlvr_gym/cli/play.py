@@ -39,6 +39,9 @@ def play(
     """
     console = Console(highlight=False)
     environment = make_environment(env, options)
+    environment.tasks = (
+        environment.tasks.unchecked()
+    )  # whoever plays need not wait for other tasks' solutions
     if environment.card:
         console.print(Text(f"The answer: {environment.card.answer}", style="dim"))
     console.print(

@@ -20,8 +20,8 @@ from rlvr_sandbox import (
     BlockingSandbox,
     CallTest,
     CallTests,
-    Outcome,
     Program,
+    ProgramOutcome,
     Sandbox,
     SandboxError,
     StdioTest,
@@ -238,7 +238,7 @@ def _rate(box: BlockingSandbox, program: Program, ahead: int, seconds: float) ->
     done = 0
     while futures:
         result = futures.pop(0).result()
-        if result.outcome is not Outcome.PASSED:
+        if result.outcome is not ProgramOutcome.PASSED:
             raise RlvrError(f"a right program ended as {result.outcome.value}: {result.reason}")
         done += 1
         if time.perf_counter() - started < seconds:

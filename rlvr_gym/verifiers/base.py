@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from typing import ClassVar, final
 
@@ -50,7 +50,7 @@ class Verifier(ABC):
 
         Stored task sets ask this of every row, so that an unusable reference is named with its task and line
         when the tasks are loaded. Unless overridden: `solution` does not raise and earns full marks. It has to be
-        cheap: a verifier that runs programs overrides it.
+        cheap: a verifier that runs programs overrides it, and answers `unjudgeable` instead.
         """
         solution = self.solution(task)
         if solution is None:
@@ -60,6 +60,13 @@ class Verifier(ABC):
             raise VerifierFault(
                 f"task '{task.id}': its own gold answer, {solution[:200]!r}, is {verdict.outcome}: {verdict.detail}"
             )
+
+    def unjudgeable(self, tasks: Sequence[Task]) -> Mapping[str, str]:
+        """Tasks, by id, that pass `check` and for which no verdict could be trusted all the same, each with the reason.
+
+        Stored task sets ask this once, of all their tasks together, leave those tasks out, and name them in a warning.
+        """
+        return {}
 
 
 @final

@@ -9,7 +9,7 @@ that was asked is. Otherwise its outcome is `timeout` where the candidate overra
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import final
 
@@ -57,6 +57,10 @@ class WeightedSum(Verifier):
         """Ask every part."""
         _check_all(self.verifiers.values(), task)
 
+    def unjudgeable(self, tasks: Sequence[Task]) -> Mapping[str, str]:
+        """Ask every part."""
+        return _unjudgeable(self.verifiers.values(), tasks)
+
 
 @final
 class AllOf(Verifier):
@@ -86,6 +90,10 @@ class AllOf(Verifier):
     def check(self, task: Task) -> None:
         """Ask every part."""
         _check_all(self.verifiers.values(), task)
+
+    def unjudgeable(self, tasks: Sequence[Task]) -> Mapping[str, str]:
+        """Ask every part."""
+        return _unjudgeable(self.verifiers.values(), tasks)
 
 
 @final
@@ -119,10 +127,18 @@ class GateThen(Verifier):
         """Ask both."""
         _check_all((self.gate, self.then), task)
 
+    def unjudgeable(self, tasks: Sequence[Task]) -> Mapping[str, str]:
+        """Ask both."""
+        return _unjudgeable((self.gate, self.then), tasks)
+
 
 def _check_all(parts: Iterable[Verifier], task: Task) -> None:
     for part in parts:
         part.check(task)
+
+
+def _unjudgeable(parts: Iterable[Verifier], tasks: Sequence[Task]) -> dict[str, str]:
+    return {id: reason for part in parts for id, reason in part.unjudgeable(tasks).items()}
 
 
 def _named(parts: Mapping[str, Verifier]) -> dict[str, Verifier]:

@@ -24,7 +24,7 @@ from rlvr_sandbox.programs import (
     StdioTests,
     Tests,
 )
-from rlvr_sandbox.results import Failure, Outcome, Result, TestResult, Trust
+from rlvr_sandbox.results import CaseResult, Failure, ProgramOutcome, Result, Trust
 from rlvr_sandbox.sandbox import Sandbox
 
 __all__ = [
@@ -34,14 +34,15 @@ __all__ = [
     "BuildFailed",
     "CallTest",
     "CallTests",
+    "CaseResult",
     "Comparison",
     "DaemonUnreachable",
     "Failure",
     "ImageMismatch",
     "ImageMissing",
     "Limits",
-    "Outcome",
     "Program",
+    "ProgramOutcome",
     "Result",
     "Sandbox",
     "SandboxClosed",
@@ -51,7 +52,6 @@ __all__ = [
     "SelfTestFailed",
     "StdioTest",
     "StdioTests",
-    "TestResult",
     "Tests",
     "Trust",
 ]

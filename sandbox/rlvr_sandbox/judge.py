@@ -14,7 +14,7 @@ from rlvr_sandbox.comparison import readable, same_output, same_value
 from rlvr_sandbox.errors import BadTests
 from rlvr_sandbox.image.program import INVALID_STATUS
 from rlvr_sandbox.programs import AssertTests, CallTest, CallTests, Limits, Program, StdioTests
-from rlvr_sandbox.results import Failure, Outcome, Result, TestResult, Trust
+from rlvr_sandbox.results import CANNOT_JUDGE, CaseResult, Failure, ProgramOutcome, Result, Trust
 
 SHOWN_CHARACTERS = 4000
 _HALVES = re.compile("[\ud800-\udfff]")
@@ -92,7 +92,7 @@ class Judging:
 
     def __init__(self, program: Program) -> None:
         self._program = program
-        self._tests: list[TestResult] = []
+        self._tests: list[CaseResult] = []
         self._executions: list[Execution] = []
         self._first_failure: tuple[Failure, Execution] | None = None
 
@@ -115,10 +115,10 @@ class Judging:
     def result(self, *, backend: str, trust: Trust, retries: int) -> Result:
         """The verdict on the program."""
         total = len(self._program.tests.tests)
-        skipped = TestResult(outcome=Outcome.SKIPPED, reason="an earlier test failed")
+        skipped = CaseResult(outcome=ProgramOutcome.SKIPPED, reason="an earlier test failed")
         tests = [*self._tests, *[skipped] * (total - len(self._tests))]
-        worst = next((t for t in tests if t.outcome is Outcome.UNSCORED), None) or next(
-            (t for t in tests if t.outcome is not Outcome.PASSED), tests[0]
+        worst = next((t for t in tests if t.outcome is ProgramOutcome.UNSCORED), None) or next(
+            (t for t in tests if t.outcome is not ProgramOutcome.PASSED), tests[0]
         )
         shown = self._first_failure[1] if self._first_failure else self._executions[-1]
         in_process = isinstance(self._program.tests, AssertTests) and self._program.tests.in_process
@@ -144,14 +144,14 @@ class Judging:
         if isinstance(tests, StdioTests):
             test = tests.tests[index]
             got = execution.stdout.decode("utf-8", "surrogateescape")
-            if outcome is Outcome.PASSED and not _right_output(tests, index, got):
-                outcome, reason = Outcome.FAILED, "wrong output"
+            if outcome is ProgramOutcome.PASSED and not _right_output(tests, index, got):
+                outcome, reason = ProgramOutcome.FAILED, "wrong output"
             case = (test.input, test.expected, got)
         else:
             assert isinstance(tests, CallTests)
             test = tests.tests[index]
             got = ""
-            if outcome is Outcome.PASSED:
+            if outcome is ProgramOutcome.PASSED:
                 outcome, reason, got = _right_value(tests, index, execution.answer)
             arguments = [
                 *map(_shown, test.arguments),
@@ -169,56 +169,58 @@ class Judging:
             if said is not None:
                 got = said[index]
                 outcome, reason = _said(got, ending)
-                if outcome is Outcome.UNSCORED and tests.in_process:
+                if outcome is ProgramOutcome.UNSCORED and tests.in_process:
                     # Beside the program nobody knows who says so, and no program escapes judgement.
-                    outcome = Outcome.FAILED
-            elif outcome is Outcome.PASSED:
-                outcome, reason = Outcome.CRASHED, "the tests ended without a verdict"
+                    outcome = ProgramOutcome.FAILED
+            elif outcome is ProgramOutcome.PASSED:
+                outcome, reason = ProgramOutcome.CRASHED, "the tests ended without a verdict"
             case = (_text(got, "input"), source, _text(got, "got"))
             self._add(execution, outcome, reason, case)
             if self.decided:
                 return
 
-    def _ending(self, execution: Execution) -> tuple[Outcome, str]:
+    def _ending(self, execution: Execution) -> tuple[ProgramOutcome, str]:
         """How the program's process ended; PASSED where nothing is wrong with that."""
         limits = self._program.limits
         stopped_by_us = not execution.ended_by_itself and not execution.stopped
         if execution.stopped == "wall":
-            return Outcome.TIMEOUT, f"still running after {limits.wall_seconds:g} s"
+            return ProgramOutcome.TIMEOUT, f"still running after {limits.wall_seconds:g} s"
         over_cpu = execution.cpu_seconds > limits.cpu_seconds
         if over_cpu or execution.stopped == "cpu" or execution.status == -signal.SIGXCPU:
-            return Outcome.TIMEOUT, f"used more than {limits.cpu_seconds:g} s of CPU time"
+            return ProgramOutcome.TIMEOUT, f"used more than {limits.cpu_seconds:g} s of CPU time"
         if execution.stopped == "output":
-            return Outcome.OUTPUT, f"wrote more than {limits.output_bytes} bytes"
+            return ProgramOutcome.OUTPUT, f"wrote more than {limits.output_bytes} bytes"
         mebibytes = limits.memory_bytes / (1 << 20)
         killed = execution.status == -signal.SIGKILL and not stopped_by_us
         if execution.stopped == "memory" or execution.memory_bytes > limits.memory_bytes or killed:
-            return Outcome.MEMORY, f"used more than {mebibytes:g} MiB of memory"
+            return ProgramOutcome.MEMORY, f"used more than {mebibytes:g} MiB of memory"
         if execution.status == 0 or stopped_by_us:
-            return Outcome.PASSED, ""
+            return ProgramOutcome.PASSED, ""
         last_line = execution.stderr.decode(errors="replace").strip().rpartition("\n")[2][:300]
         if execution.status == INVALID_STATUS:
-            return Outcome.INVALID, f"not a Python program: {last_line}"
+            return ProgramOutcome.INVALID, f"not a Python program: {last_line}"
         if last_line.startswith("MemoryError"):
-            return Outcome.MEMORY, f"used more than {mebibytes:g} MiB of memory"
+            return ProgramOutcome.MEMORY, f"used more than {mebibytes:g} MiB of memory"
         how = (
             f"died of {_signal_name(-execution.status)}"
             if execution.status < 0
             else f"exit status {execution.status}"
         )
-        return Outcome.CRASHED, f"{how}{': ' if last_line else ''}{last_line}"
+        return ProgramOutcome.CRASHED, f"{how}{': ' if last_line else ''}{last_line}"
 
-    def _add(self, execution: Execution, outcome: Outcome, reason: str, case: tuple[str, str, str]) -> None:
+    def _add(
+        self, execution: Execution, outcome: ProgramOutcome, reason: str, case: tuple[str, str, str]
+    ) -> None:
         index = len(self._tests)
         self._tests.append(
-            TestResult(
+            CaseResult(
                 outcome=outcome,
                 reason=_writable(_middle_cut(reason)),
                 cpu_seconds=execution.cpu_seconds,
                 wall_seconds=execution.wall_seconds,
             )
         )
-        if outcome is not Outcome.PASSED and self._first_failure is None:
+        if outcome is not ProgramOutcome.PASSED and self._first_failure is None:
             given, expected, got = (_writable(_middle_cut(text)) for text in case)
             failure = Failure(index=index, input=given, expected=expected, got=got)
             self._first_failure = failure, execution
@@ -232,20 +234,20 @@ def _right_output(tests: StdioTests, index: int, got: str) -> bool:
     return any(same_output(expected, got, tests.comparison) for expected in accepted)
 
 
-def _right_value(tests: CallTests, index: int, answer: bytes) -> tuple[Outcome, str, str]:
+def _right_value(tests: CallTests, index: int, answer: bytes) -> tuple[ProgramOutcome, str, str]:
     try:
         said = json.loads(answer)
     except (ValueError, RecursionError):
         said = None
     if isinstance(said, dict) and "missing" in said:
-        return Outcome.INVALID, f"the program has no {tests.function}", ""
+        return ProgramOutcome.INVALID, f"the program has no {tests.function}", ""
     if not isinstance(said, dict) or "value" not in said:
-        return Outcome.CRASHED, "ended without returning a value", ""
+        return ProgramOutcome.CRASHED, "ended without returning a value", ""
     test = tests.tests[index]
     accepted = (test.expected, *test.alternatives)
     if any(same_value(expected, said["value"], tests.float_tolerance) for expected in accepted):
-        return Outcome.PASSED, "", ""
-    return Outcome.FAILED, "wrong value", readable(said["value"])
+        return ProgramOutcome.PASSED, "", ""
+    return ProgramOutcome.FAILED, "wrong value", readable(said["value"])
 
 
 def _report(execution: Execution, count: int, *, in_process: bool) -> list[dict[str, Any]] | None:
@@ -261,25 +263,25 @@ def _report(execution: Execution, count: int, *, in_process: bool) -> list[dict[
     return said
 
 
-def _said(said: dict[str, Any], ending: tuple[Outcome, str]) -> tuple[Outcome, str]:
+def _said(said: dict[str, Any], ending: tuple[ProgramOutcome, str]) -> tuple[ProgramOutcome, str]:
     """What the tests' process said of one test; why the program went away is known better here."""
     reason = _text(said, "reason")
     match said.get("outcome"):
         case "passed":
-            over = ending[0] in (Outcome.TIMEOUT, Outcome.MEMORY, Outcome.OUTPUT)
-            return ending if over else (Outcome.PASSED, "")
+            over = ending[0] in (ProgramOutcome.TIMEOUT, ProgramOutcome.MEMORY, ProgramOutcome.OUTPUT)
+            return ending if over else (ProgramOutcome.PASSED, "")
         case "failed":
-            return Outcome.FAILED, reason
+            return ProgramOutcome.FAILED, reason
         case "invalid":
-            return Outcome.INVALID, reason
+            return ProgramOutcome.INVALID, reason
         case "crashed":
-            return Outcome.CRASHED, reason
+            return ProgramOutcome.CRASHED, reason
         case "bad_tests":
-            return Outcome.UNSCORED, f"the tests cannot judge: {reason}"
-        case "gone" if ending[0] is not Outcome.PASSED and not _nonsense(reason, ending[0]):
+            return ProgramOutcome.UNSCORED, f"{CANNOT_JUDGE}: {reason}"
+        case "gone" if ending[0] is not ProgramOutcome.PASSED and not _nonsense(reason, ending[0]):
             return ending
         case _:
-            return Outcome.CRASHED, f"the program ended during the test: {reason}"
+            return ProgramOutcome.CRASHED, f"the program ended during the test: {reason}"
 
 
 def _text(said: dict[str, Any], key: str) -> str:
@@ -288,10 +290,10 @@ def _text(said: dict[str, Any], key: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _nonsense(reason: str, ending: Outcome) -> bool:
+def _nonsense(reason: str, ending: ProgramOutcome) -> bool:
     """Whether the program spoke nonsense first: whether it then ended by itself or was stopped is a race."""
     first = reason.startswith(("it said what is no message", "it answered what is no value"))
-    return first and ending in (Outcome.CRASHED, Outcome.INVALID)
+    return first and ending in (ProgramOutcome.CRASHED, ProgramOutcome.INVALID)
 
 
 def _shown(value: object) -> str:

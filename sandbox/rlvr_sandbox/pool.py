@@ -19,7 +19,7 @@ from typing import Protocol
 from rlvr_sandbox.backends.base import Backend
 from rlvr_sandbox.errors import SandboxClosed, SandboxLost, SandboxUnavailable
 from rlvr_sandbox.programs import Program
-from rlvr_sandbox.results import Outcome, Result, TestResult, Trust
+from rlvr_sandbox.results import CaseResult, ProgramOutcome, Result, Trust
 from rlvr_sandbox.supervisor import Supervisor
 
 AWAY_SECONDS = 120.0
@@ -45,9 +45,9 @@ class Job:
     lost: int = 0
     faults: int = 0
 
-    def without_verdict(self, outcome: Outcome, reason: str, backend: Judged) -> Result:
+    def without_verdict(self, outcome: ProgramOutcome, reason: str, backend: Judged) -> Result:
         """The result where the program was not judged to its end."""
-        test = TestResult(outcome=outcome, reason=reason)
+        test = CaseResult(outcome=outcome, reason=reason)
         return Result(
             outcome=outcome,
             reason=reason,
@@ -157,7 +157,7 @@ class Pool:
         with contextlib.suppress(queue.Empty):
             job = self._jobs.get_nowait()
             if job is not None:
-                job.future.set_result(job.without_verdict(Outcome.UNSCORED, reason, backend))
+                job.future.set_result(job.without_verdict(ProgramOutcome.UNSCORED, reason, backend))
 
     def pause(self, seconds: float) -> None:
         """Wait, but not beyond the pool's end."""
@@ -278,9 +278,9 @@ class Slot(threading.Thread):
             job.lost += 1
         if job.lost >= 2:
             reason = f"its sandbox ended under it, twice: {error}"
-            job.future.set_result(job.without_verdict(Outcome.KILLED_SANDBOX, reason, self._backend))
+            job.future.set_result(job.without_verdict(ProgramOutcome.KILLED_SANDBOX, reason, self._backend))
         elif job.faults > MOST_FAULTS:
-            job.future.set_result(job.without_verdict(Outcome.UNSCORED, str(error), self._backend))
+            job.future.set_result(job.without_verdict(ProgramOutcome.UNSCORED, str(error), self._backend))
         else:
             self._pool.put_back(job)
 

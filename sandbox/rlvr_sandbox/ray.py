@@ -32,7 +32,7 @@ from rlvr_sandbox.blocking import open_on
 from rlvr_sandbox.errors import SandboxClosed, SandboxUnavailable
 from rlvr_sandbox.pool import AWAY_SECONDS, Job
 from rlvr_sandbox.programs import Limits, Program
-from rlvr_sandbox.results import Outcome, Result, Trust
+from rlvr_sandbox.results import ProgramOutcome, Result, Trust
 from rlvr_sandbox.sessions import CellResult
 
 AHEAD = 2
@@ -267,7 +267,7 @@ class RayPool:
                 )
 
     def _answer_unscored(self, job: Job, reason: str) -> None:
-        job.future.set_result(job.without_verdict(Outcome.UNSCORED, reason, self._last))
+        job.future.set_result(job.without_verdict(ProgramOutcome.UNSCORED, reason, self._last))
 
 
 class RaySessions:
@@ -305,7 +305,7 @@ class RaySession:
                 return ray.get(self._node.actor.execute.remote(self._number, source))
             except (RayActorError, SandboxUnavailable) as error:
                 self._node = None
-                return CellResult(outcome=Outcome.UNSCORED, stdout="", stderr=str(error), ended=True)
+                return CellResult(outcome=ProgramOutcome.UNSCORED, stdout="", stderr=str(error), ended=True)
 
     def close(self) -> None:
         """End the session."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+CANNOT_JUDGE = "the tests cannot judge"
+"""How the reason of an UNSCORED result begins where the tests are at fault, and not the sandbox."""
 
-class Outcome(enum.Enum):
+
+class ProgramOutcome(enum.Enum):
     """How a program, or one test of it, ended."""
 
     PASSED = "passed"
@@ -46,12 +49,10 @@ class Trust(enum.Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TestResult:
+class CaseResult:
     """How one test ended."""
 
-    __test__ = False  # pytest collects classes of this name
-
-    outcome: Outcome
+    outcome: ProgramOutcome
     reason: str = ""
     cpu_seconds: float = 0.0
     wall_seconds: float = 0.0
@@ -81,9 +82,9 @@ class Result:
         retries: how many times it was run again because its sandbox was lost.
     """
 
-    outcome: Outcome
+    outcome: ProgramOutcome
     reason: str
-    tests: tuple[TestResult, ...]
+    tests: tuple[CaseResult, ...]
     first_failure: Failure | None
     stdout: str
     stderr: str
@@ -98,7 +99,7 @@ class Result:
     @property
     def passed(self) -> int:
         """How many tests passed."""
-        return sum(test.outcome is Outcome.PASSED for test in self.tests)
+        return sum(test.outcome is ProgramOutcome.PASSED for test in self.tests)
 
     @property
     def total(self) -> int:
@@ -106,15 +107,20 @@ class Result:
         return len(self.tests)
 
     @property
+    def tests_cannot_judge(self) -> bool:
+        """True where there is no verdict because of the tests, as there would be none another time."""
+        return self.outcome is ProgramOutcome.UNSCORED and self.reason.startswith(CANNOT_JUDGE)
+
+    @property
     def reward(self) -> float | None:
         """1.0 when every test passed, else 0.0; None where there is no verdict."""
-        if self.outcome is Outcome.UNSCORED:
+        if self.outcome is ProgramOutcome.UNSCORED:
             return None
-        return float(self.outcome is Outcome.PASSED)
+        return float(self.outcome is ProgramOutcome.PASSED)
 
     @property
     def fraction(self) -> float | None:
         """The share of tests that passed; None where there is no verdict."""
-        if self.outcome is Outcome.UNSCORED:
+        if self.outcome is ProgramOutcome.UNSCORED:
             return None
         return self.passed / self.total

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rlvr_sandbox.errors import SelfTestFailed
 from rlvr_sandbox.programs import AssertTests, CallTest, CallTests, Limits, Program, StdioTest, StdioTests
-from rlvr_sandbox.results import Outcome, Result
+from rlvr_sandbox.results import ProgramOutcome, Result
 
 _LIMITS = Limits(cpu_seconds=5.0, wall_seconds=30.0)
 _DOUBLE = StdioTests(tests=(StdioTest(input="21\n", expected="42\n"),))
@@ -68,7 +68,10 @@ def self_test(
     wrong = []
     for index, result in run_many(check.program for check in checks):
         check = checks[index]
-        if result.outcome is Outcome.UNSCORED or (result.outcome is Outcome.PASSED) != check.passes:
+        if (
+            result.outcome is ProgramOutcome.UNSCORED
+            or (result.outcome is ProgramOutcome.PASSED) != check.passes
+        ):
             wrong.append(f"{check.says}: {result.outcome.value} ({result.reason})")
     if wrong:
         raise SelfTestFailed("the sandbox fails its self-test: " + "; ".join(wrong))

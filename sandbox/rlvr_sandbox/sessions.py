@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rlvr_sandbox.backends.base import Backend
 from rlvr_sandbox.errors import SandboxLost, SandboxUnavailable
 from rlvr_sandbox.programs import Limits
-from rlvr_sandbox.results import Outcome
+from rlvr_sandbox.results import ProgramOutcome
 from rlvr_sandbox.supervisor import Supervisor
 
 _ATTEMPTS = 2
@@ -25,7 +25,7 @@ class CellResult:
         ended: whether the session's names are gone; the next cell starts a new one.
     """
 
-    outcome: Outcome
+    outcome: ProgramOutcome
     stdout: str
     stderr: str
     ended: bool
@@ -99,9 +99,11 @@ class Session:
                     said = str(error)
                     self._stop()
                 except SandboxUnavailable as error:
-                    return CellResult(outcome=Outcome.UNSCORED, stdout="", stderr=str(error), ended=False)
+                    return CellResult(
+                        outcome=ProgramOutcome.UNSCORED, stdout="", stderr=str(error), ended=False
+                    )
             self._cells.clear()
-            return CellResult(outcome=Outcome.KILLED_SANDBOX, stdout="", stderr=said, ended=True)
+            return CellResult(outcome=ProgramOutcome.KILLED_SANDBOX, stdout="", stderr=said, ended=True)
 
     def close(self) -> None:
         """End the session."""
@@ -150,16 +152,16 @@ class Session:
 
 
 _STOPPED = {
-    "wall": Outcome.TIMEOUT,
-    "cpu": Outcome.TIMEOUT,
-    "memory": Outcome.MEMORY,
-    "output": Outcome.OUTPUT,
+    "wall": ProgramOutcome.TIMEOUT,
+    "cpu": ProgramOutcome.TIMEOUT,
+    "memory": ProgramOutcome.MEMORY,
+    "output": ProgramOutcome.OUTPUT,
 }
 
 
-def _outcome(stopped: str, status: int, ended: bool) -> Outcome:
+def _outcome(stopped: str, status: int, ended: bool) -> ProgramOutcome:
     if stopped:
         return _STOPPED[stopped]
     if ended or status:
-        return Outcome.CRASHED
-    return Outcome.PASSED
+        return ProgramOutcome.CRASHED
+    return ProgramOutcome.PASSED

@@ -8,7 +8,7 @@ from tests.rlvr_envs.code_rows import APPS, judged_by
 
 def sandbox_tests(write_rows, **published):
     row = {**APPS[1], "input_output": json.dumps({"fn_name": "ordered", **published})}
-    (task,) = rg.make("apps", data=write_rows([row])).tasks
+    (task,) = rg.make("apps", data=write_rows([row]), run_solutions=False).tasks
     return judged_by(task).tests
 
 
@@ -25,7 +25,7 @@ def test_functions_are_called_by_name(write_rows):
     assert "standard input" not in task.text
     assert "Begin with this code:\n\n```python\ndef ordered(a):" in task.text
     row = {**APPS[1], "starter_code": "class Solution:\n    def ordered(self, a):"}
-    (task,) = rg.make("apps", data=write_rows([row])).tasks
+    (task,) = rg.make("apps", data=write_rows([row]), run_solutions=False).tasks
     assert judged_by(task).function == "Solution.ordered"
 
 

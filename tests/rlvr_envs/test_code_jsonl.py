@@ -100,7 +100,7 @@ def test_fields_of_tests_and_limits_that_hold_nothing_are_left_out(write_rows):
         }
         for i, tests in enumerate((stdio, calls, asserts, json.dumps(calls)))
     ]
-    tasks = rg.make("code-jsonl", data=write_rows(rows)).tasks
+    tasks = rg.make("code-jsonl", data=write_rows(rows), run_solutions=False).tasks
     assert [judged_by(task).tests for task in tasks][1] == judged_by(tasks[3]).tests
     assert judged_by(tasks[1]).tests[0].expected is None
     assert judged_by(tasks[2]).names == ("f",)
@@ -124,7 +124,7 @@ CHECKER = "def check(input, output, expected):\n    return sum(map(int, output.s
 def test_a_checker_stands_in_a_file_beside_the_data(write_rows, tmp_path):
     data = write_rows([SPLIT])
     (tmp_path / "sums.py").write_text(CHECKER)
-    env = rg.make("code-jsonl", data=data, limits="scaled", run_solutions=True)
+    env = rg.make("code-jsonl", data=data, limits="scaled")
     for source, reward in (("print(2, int(input()) - 2)", 1.0), ("print(0, 5)", 0.0), ("print('a')", 0.0)):
         env.reset(options={"task": 0})
         assert env.step(f"```python\n{source}\n```")[1] == reward
@@ -158,10 +158,10 @@ def test_a_checker_that_is_not_there_is_named_when_the_file_is_loaded(write_rows
 
 
 @pytest.mark.usefixtures("runs_programs")
-def test_rows_whose_solutions_do_not_pass_are_refused_where_that_is_asked_for(write_rows):
+def test_rows_whose_solutions_do_not_pass_are_left_out_unless_all_are_asked_for(write_rows):
     wrong = {**CODE_JSONL[1], "id": "bad", "solution": "def add(a, b):\n    return a - b"}
     data = write_rows([CODE_JSONL[0], wrong])
-    assert rg.make("code-jsonl", data=data).tasks.size == 2
-    with pytest.raises(rg.DataError, match="line 2: task 'bad': its own solution does not pass"):
-        _ = rg.make("code-jsonl", data=data, run_solutions=True).tasks.size
-    assert rg.make("code-jsonl", data=write_rows(CODE_JSONL), run_solutions=True).tasks.size == 3
+    assert rg.make("code-jsonl", data=data, run_solutions=False).tasks.size == 2
+    with pytest.warns(UserWarning, match="line 2: task 'bad': its own solution does not pass"):
+        assert rg.make("code-jsonl", data=data).tasks.size == 1
+    assert rg.make("code-jsonl", data=write_rows(CODE_JSONL)).tasks.size == 3

@@ -151,41 +151,66 @@ def test_a_solution_that_does_not_pass_gives_no_limits_and_no_zeros():
         (
             Asserts(tests=("assert g(1) == 2",), names=("f",)),
             "def f(n): return n + 1",
-            "task 't': the sandbox has no verdict|task 't': its own solution does not pass",
+            "task 't': the sandbox has no verdict: the tests cannot judge|task 't': its own solution does not pass",
         ),
         (
             Asserts(tests=("assert True",), names=("f",)),
             "def f(n): return n + 1",
-            "task 't'|the sandbox has no verdict: the tests cannot judge",
+            "task 't': the sandbox has no verdict: the tests cannot judge",
         ),
     ],
 )
-def test_solutions_that_do_not_pass_are_named_when_they_are_run(tests, solution, message):
+def test_solutions_that_do_not_pass_are_named_when_the_tasks_are_loaded(tests, solution, message):
     asked = task(tests, solution=solution)
-    CodeVerifier().check(asked)
-    tasks = rg.TaskSet.from_rows(
-        lambda: [("line 7", {})],
-        lambda row: asked,
-        name="mine",
-        split="x",
-        verifier=CodeVerifier(run_solutions=True),
-    )
+    tasks = loaded([asked], CodeVerifier())
     with pytest.raises(rg.DataError, match=message) as raised:
         _ = tasks.size
-    assert "line 7: task 't'" in str(raised.value)
+    assert "line 1: task 't'" in str(raised.value)
+    assert loaded([asked], CodeVerifier(run_solutions=False)).size == 1
+
+
+def loaded(tasks, verifier):
+    rows = [(f"line {number}", {"task": each}) for number, each in enumerate(tasks, start=1)]
+    return rg.TaskSet.from_rows(
+        lambda: rows, lambda row: row["task"], name="mine", split="x", verifier=verifier
+    )
 
 
 def test_solutions_that_pass_are_loaded_and_tasks_without_one_too():
-    verifier = CodeVerifier(run_solutions=True)
-    verifier.check(task(ECHO, solution="print(input())"))
-    verifier.check(task(SUMS, solution="print(1, int(input()) - 1)"))
-    verifier.check(task(ECHO))
+    asked = [
+        task(ECHO, solution="print(input())"),
+        task(SUMS, solution="print(1, int(input()) - 1)"),
+        task(ECHO),
+    ]
+    tasks = [each.model_copy(update={"id": str(number)}) for number, each in enumerate(asked)]
+    assert loaded(tasks, CodeVerifier()).take(None) == tasks
     continued = task(
         Asserts(tests=("assert f(1) == 2",), names=("f",)),
         preamble="def f(n):\n",
         solution="    return n + 1\n",
     )
-    CodeVerifier(continues=True, run_solutions=True).check(continued)
+    assert loaded([continued], CodeVerifier(continues=True)).size == 1
+
+
+@pytest.mark.parametrize("limits", ["stated", "scaled"])
+def test_a_solution_out_of_time_is_named_as_such(limits):
+    slow = task(
+        ECHO, solution="while True: pass", limits={"cpu_seconds": 0.2 if limits == "stated" else 0.02}
+    )
+    said = CodeVerifier(limits=limits).unjudgeable([slow])
+    assert "its own solution does not pass" in said["t"]
+    assert "used more than 0.2 s of CPU time" in said["t"]
+
+
+def test_tests_that_no_program_can_be_judged_by_are_named_through_a_composed_verifier():
+    judged = {"program": CodeVerifier(), "short": rg.verifiers.FunctionVerifier(lambda task, said: True)}
+    vain = task(Asserts(tests=("assert True",), names=("f",)), solution="def f(n): return n")
+    for verifier in (
+        rg.verifiers.AllOf(judged),
+        rg.verifiers.GateThen(judged["short"], judged["program"]),
+        rg.verifiers.WeightedSum({name: (part, 1.0) for name, part in judged.items()}),
+    ):
+        assert "the tests cannot judge" in verifier.unjudgeable([vain])["t"]
 
 
 def test_unknown_limits_say_what_is_possible():

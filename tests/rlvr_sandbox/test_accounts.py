@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from rlvr_sandbox import Limits, Outcome, Program, Sandbox, SandboxUnavailable, StdioTest, StdioTests
+from rlvr_sandbox import Limits, Program, ProgramOutcome, Sandbox, SandboxUnavailable, StdioTest, StdioTests
 from rlvr_sandbox.backends import groups
 from rlvr_sandbox.backends.bubblewrap import BubblewrapBackend
 from rlvr_sandbox.image.accounts import Account, ControlGroup, Processes, account
@@ -202,7 +202,7 @@ def test_bubblewrap_shows_no_package_but_those_it_is_told_of(tmp_path: Path, bub
     backend = BubblewrapBackend(packages=[tmp_path / "given"])
     with Sandbox.open_sync(backend, slots=1) as box:
         result = box.run(Program(source=textwrap.dedent(source), tests=tests))
-    assert (result.outcome, result.stdout) == (Outcome.PASSED, "True []\n"), result.stderr
+    assert (result.outcome, result.stdout) == (ProgramOutcome.PASSED, "True []\n"), result.stderr
 
 
 # -- sessions ------------------------------------------------------------------------------------------------
@@ -225,6 +225,6 @@ def test_a_cell_that_says_half_a_message_is_ended_with_its_time(bubblewrap: Bubb
         session = box.session(Limits(cpu_seconds=1.0, wall_seconds=1.0))
         started = time.monotonic()
         result = session.execute(HALF_A_MESSAGE)
-        assert (result.outcome, result.ended) == (Outcome.CRASHED, True)
+        assert (result.outcome, result.ended) == (ProgramOutcome.CRASHED, True)
         assert time.monotonic() - started < 10
         session.close()

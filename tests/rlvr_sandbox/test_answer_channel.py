@@ -14,8 +14,8 @@ from rlvr_sandbox import (
     CallTest,
     CallTests,
     Limits,
-    Outcome,
     Program,
+    ProgramOutcome,
     StdioTest,
     StdioTests,
     Trust,
@@ -179,7 +179,7 @@ def test_no_bytes_of_an_engine_raise_where_they_are_taken_apart():
 def test_a_value_whose_tag_is_no_text_is_a_wrong_value(value: Any, expected: Any):
     call = CallTests(function="f", tests=(CallTest(expected=expected),))
     result = judged(call, json.dumps({"value": value}).encode())
-    assert (result.outcome, result.reason) == (Outcome.FAILED, "wrong value")
+    assert (result.outcome, result.reason) == (ProgramOutcome.FAILED, "wrong value")
 
 
 def test_what_a_failure_shows_can_be_written_to_a_file_whatever_the_program_printed():

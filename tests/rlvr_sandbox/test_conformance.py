@@ -4,7 +4,7 @@ import socket
 from collections import Counter
 
 import pytest
-from rlvr_sandbox import Outcome, Program, Result, TestResult, Trust, conformance
+from rlvr_sandbox import CaseResult, Program, ProgramOutcome, Result, Trust, conformance
 from rlvr_sandbox.conformance.escapes import escapes_to
 
 
@@ -47,7 +47,7 @@ class Gullible:
         self.outcome = outcome
 
     def run(self, program: Program) -> Result:
-        test = TestResult(outcome=self.outcome)
+        test = CaseResult(outcome=self.outcome)
         return Result(
             outcome=self.outcome,
             reason="",
@@ -65,16 +65,16 @@ class Gullible:
 
 
 def test_a_sandbox_that_passes_everything_is_fooled_by_every_attack():
-    found = conformance.complaints(Gullible(Outcome.PASSED))
+    found = conformance.complaints(Gullible(ProgramOutcome.PASSED))
     assert len(found) == len(conformance.ATTACKS)
 
 
 def test_a_sandbox_that_passes_nothing_refuses_every_honest_program_and_disturbs_what_follows():
-    found = conformance.complaints(Gullible(Outcome.FAILED))
+    found = conformance.complaints(Gullible(ProgramOutcome.FAILED))
     needy = [honest for honest in conformance.HONEST if honest.modules]
     assert len(found) == len(conformance.ATTACKS) + len(conformance.HONEST) - len(needy)
 
 
 def test_a_sandbox_without_verdicts_is_not_conforming_either():
-    found = conformance.complaints(Gullible(Outcome.UNSCORED), honest=())
+    found = conformance.complaints(Gullible(ProgramOutcome.UNSCORED), honest=())
     assert len(found) == len(conformance.ATTACKS)

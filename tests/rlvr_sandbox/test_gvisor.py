@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
-from rlvr_sandbox import Outcome, Program, Sandbox, StdioTest, StdioTests, Trust
+from rlvr_sandbox import Program, ProgramOutcome, Sandbox, StdioTest, StdioTests, Trust
 from rlvr_sandbox.backends.docker import DockerBackend
 
 from tests.rlvr_sandbox.engines import Dockerd, needs_own_engine, shared_daemon
@@ -47,7 +47,11 @@ def test_programs_run_behind_gvisor_where_the_engine_has_it(engine_with: Callabl
     )
     with Sandbox.open_sync(DockerBackend(daemon.host), slots=1) as box:
         result = box.run(program)
-    assert (result.outcome, result.trust, result.backend) == (Outcome.PASSED, Trust.MICROVM, "docker-gvisor")
+    assert (result.outcome, result.trust, result.backend) == (
+        ProgramOutcome.PASSED,
+        Trust.MICROVM,
+        "docker-gvisor",
+    )
     with contextlib.closing(DockerBackend(daemon.host, runtime="runc")) as backend:
         assert backend.trust is Trust.CONTAINER
 

@@ -6,7 +6,7 @@ import os
 import time
 
 import pytest
-from rlvr_sandbox import Outcome, Program, Sandbox, StdioTest, StdioTests, Trust
+from rlvr_sandbox import Program, ProgramOutcome, Sandbox, StdioTest, StdioTests, Trust
 from rlvr_sandbox import hosts as hosts_module
 from rlvr_sandbox.engine import Engine
 from rlvr_sandbox.errors import SandboxLost, SandboxUnavailable
@@ -180,7 +180,7 @@ def test_a_batch_is_shared_by_two_engines_and_outlives_one_of_them(second: Docke
                 time.sleep(0.01)
             second.kill()
             results = [future.result(timeout=120) for future in futures]
-            assert {result.outcome for result in results} == {Outcome.PASSED}
+            assert {result.outcome for result in results} == {ProgramOutcome.PASSED}
             second.start()
             with contextlib.closing(Engine(second.host)) as engine:
                 deadline = time.monotonic() + 150  # pauses double while it is away
@@ -193,4 +193,4 @@ def test_a_batch_is_shared_by_two_engines_and_outlives_one_of_them(second: Docke
 @needs_own_engine
 def test_a_host_that_is_down_at_first_is_left_out_and_the_others_do_the_work(second: Dockerd, tmp_path):
     with Sandbox.open_sync(f"unix://{tmp_path}/down.sock, {second.host}", slots=1) as box:
-        assert box.run(DOUBLE).outcome is Outcome.PASSED
+        assert box.run(DOUBLE).outcome is ProgramOutcome.PASSED

@@ -14,8 +14,8 @@ from rlvr_sandbox import (
     CallTest,
     CallTests,
     Limits,
-    Outcome,
     Program,
+    ProgramOutcome,
     Result,
     StdioTest,
     StdioTests,
@@ -77,7 +77,7 @@ def judged(
     return judging.result(backend="docker", trust=trust, retries=1)
 
 
-def ending(execution: Execution) -> tuple[Outcome, str]:
+def ending(execution: Execution) -> tuple[ProgramOutcome, str]:
     """Judge how a program with one test ended, whose output is right."""
     result = judged(StdioTests(tests=(StdioTest(input="", expected="3\n"),)), execution)
     return result.outcome, result.reason
@@ -89,52 +89,60 @@ def ending(execution: Execution) -> tuple[Outcome, str]:
 @pytest.mark.parametrize(
     ("changes", "outcome", "reason"),
     [
-        ({}, Outcome.PASSED, ""),
-        ({"stopped": "wall", "status": -9}, Outcome.TIMEOUT, "still running after 8 s"),
-        ({"cpu_seconds": 2.01}, Outcome.TIMEOUT, "used more than 2 s of CPU time"),
-        ({"cpu_seconds": 2.0}, Outcome.PASSED, ""),
-        ({"status": -signal.SIGXCPU, "cpu_seconds": 1.99}, Outcome.TIMEOUT, "used more than 2 s of CPU time"),
-        ({"status": -signal.SIGKILL, "cpu_seconds": 3.0}, Outcome.TIMEOUT, "used more than 2 s of CPU time"),
-        ({"stopped": "output", "status": -9}, Outcome.OUTPUT, "wrote more than 1000 bytes"),
-        ({"stopped": "output", "status": 0}, Outcome.OUTPUT, "wrote more than 1000 bytes"),
-        ({"stopped": "memory", "status": -9}, Outcome.MEMORY, "used more than 64 MiB of memory"),
-        ({"memory_bytes": (64 << 20) + 1}, Outcome.MEMORY, "used more than 64 MiB of memory"),
-        ({"memory_bytes": 64 << 20}, Outcome.PASSED, ""),
-        ({"status": -signal.SIGKILL}, Outcome.MEMORY, "used more than 64 MiB of memory"),
+        ({}, ProgramOutcome.PASSED, ""),
+        ({"stopped": "wall", "status": -9}, ProgramOutcome.TIMEOUT, "still running after 8 s"),
+        ({"cpu_seconds": 2.01}, ProgramOutcome.TIMEOUT, "used more than 2 s of CPU time"),
+        ({"cpu_seconds": 2.0}, ProgramOutcome.PASSED, ""),
+        (
+            {"status": -signal.SIGXCPU, "cpu_seconds": 1.99},
+            ProgramOutcome.TIMEOUT,
+            "used more than 2 s of CPU time",
+        ),
+        (
+            {"status": -signal.SIGKILL, "cpu_seconds": 3.0},
+            ProgramOutcome.TIMEOUT,
+            "used more than 2 s of CPU time",
+        ),
+        ({"stopped": "output", "status": -9}, ProgramOutcome.OUTPUT, "wrote more than 1000 bytes"),
+        ({"stopped": "output", "status": 0}, ProgramOutcome.OUTPUT, "wrote more than 1000 bytes"),
+        ({"stopped": "memory", "status": -9}, ProgramOutcome.MEMORY, "used more than 64 MiB of memory"),
+        ({"memory_bytes": (64 << 20) + 1}, ProgramOutcome.MEMORY, "used more than 64 MiB of memory"),
+        ({"memory_bytes": 64 << 20}, ProgramOutcome.PASSED, ""),
+        ({"status": -signal.SIGKILL}, ProgramOutcome.MEMORY, "used more than 64 MiB of memory"),
         (
             {"status": 1, "stderr": b"Traceback\nMemoryError\n"},
-            Outcome.MEMORY,
+            ProgramOutcome.MEMORY,
             "used more than 64 MiB of memory",
         ),
         (
             {"status": INVALID_STATUS, "stderr": b"  x =\nSyntaxError: invalid syntax\n"},
-            Outcome.INVALID,
+            ProgramOutcome.INVALID,
             "not a Python program: SyntaxError: invalid syntax",
         ),
         (
             {"status": 1, "stderr": b"Traceback\nValueError: no\n\n"},
-            Outcome.CRASHED,
+            ProgramOutcome.CRASHED,
             "exit status 1: ValueError: no",
         ),
-        ({"status": 3}, Outcome.CRASHED, "exit status 3"),
-        ({"status": -signal.SIGSEGV}, Outcome.CRASHED, "died of SIGSEGV"),
-        ({"status": -99}, Outcome.CRASHED, "died of signal 99"),
-        ({"status": 1, "stderr": b"\xff\xfe"}, Outcome.CRASHED, "exit status 1: \ufffd\ufffd"),
+        ({"status": 3}, ProgramOutcome.CRASHED, "exit status 3"),
+        ({"status": -signal.SIGSEGV}, ProgramOutcome.CRASHED, "died of SIGSEGV"),
+        ({"status": -99}, ProgramOutcome.CRASHED, "died of signal 99"),
+        ({"status": 1, "stderr": b"\xff\xfe"}, ProgramOutcome.CRASHED, "exit status 1: \ufffd\ufffd"),
     ],
 )
 def test_an_ending_has_one_name_and_a_reason_with_the_limit_in_it(
-    changes: dict[str, Any], outcome: Outcome, reason: str
+    changes: dict[str, Any], outcome: ProgramOutcome, reason: str
 ) -> None:
     assert ending(ended(b"3\n", **changes)) == (outcome, reason)
 
 
 def test_a_wall_clock_that_ran_out_is_named_before_anything_that_came_of_stopping_it() -> None:
     said = ending(ended(b"3\n", stopped="wall", status=-signal.SIGKILL, memory_bytes=1 << 30))
-    assert said == (Outcome.TIMEOUT, "still running after 8 s")
+    assert said == (ProgramOutcome.TIMEOUT, "still running after 8 s")
 
 
 def test_right_output_does_not_make_up_for_a_bad_end() -> None:
-    assert ending(ended(b"3\n", status=1))[0] is Outcome.CRASHED
+    assert ending(ended(b"3\n", status=1))[0] is ProgramOutcome.CRASHED
 
 
 # -- stdio ---------------------------------------------------------------------------------------------------
@@ -142,15 +150,19 @@ def test_right_output_does_not_make_up_for_a_bad_end() -> None:
 
 def test_a_program_passes_when_every_output_is_right() -> None:
     result = judged(THREE_SUMS, ended(b"3\n"), ended(b"7\n"), ended(b"0b1011\n"))
-    assert (result.outcome, result.reason, result.first_failure) == (Outcome.PASSED, "", None)
+    assert (result.outcome, result.reason, result.first_failure) == (ProgramOutcome.PASSED, "", None)
     assert (result.passed, result.total, result.reward, result.fraction) == (3, 3, 1.0, 1.0)
 
 
 def test_tests_after_the_first_failure_are_skipped_and_count() -> None:
     result = judged(THREE_SUMS, ended(b"3\n"), ended(b"8\n"), ended(b"11\n"))
-    assert [test.outcome for test in result.tests] == [Outcome.PASSED, Outcome.FAILED, Outcome.SKIPPED]
+    assert [test.outcome for test in result.tests] == [
+        ProgramOutcome.PASSED,
+        ProgramOutcome.FAILED,
+        ProgramOutcome.SKIPPED,
+    ]
     assert result.tests[2].reason == "an earlier test failed"
-    assert (result.outcome, result.reason) == (Outcome.FAILED, "wrong output")
+    assert (result.outcome, result.reason) == (ProgramOutcome.FAILED, "wrong output")
     assert (result.passed, result.total, result.reward, result.fraction) == (1, 3, 0.0, 1 / 3)
 
 
@@ -166,8 +178,12 @@ def test_an_execution_after_the_first_failure_changes_nothing() -> None:
 def test_all_tests_are_run_on_request_and_the_first_failure_is_the_one_reported() -> None:
     runs = ended(b"3\n"), ended(b"8\n", stderr=b"second"), ended(b"x", status=1, stderr=b"third")
     result = judged(THREE_SUMS, *runs, to_the_end=True)
-    assert [test.outcome for test in result.tests] == [Outcome.PASSED, Outcome.FAILED, Outcome.CRASHED]
-    assert (result.outcome, result.stderr) == (Outcome.FAILED, "second")
+    assert [test.outcome for test in result.tests] == [
+        ProgramOutcome.PASSED,
+        ProgramOutcome.FAILED,
+        ProgramOutcome.CRASHED,
+    ]
+    assert (result.outcome, result.stderr) == (ProgramOutcome.FAILED, "second")
     failure = result.first_failure
     assert failure is not None
     assert (failure.index, failure.input, failure.expected, failure.got) == (1, "3 4\n", "7\n", "8\n")
@@ -199,14 +215,14 @@ def test_a_checker_decides_in_the_place_of_a_comparison() -> None:
         return int(given) % int(got) == 0
 
     tests = StdioTests(tests=(StdioTest(input="12", expected="any"),), checker=divides)
-    assert judged(tests, ended(b"4")).outcome is Outcome.PASSED
-    assert judged(tests, ended(b"5")).outcome is Outcome.FAILED
-    assert judged(tests, ended(b"4", status=1)).outcome is Outcome.CRASHED
+    assert judged(tests, ended(b"4")).outcome is ProgramOutcome.PASSED
+    assert judged(tests, ended(b"5")).outcome is ProgramOutcome.FAILED
+    assert judged(tests, ended(b"4", status=1)).outcome is ProgramOutcome.CRASHED
     assert seen == [("12", "any", "4"), ("12", "any", "5")]  # a crash is not the checker's to judge
 
 
 def test_output_that_is_no_text_is_compared_all_the_same() -> None:
-    assert judged(THREE_SUMS, ended(b"3\xff\n")).outcome is Outcome.FAILED
+    assert judged(THREE_SUMS, ended(b"3\xff\n")).outcome is ProgramOutcome.FAILED
 
 
 # -- calls ---------------------------------------------------------------------------------------------------
@@ -215,32 +231,32 @@ def test_output_that_is_no_text_is_compared_all_the_same() -> None:
 @pytest.mark.parametrize(
     ("answer", "outcome", "reason", "got"),
     [
-        (b'{"value": 7}', Outcome.PASSED, "", ""),
-        (b'{"value": "seven"}', Outcome.PASSED, "", ""),
-        (b'{"value": ["list", 7]}', Outcome.FAILED, "wrong value", "[7]"),
-        (b'{"value": true}', Outcome.FAILED, "wrong value", "True"),
-        (b'{"value": ["handle", 0, "Any"]}', Outcome.FAILED, "wrong value", "<Any object>"),
-        (b'{"missing": "add"}', Outcome.INVALID, "the program has no add", ""),
-        (b"", Outcome.CRASHED, "ended without returning a value", ""),
-        (b'{"value": 7', Outcome.CRASHED, "ended without returning a value", ""),
-        (b"[7]", Outcome.CRASHED, "ended without returning a value", ""),
-        (b'{"values": 7}', Outcome.CRASHED, "ended without returning a value", ""),
-        (b"[" * 100_000, Outcome.CRASHED, "ended without returning a value", ""),
+        (b'{"value": 7}', ProgramOutcome.PASSED, "", ""),
+        (b'{"value": "seven"}', ProgramOutcome.PASSED, "", ""),
+        (b'{"value": ["list", 7]}', ProgramOutcome.FAILED, "wrong value", "[7]"),
+        (b'{"value": true}', ProgramOutcome.FAILED, "wrong value", "True"),
+        (b'{"value": ["handle", 0, "Any"]}', ProgramOutcome.FAILED, "wrong value", "<Any object>"),
+        (b'{"missing": "add"}', ProgramOutcome.INVALID, "the program has no add", ""),
+        (b"", ProgramOutcome.CRASHED, "ended without returning a value", ""),
+        (b'{"value": 7', ProgramOutcome.CRASHED, "ended without returning a value", ""),
+        (b"[7]", ProgramOutcome.CRASHED, "ended without returning a value", ""),
+        (b'{"values": 7}', ProgramOutcome.CRASHED, "ended without returning a value", ""),
+        (b"[" * 100_000, ProgramOutcome.CRASHED, "ended without returning a value", ""),
     ],
 )
 def test_a_call_is_judged_by_the_value_that_came_back(
-    answer: bytes, outcome: Outcome, reason: str, got: str
+    answer: bytes, outcome: ProgramOutcome, reason: str, got: str
 ) -> None:
     result = judged(ADD, ended(answer=answer))
     assert (result.outcome, result.reason) == (outcome, reason)
-    if outcome is not Outcome.PASSED:
+    if outcome is not ProgramOutcome.PASSED:
         assert result.first_failure is not None
         assert (result.first_failure.input, result.first_failure.expected) == ("add(1, 2, c=4)", "7")
         assert result.first_failure.got == got
 
 
 def test_a_value_from_a_program_that_ended_badly_is_worth_nothing() -> None:
-    assert judged(ADD, ended(answer=b'{"value": 7}', status=1)).outcome is Outcome.CRASHED
+    assert judged(ADD, ended(answer=b'{"value": 7}', status=1)).outcome is ProgramOutcome.CRASHED
 
 
 # -- asserts -------------------------------------------------------------------------------------------------
@@ -248,31 +264,31 @@ def test_a_value_from_a_program_that_ended_badly_is_worth_nothing() -> None:
 
 def test_asserts_pass_when_their_process_says_so_of_each() -> None:
     result = judged(TWO_ASSERTS, asserted(PASSED, PASSED))
-    assert (result.outcome, result.passed, result.trust) == (Outcome.PASSED, 2, Trust.CONTAINER)
+    assert (result.outcome, result.passed, result.trust) == (ProgramOutcome.PASSED, 2, Trust.CONTAINER)
 
 
 @pytest.mark.parametrize(
     ("said", "outcome", "reason"),
     [
-        ({"outcome": "failed", "reason": "assertion failed"}, Outcome.FAILED, "assertion failed"),
-        ({"outcome": "invalid", "reason": "NameError: add"}, Outcome.INVALID, "NameError: add"),
-        ({"outcome": "crashed", "reason": "ValueError: no"}, Outcome.CRASHED, "ValueError: no"),
+        ({"outcome": "failed", "reason": "assertion failed"}, ProgramOutcome.FAILED, "assertion failed"),
+        ({"outcome": "invalid", "reason": "NameError: add"}, ProgramOutcome.INVALID, "NameError: add"),
+        ({"outcome": "crashed", "reason": "ValueError: no"}, ProgramOutcome.CRASHED, "ValueError: no"),
         (
             {"outcome": "bad_tests", "reason": "it calls nothing"},
-            Outcome.UNSCORED,
+            ProgramOutcome.UNSCORED,
             "the tests cannot judge: it calls nothing",
         ),
         (
             {"outcome": "gone", "reason": "it has ended"},
-            Outcome.CRASHED,
+            ProgramOutcome.CRASHED,
             "the program ended during the test: it has ended",
         ),
-        ({"outcome": "PASSED"}, Outcome.CRASHED, "the program ended during the test: "),
-        ({}, Outcome.CRASHED, "the program ended during the test: "),
+        ({"outcome": "PASSED"}, ProgramOutcome.CRASHED, "the program ended during the test: "),
+        ({}, ProgramOutcome.CRASHED, "the program ended during the test: "),
     ],
 )
 def test_what_the_tests_process_says_of_a_test_is_its_outcome(
-    said: dict[str, str], outcome: Outcome, reason: str
+    said: dict[str, str], outcome: ProgramOutcome, reason: str
 ) -> None:
     result = judged(TWO_ASSERTS, asserted(PASSED, said))
     assert (result.tests[1].outcome, result.tests[1].reason) == (outcome, reason)
@@ -285,7 +301,7 @@ def test_nonsense_is_the_reason_whether_the_program_then_ends_by_itself_or_is_st
     endings = [{}, *({"status": status, "ended_by_itself": True} for status in (0, 1, INVALID_STATUS))]
     results = [judged(TWO_ASSERTS, asserted(PASSED, gone, **ending)) for ending in endings]
     reasons = {(result.tests[1].outcome, result.tests[1].reason) for result in results}
-    assert reasons == {(Outcome.CRASHED, f"the program ended during the test: {gone['reason']}")}
+    assert reasons == {(ProgramOutcome.CRASHED, f"the program ended during the test: {gone['reason']}")}
 
 
 @pytest.mark.parametrize(
@@ -306,7 +322,7 @@ def test_nonsense_is_the_reason_whether_the_program_then_ends_by_itself_or_is_st
 )
 def test_a_report_that_is_not_whole_passes_nothing(execution: Execution) -> None:
     result = judged(TWO_ASSERTS, execution, to_the_end=True)
-    assert {test.outcome for test in result.tests} == {Outcome.CRASHED}
+    assert {test.outcome for test in result.tests} == {ProgramOutcome.CRASHED}
     assert result.reason == "the tests ended without a verdict"
 
 
@@ -314,26 +330,26 @@ def test_a_program_that_went_away_is_called_what_it_died_of() -> None:
     gone = {"outcome": "gone", "reason": "it has ended"}
     died = {"status": -signal.SIGSEGV, "ended_by_itself": True}
     result = judged(TWO_ASSERTS, asserted(PASSED, gone, **died))
-    assert (result.tests[1].outcome, result.reason) == (Outcome.CRASHED, "died of SIGSEGV")
+    assert (result.tests[1].outcome, result.reason) == (ProgramOutcome.CRASHED, "died of SIGSEGV")
     result = judged(TWO_ASSERTS, asserted(gone, gone, status=-signal.SIGXCPU, ended_by_itself=True))
-    assert result.outcome is Outcome.TIMEOUT
+    assert result.outcome is ProgramOutcome.TIMEOUT
 
 
 def test_asserts_stopped_by_the_clock_are_timeouts_without_a_report() -> None:
     result = judged(TWO_ASSERTS, asserted(stopped="wall", tests_status=-signal.SIGKILL, answer=b""))
-    assert (result.outcome, result.passed) == (Outcome.TIMEOUT, 0)
+    assert (result.outcome, result.passed) == (ProgramOutcome.TIMEOUT, 0)
 
 
 @pytest.mark.parametrize(
     ("changes", "outcome"),
     [
-        ({"cpu_seconds": 2.5}, Outcome.TIMEOUT),
-        ({"memory_bytes": 65 << 20}, Outcome.MEMORY),
-        ({"stopped": "output"}, Outcome.OUTPUT),
+        ({"cpu_seconds": 2.5}, ProgramOutcome.TIMEOUT),
+        ({"memory_bytes": 65 << 20}, ProgramOutcome.MEMORY),
+        ({"stopped": "output"}, ProgramOutcome.OUTPUT),
     ],
 )
 def test_asserts_that_hold_do_not_pass_a_program_beyond_its_limits(
-    changes: dict[str, Any], outcome: Outcome
+    changes: dict[str, Any], outcome: ProgramOutcome
 ) -> None:
     result = judged(TWO_ASSERTS, asserted(PASSED, PASSED, **changes))
     assert (result.outcome, result.passed) == (outcome, 0)
@@ -341,7 +357,7 @@ def test_asserts_that_hold_do_not_pass_a_program_beyond_its_limits(
 
 def test_asserts_that_hold_pass_though_the_program_ended_badly_afterwards() -> None:
     result = judged(TWO_ASSERTS, asserted(PASSED, PASSED, status=1, ended_by_itself=True))
-    assert result.outcome is Outcome.PASSED  # it answered right; its end is no part of its answers
+    assert result.outcome is ProgramOutcome.PASSED  # it answered right; its end is no part of its answers
 
 
 def test_a_failed_assert_shows_the_last_call_and_what_it_returned() -> None:
@@ -362,7 +378,7 @@ def test_one_test_that_cannot_judge_leaves_the_whole_program_unscored() -> None:
         {"outcome": "bad_tests", "reason": "it calls nothing"},
     )
     result = judged(TWO_ASSERTS, asserted(failed, bad), to_the_end=True)
-    assert (result.outcome, result.reward, result.fraction) == (Outcome.UNSCORED, None, None)
+    assert (result.outcome, result.reward, result.fraction) == (ProgramOutcome.UNSCORED, None, None)
 
 
 # -- asserts in one process with the program -----------------------------------------------------------------
@@ -372,7 +388,7 @@ IN_PROCESS = AssertTests(tests=TWO_ASSERTS.tests, names=("add",), in_process=Tru
 
 def test_asserts_beside_the_program_are_marked_as_such() -> None:
     report = ended(answer=json.dumps([PASSED, PASSED]).encode())
-    assert judged(IN_PROCESS, report).outcome is Outcome.PASSED
+    assert judged(IN_PROCESS, report).outcome is ProgramOutcome.PASSED
     assert judged(IN_PROCESS, report, trust=Trust.MICROVM).trust is Trust.IN_PROCESS
     assert judged(IN_PROCESS, report, trust=Trust.UNSAFE).trust is Trust.UNSAFE
 
@@ -380,14 +396,14 @@ def test_asserts_beside_the_program_are_marked_as_such() -> None:
 def test_asserts_beside_the_program_count_only_when_it_ended_well() -> None:
     answer = json.dumps([PASSED, PASSED]).encode()
     result = judged(IN_PROCESS, ended(answer=answer, status=1, tests_status=0))
-    assert (result.outcome, result.passed) == (Outcome.CRASHED, 0)
+    assert (result.outcome, result.passed) == (ProgramOutcome.CRASHED, 0)
     assert judged(IN_PROCESS, ended()).reason == "the tests ended without a verdict"
 
 
 def test_a_program_beside_its_tests_cannot_say_that_they_cannot_judge() -> None:
     bad = {"outcome": "bad_tests", "reason": "it calls nothing"}
     result = judged(IN_PROCESS, ended(answer=json.dumps([PASSED, bad]).encode()))
-    assert (result.outcome, result.passed, result.reward) == (Outcome.FAILED, 1, 0.0)
+    assert (result.outcome, result.passed, result.reward) == (ProgramOutcome.FAILED, 1, 0.0)
 
 
 # -- long texts ----------------------------------------------------------------------------------------------
@@ -448,7 +464,7 @@ def test_a_program_that_is_long_to_read_does_not_hold_up_its_judge(source: str) 
 
 def test_integers_of_more_digits_than_python_writes_are_compared_and_shown() -> None:
     tests = CallTests(function="f", tests=(CallTest(arguments=(2,), expected=1 << 20_000),))
-    for value, outcome in ((1 << 20_000, Outcome.PASSED), (1, Outcome.FAILED)):
+    for value, outcome in ((1 << 20_000, ProgramOutcome.PASSED), (1, ProgramOutcome.FAILED)):
         answer = json.dumps({"value": ["int", hex(value)]}).encode()
         assert judged(tests, ended(answer=answer)).outcome is outcome
 

@@ -17,8 +17,8 @@ import pytest
 from rlvr_sandbox import (
     BlockingSandbox,
     Limits,
-    Outcome,
     Program,
+    ProgramOutcome,
     Sandbox,
     SandboxClosed,
     SandboxUnavailable,
@@ -77,7 +77,7 @@ def test_a_program_whose_sandbox_is_ended_is_run_again(box: BlockingSandbox, bac
     time.sleep(0.5)
     backend.end_running()
     result = future.result(30)
-    assert result.outcome is Outcome.PASSED
+    assert result.outcome is ProgramOutcome.PASSED
     assert result.retries == 1
 
 
@@ -108,9 +108,9 @@ def test_a_program_under_which_two_sandboxes_end_has_killed_them(
         while running.exists():
             time.sleep(0.01)
     future.result(60)
-    assert future.result().outcome is Outcome.KILLED_SANDBOX
+    assert future.result().outcome is ProgramOutcome.KILLED_SANDBOX
     assert future.result().reward == 0.0
-    assert box.run(DOUBLE).outcome is Outcome.PASSED
+    assert box.run(DOUBLE).outcome is ProgramOutcome.PASSED
 
 
 def test_no_program_is_blamed_for_a_backend_that_was_away(box: BlockingSandbox, backend: Watched) -> None:
@@ -120,7 +120,7 @@ def test_no_program_is_blamed_for_a_backend_that_was_away(box: BlockingSandbox, 
         time.sleep(0.4)
         backend.end_running()
     result = future.result(60)
-    assert result.outcome is Outcome.PASSED
+    assert result.outcome is ProgramOutcome.PASSED
     assert result.retries >= 1
 
 
@@ -133,8 +133,8 @@ def test_programs_wait_for_a_backend_that_comes_back(box: BlockingSandbox, backe
     time.sleep(1.0)
     assert not future.done()
     backend.away = False
-    assert future.result(60).outcome is Outcome.PASSED
-    assert waiting.result(60).outcome is Outcome.PASSED
+    assert future.result(60).outcome is ProgramOutcome.PASSED
+    assert waiting.result(60).outcome is ProgramOutcome.PASSED
 
 
 def test_programs_have_no_verdict_when_the_backend_stays_away(
@@ -146,7 +146,7 @@ def test_programs_have_no_verdict_when_the_backend_stays_away(
     backend.away = True
     backend.end_running()
     result = future.result(60)
-    assert result.outcome is Outcome.UNSCORED
+    assert result.outcome is ProgramOutcome.UNSCORED
     assert result.reward is None
     assert "away for the moment" in result.reason
 
@@ -154,11 +154,11 @@ def test_programs_have_no_verdict_when_the_backend_stays_away(
 def test_a_program_is_not_charged_for_the_time_it_waits(box: BlockingSandbox) -> None:
     short = Program(source=DOUBLE.source, tests=TESTS, limits=Limits(wall_seconds=1.0, cpu_seconds=1.0))
     futures = [box.submit(SLOW_DOUBLE), box.submit(SLOW_DOUBLE), box.submit(short)]
-    assert [future.result(60).outcome for future in futures] == [Outcome.PASSED] * 3
+    assert [future.result(60).outcome for future in futures] == [ProgramOutcome.PASSED] * 3
 
 
 def test_two_hundred_programs_at_once_from_threads_all_have_their_own_verdicts(backend: Watched) -> None:
-    results: dict[int, Outcome] = {}
+    results: dict[int, ProgramOutcome] = {}
     with Sandbox.open_sync(backend, slots=2) as box:
 
         def run(number: int) -> None:
@@ -172,10 +172,10 @@ def test_two_hundred_programs_at_once_from_threads_all_have_their_own_verdicts(b
             thread.start()
         for thread in threads:
             thread.join()
-    assert results == {n: Outcome.FAILED if n % 2 else Outcome.PASSED for n in range(200)}
+    assert results == {n: ProgramOutcome.FAILED if n % 2 else ProgramOutcome.PASSED for n in range(200)}
 
 
-async def _many(count: int) -> list[tuple[int, Outcome]]:
+async def _many(count: int) -> list[tuple[int, ProgramOutcome]]:
     programs = [DOUBLE] * count
     async with Sandbox.open("bubblewrap", slots=2) as box:
         return [(index, result.outcome) async for index, result in box.run_many(programs)]
@@ -184,7 +184,7 @@ async def _many(count: int) -> list[tuple[int, Outcome]]:
 def test_two_hundred_programs_at_once_from_asyncio(backend: Watched) -> None:
     import asyncio
 
-    assert sorted(asyncio.run(_many(200))) == [(index, Outcome.PASSED) for index in range(200)]
+    assert sorted(asyncio.run(_many(200))) == [(index, ProgramOutcome.PASSED) for index in range(200)]
 
 
 def test_a_closed_sandbox_takes_no_programs_and_leaves_nothing(backend: Watched) -> None:
@@ -263,7 +263,7 @@ def test_hundreds_of_programs_in_a_row_leave_no_descriptors_and_no_processes(box
     box.run(DOUBLE)
     before = held()
     for _ in range(300):
-        assert box.run(DOUBLE).outcome is Outcome.PASSED
+        assert box.run(DOUBLE).outcome is ProgramOutcome.PASSED
     assert held() == before
 
 
@@ -279,4 +279,7 @@ def test_a_checker_that_fails_is_an_error_and_leaves_nothing_for_the_next_progra
     futures = [box.submit(each) for each in (program, wrong, DOUBLE)]
     with pytest.raises(ZeroDivisionError, match="0"):
         futures[0].result(60)
-    assert [future.result(60).outcome for future in futures[1:]] == [Outcome.FAILED, Outcome.PASSED]
+    assert [future.result(60).outcome for future in futures[1:]] == [
+        ProgramOutcome.FAILED,
+        ProgramOutcome.PASSED,
+    ]

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from rlvr_sandbox import (
     Limits,
-    Outcome,
     Program,
+    ProgramOutcome,
     Sandbox,
     SandboxClosed,
     SandboxUnavailable,
@@ -69,7 +69,7 @@ def test_programs_are_judged_on_the_nodes(pool: RayPool):
     wrong = Program(source="print(0)", tests=SUM.tests)
     futures = [pool.submit(program) for program in [SUM, wrong] * 10]
     outcomes = [future.result(timeout=60).outcome for future in futures]
-    assert outcomes == [Outcome.PASSED, Outcome.FAILED] * 10
+    assert outcomes == [ProgramOutcome.PASSED, ProgramOutcome.FAILED] * 10
 
 
 def test_a_checker_travels_with_its_program(pool: RayPool):
@@ -85,12 +85,12 @@ def test_a_node_is_sent_no_more_than_it_can_begin_soon(pool: RayPool):
     time.sleep(0.2)
     waiting = len(pool._waiting)
     assert waiting >= 8 - 3
-    assert [future.result(timeout=60).outcome for future in futures] == [Outcome.PASSED] * 8
+    assert [future.result(timeout=60).outcome for future in futures] == [ProgramOutcome.PASSED] * 8
 
 
 def test_a_session_keeps_its_names_on_its_node(pool: RayPool):
     session = RaySessions(pool).open(Limits(wall_seconds=10.0))
-    assert session.execute("x = 20").outcome is Outcome.PASSED
+    assert session.execute("x = 20").outcome is ProgramOutcome.PASSED
     assert session.execute("print(x + 1)").stdout == "21\n"
     session.close()
 
@@ -98,7 +98,7 @@ def test_a_session_keeps_its_names_on_its_node(pool: RayPool):
 def test_ray_is_a_backend_by_its_name(cluster: Any):
     with Sandbox.open_sync("ray", slots=1) as box:
         assert box.run(SUM).reward == 1.0
-        assert box.session().execute("1 + 1").outcome is Outcome.PASSED
+        assert box.session().execute("1 + 1").outcome is ProgramOutcome.PASSED
 
 
 def test_a_node_that_joins_is_used_and_when_it_is_lost_its_programs_run_elsewhere(
@@ -114,7 +114,7 @@ def test_a_node_that_joins_is_used_and_when_it_is_lost_its_programs_run_elsewher
         time.sleep(0.05)
     cluster.remove_node(second, allow_graceful=False)
     results = [future.result(timeout=120) for future in futures]
-    assert [result.outcome for result in results] == [Outcome.PASSED] * 30
+    assert [result.outcome for result in results] == [ProgramOutcome.PASSED] * 30
     assert sum(result.retries > 0 for result in results) >= 1
 
 

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from rlvr_sandbox import BlockingSandbox, Outcome, Program, Sandbox, StdioTest, StdioTests
+from rlvr_sandbox import BlockingSandbox, Program, ProgramOutcome, Sandbox, StdioTest, StdioTests
 from rlvr_sandbox.backends.docker import DockerBackend
 from rlvr_sandbox.engine import Engine
 
@@ -52,16 +52,16 @@ def test_two_hundred_programs_at_once_from_threads(box: BlockingSandbox):
     programs = [RIGHT, WRONG] * 100
     with ThreadPoolExecutor(200) as threads:
         results = list(threads.map(box.run, programs))
-    assert [result.outcome for result in results] == [Outcome.PASSED, Outcome.FAILED] * 100
+    assert [result.outcome for result in results] == [ProgramOutcome.PASSED, ProgramOutcome.FAILED] * 100
 
 
 def test_two_hundred_programs_at_once_from_asyncio():
-    async def all_of_them() -> list[Outcome]:
+    async def all_of_them() -> list[ProgramOutcome]:
         async with Sandbox.open("docker", slots=2) as box:
             results = await asyncio.gather(*[box.run(program) for program in [RIGHT, WRONG] * 100])
         return [result.outcome for result in results]
 
-    assert asyncio.run(all_of_them()) == [Outcome.PASSED, Outcome.FAILED] * 100
+    assert asyncio.run(all_of_them()) == [ProgramOutcome.PASSED, ProgramOutcome.FAILED] * 100
 
 
 def test_containers_killed_under_load_are_replaced_and_their_programs_judged(engine: Engine):
@@ -73,7 +73,7 @@ def test_containers_killed_under_load_are_replaced_and_their_programs_judged(eng
                 time.sleep(0.01)
             engine.api.kill((set(sandboxes(engine, ours=True)) - others).pop())
         results = [future.result(timeout=60) for future in futures]
-    assert Counter(result.outcome for result in results) == {Outcome.PASSED: 20}
+    assert Counter(result.outcome for result in results) == {ProgramOutcome.PASSED: 20}
     assert set(sandboxes(engine, ours=True)) == others
 
 
@@ -132,7 +132,7 @@ def test_a_batch_completes_when_the_engine_is_killed_in_the_middle_and_started_a
         time.sleep(1)
         daemon.start()
         results = [future.result(timeout=120) for future in futures]
-    assert [result.outcome for result in results] == [Outcome.PASSED, Outcome.FAILED] * 15
+    assert [result.outcome for result in results] == [ProgramOutcome.PASSED, ProgramOutcome.FAILED] * 15
     assert sum(result.retries > 0 for result in results) >= 1
     with contextlib.closing(Engine(daemon.host)) as engine:
         wait_until_no_sandboxes(engine, 30)
@@ -160,7 +160,7 @@ def test_ten_thousand_programs_in_a_row_leave_no_trace_in_client_or_engine(engin
 
 def _run(box: BlockingSandbox, count: int) -> None:
     outcomes = Counter(result.outcome for _, result in box.run_many([RIGHT, WRONG] * (count // 2)))
-    assert outcomes == {Outcome.PASSED: count // 2, Outcome.FAILED: count // 2}
+    assert outcomes == {ProgramOutcome.PASSED: count // 2, ProgramOutcome.FAILED: count // 2}
 
 
 def _uses(engine: Engine) -> dict[str, int]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from rlvr_sandbox import Outcome, Program, Sandbox, StdioTest, StdioTests
+from rlvr_sandbox import Program, ProgramOutcome, Sandbox, StdioTest, StdioTests
 from rlvr_sandbox.backends.docker import DockerBackend
 from rlvr_sandbox.engine import Engine
 from rlvr_sandbox.errors import DaemonUnreachable
@@ -84,7 +84,7 @@ def test_programs_run_on_an_engine_behind_ssh(ssh_server: tuple[str, object]):
     with contextlib.closing(Engine()) as engine:
         before = sandboxes(engine, ours=True)
     with Sandbox.open_sync(DockerBackend(host), slots=2) as box:
-        assert [result.outcome for _, result in box.run_many([DOUBLE] * 20)] == [Outcome.PASSED] * 20
+        assert [result.outcome for _, result in box.run_many([DOUBLE] * 20)] == [ProgramOutcome.PASSED] * 20
     with contextlib.closing(Engine()) as engine:
         assert set(sandboxes(engine, ours=True)) <= set(before)
 
@@ -200,7 +200,7 @@ def test_programs_run_on_an_engine_behind_tls(behind_tls: tuple[Dockerd, str], c
     )
     with Sandbox.open_sync(DockerBackend(address, certificates=certificates), slots=2) as box:
         outcomes = [result.outcome for _, result in box.run_many([DOUBLE, long] * 10)]
-        assert outcomes == [Outcome.PASSED] * 20
+        assert outcomes == [ProgramOutcome.PASSED] * 20
     with contextlib.closing(Engine(daemon.host)) as engine:
         assert not sandboxes(engine)
 

@@ -19,6 +19,7 @@ from rlvr_trainers.algorithms.reinforce_pp import ReinforcePlusPlus
 from rlvr_trainers.algorithms.rloo import Rloo
 from rlvr_trainers.settings import (
     BatchConfig,
+    BufferConfig,
     DynamicSamplingConfig,
     EvalConfig,
     GeneratorConfig,
@@ -45,6 +46,7 @@ class TrainConfig(Config):
     reward: RewardConfig = RewardConfig()
     sampling: RolloutSampling = RolloutSampling()
     generator: GeneratorConfig = GeneratorConfig()
+    buffer: BufferConfig = BufferConfig()
     batch: BatchConfig = BatchConfig()
     dynamic_sampling: DynamicSamplingConfig | None = None
     overlong: OverlongConfig = OverlongConfig()

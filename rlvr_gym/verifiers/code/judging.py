@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from rlvr_gym.errors import VerifierFault
 from rlvr_gym.tasks import Task
 from rlvr_gym.verifiers.code.problems import Problem, Stdio, StdioCase
-from rlvr_gym.verifiers.code.running import run
+from rlvr_gym.verifiers.code.running import Unjudgeable, run
 
 if TYPE_CHECKING:
     from rlvr_sandbox import Limits, Result
@@ -58,7 +57,7 @@ _ROOM = 10
 def scaled_limits(task: Task, problem: Problem, solution: str) -> Limits:
     """The problem's limits with CPU time by what `solution`, a whole program, takes on this machine.
 
-    It is run once a process. Raises VerifierFault where it does not pass.
+    It is run once a process. Raises Unjudgeable where it does not pass.
     """
     stated = problem.program("").limits
     key = task.content_hash
@@ -71,7 +70,7 @@ def scaled_limits(task: Task, problem: Problem, solution: str) -> Limits:
         _slowest[key] = result.slowest_cpu_seconds if passes else result.reason
     slowest = _slowest[key]
     if isinstance(slowest, str):
-        raise VerifierFault(f"task '{task.id}': its own solution does not pass: {slowest}")
+        raise Unjudgeable(f"task '{task.id}': its own solution does not pass: {slowest}")
     return stated.scaled_to(slowest)
 
 
@@ -90,9 +89,9 @@ def _checked(checker: str, cases: list[StdioCase], outputs: list[str], result: R
 
     `outputs` may begin with those of a run that was lost and repeated: the last ones count.
     """
-    from rlvr_sandbox.results import Failure, Outcome
+    from rlvr_sandbox.results import Failure, ProgramOutcome
 
-    ended = [index for index, test in enumerate(result.tests) if test.outcome is Outcome.PASSED]
+    ended = [index for index, test in enumerate(result.tests) if test.outcome is ProgramOutcome.PASSED]
     if not ended:
         return result
     outputs = outputs[-len(ended) :]
@@ -101,12 +100,12 @@ def _checked(checker: str, cases: list[StdioCase], outputs: list[str], result: R
     if not refused:
         return result
     tests = tuple(
-        dataclasses.replace(test, outcome=Outcome.FAILED, reason=refused[index][0])
+        dataclasses.replace(test, outcome=ProgramOutcome.FAILED, reason=refused[index][0])
         if index in refused
         else test
         for index, test in enumerate(result.tests)
     )
-    first = next(index for index, test in enumerate(tests) if test.outcome is not Outcome.PASSED)
+    first = next(index for index, test in enumerate(tests) if test.outcome is not ProgramOutcome.PASSED)
     failure = result.first_failure
     if first in refused:
         shown = (cases[first].input, cases[first].output, refused[first][1])
@@ -121,10 +120,10 @@ def _asked(checker: str, questions: list[tuple[StdioCase, str]]) -> list[str]:
     """Return the reason why the checker refuses each output, "" if it accepts it.
 
     A checker that raises or takes too long refuses: otherwise a program could escape judgement by what it prints.
-    Raises VerifierFault if it is not a checker at all.
+    Raises Unjudgeable if it is not a checker at all.
     """
     from rlvr_sandbox.programs import CallTest, CallTests, Program
-    from rlvr_sandbox.results import Outcome
+    from rlvr_sandbox.results import ProgramOutcome
 
     tests = tuple(
         CallTest(arguments=(case.input, output, case.output), expected=True) for case, output in questions
@@ -133,10 +132,10 @@ def _asked(checker: str, questions: list[tuple[StdioCase, str]]) -> list[str]:
         source=checker, tests=CallTests(function="check", tests=tests), stop_at_first_failure=False
     )
     result = run(program)
-    if result.outcome is Outcome.INVALID:
-        raise VerifierFault(f"the checker is none: {result.reason}")
+    if result.outcome is ProgramOutcome.INVALID:
+        raise Unjudgeable(f"the checker is none: {result.reason}")
     return [
-        "" if test.outcome is Outcome.PASSED else _why(test.outcome.value, test.reason)
+        "" if test.outcome is ProgramOutcome.PASSED else _why(test.outcome.value, test.reason)
         for test in result.tests
     ]
 

@@ -17,16 +17,26 @@ if TYPE_CHECKING:
     from rlvr_sandbox import BlockingSandbox, Program, Result
 
 
+class Unjudgeable(VerifierFault):
+    """The task is at fault, and will be another time: by its tests or its solution no program can be judged."""
+
+
 def run(program: Program) -> Result:
-    """Run a program in the sandbox. Raises VerifierFault when there is no sandbox or it gives no verdict."""
-    from rlvr_sandbox import Outcome, SandboxError
+    """Run a program in the sandbox.
+
+    Raises Unjudgeable where its tests cannot judge, VerifierFault where the sandbox fails, or there is none.
+    """
+    from rlvr_sandbox import BadTests, ProgramOutcome, SandboxError
 
     try:
         result = shared_sandbox().run(program)
+    except BadTests as error:
+        raise Unjudgeable(f"the tests cannot judge: {error}") from error
     except SandboxError as error:
         raise VerifierFault(f"no program can be run here: {error}") from error
-    if result.outcome is Outcome.UNSCORED:
-        raise VerifierFault(f"the sandbox has no verdict: {result.reason}")
+    if result.outcome is ProgramOutcome.UNSCORED:
+        fault = Unjudgeable if result.tests_cannot_judge else VerifierFault
+        raise fault(f"the sandbox has no verdict: {result.reason}")
     return result
 
 
@@ -37,11 +47,25 @@ def shared_sandbox() -> BlockingSandbox:
     """
     from rlvr_sandbox import Sandbox
 
-    asked = os.environ.get("RLVR_SANDBOX") or "auto", _slots()
+    asked = _backend(), _slots()
     with _state.lock:
         if asked not in _state.open:
             _state.open[asked] = Sandbox.open_sync(asked[0], slots=asked[1])
         return _state.open[asked]
+
+
+def sandbox_identity() -> str | None:
+    """Identify the sandbox of RLVR_SANDBOX by all that decides its verdicts; None where they cannot be remembered.
+
+    Nothing is started. Raises SandboxUnavailable as `shared_sandbox` does.
+    """
+    from rlvr_sandbox.identity import identity
+
+    return identity(_backend())
+
+
+def _backend() -> str:
+    return os.environ.get("RLVR_SANDBOX") or "auto"
 
 
 def _slots() -> int | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, final
 
 from rlvr_gym.errors import ConfigError, DataError, VerifierFault
@@ -16,6 +17,8 @@ from rlvr_gym.verifiers.code.cheats import cheats_at
 from rlvr_gym.verifiers.code.extraction import Blocks, Extracted, continued, extract
 from rlvr_gym.verifiers.code.judging import judged, refused_gold, scaled_limits
 from rlvr_gym.verifiers.code.problems import Asserts, Calls, Problem, Stdio
+from rlvr_gym.verifiers.code.running import Unjudgeable
+from rlvr_gym.verifiers.code.solutions import PASSES, Answer, refused
 
 if TYPE_CHECKING:
     from rlvr_sandbox import Result
@@ -43,8 +46,8 @@ class CodeVerifier(Verifier):
         limits: `stated`, by the task, or `scaled`: the CPU time of the task's own solution here times ten, and at
             least a second, so that slow machines judge as fast ones do. It is measured before a task's first
             verdict; tasks without a solution keep their stated limits.
-        run_solutions: `check` runs each task's own solution and refuses the task where it does not pass, so that
-            tests which the sandbox cannot judge by are found when the tasks are loaded.
+        run_solutions: a task whose own solution does not pass, because it is wrong or because the sandbox cannot judge
+            by the tests, is `unjudgeable`, which is found when the tasks are loaded.
     """
 
     def __init__(
@@ -54,7 +57,7 @@ class CodeVerifier(Verifier):
         continues: bool = False,
         reward: str = "all",
         limits: str = "stated",
-        run_solutions: bool = False,
+        run_solutions: bool = True,
     ) -> None:
         if reward not in ("all", "fraction"):
             raise ConfigError(f"reward must be 'all' or 'fraction', not '{reward}'")
@@ -105,7 +108,7 @@ class CodeVerifier(Verifier):
         written = self.write(problem)
         read = None if written is None else self.read(problem, written)
         if isinstance(read, Malformed):
-            raise VerifierFault(f"the task's own solution is no program: {read.reason}")
+            raise Unjudgeable(f"the task's own solution is no program: {read.reason}")
         return None if read is None else read.source
 
     def read(self, problem: Problem, text: str) -> Extracted | Malformed:
@@ -131,10 +134,7 @@ class CodeVerifier(Verifier):
         return f"{fence}python\n{problem.solution.rstrip()}\n{fence}"
 
     def check(self, task: Task) -> None:
-        """Check that the tests can be read and test something; with `run_solutions`, that the solution passes.
-
-        A checker is given the expected outputs, which it must accept.
-        """
+        """Read the tests, which must judge something, and show a checker the expected outputs, which it must accept."""
         problem = Problem.of(task)
         try:
             problem.program("")
@@ -144,12 +144,34 @@ class CodeVerifier(Verifier):
                     raise DataError(fault)
         except DataError as error:
             raise DataError(f"task '{task.id}': {error}") from error
-        solution = self._whole_solution(problem) if self.run_solutions else None
-        if solution is None:
-            return
-        result = self.judged(task, problem, solution)
-        if result.passed < result.total:
-            raise DataError(f"task '{task.id}': its own solution does not pass: {described(result)}")
+
+    def unjudgeable(self, tasks: Sequence[Task]) -> Mapping[str, str]:
+        """Tasks whose own solution does not pass; what came of a solution is remembered on disk."""
+        if not self.run_solutions:
+            return {}
+        solved = {task.id: task for task in tasks if self.solution(task) is not None}
+        if not solved:
+            return {}
+        how = json.dumps([self.limits, self.continues, self.blocks.value])
+        keys = {id: f"{how} {task.content_hash}" for id, task in solved.items()}
+        return refused(keys, lambda id: self._try_solution(solved[id]))
+
+    def _try_solution(self, task: Task) -> Answer:
+        try:
+            problem = Problem.of(task)
+            solution = self._whole_solution(problem)
+            assert solution is not None
+            result = self.judged(task, problem, solution)
+        except Unjudgeable as error:
+            return Answer(reason=str(error))
+        except VerifierFault:
+            return Answer(reason=None)
+        if result.passed == result.total:
+            return Answer(reason=PASSES)
+        return Answer(
+            reason=f"its own solution does not pass: {described(result)}",
+            late=result.outcome.value == "timeout",
+        )
 
     def impossible(self, task: Task) -> Task | None:
         """The same question with tests that contradict each other: a program that passes them does not answer it."""
@@ -167,18 +189,18 @@ class CodeVerifier(Verifier):
             yield from cheats_at(function)
 
     def _verdict(self, problem: Problem, extracted: Extracted, result: Result) -> Verdict:
-        from rlvr_sandbox import Outcome as Ending
+        from rlvr_sandbox import ProgramOutcome
 
         detail, parts = described(result), _parts(problem, result)
-        if result.outcome is Ending.PASSED:
+        if result.outcome is ProgramOutcome.PASSED:
             return Verdict.right(detail, answer=extracted.source).model_copy(update={"parts": parts})
-        if result.outcome is Ending.INVALID and extracted.whole:
+        if result.outcome is ProgramOutcome.INVALID and extracted.whole:
             return Verdict.malformed(
                 f"no fenced block, and the whole text is no program: {_cut(result.reason)}"
             )
         earned = (result.fraction or 0.0) if self.reward == "fraction" else 0.0
         return Verdict(
-            outcome=Outcome.TIMEOUT if result.outcome is Ending.TIMEOUT else Outcome.INCORRECT,
+            outcome=Outcome.TIMEOUT if result.outcome is ProgramOutcome.TIMEOUT else Outcome.INCORRECT,
             score=min(earned, math.nextafter(1.0, 0.0)),
             detail=detail,
             answer=extracted.source,

@@ -98,6 +98,11 @@ class BubblewrapBackend:
     def close(self) -> None:
         """Nothing to let go of."""
 
+    def contents(self) -> str:
+        """Name what programs find inside: the Python that runs us, and the packages by path and date."""
+        packages = (f"{path} of {path.stat().st_mtime_ns}" for path in self._packages)
+        return ", ".join([f"Python {sys.version}", *packages])
+
     def _can_be_grouped(self, command: str) -> bool:
         """Whether this system gives sandboxes control groups of their own."""
         try:

@@ -41,7 +41,7 @@ from rlvr_sandbox.conformance import (
 )
 from rlvr_sandbox.conformance.cases import BLAMED, Attack, Honest, stdio
 from rlvr_sandbox.programs import Limits, Program
-from rlvr_sandbox.results import Outcome, Result
+from rlvr_sandbox.results import ProgramOutcome, Result
 
 __all__ = [
     "ATTACKS",
@@ -132,7 +132,7 @@ def complaint_about_attack(sandbox: Runs, attack: Attack) -> str | None:
         )
     for program in (*attack.after, _UNDISTURBED):
         after = sandbox.run(program)
-        if after.outcome is not Outcome.PASSED:
+        if after.outcome is not ProgramOutcome.PASSED:
             return f"{who} disturbed the next program, which ended as {_shown(after)}"
     return None
 
@@ -140,7 +140,7 @@ def complaint_about_attack(sandbox: Runs, attack: Attack) -> str | None:
 def complaint_about_honest(sandbox: Runs, honest: Honest) -> str | None:
     """Why `honest` was refused; None where it passed, as it must."""
     result = sandbox.run(honest.program)
-    if result.outcome is Outcome.PASSED and result.passed == result.total:
+    if result.outcome is ProgramOutcome.PASSED and result.passed == result.total:
         return None
     return f"{honest.name} ({honest.says}) ended as {_shown(result)}"
 
@@ -153,7 +153,7 @@ def lacks(sandbox: Runs, modules: Iterable[str]) -> list[str]:
         if sandbox.run(
             Program(source=f"import {name}\nprint('there')\n", tests=stdio(("", "there\n")))
         ).outcome
-        is not Outcome.PASSED
+        is not ProgramOutcome.PASSED
     ]
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from rlvr_sandbox.conformance.cases import Attack, attack, stdio
 from rlvr_sandbox.programs import MIB, Limits
-from rlvr_sandbox.results import Outcome
+from rlvr_sandbox.results import ProgramOutcome
 
 ANSWER = stdio(("", "42\n"))
 SECOND = Limits(cpu_seconds=1.0, wall_seconds=8.0, memory_bytes=256 * MIB, output_bytes=MIB)
 SMALL = Limits(cpu_seconds=4.0, wall_seconds=8.0, memory_bytes=96 * MIB, output_bytes=MIB)
 
-OVER_TIME = frozenset({Outcome.TIMEOUT})
-OVER_MEMORY = frozenset({Outcome.MEMORY, Outcome.CRASHED, Outcome.TIMEOUT, Outcome.KILLED_SANDBOX})
+OVER_TIME = frozenset({ProgramOutcome.TIMEOUT})
+OVER_MEMORY = frozenset(
+    {ProgramOutcome.MEMORY, ProgramOutcome.CRASHED, ProgramOutcome.TIMEOUT, ProgramOutcome.KILLED_SANDBOX}
+)
 
 _SPIN = """
 import ctypes, mmap, os, signal, socket, sys, threading, time

@@ -13,14 +13,16 @@ from rlvr_sandbox.conformance.cases import (
 )
 from rlvr_sandbox.conformance.leftovers import CALLED, CLEAN
 from rlvr_sandbox.programs import Tests
-from rlvr_sandbox.results import Outcome
+from rlvr_sandbox.results import ProgramOutcome
 
-NEVER_ENDS = frozenset({Outcome.TIMEOUT})
-TOO_LARGE = frozenset({Outcome.MEMORY, Outcome.CRASHED, Outcome.TIMEOUT, Outcome.KILLED_SANDBOX})
+NEVER_ENDS = frozenset({ProgramOutcome.TIMEOUT})
+TOO_LARGE = frozenset(
+    {ProgramOutcome.MEMORY, ProgramOutcome.CRASHED, ProgramOutcome.TIMEOUT, ProgramOutcome.KILLED_SANDBOX}
+)
 
 
 def bomb(
-    name: str, says: str, source: str, tests: Tests = ONE_LINE, outcomes: frozenset[Outcome] = ENDED
+    name: str, says: str, source: str, tests: Tests = ONE_LINE, outcomes: frozenset[ProgramOutcome] = ENDED
 ) -> Attack:
     """An attack within tight limits, after which honest programs run as if nothing had been."""
     return attack(name, says, tests, source, limits=TIGHT, outcomes=outcomes, after=(CLEAN, CALLED))
@@ -72,7 +74,7 @@ ATTACKS = (
         def add(a, b): return None
         """,
         CHECK,
-        outcomes=ENDED | {Outcome.FAILED},
+        outcomes=ENDED | {ProgramOutcome.FAILED},
     ),
     bomb(
         "allocate-before-the-tests",
@@ -87,7 +89,7 @@ ATTACKS = (
         def add(a, b): return None
         """,
         CHECK,
-        outcomes=TOO_LARGE | {Outcome.FAILED},
+        outcomes=TOO_LARGE | {ProgramOutcome.FAILED},
     ),
     bomb(
         "thread-bomb",
@@ -241,7 +243,7 @@ ATTACKS = (
                 return kept
         """,
         ONE_CALL,
-        outcomes=frozenset({Outcome.FAILED, Outcome.CRASHED}),
+        outcomes=frozenset({ProgramOutcome.FAILED, ProgramOutcome.CRASHED}),
     ),
     bomb(
         "flood-the-output",
@@ -251,7 +253,7 @@ ATTACKS = (
         while True:
             os.write(1, b"x" * 65536)
         """,
-        outcomes=frozenset({Outcome.OUTPUT, Outcome.TIMEOUT}),
+        outcomes=frozenset({ProgramOutcome.OUTPUT, ProgramOutcome.TIMEOUT}),
     ),
     bomb(
         "flood-the-output-in-the-call",
@@ -262,7 +264,7 @@ ATTACKS = (
                 print("x" * 65536)
         """,
         CHECK,
-        outcomes=frozenset({Outcome.OUTPUT, Outcome.TIMEOUT}),
+        outcomes=frozenset({ProgramOutcome.OUTPUT, ProgramOutcome.TIMEOUT}),
     ),
     bomb(
         "flood-the-errors",
@@ -272,7 +274,7 @@ ATTACKS = (
         while True:
             os.write(2, b"x" * 65536)
         """,
-        outcomes=frozenset({Outcome.OUTPUT, Outcome.TIMEOUT}),
+        outcomes=frozenset({ProgramOutcome.OUTPUT, ProgramOutcome.TIMEOUT}),
     ),
     bomb(
         "flood-in-drops",
@@ -282,7 +284,7 @@ ATTACKS = (
         while True:
             os.write(1, b"x")
         """,
-        outcomes=frozenset({Outcome.OUTPUT, Outcome.TIMEOUT}),
+        outcomes=frozenset({ProgramOutcome.OUTPUT, ProgramOutcome.TIMEOUT}),
     ),
     bomb(
         "flood-the-link",
@@ -376,7 +378,7 @@ ATTACKS = (
         while True:
             pass
         """,
-        outcomes=NEVER_ENDS | {Outcome.CRASHED},
+        outcomes=NEVER_ENDS | {ProgramOutcome.CRASHED},
     ),
     bomb(
         "swallow-all-exceptions",
@@ -402,7 +404,7 @@ ATTACKS = (
         threading.Thread(target=time.sleep, args=(3600,)).start()
         print("almost done")
         """,
-        outcomes=NEVER_ENDS | {Outcome.FAILED},
+        outcomes=NEVER_ENDS | {ProgramOutcome.FAILED},
     ),
     bomb(
         "kill-everything",

@@ -17,13 +17,13 @@ from rlvr_sandbox.programs import (
     StdioTests,
     Tests,
 )
-from rlvr_sandbox.results import Outcome
+from rlvr_sandbox.results import ProgramOutcome
 
-BLAMED = frozenset(Outcome) - {Outcome.PASSED, Outcome.UNSCORED, Outcome.SKIPPED}
+BLAMED = frozenset(ProgramOutcome) - {ProgramOutcome.PASSED, ProgramOutcome.UNSCORED, ProgramOutcome.SKIPPED}
 """How an attack may end: not with a pass, and not without a verdict, which would hide it from the score."""
-ENDED = BLAMED - {Outcome.FAILED, Outcome.INVALID}
+ENDED = BLAMED - {ProgramOutcome.FAILED, ProgramOutcome.INVALID}
 """How a program ends that cannot come to its own end."""
-BROKEN = frozenset({Outcome.INVALID, Outcome.CRASHED})
+BROKEN = frozenset({ProgramOutcome.INVALID, ProgramOutcome.CRASHED})
 
 QUICK = Limits(cpu_seconds=2.0, wall_seconds=4.0, memory_bytes=256 * MIB, output_bytes=MIB)
 TIGHT = Limits(cpu_seconds=0.5, wall_seconds=0.8, memory_bytes=256 * MIB, output_bytes=MIB)
@@ -40,7 +40,7 @@ class Attack:
     says: str
     """What it tries, in one line."""
     program: Program
-    outcomes: frozenset[Outcome] = BLAMED
+    outcomes: frozenset[ProgramOutcome] = BLAMED
     before: tuple[Program, ...] = ()
     """Programs run just before it, whose remains it looks for."""
     after: tuple[Program, ...] = ()
@@ -66,7 +66,7 @@ def attack(
     source: str,
     *,
     limits: Limits = QUICK,
-    outcomes: frozenset[Outcome] = BLAMED,
+    outcomes: frozenset[ProgramOutcome] = BLAMED,
     before: tuple[Program, ...] = (),
     after: tuple[Program, ...] = (),
 ) -> Attack:

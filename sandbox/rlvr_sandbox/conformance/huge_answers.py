@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from rlvr_sandbox.conformance.bombs import bomb
 from rlvr_sandbox.conformance.cases import BLAMED, CHECK, ENDED, ONE_CALL, asserts
-from rlvr_sandbox.results import Outcome
+from rlvr_sandbox.results import ProgramOutcome
 
-REFUSED = ENDED | {Outcome.FAILED}
+REFUSED = ENDED | {ProgramOutcome.FAILED}
 
 ATTACKS = (
     bomb(

@@ -17,14 +17,14 @@ from rlvr_sandbox.conformance.cases import (
     stdio,
 )
 from rlvr_sandbox.programs import Program, Tests
-from rlvr_sandbox.results import Outcome
+from rlvr_sandbox.results import ProgramOutcome
 
-NO_PROGRAM = frozenset({Outcome.INVALID})
-NO_PROGRAM_OR_CRASH = BROKEN | {Outcome.FAILED, Outcome.MEMORY}
+NO_PROGRAM = frozenset({ProgramOutcome.INVALID})
+NO_PROGRAM_OR_CRASH = BROKEN | {ProgramOutcome.FAILED, ProgramOutcome.MEMORY}
 
 
 def verbatim(
-    name: str, says: str, tests: Tests, source: str, outcomes: frozenset[Outcome] = NO_PROGRAM
+    name: str, says: str, tests: Tests, source: str, outcomes: frozenset[ProgramOutcome] = NO_PROGRAM
 ) -> Attack:
     """A program whose text is exactly `source`."""
     program = Program(source=source, tests=tests, limits=QUICK, stop_at_first_failure=False)
@@ -110,14 +110,14 @@ ATTACKS = (
         "Adds 200,000 numbers in one expression, which the compiler follows recursively.",
         CHECK,
         "x = " + "+".join(["1"] * 200_000),
-        NO_PROGRAM_OR_CRASH | {Outcome.TIMEOUT},
+        NO_PROGRAM_OR_CRASH | {ProgramOutcome.TIMEOUT},
     ),
     verbatim(
         "a-long-chain-of-attributes",
         "Takes 200,000 attributes of attributes.",
         STDIO,
         "x = a" + ".a" * 200_000,
-        NO_PROGRAM_OR_CRASH | {Outcome.TIMEOUT},
+        NO_PROGRAM_OR_CRASH | {ProgramOutcome.TIMEOUT},
     ),
     verbatim(
         "deep-blocks",
@@ -145,7 +145,7 @@ ATTACKS = (
         "Contains a number of a million digits.",
         CALLS,
         "x = " + "9" * 1_000_000,
-        NO_PROGRAM_OR_CRASH | {Outcome.TIMEOUT},
+        NO_PROGRAM_OR_CRASH | {ProgramOutcome.TIMEOUT},
     ),
     attack(
         "folding-that-explodes",
@@ -247,14 +247,14 @@ ATTACKS = (
         "Recurses without end while it is loaded.",
         CHECK,
         "def add(a, b): return add(a, b)\nadd(1, 2)\n",
-        outcomes=BROKEN | {Outcome.MEMORY, Outcome.TIMEOUT},
+        outcomes=BROKEN | {ProgramOutcome.MEMORY, ProgramOutcome.TIMEOUT},
     ),
     attack(
         "an-endless-recursion",
         "Recurses without end when it is called.",
         CALLS,
         "def add(a, b): return add(a, b)\n",
-        outcomes=frozenset({Outcome.CRASHED}),
+        outcomes=frozenset({ProgramOutcome.CRASHED}),
     ),
     attack(
         "a-decorator-that-swallows",
@@ -267,7 +267,7 @@ ATTACKS = (
         "Reads one line more than it is given.",
         STDIO,
         "print(sum(map(int, input().split())), int(input()))\n",
-        outcomes=frozenset({Outcome.CRASHED}),
+        outcomes=frozenset({ProgramOutcome.CRASHED}),
     ),
     attack(
         "undecodable-output",

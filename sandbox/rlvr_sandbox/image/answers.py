@@ -57,7 +57,11 @@ class Program(peer.Peer):
     def answer_all(self) -> None:
         """Answer until the tests are done. Raises SystemExit and KeyboardInterrupt, as the program does."""
         while True:
-            self.serve(self._receive())
+            self.answer_one()
+
+    def answer_one(self) -> None:
+        """Answer the next question, waiting for it."""
+        self.serve(self._receive())
 
     def ask(self, what: str, target: Any, *arguments: Any, **keywords: Any) -> Any:
         """Ask the tests, while they wait for an answer."""

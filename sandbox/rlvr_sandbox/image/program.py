@@ -118,7 +118,8 @@ def _show_in_tracebacks(source: str) -> None:
     linecache.cache[FILE_NAME] = (lambda: source,)  # type: ignore[assignment] - a lazy entry, as linecache makes
 
 
-def _compiled(source: str) -> types.CodeType | None:
+def compiled(source: str) -> types.CodeType | None:
+    """The program's code; None, and why on standard error, where it is no Python."""
     try:
         return _compile(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError, UnicodeError):
@@ -127,7 +128,7 @@ def _compiled(source: str) -> types.CodeType | None:
 
 
 def _as_script(source: str) -> int:
-    code = _compiled(source)
+    code = compiled(source)
     if code is None:
         return INVALID_STATUS
     return _guarded(lambda: exec(code, _new_module("__main__").__dict__))
@@ -135,7 +136,7 @@ def _as_script(source: str) -> int:
 
 def _load(source: str) -> tuple[int, types.ModuleType | None]:
     """The program as an imported module; None, and the exit status, where it did not load."""
-    code = _compiled(source)
+    code = compiled(source)
     if code is None:
         return INVALID_STATUS, None
     module = _new_module("solution")
@@ -260,8 +261,8 @@ def _text_stream(number: int, mode: str, errors: str) -> Any:
     return open(number, mode, encoding="utf-8", errors=errors, closefd=False)
 
 
-def calm_down() -> None:
-    """What a program may rely on, the same in every run."""
+def settle() -> None:
+    """Set what a program may rely on, the same in every run, once for the forks to come."""
     random.seed(0)
     sys.argv = [FILE_NAME]
     sys.setrecursionlimit(1000)

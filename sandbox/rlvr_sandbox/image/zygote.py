@@ -40,6 +40,7 @@ if __name__ == "__main__":  # the package around this folder is the host's, and 
 
 from rlvr_sandbox.image import program, tests
 from rlvr_sandbox.image.layout import SITE, WRITABLE
+from rlvr_sandbox.image.rehearsal import rehearse
 from rlvr_sandbox.image.seccomp import Filter
 
 MAX_ORDER_BYTES = 1 << 16
@@ -71,7 +72,7 @@ def serve(orders: socket.socket, preload: Sequence[str], *, one_uid: bool, memor
         one_uid: every process has the uid that we have; there is no other to change to.
         memory_files: whether programs may make files in memory that have no name.
     """
-    _become_a_zygote(preload, memory_files=memory_files)
+    _become_a_zygote(preload, one_uid=one_uid, memory_files=memory_files)
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
     os.set_blocking(woken, False)
@@ -91,7 +92,7 @@ def serve(orders: socket.socket, preload: Sequence[str], *, one_uid: bool, memor
             zygote.take_order()
 
 
-def _become_a_zygote(preload: Sequence[str], *, memory_files: bool) -> None:
+def _become_a_zygote(preload: Sequence[str], *, one_uid: bool, memory_files: bool) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)  # out of reach of programs that have our uid
@@ -105,6 +106,9 @@ def _become_a_zygote(preload: Sequence[str], *, memory_files: bool) -> None:
     for name in [*_COMMON, *preload]:
         importlib.import_module(name)
     del os.environ["OPENBLAS_NUM_THREADS"]
+    if not one_uid:  # else it forks once only
+        rehearse()
+    program.settle()
     _limit_all_forks()
     Filter(memory_files=memory_files).put_on()
     gc.collect()
@@ -207,7 +211,6 @@ class Zygote:
         if not self._one_uid:
             _take_uid(order["uid"])
         _put_off.register()
-        program.calm_down()
 
     def _let_go(self) -> None:
         self._orders.close()

@@ -11,8 +11,8 @@ from rlvr_trainers.credit.statistics import is_degenerate
 
 
 def outcome_scores(group: Sequence[Rollout]) -> np.ndarray:
-    """Scores of a group's verdicts, float64 (G,), NaN where unscored."""
-    return np.array([np.nan if r.verdict.score is None else r.verdict.score for r in group], dtype=np.float64)
+    """Return each rollout's earnings, rewards of single turns included: float64 (G,), NaN where unscored."""
+    return np.array([np.nan if r.reward is None else r.reward for r in group], dtype=np.float64)
 
 
 def degenerate(group: Group) -> bool:

@@ -88,6 +88,13 @@ class Policy:
         """A sampler on these very weights."""
         return TransformersGenerator(self.model, self.tokenizer, dtype=getattr(torch, self.config.dtype))
 
+    def generator_apart(self) -> TransformersGenerator:
+        """A sampler on a copy of these weights, which it keeps until it is given others."""
+        model = copy.deepcopy(self.model)
+        model = model.merge_and_unload() if self.config.lora else model
+        dtype = getattr(torch, self.config.dtype)
+        return TransformersGenerator(model.requires_grad_(False), self.tokenizer, dtype=dtype)
+
     def logprobs(
         self, batch: TokenBatch, *, temperature: float, with_entropy: bool = False
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
