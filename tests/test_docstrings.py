@@ -15,10 +15,9 @@ FILES = [
     for path in sorted((ROOT / folder).rglob("*.py"))
     if not any(path.is_relative_to(ROOT / place) for place in NOT_YET)
 ]
-INVERTED = (
-    *("What ", "Whether ", "That of ", "Those of "),
-    *("How ", "Where ", "Which ", "Why ", "As long ", "As many ", "So many "),
-)
+INVERTED = ("What ", "Whether ", "That of ", "Those of ")
+ASKING = ("How ", "Where ", "Which ", "Why ", "As long ", "As many ", "So many ")
+"""Beginnings that the sandbox's docstrings may still have."""
 
 
 def docstrings(source: str) -> Iterator[str]:
@@ -38,6 +37,7 @@ def test_docstrings_begin_with_a_verb_or_a_noun() -> None:
         for path in FILES
         for text in docstrings(path.read_text(encoding="utf-8"))
         if text.startswith(INVERTED)
+        or (text.startswith(ASKING) and not path.is_relative_to(ROOT / "sandbox"))
     ]
     assert found == []
 
