@@ -50,7 +50,7 @@ class Samplers:
 
     def __init__(self, generator: Generator, sampling: SamplingParams, news: News) -> None:
         self.asked = 0
-        """How many requests have no completion yet."""
+        """Number of requests without a completion yet."""
         self._generator, self._sampling, self._news = generator, sampling, news
         self._requests = queue.SimpleQueue[tuple[int, GenerationRequest] | None]()
         self._threads = 0

@@ -139,7 +139,7 @@ class _Episode:
         )
 
     def _sampled_length(self) -> int:
-        """How many tokens there are up to the last sampled one."""
+        """Number of tokens up to the last sampled one."""
         return max((place for place, sampled in enumerate(self.action_mask, 1) if sampled), default=0)
 
     def _extend(self, ids: Sequence[int], sampled: bool, logprobs: Sequence[float]) -> None:

@@ -25,11 +25,11 @@ class PolicyGradientConfig(Config):
     """
 
     advantage: Advantage = "group_std"
-    """How rewards become advantages: GRPO, Dr.GRPO, RLOO, GRPO with the batch's std, REINFORCE++ baseline."""
+    """Computes advantages from rewards: GRPO, Dr.GRPO, RLOO, GRPO with the batch's std, REINFORCE++ baseline."""
     std_epsilon: float = Field(default=1e-4, gt=0.0)
     """Added to every standard deviation that divides; 1e-4 is TRL's."""
     aggregation: Aggregation = "sequence_mean"
-    """How per-token terms become one number: GRPO, DAPO as its code does, DAPO's eq. 8, Dr.GRPO and RLOO.
+    """Reduces per-token terms to one number: GRPO, DAPO as its code does, DAPO's eq. 8, Dr.GRPO and RLOO.
 
     Only `constant` divides by nothing that depends on lengths; under the others the expected gradient is not that
     of the expected return.
@@ -40,16 +40,16 @@ class PolicyGradientConfig(Config):
     surrogate: Surrogate = "ppo"
     """The clipped objective: PPO's, or CISPO's clipped weights."""
     clip_low: float | None = Field(default=0.2, gt=0.0)
-    """How far below 1 the ratio is clipped; None does not clip there."""
+    """Distance below 1 at which the ratio is clipped; None does not clip there."""
     clip_high: float | None = Field(default=0.2, gt=0.0)
-    """How far above 1 the ratio is clipped; None does not clip there."""
+    """Distance above 1 at which the ratio is clipped; None does not clip there."""
     dual_clip: float | None = Field(default=None, gt=1.0)
     """Bound on the ratio where the advantage is negative; None is off."""
     cispo_cap: float | None = Field(default=None, gt=0.0)
-    """Where CISPO cuts the ratio, itself and not its distance from 1."""
+    """Value at which CISPO cuts the ratio: the ratio itself, not its distance from 1."""
 
     kl_estimator: KlEstimator = "k3"
-    """Which estimate of the KL to the reference model."""
+    """The estimate of the KL to the reference model."""
     kl_place: KlPlace = "loss"
     """`weighted_loss` multiplies the estimator by the importance ratio (DeepSeek-V3.2)."""
     kl_coefficient: float = Field(default=0.0, ge=0.0)
@@ -74,7 +74,7 @@ class PolicyGradientConfig(Config):
     sampler_low: float = Field(default=0.5, ge=0.0)
     """The lowest rho that the two masks of ratios let through."""
     sampler_gap: float = Field(default=0.2, gt=0.0, le=1.0)
-    """How far apart the two probabilities of a token may be under `probability_mask`."""
+    """Largest difference of a token's two probabilities under `probability_mask`."""
 
     @property
     def needs_reference(self) -> bool:

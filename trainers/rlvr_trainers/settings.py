@@ -31,7 +31,7 @@ class ModelConfig(Config):
     path: str = Field(min_length=1)
     dtype: Literal["float32", "bfloat16"] = "float32"
     device: str = "auto"
-    """Where the model is: `auto` takes a GPU where there is one, else the CPU."""
+    """The model's device: `auto` takes a GPU if there is one, else the CPU."""
     gradient_checkpointing: bool = False
     """Compute activations again in the backward pass: less memory, more time."""
     lora: LoraConfig | None = None
@@ -63,7 +63,7 @@ class RewardConfig(Config):
 
 
 class RolloutSampling(Config):
-    """How the policy samples in training.
+    """The policy's sampling in training.
 
     There is no top_p or top_k: the gradient would be that of another distribution than the one sampled from.
     """
@@ -71,7 +71,7 @@ class RolloutSampling(Config):
     temperature: float = Field(default=1.0, gt=0.0)
     """Divides the logits before sampling."""
     max_tokens: int = Field(default=1024, ge=1)
-    """How many tokens a completion has at most."""
+    """Largest number of tokens of a completion."""
 
     @property
     def params(self) -> SamplingParams:
@@ -90,9 +90,9 @@ class GeneratorConfig(Config):
     engine: Literal["transformers", "vllm", "vllm_servers"] = "transformers"
     """The engine that samples: the model in training itself (transformers), or vLLM."""
     urls: tuple[str, ...] = ()
-    """Where servers answer: http://localhost:8000 and so on."""
+    """The servers' addresses: http://localhost:8000 and so on."""
     weights_folder: Path = Path("/dev/shm")
-    """Where new weights are put for the servers to read: they must see it under the same path."""
+    """The folder of new weights for the servers: they must see it under the same path."""
 
     @model_validator(mode="after")
     def _servers_have_urls(self) -> GeneratorConfig:
@@ -210,7 +210,7 @@ class EvalConfig(Config):
 
 
 class BufferConfig(Config):
-    """How old the samples of a step may be.
+    """The age limit of a step's samples.
 
     Above 0, sampling goes on in the background while the learner works, on weights of its own.
     """
@@ -230,7 +230,7 @@ class BufferConfig(Config):
 
 
 class RunConfig(Config):
-    """Where a run lives and when it stops.
+    """The folder of a run, and its limits.
 
     `dir` defaults to `runs/<recipe>-<environment>`. The last `keep` checkpoints stay, and the best one.
     The run stops with an error when more than `max_unscored` of a step's samples could not be judged, or
@@ -272,9 +272,9 @@ class MonitorConfig(Config):
     max_canary_rate: float | None = Field(default=0.0, ge=0.0, le=1.0)
     """The largest share of canaries that are paid for two different answers at once."""
     max_held_out_gap: float | None = Field(default=0.1, ge=0.0, le=1.0)
-    """How much less the held-out score may rise than the reward has."""
+    """Largest excess of the reward's rise over the held-out score's."""
     max_hidden_gap: float | None = Field(default=0.2, ge=0.0, le=1.0)
-    """How much lower the pass rate on hidden tests may be than on shown ones."""
+    """Largest gap of the pass rate on hidden tests below that on shown ones."""
     min_format_correlation: float | None = Field(default=-0.2, ge=-1.0, le=1.0)
     """The least correlation between a right format and a right answer."""
     max_length_correlation: float | None = Field(default=0.7, ge=-1.0, le=1.0)

@@ -37,7 +37,7 @@ from rlvr_trainers.sampling.starvation import Solved
 
 @dataclass(frozen=True, kw_only=True)
 class TrainResult:
-    """How a run ended."""
+    """The end of a run."""
 
     run_dir: Path
     step: int

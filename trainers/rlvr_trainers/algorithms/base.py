@@ -29,7 +29,7 @@ class Scorer(Protocol):
 
 
 class Algorithm(Protocol):
-    """Which models have a part, which samples teach, what they have earned, and which loss they go into."""
+    """The models of an algorithm, the samples it learns from, their credit, and the loss they enter."""
 
     @property
     def needs_reference(self) -> bool:

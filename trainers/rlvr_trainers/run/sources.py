@@ -23,7 +23,7 @@ from rlvr_trainers.sampling.schedule import Schedule, schedule_file
 from rlvr_trainers.sampling.stream import TaskStream
 
 PROBES = 4
-"""How many prompts a sampler elsewhere is asked about, to prove that it has the trained weights."""
+"""Number of prompts that a sampler elsewhere is asked about, to prove that it has the trained weights."""
 
 
 def sampler_for(config: TrainConfig, policy: Policy, env: Environment, mesh: Mesh) -> Sampler:
