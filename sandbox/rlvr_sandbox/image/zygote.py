@@ -109,6 +109,7 @@ def _become_a_zygote(preload: Sequence[str], *, one_uid: bool, memory_files: boo
     if not one_uid:  # else it forks once only
         rehearse()
     program.settle()
+    tests.settle()
     _limit_all_forks()
     Filter(memory_files=memory_files).put_on()
     gc.collect()
