@@ -33,7 +33,7 @@ DEBIAN_BASE = (
 )
 """Named after what is in it, so that one made before with other packages is not taken for it."""
 LABEL = "rlvr_sandbox.supervisor"
-"""What images say of the supervisor they hold: its version."""
+"""The label of images that names the version of the supervisor they hold."""
 
 _LAST_LINES = 12
 _GLIBC = range(17, 37)

@@ -1,4 +1,4 @@
-"""What came of reference solutions, kept in the user's cache folder from one process to the next."""
+"""The ends of runs of reference solutions, kept in the user's cache folder from one process to the next."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Remembered:
 
     @staticmethod
     def of(sandbox: str | None) -> Remembered:
-        """What is remembered of the sandbox that `sandbox` identifies; nothing is where that is None."""
+        """Return the memory of the sandbox that `sandbox` identifies; an empty one of no file for None."""
         if sandbox is None:
             return Remembered(None)
         name = hashlib.sha256(sandbox.encode()).hexdigest()[:16]

@@ -31,7 +31,7 @@ _NEXT_WORD_SECONDS = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What came of a task's own solution."""
+    """The end of a run of a task's own solution."""
 
     reason: str | None
     """Why it does not pass, `PASSES` where it does; None where the sandbox failed and nobody knows."""

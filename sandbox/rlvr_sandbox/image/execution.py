@@ -57,7 +57,7 @@ class Capture:
                 del self.data[: -self._limit]
 
     def take(self) -> bytes:
-        """What came since the last time."""
+        """Return the bytes that came since the last time."""
         self.pump()
         data = bytes(self.data)
         self.data.clear()

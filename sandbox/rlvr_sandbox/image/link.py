@@ -1,4 +1,4 @@
-"""What the supervisor's processes say to each other, and read from the files that they are handed."""
+"""Messages between the supervisor's processes, and the files that they are handed."""
 
 import json
 import os

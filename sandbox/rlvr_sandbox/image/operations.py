@@ -1,4 +1,4 @@
-"""What one side may ask of an object of the other's, and what is then done with it."""
+"""Operations that one side may ask for on an object of the other's."""
 
 from __future__ import annotations
 

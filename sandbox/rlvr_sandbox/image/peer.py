@@ -69,7 +69,7 @@ class Peer(proxies.Asks):
         raise NotImplementedError
 
     def before_asking(self) -> dict[str, Any]:
-        """What the other side is told of this one's surroundings."""
+        """Return the facts about this side's surroundings that the other side is told."""
         return {}
 
     def answering(self, message: dict[str, Any], act: Callable[[], Any], told: dict[str, Any]) -> Any:
@@ -93,7 +93,7 @@ class Peer(proxies.Asks):
         """Note an error that a question of the other side ended in."""
 
     not_answered: tuple[type[BaseException], ...] = ()
-    """What ends this side, and is told to nobody."""
+    """Exceptions that end this side, and are told to nobody."""
 
     # -- asking ----------------------------------------------------------------------------------------------
 
@@ -415,7 +415,7 @@ def _may_end_here(error: BaseException, what: str, target: Any, arguments: tuple
 
 
 def as_runtime_error(error: BaseException) -> RuntimeError:
-    """What stands for an end of an iteration that came out of a call."""
+    """Return the error that stands for an end of an iteration that came out of a call."""
     said = RuntimeError(f"the program raised {type(error).__name__}")
     said.__program_raised__ = type(error).__name__  # type: ignore[attr-defined]
     return said

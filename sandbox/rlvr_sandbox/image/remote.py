@@ -72,7 +72,7 @@ class Remote(Peer):
         self.codec.on_text = self.files.named if self.files.watched else None
 
     def load(self, names: list[str]) -> dict[str, Any]:
-        """What the program has under these names. Raises ProgramGone where it did not get that far."""
+        """Load the program's objects of these names. Raises ProgramGone where it did not get that far."""
         with contextlib.suppress(ProgramGone):  # it may have said why, and be gone
             self._send({"names": names, "random": self._around.uses_random})
         self.gone = None
@@ -129,7 +129,7 @@ class Remote(Peer):
         return self._around.told(self.codec.encode, self.depth * FRAMES_OF_A_QUESTION)
 
     def after_answer(self, message: dict[str, Any]) -> None:
-        """What the program printed, and how far it moved `random`."""
+        """Take in what the program printed, and how far it moved `random`."""
         self._around.hear(message, self.read)
 
     def caught(self, error: BaseException) -> None:
@@ -148,7 +148,7 @@ class Remote(Peer):
         raise AttributeError("the tests handed over nothing of the kind")
 
     def refuse(self, what: str, target: Any, arguments: list[Any]) -> None:
-        """What was handed over can be used; what it was made of cannot be looked at."""
+        """Raise AttributeError where the program asks for more than the use of what was handed over."""
         if isinstance(target, types.ModuleType):
             raise AttributeError("the tests show no module")
         name: Any = arguments[0] if what in ("get", "set", "delete", "method", "special") else ""

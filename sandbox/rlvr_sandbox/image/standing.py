@@ -1,4 +1,4 @@
-"""What the tests may ask an object of the program: never whether it is what they expect.
+"""Rules on what the tests may ask an object of the program: never for a verdict on itself.
 
 The program may not be told what is expected and then asked whether its object is that, or is less, or contains
 it: it would say yes. These rules are the tests' side's, and the reason that an object which answers every question
@@ -22,13 +22,13 @@ PREDICATES = frozenset(
     for name in dir(each)
     if name.startswith(("is", "startswith", "endswith")) and not name.startswith("iso")
 )
-"""What plain values are asked to be told yes or no: of an object of the program's, only its class is asked so."""
+"""Questions to plain values that are answered by yes or no: of the program's objects, only some classes are asked them."""
 
 ALGEBRA = frozenset(
     "difference symmetric_difference intersection union replace removeprefix removesuffix "  # noqa: SIM905
     "compare compare_signal compare_total compare_total_mag".split()
 )
-"""What plain values are asked for together with another: told what is expected, nothing is left of it."""
+"""Questions to plain values that tell them another: nothing is left of what is expected."""
 _OF_PLAIN_VALUES = (
     *_TEXT_AND_NUMBERS[:3],
     list,

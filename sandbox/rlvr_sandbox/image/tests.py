@@ -162,7 +162,7 @@ def _said(error: BaseException, missing: Any = ()) -> Verdict:
 
 
 def _text_of(error: BaseException) -> str:
-    """What an exception says: of what the program told, so it may be too much, or nothing that can be written."""
+    """Return an exception's text: the program's word, so it may be too much, or nothing that can be written."""
     try:
         return str(error)
     except BaseException:  # noqa: BLE001 - it may ask the program, which may raise anything or be gone

@@ -1,4 +1,4 @@
-"""What tests and program say to each other, as JSON: values, shared containers, and references to objects.
+"""The language of tests and program, in JSON: values, shared containers, and references to objects.
 
 Scalars stand for themselves, everything else is a list with a tag in front. Only values of exactly Python's own
 types cross as such; what else there is crosses as a reference to the side that has it (see `peer`).
@@ -83,7 +83,7 @@ class Codec:
         return ["n", number, name, self.encode(kind.extra(value), depth + 1), self.contents(number, depth)]
 
     def contents(self, number: int, depth: int = 0) -> Encoded:
-        """What a container holds, which both sides hold from now on."""
+        """Write the contents of a container, which both sides hold from now on."""
         elements = self.shared.elements(number)
         if type(elements) is bytes:
             return elements.hex()
@@ -169,7 +169,7 @@ class Codec:
     # -- when the turn changes -------------------------------------------------------------------------------
 
     def news(self) -> dict[str, Any]:
-        """What the other side must know of shared containers before it goes on."""
+        """Return what the other side must know of shared containers before it goes on."""
         said: dict[str, Any] = {}
         if changed := self.shared.changed():
             said["changed"] = [[number, self.contents(number)] for number in changed]

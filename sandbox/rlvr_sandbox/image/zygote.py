@@ -219,7 +219,7 @@ class Zygote:
             os.close(descriptor)
 
     def _clean(self, uids: list[int], within_seconds: float) -> bool:
-        """Whether nothing is left of the processes of `uids`, nor of what they wrote.
+        """Return True once nothing is left of the processes of `uids`, nor of what they wrote.
 
         A process may kill the one that is to end it, as both have its uid: so that is tried again.
         """
