@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def timed(what: str, call: Callable[[], T]) -> T:
-    """What `call` returns; its wall-clock and processor time are printed."""
+    """Return what `call` returns, and print the wall-clock and processor time it took."""
     wall, processor = time.perf_counter(), time.process_time()
     value = call()
     wall, processor = time.perf_counter() - wall, time.process_time() - processor

@@ -58,9 +58,9 @@ class Rollout(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """What a judge said, None where it gave no verdict, and how long it took.
+    """A judge's verdict (None if it gave none) and the time it took.
 
-    `cpu_seconds` are those of the judging process: what is left of `seconds` went to waiting, for a worker or a core.
+    `cpu_seconds` are those of the judging process; the rest of `seconds` went to waiting for a worker or a core.
     """
 
     said: bool | None

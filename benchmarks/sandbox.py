@@ -246,7 +246,7 @@ class Forker:
         self._process.stdin.write(b"%d\n" % count)
 
     def cpu_seconds(self) -> float:
-        """What they took; waits for it."""
+        """Wait for the processes, and return the processor time they used."""
         assert self._process.stdout
         return float(self._process.stdout.readline())
 

@@ -1,11 +1,11 @@
-"""What does stopping at a half-width do to the estimate and to its interval?
+"""Measure how stopping at a half-width biases an estimate and its interval.
 
     python benchmarks/stopping_rule.py [--evaluations 2000] [--half-width 0.1]
 
-Every line is so many simulated evaluations: an endless set of problems whose pass rates are drawn from a beta
-distribution, n samples of each, drawn in the rounds of `rlvr eval --until-half-width`. Beside the mean error of
-the estimate and the share of intervals that hold the truth stand those of a rule that looks after every problem from
-the second on, with the plain interval of mean +- 1.96 standard errors. Takes minutes.
+Each line summarises that many simulated evaluations: an endless set of problems whose pass rates come from a beta
+distribution, n samples of each, drawn in the rounds of `rlvr eval --until-half-width`. It shows the mean error of the
+estimate and the coverage of its interval, next to those of a naive rule that checks after every problem from the
+second on, with the plain interval of mean +- 1.96 standard errors. Takes minutes.
 """
 
 from __future__ import annotations

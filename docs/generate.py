@@ -206,7 +206,7 @@ def _type(annotation: object) -> str:
 
 
 def _bounds(field: FieldInfo) -> str:
-    """What a number must satisfy, in words."""
+    """Say in words which values a number may have."""
     signs = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
     found = [
         f"{words} {getattr(rule, sign):g}"

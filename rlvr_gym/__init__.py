@@ -1,32 +1,33 @@
 """rlvr-gym: rewards you can trust, gradients you can check, error bars you can believe."""
 
 import importlib
+import sys
 from importlib.metadata import version
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from rlvr_gym import verifiers
-from rlvr_gym.environments.base import Environment, EnvironmentCard, TextSpace
-from rlvr_gym.environments.vector import GroupVectorEnv, TurnResult
-from rlvr_gym.errors import (
-    ConfigError,
-    DataError,
-    RlvrError,
-    TooManyUnscored,
-    TrainingError,
-    VerifierFault,
-)
-from rlvr_gym.generation.base import GenerationRequest, Generator, SamplingParams
-from rlvr_gym.play import rollout
-from rlvr_gym.registry import discover, list_environments, make, register
-from rlvr_gym.rollouts import Group, Rollout
-from rlvr_gym.tasks import Message, Task, TaskSet
-from rlvr_gym.verdicts import Completion, FinishReason, Outcome, Verdict
-from rlvr_gym.verifiers import FunctionVerifier, Verifier
-
 if TYPE_CHECKING:
+    from rlvr_gym import verifiers
+    from rlvr_gym.environments.base import Environment, EnvironmentCard, Response, TextSpace
+    from rlvr_gym.environments.vector import GroupVectorEnv, TurnResult
+    from rlvr_gym.errors import (
+        ConfigError,
+        DataError,
+        RlvrError,
+        TooManyUnscored,
+        TrainingError,
+        VerifierFault,
+    )
     from rlvr_gym.evaluation import EvaluationResult, evaluate
+    from rlvr_gym.generation.base import GenerationRequest, Generator, SamplingParams
     from rlvr_gym.generation.loading import load_model
     from rlvr_gym.generation.transformers import TransformersGenerator
+    from rlvr_gym.play import rollout
+    from rlvr_gym.registry import list_environments, make, register
+    from rlvr_gym.rollouts import Group, Rollout, TurnReward
+    from rlvr_gym.tasks import Message, Task, TaskSet
+    from rlvr_gym.verdicts import Completion, FinishReason, Outcome, Verdict
+    from rlvr_gym.verifiers import FunctionVerifier, Verifier
 
     __version__: str
 
@@ -45,6 +46,7 @@ __all__ = [
     "GroupVectorEnv",
     "Message",
     "Outcome",
+    "Response",
     "RlvrError",
     "Rollout",
     "SamplingParams",
@@ -55,6 +57,7 @@ __all__ = [
     "TrainingError",
     "TransformersGenerator",
     "TurnResult",
+    "TurnReward",
     "Verdict",
     "Verifier",
     "VerifierFault",
@@ -69,21 +72,49 @@ __all__ = [
 ]
 
 
-_LATE = {
-    "EvaluationResult": "rlvr_gym.evaluation",
-    "TransformersGenerator": "rlvr_gym.generation.transformers",
-    "evaluate": "rlvr_gym.evaluation",
-    "load_model": "rlvr_gym.generation.loading",
+_MODULES = {
+    "environments.base": ("Environment", "EnvironmentCard", "Response", "TextSpace"),
+    "environments.vector": ("GroupVectorEnv", "TurnResult"),
+    "errors": (
+        "ConfigError",
+        "DataError",
+        "RlvrError",
+        "TooManyUnscored",
+        "TrainingError",
+        "VerifierFault",
+    ),
+    "evaluation": ("EvaluationResult", "evaluate"),
+    "generation.base": ("GenerationRequest", "Generator", "SamplingParams"),
+    "generation.loading": ("load_model",),
+    "generation.transformers": ("TransformersGenerator",),
+    "play": ("rollout",),
+    "registry": ("list_environments", "make", "register"),
+    "rollouts": ("Group", "Rollout", "TurnReward"),
+    "tasks": ("Message", "Task", "TaskSet"),
+    "verdicts": ("Completion", "FinishReason", "Outcome", "Verdict"),
+    "verifiers": ("FunctionVerifier", "Verifier"),
 }
+_HOMES = {name: f"rlvr_gym.{module}" for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> object:
-    """Import what takes long when it is first used, so that `import rlvr_gym` need not wait for it."""
+    """Import a name's module when the name is first used, so that nobody waits for what they do not need."""
     if name == "__version__":
         return version("rlvr-gym")
-    if name in _LATE:
-        return getattr(importlib.import_module(_LATE[name]), name)
+    if name == "verifiers":
+        return importlib.import_module("rlvr_gym.verifiers")
+    if name in _HOMES:
+        found = getattr(importlib.import_module(_HOMES[name]), name)
+        globals()[name] = found
+        return found
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
 
 
-discover()
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+# Gymnasium finds environments by id once this package is imported. The `rlvr` command looks them up by itself, if at
+# all: `rlvr --help` need not wait for them.
+if PurePath(*sys.argv[:1]).stem != "rlvr":
+    importlib.import_module("rlvr_gym.registry").discover_once()

@@ -7,6 +7,7 @@ that registers its environments when it is imported. The bundled ones use the sa
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
 import inspect
 import json
@@ -71,8 +72,15 @@ def discover() -> None:
             )
 
 
+@functools.cache
+def discover_once() -> None:
+    """Call `discover` the first time that an environment is looked up, or the library imported."""
+    discover()
+
+
 def list_environments() -> dict[str, EnvironmentCard | None]:
     """Every environment registered through this library: full id -> card."""
+    discover_once()
     return dict(sorted(_cards.items()))
 
 
@@ -87,6 +95,7 @@ def find(name: str) -> str:
     `module:name` and `path/to/file.py:name` import what registers it first, and mean what that registers where
     others have registered the same short name. Modules are also looked for in the working directory.
     """
+    discover_once()
     module, colon, name = name.rpartition(":")
     if not colon:
         return _among(name, list(_cards))

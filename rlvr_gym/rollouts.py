@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from rlvr_gym.tasks import Message, Task
-from rlvr_gym.verdicts import FinishReason, Usage, Verdict
+from rlvr_gym.verdicts import FinishReason, Usage, Verdict, WeightsSpan
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TurnReward:
+    """The reward that an environment gave to a turn, and where in the rollout's `token_ids` that turn ends.
+
+    `end` is the place of the turn's last sampled token; -1 where nothing had been sampled by then.
+    """
+
+    end: int
+    reward: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -16,6 +27,9 @@ class Rollout:
     environment turns included.
     `action_mask` is True for the tokens the policy sampled; only these carry a log-probability (the
     sampler's own, 0.0 elsewhere) and, in training, loss. `messages` is the conversation after the prompt.
+    `turn_rewards` are what the environment gave to single turns, beside the verdict on the whole.
+    `sampled_under` says which weights sampled the tokens of the policy, from the first to the last; it is empty
+    where that is not known.
     Where ids are not known there are none, and `usage` counts the tokens: those of the first prompt, and all
     that were sampled. `judging_seconds` is what the environment took, all turns together.
     """
@@ -29,8 +43,22 @@ class Rollout:
     messages: tuple[Message, ...]
     finish_reason: FinishReason
     verdict: Verdict
+    turn_rewards: tuple[TurnReward, ...] = ()
+    sampled_under: tuple[WeightsSpan, ...] = ()
     usage: Usage | None = None
     judging_seconds: float = field(default=0.0, compare=False)
+
+    @property
+    def reward(self) -> float | None:
+        """The verdict's score and the rewards of single turns together; None where nothing could be judged."""
+        if self.verdict.score is None:
+            return None
+        return self.verdict.score + sum(given.reward for given in self.turn_rewards)
+
+    @property
+    def oldest_weights(self) -> int | None:
+        """The oldest version of the weights that sampled any of the tokens; None where none is known."""
+        return min((span.version for span in self.sampled_under), default=None)
 
     @property
     def truncated(self) -> bool:

@@ -7,15 +7,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-NOT_YET = {"verifiers", "generation", "cli", "report"}
-"""Rooms of rlvr_gym whose docstrings are still to be rewritten."""
+NOT_YET = ("sandbox", "trainers/rlvr_trainers/sampling", "trainers/rlvr_trainers/trainer.py")
+"""Folders and files whose docstrings are still to be rewritten."""
 FILES = [
-    *(ROOT / "envs" / "rlvr_envs").rglob("*.py"),
-    *(
-        path
-        for path in (ROOT / "rlvr_gym").rglob("*.py")
-        if path.relative_to(ROOT / "rlvr_gym").parts[0] not in NOT_YET
-    ),
+    path
+    for folder in ("rlvr_gym", "envs", "sandbox", "trainers", "tests", "benchmarks", "docs")
+    for path in sorted((ROOT / folder).rglob("*.py"))
+    if not any(path.is_relative_to(ROOT / place) for place in NOT_YET)
 ]
 INVERTED = ("What ", "Whether ", "That of ", "Those of ")
 
@@ -31,7 +29,7 @@ def docstrings(source: str) -> Iterator[str]:
 
 
 def test_docstrings_begin_with_a_verb_or_a_noun() -> None:
-    assert len(FILES) > 50
+    assert len(FILES) > 400
     found = [
         f"{path.relative_to(ROOT)}: {text.splitlines()[0]}"
         for path in FILES

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import warm
+
 TRAIN = (
     "train", "quickstart", "warmup.steps=20", "warmup.batch_size=32", "run.steps=2", "eval.tasks=20", "batch.prompts=4",
     "batch.group_size=8", "dynamic_sampling=null", "run.samples_per_step=8",
@@ -16,17 +18,27 @@ TRAIN = (
 EVAL = ("eval", "reverse", "model.path=tiny", "sampling.max_tokens=4", "--limit", "5")
 
 
+def command(*arguments: str) -> list[str]:
+    return [str(warm.commands(**warm.ONE_THREAD) / "rlvr"), *arguments]
+
+
 def rlvr(folder: Path, *arguments: str, said: str = "", **more: str) -> subprocess.CompletedProcess[str]:
-    """Run the installed command in `folder`, with `said` on its stdin."""
-    env = {**os.environ, "COLUMNS": "200", "OMP_NUM_THREADS": "1", **more}
-    command = [str(Path(sys.executable).with_name("rlvr")), *arguments]
+    """Run `rlvr` in `folder`, with `said` on its stdin."""
+    env = {**os.environ, "COLUMNS": "200", **warm.ONE_THREAD, **more}
     return subprocess.run(
-        command, cwd=folder, input=said, capture_output=True, text=True, env=env, timeout=120, check=False
+        command(*arguments),
+        cwd=folder,
+        input=said,
+        capture_output=True,
+        text=True,
+        env=env,
+        timeout=120,
+        check=False,
     )
 
 
 def refused(folder: Path, *arguments: str, code: int = 2, **more: str) -> str:
-    """What a command says that cannot work: one line, and nothing else."""
+    """Run a command that cannot work, and return its one line of output."""
     done = rlvr(folder, *arguments, **more)
     assert (done.returncode, done.stdout) == (code, ""), done.stdout + done.stderr
     assert done.stderr.startswith("error: "), done.stderr
@@ -134,8 +146,9 @@ def test_a_disk_that_takes_no_more_is_one_line_and_leaves_nothing(place: Path, a
 
     before = content(place)
     done = subprocess.run(
-        [str(Path(sys.executable).with_name("rlvr")), *arguments],
+        command(*arguments),
         cwd=place,
+        env={**os.environ, **warm.ONE_THREAD},
         input='{"task": 0, "completion": "1"}\n',
         capture_output=True,
         text=True,
@@ -155,8 +168,9 @@ def test_a_disk_that_takes_no_more_is_one_line_and_leaves_nothing(place: Path, a
 def test_standard_output_that_takes_nothing_is_one_line(place: Path, arguments):
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [str(Path(sys.executable).with_name("rlvr")), *arguments],
+            command(*arguments),
             cwd=place,
+            env={**os.environ, **warm.ONE_THREAD},
             input='{"task": 0, "completion": "1"}\n',
             stdout=full,
             stderr=subprocess.PIPE,
@@ -226,8 +240,9 @@ def test_the_commands_that_a_run_ends_with_work_as_they_are_printed(place: Path)
     }
     assert set(found) == {"report", "evaluate", "curves"}
     env = {**os.environ, "PATH": "/usr/bin:/bin"}
-    for command in found.values():
-        done = subprocess.run(command, cwd=place, capture_output=True, text=True, env=env, check=False)
+    for words in found.values():  # new processes: what is printed names the installed command
+        assert Path(words[0]).parent == Path(sys.executable).parent
+        done = subprocess.run(words, cwd=place, capture_output=True, text=True, env=env, check=False)
         assert done.returncode == 0, done.stderr
 
 

@@ -9,6 +9,7 @@ import pytest
 from rlvr_sandbox import SandboxUnavailable
 from rlvr_sandbox.backends.choice import choose
 
+from tests import warm
 from tests.snippets import REASONS, RUN, blocks, commands, program
 
 ROOT = Path(__file__).parents[1]
@@ -30,10 +31,12 @@ def test_a_page_runs_from_top_to_bottom_without_a_network(page: Path, tmp_path: 
     source = program(page.read_text(encoding="utf-8"))
     assert source is not None
     (tmp_path / "page.py").write_text(source, encoding="utf-8")
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    env = {**os.environ, "PATH": path, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
+    offline = {"HF_HUB_OFFLINE": "1", **warm.ONE_THREAD}
+    quick = warm.commands(**offline)
+    path = os.pathsep.join([str(quick), str(Path(sys.executable).parent), os.environ["PATH"]])
+    env = {**os.environ, **offline, "PATH": path, "COLUMNS": "120"}
     done = subprocess.run(
-        [sys.executable, "-W", "error", "page.py"],
+        [str(quick / "python"), "-W", "error", "page.py"],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -1,10 +1,9 @@
-"""What a shell completes: environments, runs, settings; topics and commands."""
+"""Shell completion: environments, runs, settings; topics and commands."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from rlvr_gym import registry
 from rlvr_gym.cli.topic_names import TOPICS
 from rlvr_gym.errors import ConfigError
 
@@ -15,6 +14,8 @@ Completions = list[tuple[str, str] | str]
 
 def complete_environment(incomplete: str) -> Completions:
     """Environments whose name begins so, each with its summary; options of one cannot be known before its name."""
+    from rlvr_gym import registry  # slow to import, and no help text needs it
+
     return [
         (name, card.summary if card else "")
         for id, card in registry.list_environments().items()
@@ -23,7 +24,7 @@ def complete_environment(incomplete: str) -> Completions:
 
 
 def complete_evaluated(incomplete: str) -> Completions:
-    """What `rlvr eval` takes: environments, settings, and folders of runs."""
+    """Complete the arguments of `rlvr eval`: environments, settings, and folders of runs."""
     keys = ["model.path=", "model.dtype=", *(f"sampling.{name}=" for name in _SAMPLING)]
     runs = [str(path) for path in sorted(Path("runs").glob("*")) if path.is_dir()]
     return [*complete_environment(incomplete), *(one for one in (*keys, *runs) if one.startswith(incomplete))]

@@ -1,4 +1,4 @@
-"""What `rlvr eval --curriculum` adds: a forecast of the training signal, and the prompts by pass rate."""
+"""`rlvr eval --curriculum`: a forecast of the training signal, and the prompts sorted by pass rate."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class GeneratorSettings(Config):
-    """What samples.
+    """The engine that samples.
 
     `engine` is transformers or vllm (in this process), vllm_servers (those of `urls`) or endpoint (the server of
     --endpoint). `context` limits how many tokens prompt and completion have together with vllm.

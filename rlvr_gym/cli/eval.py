@@ -57,7 +57,7 @@ OPTIONS = {
     "n": "--n", "limit": "--limit", "max_unscored_share": "--max-unscored",
     "samples_in_flight": "--in-flight", "until_half_width": "--until-half-width",
 }  # fmt: skip
-"""What arguments of `evaluate` are called on the command line."""
+"""The command-line options for arguments of `evaluate`."""
 
 LOOKED_AT = 256
 """How many prompts are measured before any is sampled; the generator refuses a longer one when it comes."""
@@ -186,7 +186,7 @@ def _evaluate_for_programs(
 
 
 def _intended(run: Run, model: ModelName, seed: int) -> Intended:
-    """What an evaluation would do. Raises ConfigError where its folder holds samples of another."""
+    """Describe what an evaluation would do. Raises ConfigError if its folder holds samples of another one."""
     conditions = conditions_of(run.env, model, run.plan.sampling, seed)
     store = SampleStore(run.folder / SAMPLES, conditions, run.plan.tasks, run.plan.n)
     missing = sum(len(store.missing(task)) for task in run.plan.tasks)
@@ -230,7 +230,7 @@ def _holds_trained_model(name: str) -> bool:
 
 
 def _is_unknown(name: str) -> bool:
-    """Whether there is no environment of that name, so that it may be a folder's."""
+    """Return whether no environment has that name, so that it may be a folder."""
     known = registry.list_environments()
     return name.lower() not in {*map(registry.short_name, known), *map(str.lower, known)}
 
@@ -261,7 +261,7 @@ def _run(
     several: bool,
     problems: list[str],
 ) -> Run | None:
-    """What is to be done for one environment; what cannot work goes to `problems`."""
+    """Plan the evaluation of one environment; add reasons why it cannot work to `problems`."""
     short = registry.short_name(registry.find(name))
     folder = (out / short if several else out) if out else _default_folder(short, settings)
     try:

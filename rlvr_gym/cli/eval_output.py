@@ -1,4 +1,4 @@
-"""What `rlvr eval` shows: a live line while it samples, and tables at the end."""
+"""The output of `rlvr eval`: a live line while it samples, and tables at the end."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def facts(progress: Progress, seconds: float) -> list[str]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Intended:
-    """What an evaluation would do."""
+    """The plan of an evaluation."""
 
     environment: str
     options: Mapping[str, object]
@@ -135,7 +135,7 @@ def report(
 
 
 def advice(result: EvaluationResult) -> list[str]:
-    """What to do where every sample failed in the same way, so that the numbers say nothing of the model."""
+    """Suggest what to do when all samples failed in the same way, so that the scores say nothing about the model."""
     said = []
     if result.samples and result.truncation_rate == 1.0:
         limit = result.conditions.sampling.max_tokens

@@ -20,4 +20,4 @@ MEANINGS: dict[int, str] = {
     Exit.REFUSED: "asked for what cannot work; nothing was written",
     Exit.INTERRUPTED: "stopped by Ctrl-C or SIGTERM; rerun the same command to resume",
 }
-"""What a code means for every command that does not say otherwise."""
+"""The usual meaning of each exit code; a command may define its own."""

@@ -12,7 +12,7 @@ from rich.console import Console
 
 
 class Loudness(Enum):
-    """What is said beside results and errors."""
+    """How much to print besides results and errors."""
 
     QUIET = "nothing"
     USUAL = "progress and notes"

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import difflib
 import errno
 import functools
 import inspect
+import json
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, entry_points, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlvr_gym.errors import ConfigError, DataError, RlvrError
@@ -67,6 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if isinstance(error, OSError):
             _forget_output()
         _say(f"error: {message}", style="red")
+        _report_to_torchrun(f"error: {message}")
         sys.exit(2 if isinstance(error, ConfigError | DataError | ModuleNotFoundError) else 1)
 
 
@@ -206,7 +211,7 @@ def _is_verbose() -> bool:
 
 
 def _message(error: Exception) -> str | None:
-    """What to tell the user; None for an error that is a defect of ours."""
+    """Return the message for the user; None if the error is a defect of ours."""
     if isinstance(error, OSError):
         if error.filename:
             return f"{error.filename}: {error.strerror}"
@@ -219,6 +224,16 @@ def _message(error: Exception) -> str | None:
     from rlvr_sandbox.installing import pip_install
 
     return f"this command needs {package}, which is not installed: {pip_install('train')}"
+
+
+def _report_to_torchrun(text: str) -> None:
+    """Put an error where torchrun looks for it, so that the page it ends with says it too."""
+    if path := os.environ.get("TORCHELASTIC_ERROR_FILE"):
+        told = {"py_callstack": text, "timestamp": str(int(time.time()))}
+        with contextlib.suppress(OSError):
+            Path(path).write_text(
+                json.dumps({"message": {"message": text, "extraInfo": told}}), encoding="utf-8"
+            )
 
 
 def _forget_output() -> None:

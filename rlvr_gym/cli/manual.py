@@ -1,4 +1,4 @@
-"""What the help of a command says beyond its options: examples, exit codes, topics, a page of the documentation."""
+"""The help of a command beyond its options: examples, exit codes, topics, a page of the documentation."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 _WORDS = "rlvr.words"
 _UsageError: Any = typer.BadParameter.__bases__[0]
-"""What is raised of arguments that cannot be read. Typer gives it no name of its own."""
+"""The error for arguments that cannot be parsed. Typer gives it no public name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Manual:
-    """What is known of a command.
+    """The manual of a command.
 
-    `examples` are command lines and what each does. `exits` lays meanings of its own over the usual exit codes.
-    `about` gives a help of its own for the words on the command line beside `--help`, None for the usual one;
-    `bare` is shown where the command is called without a word.
+    `examples` are command lines and what each does. `exits` overrides the usual meanings of exit codes.
+    `about` returns the help for the words typed beside `--help`, or None for the usual help; `bare` is shown when the
+    command is called without arguments.
     """
 
     examples: Sequence[tuple[str, str]]

@@ -26,7 +26,7 @@ FILES = {
     "{module}.py": "module.py.template",
     "tests/test_{module}.py": "test_module.py.template",
 }
-"""What a package is made of: the file in it, and the template of ours."""
+"""The files of a package, each with the template it is made from."""
 
 
 MANUAL = Manual(

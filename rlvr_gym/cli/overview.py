@@ -1,4 +1,4 @@
-"""What `rlvr` and `rlvr --help` print. Reads what commands are about from their source, and imports none of them."""
+"""The text of `rlvr` and `rlvr --help`. Reads what commands are about from their source, and imports none of them."""
 
 from __future__ import annotations
 

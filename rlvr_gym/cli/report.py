@@ -16,7 +16,7 @@ from rlvr_gym.errors import ConfigError
 from rlvr_gym.report import write_report
 
 TITLE, LOOKED_AT = b"<title>rlvr report</title>", 4096
-"""What an earlier report has among its first bytes."""
+"""A title by which an earlier report is recognised, and how many of its first bytes are searched for it."""
 
 
 MANUAL = Manual(

@@ -57,7 +57,7 @@ PROGRAMS = {
         tests=AssertTests(tests=("assert sort([3, 1, 2]) == [1, 2, 3]",), names=("sort",)),
     ),
 }
-"""What throughput is measured with: one program of one test for each kind."""
+"""The programs that measure throughput: one with a single test for each kind."""
 
 app = typer.Typer(
     no_args_is_help=True, help="Build the image in which programs run; check what runs them here."
@@ -192,7 +192,7 @@ def _docker_package() -> Iterator[None]:
 
 
 def _attacked(console: Console, name: str, box: BlockingSandbox, *, full: bool) -> list[str]:
-    """What is wrong with a sandbox."""
+    """Attack a sandbox, and list what went wrong."""
     attacks = _some(conformance.FAMILIES.values(), full=full)
     honest = _some(conformance.HONEST_FAMILIES.values(), full=full)
     found = conformance.complaints(box, attacks, honest)

@@ -46,7 +46,7 @@ class ModelSettings(Config):
 
 
 class EvalSettings(Config):
-    """What `rlvr eval` evaluates."""
+    """The settings of `rlvr eval`."""
 
     env: EnvConfig
     model: ModelSettings
@@ -134,7 +134,7 @@ def _settings_of(name: str, given: Settings, trained: TrainedModel | None) -> Ev
 
 
 def _is_of(trained: TrainedModel, id: str) -> bool:
-    """Whether a model was trained on the environment `id`."""
+    """Return whether a model was trained on the environment `id`."""
     return id in registry.list_environments() and registry.short_name(trained.env.id) == registry.short_name(
         id
     )
@@ -165,7 +165,7 @@ def environment_of(run: StoredRun, overrides: Sequence[str] | None) -> Environme
 
 
 def parse_ks(text: str | None) -> tuple[int, ...] | None:
-    """What `--k 1,4,16` asks for."""
+    """Parse the value of `--k`, such as `1,4,16`."""
     if text is None:
         return None
     if not re.fullmatch(r"\d+(,\d+)*", text, re.ASCII):

@@ -120,7 +120,7 @@ COMMON_OPTIONS = {
 
 
 def meaning_of(model: type[BaseModel], name: str) -> str:
-    """What a field means: its description, the docstring under it, or what its model's docstring says of it."""
+    """Return a field's meaning: its description, the docstring below it, or its part of its model's docstring."""
     described = model.model_fields[name].description or _under_fields(model).get(name)
     if described:
         return " ".join(described.split())

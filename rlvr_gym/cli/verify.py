@@ -32,7 +32,7 @@ UNMET = 1
 SHOWN = 5
 """How many verdicts that are not as expected are named."""
 Asked = tuple[Task, Expectation | None]
-"""What is judged, and what a sound verifier does with it where the line says so."""
+"""A task to judge an answer to, and the verdict a sound verifier gives, if the line states one."""
 
 
 class CompletionLine(BaseModel):
@@ -116,7 +116,7 @@ def _hold_to(expectations: list[Expectation], unmet: list[str]) -> None:
 def _pairs(
     env: Environment, lines: TextIO, path: Path, listed: list[Asked]
 ) -> Iterator[tuple[Task, Completion]]:
-    """What each line asks to judge; the tasks are listed as they come, with what is expected."""
+    """Yield the task and completion of each line; append the task and its expected verdict to `listed`."""
     source = "stdin" if path == STANDARD else str(path)
     try:
         for number, line in enumerate(lines, start=1):
@@ -183,7 +183,7 @@ def _output(path: Path) -> Iterator[TextIO]:
 
 
 def _holds_verdicts(path: Path) -> bool:
-    """Whether a file is empty, or begins with a line that an earlier call wrote."""
+    """Return whether a file is empty or starts with a line written by an earlier call."""
     with path.open("rb") as file:
         line = file.readline()
     try:

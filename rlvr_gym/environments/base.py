@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import math
 import string
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 import gymnasium
@@ -79,6 +81,39 @@ class EnvironmentCard(BaseModel):
     """The data set forbids that its answers are published: none is shown or kept beside a completion."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Response:
+    """An environment's answer to a turn of the policy, after which the policy has another.
+
+    `messages` are of any role that the model's chat template knows. `reward` is what this turn earned by itself,
+    beside the verdict at the end of the episode; None where the environment rewards no single turns.
+    """
+
+    messages: tuple[Message, ...]
+    reward: float | None = None
+
+    @classmethod
+    def of(cls, said: str | Message | Self) -> Self:
+        """The response that `respond` means: a string is a message of the user.
+
+        Raises VerifierFault where the reward is no finite number.
+        """
+        if isinstance(said, str):
+            said = Message(role="user", content=said)
+        if isinstance(said, Message):
+            return cls(messages=(said,))
+        if said.reward is not None and not math.isfinite(said.reward):
+            raise VerifierFault(
+                f"the environment rewards a turn with {said.reward}, which is no finite number"
+            )
+        return said
+
+    @property
+    def text(self) -> str:
+        """The contents of the messages, a line each."""
+        return "\n".join(message.content for message in self.messages)
+
+
 class Environment(gymnasium.Env[str, str]):
     """A task set and a verifier behind `reset` and `step`.
 
@@ -109,8 +144,11 @@ class Environment(gymnasium.Env[str, str]):
         self.task: Task | None = None
         self._replies: list[Completion] = []
 
-    def respond(self, task: Task, replies: Sequence[Completion]) -> str | None:
+    def respond(self, task: Task, replies: Sequence[Completion]) -> str | Message | Response | None:
         """Answer the policy's latest turn; None ends the episode.
+
+        A string is a message of the user, a `Message` one of any role. A `Response` may hold several messages, and
+        a reward for the turn.
 
         `replies` are all turns of the policy so far, the latest last. Must be deterministic. Raises VerifierFault
         where it cannot answer, which ends the episode unscored.
@@ -163,27 +201,33 @@ class Environment(gymnasium.Env[str, str]):
     def step(self, action: str | Completion) -> tuple[str, float, bool, bool, Info]:
         """Take the policy's turn; judge when it was the last. A turn that the sampler failed to give is the last.
 
-        Returns (observation, reward, terminated, truncated, info). The reward is the verdict's score; where
-        nothing could be judged it is 0.0 with `info["scored"]` False. At the end of an episode `info` has
-        `verdict`, and the observation is empty.
+        Returns (observation, reward, terminated, truncated, info). The reward is what the environment gave to the
+        turn; at the end of an episode, the verdict's score comes to it, `info` has `verdict`, and the observation
+        is empty. Where nothing could be judged the reward is 0.0 with `info["scored"]` False. `info` has the
+        environment's `messages` while the episode goes on, and `turn_reward` where it gave the turn one.
         """
         if self.task is None:
             raise gymnasium.error.ResetNeeded("call reset() before step(): no episode is under way")
         if isinstance(action, str):
             action = Completion(text=action)
         self._replies.append(action)
-        reply, verdict = None, None
+        response, verdict = None, None
         try:
-            reply = None if action.failed else self.respond(self.task, self._replies)
+            said = None if action.failed else self.respond(self.task, self._replies)
+            response = None if said is None else Response.of(said)
         except VerifierFault as error:
             verdict = Verdict.unscored(str(error))
+        reward = response.reward if response else None
+        given = {} if reward is None else {"turn_reward": reward}
         out_of_turns = len(self._replies) >= self.max_turns
-        if reply is not None and not out_of_turns:
-            return reply, 0.0, False, False, self._info(scored=True)
+        if response is not None and not out_of_turns:
+            info = self._info(scored=True, messages=response.messages, **given)
+            return response.text, reward or 0.0, False, False, info
         verdict = verdict or judge(self.verifier, self.task, action)
-        info = self._info(scored=verdict.scored, verdict=verdict)
+        info = self._info(scored=verdict.scored, verdict=verdict, **given)
         self.task = None
-        return "", verdict.score or 0.0, reply is None, reply is not None, info
+        earned = 0.0 if verdict.score is None else verdict.score + (reward or 0.0)
+        return "", earned, response is None, response is not None, info
 
     @property
     def messages(self) -> tuple[Message, ...]:

@@ -21,7 +21,7 @@ from gymnasium.vector import AutoresetMode
 from rlvr_gym.environments.base import Environment, Info
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.seeding import derive_seed
-from rlvr_gym.tasks import Message
+from rlvr_gym.tasks import Message, Task
 from rlvr_gym.verdicts import Completion, Verdict
 
 
@@ -45,6 +45,18 @@ class TurnResult:
     def verdict(self) -> Verdict | None:
         """The verdict, once the episode is over."""
         return self.info.get("verdict")
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The environment's words to the turn; none once the episode is over."""
+        if self.done:
+            return ()
+        return self.info.get("messages") or (Message(role="user", content=self.observation),)
+
+    @property
+    def turn_reward(self) -> float | None:
+        """The reward of this turn alone; None where the environment rewards no single turns."""
+        return self.info.get("turn_reward")
 
 
 class GroupVectorEnv(gymnasium.vector.VectorEnv[tuple[str, ...], Sequence[str], np.ndarray]):
@@ -141,18 +153,37 @@ class GroupVectorEnv(gymnasium.vector.VectorEnv[tuple[str, ...], Sequence[str], 
         self._done[:] = False
         return tuple(observations), infos
 
-    def send(self, lane: int, action: str | Completion) -> None:
-        """Hand a lane its turn; judging begins in the background at once."""
+    def begin(self, lane: int, task: Task) -> None:
+        """Begin an episode in one lane, whatever the other lanes are doing."""
+        if lane in self._judging:
+            raise ConfigError(f"lane {lane} is still judging its last turn: call recv({lane}) first")
+        self._lanes[lane].reset(options={"task": task})
+        self._done[lane] = False
+
+    def send(self, lane: int, action: str | Completion, then: Callable[[], object] | None = None) -> None:
+        """Hand a lane its turn; judging begins in the background at once.
+
+        `then` is called, in a thread that judges, once `recv(lane)` would return at once.
+        """
         if self._done[lane]:
             raise gymnasium.error.ResetNeeded(f"lane {lane} is finished: call reset() first")
         if lane in self._judging:
             raise ConfigError(f"lane {lane} is still judging its last turn: call recv({lane}) first")
         env = self._lanes[lane]
-        self._judging[lane] = self._threads.submit(lambda: env.step(action))
+        job = self._judging[lane] = self._threads.submit(lambda: env.step(action))
+        if then is not None:
+            job.add_done_callback(lambda _: then())
 
     def answered(self, lane: int) -> bool:
         """True if `recv(lane)` would return at once."""
         return lane in self._judging and self._judging[lane].done()
+
+    def give_up_overdue(self) -> float:
+        """Give up on the turns whose time is over, which are then answered; return the seconds to the next such moment.
+
+        `recv` does the same while it waits; this is for whoever waits for `then`.
+        """
+        return self._threads.give_up_overdue()
 
     def recv(self, lane: int) -> TurnResult:
         """Wait for the answer to the turn that `send` handed to `lane`."""
@@ -271,13 +302,21 @@ class _DaemonThreads:
     def result(self, job: _Job) -> Any:
         """Return or raise as the call did. Raises `_Overdue` for one that was given up on."""
         while not job.done():
-            now = time.monotonic()
-            with self._lock:
-                next_deadline = min((j.deadline for j in self._running), default=now + self._timeout_seconds)
             with suppress(FutureTimeoutError):
-                job.exception(max(0.0, next_deadline - now))
-            self._give_up_overdue()
+                job.exception(self.give_up_overdue())
         return job.result()
+
+    def give_up_overdue(self) -> float:
+        """Give up on the calls that are overdue; return how many seconds from now the next one can be."""
+        now = time.monotonic()
+        with self._lock:
+            overdue = [job for job in self._running if job.deadline <= now]
+            self._running.difference_update(overdue)
+            next_deadline = min((job.deadline for job in self._running), default=now + self._timeout_seconds)
+        for job in overdue:
+            self._start()
+            job.set_exception(_Overdue())
+        return next_deadline - now
 
     def close(self) -> None:
         for _ in range(self._threads):
@@ -286,15 +325,6 @@ class _DaemonThreads:
 
     def _start(self) -> None:
         threading.Thread(target=self._work, name="rlvr-judge", daemon=True).start()
-
-    def _give_up_overdue(self) -> None:
-        now = time.monotonic()
-        with self._lock:
-            overdue = [job for job in self._running if job.deadline <= now]
-            self._running.difference_update(overdue)
-        for job in overdue:
-            self._start()
-            job.set_exception(_Overdue())
 
     def _work(self) -> None:
         while (job := self._queue.get()) is not None:

@@ -8,13 +8,13 @@ from contextlib import closing
 
 from rlvr_gym.environments.base import Environment
 from rlvr_gym.errors import TooManyUnscored
-from rlvr_gym.evaluation.playing import Lacking, play
 from rlvr_gym.evaluation.progress import OnProgress, Reporter
 from rlvr_gym.evaluation.rounds import rounds, widest_half_width
 from rlvr_gym.evaluation.samples import Sample, SampleStore
 from rlvr_gym.evaluation.summary import commonest_fault
 from rlvr_gym.evaluation.tallies import Tally, estimate, pass_measure, tally
 from rlvr_gym.generation.base import Generator
+from rlvr_gym.play import Seat, play
 from rlvr_gym.rollouts import Rollout
 from rlvr_gym.seeding import derive_seed
 from rlvr_gym.tasks import Task
@@ -22,6 +22,9 @@ from rlvr_gym.tasks import Task
 FAILURES_IN_A_ROW, OF_TASKS = 64, 4
 """So many samples in a row that the generator failed to give, of so many tasks, are no accident: nobody answers.
 All samples of one task may fail by themselves, where its prompt is too long for the model."""
+
+_SAMPLES_PER_CALL = 2_048
+"""How many samples a model in this process is asked for at once. How many it draws together is its own affair."""
 
 
 class Drawing:
@@ -75,16 +78,15 @@ class Drawing:
 
     def _complete(self, tasks: Sequence[Task]) -> None:
         """Draw every sample that `tasks` lack."""
-        work = [Lacking(task=t, samples=tuple(self.store.missing(t))) for t in tasks if self._lacking[t.id]]
+        seats = [Seat(task=task, sample=sample) for task in tasks for sample in self.store.missing(task)]
         conditions = self.store.conditions
         rollouts = play(
             self.env,
             self.generator,
-            work,
+            seats,
             conditions.sampling,
-            n=self.store.n,
             seed=derive_seed("evaluate", conditions.seed),
-            samples_in_flight=self.samples_in_flight,
+            at_once=self._at_once(),
         )
         began = time.perf_counter()
         with closing(rollouts):
@@ -93,6 +95,11 @@ class Drawing:
                 self._keep(together, (now - began) / len(together))
                 began = now
         self._reporter.report(list(self._tallies.values()))
+
+    def _at_once(self) -> int | None:
+        if self.generator.concurrency > 1:
+            return None
+        return self.samples_in_flight if self.env.max_turns > 1 else _SAMPLES_PER_CALL
 
     def _keep(self, rollouts: Sequence[Rollout], seconds: float) -> None:
         new = [

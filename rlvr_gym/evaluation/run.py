@@ -121,7 +121,7 @@ def evaluate(
         majority: report maj@k too, for which the verifier is asked which wrong answers are the same.
         max_unscored_share: the share of all samples that may stay without a verdict; with `until_half_width`, of
             those at which sampling would stop.
-        samples_in_flight: how many episodes of several turns are played side by side (at least one task's)
+        samples_in_flight: how many episodes of several turns are played side by side
             where the generator draws many samples together; a kill loses these. All other samples are kept one
             by one, and how many are under way is the generator's own limit.
         on_progress: called with the state of things, at the start and whenever it changes.

@@ -115,10 +115,10 @@ class _Look:
         return max((off.max().item() for off in self._off), default=0.0)
 
     def agrees(self) -> bool:
-        """Whether all differences are such as rounding explains.
+        """Return whether rounding explains all differences.
 
-        In 16 bits a single log-probability may be off by more than a half (a token goes to another expert), so
-        the middle one of each prompt's differences counts, beside the middle one that rounding makes.
+        In 16 bits a single log-probability may be off by more than a half (a token goes to another expert). So the
+        median of each prompt's differences is compared with the median difference that rounding makes.
         """
         if self.worst <= _EXACT:
             return True

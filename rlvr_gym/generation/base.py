@@ -28,7 +28,7 @@ class SamplingParams(BaseModel):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GenerationRequest:
-    """What the policy continues.
+    """One prompt to sample completions of.
 
     `messages` is the conversation so far. `token_ids`, where given, are the exact ids of that conversation
     and are continued as they stand: turns that were sampled are never decoded and encoded again.

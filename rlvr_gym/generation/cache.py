@@ -23,7 +23,7 @@ from transformers.cache_utils import (
 
 
 def keeps_only_keys_and_values(config: PreTrainedConfig) -> bool:
-    """Whether no layer of such a model keeps anything but keys and values, as far as its settings tell."""
+    """Return whether every layer of such a model keeps only keys and values, as far as its settings tell."""
     kinds = {type(layer) for layer in _layers(config)}
     return bool(kinds) and kinds <= {DynamicLayer, DynamicSlidingWindowLayer, DummyLayer}
 
@@ -37,7 +37,7 @@ def window(config: PreTrainedConfig) -> int:
 
 
 def _layers(config: PreTrainedConfig) -> Sequence[CacheLayerMixin]:
-    """What transformers would keep for each layer; nothing where it cannot say."""
+    """The cache layers that transformers would make for each layer; empty if it cannot say."""
     try:
         return cast("list[CacheLayerMixin]", DynamicCache(config=config).layers)
     except (AttributeError, LookupError, TypeError, ValueError):

@@ -69,7 +69,7 @@ def encode_reply(
 
 
 def decode(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
-    """What ids say, special tokens included."""
+    """Decode token ids, special tokens included."""
     text = tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
     assert isinstance(text, str)
     return text
@@ -81,7 +81,7 @@ def opening(tokenizer: PreTrainedTokenizerBase, prompt_ids: Sequence[int]) -> st
 
 
 def demonstration(tokenizer: PreTrainedTokenizerBase, prompt_ids: Sequence[int], answer: str) -> str:
-    """What the policy would say after the prompt to give `answer`, closing a thinking that the prompt opened."""
+    """Write the completion that gives `answer` after this prompt, closing a thinking block that the prompt opened."""
     opened = opening(tokenizer, prompt_ids)
     thought = answer.lstrip().removeprefix(opened.strip())
     if not opened or without_thinking(opened + thought).strip():

@@ -239,7 +239,7 @@ class _WeightsCheck:
 
 
 def _plain_logprobs(model: PreTrainedModel, completion: Completion, sampling: SamplingParams) -> list[float]:
-    """What the sampler's log-probabilities should be, by one forward pass over prompt and completion."""
+    """Compute the log-probabilities that the sampler should report, in one forward pass over prompt and completion."""
     import torch
 
     from rlvr_gym.generation.sampling import truncate

@@ -112,7 +112,7 @@ class ControlTokens:
         return f"{seen[:-1]}{_MARK}{seen[-1]}{content[len(seen) :]}"
 
     def _ends_in_a_beginning(self, content: str) -> bool:
-        """Whether the next message could complete the text of a control token; templates strip white space."""
+        """Return whether the next message could complete a control token's text; templates strip white space."""
         end = content.rstrip()[-self._longest :]
         return any(end[start:] in self._beginnings for start in range(len(end)))
 
@@ -191,6 +191,6 @@ def _rename(model: dict[str, Any], names: Mapping[str, str]) -> None:
 
 
 def _makes(merge: Sequence[str] | str, names: Mapping[str, str]) -> bool:
-    """Whether a merge takes or makes a token that is renamed."""
+    """Return whether a merge takes or makes a renamed token."""
     left, right = merge.split(" ", 1) if isinstance(merge, str) else merge
     return left in names or right in names or left + right in names

@@ -106,7 +106,7 @@ class Decoding:
 
     @property
     def unfinished(self) -> bool:
-        """Whether any sample can still grow."""
+        """True while any sample can still grow."""
         return self._unfinished > 0
 
     def until_a_group_finishes(self) -> list[PromptSamples]:

@@ -24,7 +24,7 @@ from rlvr_gym.generation.sampling import draw, uniforms
 
 
 class Memory(Enum):
-    """What is kept, from one token to the next, of the tokens before: for any model the first that is right."""
+    """The state kept from one token to the next. A model uses the first of these that gives right results."""
 
     ROWS = "keys and values, in rows that come and go"
     OWN = "the model's own cache"
@@ -80,7 +80,7 @@ class LockstepDecoding:
 
     @property
     def unfinished(self) -> bool:
-        """Whether any sample can still grow."""
+        """True while any sample can still grow."""
         return bool(self._waiting or self._rows)
 
     def until_a_group_finishes(self) -> list[PromptSamples]:

@@ -31,7 +31,7 @@ class TokenGenerator(Generator, Protocol):
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
-        """What makes token ids of its prompts."""
+        """The tokenizer of its prompts."""
         ...
 
     @property
@@ -78,7 +78,7 @@ class TokenPrompts:
         return chat.encode_reply(self.tokenizer, completion.token_ids, messages, self.end_ids)
 
     def text(self, ids: Sequence[int]) -> str:
-        """What sampled ids say, special tokens included, without the token that ended the turn."""
+        """Decode sampled ids, special tokens included, without the token that ended the turn."""
         return chat.decode(self.tokenizer, ids[:-1] if ids and ids[-1] in self.end_ids else ids)
 
     def completion(
@@ -88,7 +88,7 @@ class TokenPrompts:
         logprobs: Sequence[float],
         sampled_under: tuple[WeightsSpan, ...],
     ) -> Completion:
-        """What was sampled after a prompt."""
+        """Build the completion from what was sampled after a prompt."""
         ended = bool(token_ids) and token_ids[-1] in self.end_ids
         return Completion(
             text=chat.opening(self.tokenizer, prompt_ids) + self.text(token_ids),

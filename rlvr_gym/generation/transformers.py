@@ -90,7 +90,7 @@ class TransformersGenerator:
         return self._prompts.encode_reply(completion, messages)
 
     def text(self, ids: Sequence[int]) -> str:
-        """What sampled ids say, special tokens included, without the token that ended the turn."""
+        """Decode sampled ids, special tokens included, without the token that ended the turn."""
         return self._prompts.text(ids)
 
     def update_weights(self, weights: Iterable[tuple[str, Tensor]], version: int) -> None:

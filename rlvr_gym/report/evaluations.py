@@ -1,4 +1,4 @@
-"""What a report shows of evaluations, as JSON values."""
+"""The evaluations of a report, as JSON values."""
 
 from __future__ import annotations
 

@@ -30,9 +30,9 @@ NOTHING_YET = {"runs": [], "groups": [], "comparisons": []}
 
 @final
 class Latest:
-    """What there is to show of runs now, as JSON values, and a number that grows whenever that changes.
+    """The latest data of the runs, as JSON values, and a number that grows whenever they change.
 
-    `problem` says in a sentence why it could not be read when it was looked at last; then it is what it was before.
+    `problem` says in a sentence why the last read failed; the data are then those of the read before.
     """
 
     def __init__(self, folders: Sequence[Path], samples: int) -> None:

@@ -1,4 +1,4 @@
-"""What a report shows of training runs, as JSON values."""
+"""The training runs of a report, as JSON values."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ _LATE = {
 
 
 def __getattr__(name: str) -> object:
-    """What takes long to import is imported when first used, so that `import rlvr_gym` need not wait for it."""
+    """Import slow modules when they are first used, so that `import rlvr_gym` stays fast."""
     if name == "instructions":
         return importlib.import_module("rlvr_gym.verifiers.instructions")
     if name in _LATE:

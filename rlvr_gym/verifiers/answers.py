@@ -15,7 +15,7 @@ from rlvr_gym.verdicts import Verdict
 
 
 class Marker(StrEnum):
-    """What marks a final answer."""
+    """The sign or tag that marks a final answer."""
 
     BOXED = "boxed"
     r"""Inside `\boxed{...}` or `\fbox{...}`."""
@@ -161,7 +161,7 @@ _THINK = re.compile(r"<\s*+(/?)\s*+think(?:ing)?(?:\s[^<>/]*+)?+>", re.ASCII | r
 
 
 def without_thinking(text: str) -> str:
-    """What a completion says outside of its thinking; a line break stands where thinking was."""
+    """Return a completion without its thinking; a line break takes the place of each thinking block."""
     return _joined(text, visible_spans(text))
 
 
@@ -213,7 +213,7 @@ class _Mark:
     closed: bool = True
 
     def content(self, text: str) -> Span:
-        """What is in it without the space around that."""
+        """The inside of the box, without surrounding space."""
         begin, end = self.inside
         inside = text[begin:end]
         begin += len(inside) - len(inside.lstrip())
@@ -307,4 +307,4 @@ _JOINT = re.compile(
       )*+""",
     re.VERBOSE | re.IGNORECASE,
 )
-"""What may stand between markers that are one answer: no word but "and" and "or", at most the labels of a list."""
+"""Text that may join several markers into one answer: no words but "and" and "or", at most list labels."""

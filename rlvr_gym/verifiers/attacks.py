@@ -1,4 +1,4 @@
-"""What an attack is, and what verifiers and environments may tell the audit about themselves."""
+"""Attacks on verifiers, and the protocols by which verifiers and environments describe themselves to the audit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rlvr_gym.verifiers.base import Verifier
 
 
 class Expectation(StrEnum):
-    """What a sound verifier does with a completion. Whatever it is, it must also judge in time and not crash."""
+    """The verdict that a sound verifier gives a completion. It must also judge in time and never crash."""
 
     PASS = "must pass"
     FAIL = "must fail"
@@ -68,7 +68,7 @@ class DecidesCompletions(Protocol):
     """
 
     def audit_decides(self, task: Task, text: str) -> bool | None:
-        """Whether the completion `text` is right; None where that is not known, and then it is no attack."""
+        """Return whether the completion `text` is right. None means unknown; then it cannot serve as an attack."""
         ...
 
 

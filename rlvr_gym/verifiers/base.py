@@ -1,4 +1,4 @@
-"""What a verifier is, and the one boundary where its failures are told apart from wrong answers."""
+"""The verifier contract, and the one boundary that tells a verifier's own failures from wrong answers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Verifier(ABC):
     """
 
     open_ended: ClassVar[bool] = False
-    """Whether many answers are right (constraints, schemas, patterns), so that one unlike the solution may be."""
+    """True when many answers are right (constraints, schemas, patterns): one unlike the solution may be right too."""
 
     @property
     def timeout_seconds(self) -> float:

@@ -98,9 +98,9 @@ class AllOf(Verifier):
 
 @final
 class GateThen(Verifier):
-    """What `then` says, once `gate` gave full marks; else nothing, and `then` is not asked.
+    """Ask `then` only if `gate` gives full marks; otherwise the score is 0.
 
-    The parts are named `gate` and `then`. Partial credit counts where `then` gives it, not from the gate.
+    The parts are named `gate` and `then`. Partial credit comes from `then`, never from the gate.
     """
 
     def __init__(self, gate: Verifier, then: Verifier) -> None:

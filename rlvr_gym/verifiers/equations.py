@@ -77,7 +77,7 @@ def _chains(text: str) -> Iterator[list[str]]:
 
 
 def _alone(before: str, run: str, after: str) -> bool:
-    """Whether the words and signs around a run of digits and operators have no part in what it says."""
+    """Return whether a run of digits and operators stands by itself, apart from the words and signs around it."""
     lead, word = _LEAD.search(before), _WORD_AFTER.match(after)
     if _GLUED_BEFORE.search(before) or (run[0] in _OPERATORS and _OPERAND_BEFORE.search(before)):
         return False
@@ -93,7 +93,7 @@ def _is_side(side: str) -> bool:
 
 
 def _same(left: str, right: str) -> bool | None:
-    """Whether two sides are the same number; None where one cannot be read."""
+    """Return whether two sides are the same number; None if one cannot be read."""
     try:
         said = _math().verify(Task(id="equation", prompt="equation", reference=left), Completion(text=right))
     except VerifierFault:

@@ -21,7 +21,7 @@ class Block:
 
     @property
     def python(self) -> bool:
-        """Whether the language is Python."""
+        """True when the block is marked as Python."""
         return _is_python(self.language)
 
 
@@ -81,7 +81,7 @@ class _Fence:
     sign: str
     language: str
     parts: tuple[_Part, ...] = ()
-    """What stands on the line before the sign."""
+    """The quotes and list markers on the line before the sign."""
 
 
 _CONTAINERS = re.compile(r"(?:[ \t]*(?:>|(?:[-*+]|[0-9]{1,9}[.)])(?=[ \t]))){0,40}[ \t]*", re.ASCII)
@@ -142,9 +142,9 @@ def _as_written(fence: _Fence, lines: Sequence[str], at: int) -> _Fence:
 
 
 def _within(parts: Sequence[_Part], line: str) -> tuple[str, int, bool]:
-    """What of a line stands in a fence's quotes and items, and its column.
+    """Strip a fence's quotes and list items off a line; return the rest, its column, and True.
 
-    False, and what is left, where the line is not in all of them.
+    Returns False, with the rest so far, if the line is not inside all of them.
     """
     column = 0
     for part in parts:
@@ -188,9 +188,9 @@ def _outdented(line: str, column: int, columns: int) -> tuple[str, int]:
 
 
 def last_fenced(text: str) -> str:
-    """What stands in the last fenced block of `text`, all of it where there is none, stripped.
+    """Return the content of the last fenced block, or all of `text` if there is none, stripped.
 
-    Raises ValueError where the last block is never closed. Takes time linear in the length of `text`.
+    Raises ValueError if the last block is never closed. Takes time linear in the length of `text`.
     """
     last = next(iter(deque(fenced_blocks(text), maxlen=1)), None)
     if last is None:
@@ -201,9 +201,9 @@ def last_fenced(text: str) -> str:
 
 
 def fenced_answer(contract: AnswerContract, text: str, *, most: int) -> str | Verdict:
-    """What `last_fenced` finds in the final answer of a completion; a verdict where there is none.
+    """Apply `last_fenced` to the final answer of a completion; a verdict if there is no answer to read.
 
-    `most` is how many characters it may have.
+    `most` is the largest number of characters allowed.
     """
     said = contract.read_one(text)
     if isinstance(said, Verdict):

@@ -66,7 +66,7 @@ _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
     "\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]"
 )
-"""What takes no room (Unicode's default ignorables: tags can spell whole orders)."""
+"""Characters of no width (Unicode's default ignorables: tags can spell out whole instructions)."""
 
 
 @final

@@ -46,9 +46,9 @@ class StepJudge(Protocol):
         ...
 
     def judge_step(self, task: Task, steps: Sequence[Step], index: int) -> Verdict | None:
-        """What is true of `steps[index]`, given those before it; None where it claims nothing that can be judged.
+        """Judge `steps[index]`, given those before it; None if it claims nothing that can be judged.
 
-        Must not depend on later steps, and holds to the contract of `Verifier.verify` otherwise.
+        Must not depend on later steps. Otherwise keeps the contract of `Verifier.verify`.
         """
         ...
 

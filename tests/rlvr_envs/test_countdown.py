@@ -79,7 +79,7 @@ def drawn(count, **options) -> list[Problem]:
 
 
 def bracketed(expression):
-    """What stands inside each pair of brackets, and the expression itself."""
+    """Return the content of each pair of brackets, and the expression itself."""
     opened = []
     for at, sign in enumerate(expression):
         if sign == "(":

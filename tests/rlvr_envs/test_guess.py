@@ -128,8 +128,9 @@ def test_tokens_of_the_hints_are_not_the_policys():
         def encode_reply(self, completion, messages):
             return tuple(map(ord, messages[0].content))
 
-    env = rg.GroupVectorEnv(rg.make("guess"), 1, 2)
-    ((rollout, _),) = rg.rollout(env, Halving(), [TASK], rg.SamplingParams(), seed=0)
+    ((rollout, _),) = rg.rollout(
+        rg.make("guess"), Halving(), [TASK], rg.SamplingParams(), group_size=2, seed=0
+    )
     assert rollout.verdict.correct
     said = "".join(chr(i) for i, own in zip(rollout.token_ids, rollout.action_mask, strict=True) if own)
     told = "".join(chr(i) for i, own in zip(rollout.token_ids, rollout.action_mask, strict=True) if not own)

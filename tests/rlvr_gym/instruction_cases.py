@@ -54,4 +54,4 @@ REPEATED = (
     "Ab ", "@", "a@", "http://", "\u200b", "\u0301", "SECTION", "SECTION 1 ", "1. a\n", "***\n", "******", "aaaa",
     "ä", "я ", "的", "can't ", "\t", "\r\n", "\u2028", "don't-",
 )  # fmt: skip
-"""What long hostile texts are made of."""
+"""The pieces that long hostile texts are made of."""

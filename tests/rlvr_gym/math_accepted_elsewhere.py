@@ -110,6 +110,8 @@ ACCEPT: dict[str, list[tuple[str, str]]] = {
         (r"\begin{pmatrix}1\\2\end{pmatrix}", r"\langle 1,2\rangle"),
         (r"\begin{pmatrix}1\\2\end{pmatrix}", "[1,2]"),
         (r"\begin{pmatrix}1\\2\end{pmatrix}", r"\mathbf{i}+2\mathbf{j}"),
+        (r"\begin{pmatrix}1\\2\end{pmatrix}", r"\mathbf i + 2\mathbf j"),
+        ("(1,2,3)", r"\boldsymbol\imath + 2\bm j + 3\mathbf k"),
         (r"\begin{bmatrix}1&2\\3&4\end{bmatrix}", r"\begin{pmatrix}1&2\\3&4\end{pmatrix}"),
         (r"\begin{bmatrix}1&2\\3&4\end{bmatrix}", "[[1,2],[3,4]]"),
         (r"\begin{bmatrix}1\\2\end{bmatrix}", r"\begin{bmatrix}1&2\end{bmatrix}^T"),

@@ -273,6 +273,7 @@ REFUSE: dict[str, list[tuple[str, str]]] = {
         (r"\begin{pmatrix}1&2\\3&4\end{pmatrix}", r"\begin{pmatrix}1&2\\3&4\end{pmatrix}^T"),
         (r"\begin{pmatrix}1&2\\3&4\end{pmatrix}", "[[1,3],[2,4]]"),
         (r"\begin{pmatrix}1\\2\end{pmatrix}", r"2\mathbf{i}+\mathbf{j}"),
+        (r"\begin{pmatrix}1\\2\end{pmatrix}", r"2\mathbf i+\mathbf j"),
         (r"\begin{pmatrix}1\\2\end{pmatrix}", r"\mathbf{i}+2"),
         (r"\begin{pmatrix}1\\2\\3\end{pmatrix}", r"\mathbf{i}+2\mathbf{j}"),
         ("(1,2)", r"\mathbf{i}+2\mathbf{j}+\mathbf{k}"),

@@ -7,7 +7,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 
 class Page:
-    """What a person sees of a report, and does with it."""
+    """A report as a person sees and uses it."""
 
     def __init__(self, browser) -> None:
         self.browser = browser

@@ -6,7 +6,7 @@ import rlvr_gym as rg
 from rlvr_gym.seeding import derive_rng
 
 Script = Callable[[rg.GenerationRequest, int], rg.Completion | str]
-"""What the policy says to a prompt as its sample of that index."""
+"""Returns the policy's answer to a prompt, given the index of the sample."""
 
 
 class ScriptedGenerator:

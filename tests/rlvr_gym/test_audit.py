@@ -19,7 +19,7 @@ def unsound(ways: str, *, deadline_seconds: float = 30.0) -> AuditReport:
 
 
 def found(report: AuditReport, failure: Failure) -> dict[str, str]:
-    """What was tried where it came to `failure`, by family."""
+    """Return the attacks that ended in `failure`, by family."""
     return {
         family.name: example.tries
         for family in report.families

@@ -1,4 +1,4 @@
-"""What the audit finds out about a task: where its answer stands, what its verifier is made of, what is wrong."""
+"""The audit's findings about a task: where its answer stands, what its verifier is made of, what is wrong."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What the command line says of itself: help, topics, lists, completion."""
+"""The command line's own documentation: help, topics, lists, completion."""
 
 import os
 import re
@@ -25,7 +25,7 @@ def _wide(monkeypatch: pytest.MonkeyPatch):
 
 
 def said(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
-    """What a command prints on stdout."""
+    """Run a command, and return what it prints on stdout."""
     with pytest.raises(SystemExit) as exited:
         main(arguments)
     out, err = capsys.readouterr()
@@ -141,7 +141,7 @@ def test_help_of_an_environment_lists_its_options(capsys: pytest.CaptureFixture[
 
 
 def completed(line: str) -> list[str]:
-    """What bash is offered at the end of a command line."""
+    """Return the completions that bash offers at the end of a command line."""
     env = {
         **os.environ,
         "COMP_WORDS": line,

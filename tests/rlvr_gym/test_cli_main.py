@@ -19,7 +19,7 @@ def rlvr(*arguments: str, path: Path | None = None, **environment: str) -> subpr
 
 
 def install(folder: Path, *, modules: dict[str, str], entry_points: str) -> None:
-    """What pip leaves behind of a package: its modules and its metadata."""
+    """Leave behind what pip leaves of a package: its modules and its metadata."""
     for name, source in modules.items():
         (folder / f"{name}.py").write_text(source)
     metadata = folder / "guest-1.0.dist-info"

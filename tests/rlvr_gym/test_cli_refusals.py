@@ -1,4 +1,4 @@
-"""What cannot work is refused in one line, before any work is done, and leaves nothing behind."""
+"""Commands that cannot work are refused in one line, before any work is done, and leave nothing behind."""
 
 import os
 from pathlib import Path
@@ -28,7 +28,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def refused(place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """What a command says that is refused."""
+    """A function that runs a command which must be refused, and returns its message."""
     monkeypatch.chdir(place)
 
     def run(*arguments: str) -> str:

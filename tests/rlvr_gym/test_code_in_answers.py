@@ -49,7 +49,7 @@ READERS: dict[str, list[tuple[Verifier, object]]] = {
     ],
 }
 ELSEWHERE = {"FunctionVerifier", "LlmJudge", "Verifier"}
-"""What has a test of its own below, and what has no reading of its own."""
+"""Verifiers with a test of their own below, or without a parser of their own."""
 
 
 def payloads(canary: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""What an evaluation says about training on its prompts."""
+"""The training forecast of an evaluation."""
 
 import json
 import math

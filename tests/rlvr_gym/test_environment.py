@@ -99,7 +99,9 @@ def test_stepping_without_an_episode_asks_for_a_reset():
 def test_an_environment_speaks_between_turns_and_judges_the_last_one():
     env = multi_turn()
     env.reset(options={"task": "t0"})
-    assert env.step("a") == ("1: a", 0.0, False, False, {"task": "t0", "turn": 1, "scored": True})
+    said = (rg.Message(role="user", content="1: a"),)
+    info = {"task": "t0", "turn": 1, "scored": True, "messages": said}
+    assert env.step("a") == ("1: a", 0.0, False, False, info)
     assert env.step("b")[0] == "2: b"
     observation, reward, terminated, truncated, info = env.step("0")
     assert (observation, reward, terminated, truncated) == ("", 1.0, False, True)

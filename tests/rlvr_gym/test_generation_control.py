@@ -31,7 +31,7 @@ def conversation(*contents: str, role: str = "user") -> list[Message]:
 
 
 def by_the_template(tokenizer: PreTrainedTokenizerFast, messages: list[Message]) -> tuple[int, ...]:
-    """What transformers itself makes of a conversation."""
+    """Tokenize a conversation as transformers itself does."""
     plain = tokenizer.chat_template is None
     text = tokenizer.apply_chat_template(
         [{"role": m.role, "content": m.content} for m in messages],

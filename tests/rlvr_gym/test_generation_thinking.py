@@ -26,7 +26,7 @@ def template(opened: str) -> str:
 
 
 def said(opened: str, words: str) -> Completion:
-    """What a policy that says just `words` is heard to say under a template that writes `opened`."""
+    """Return the completion of a policy that says just `words` under a template that writes `opened`."""
     model, tokenizer = tiny_model(seed=0)
     tokenizer.chat_template = template(opened)
     prompt = encode_prompt(tokenizer, QUESTION)

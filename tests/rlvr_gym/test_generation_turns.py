@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from rlvr_gym.environments.base import Environment
-from rlvr_gym.environments.vector import GroupVectorEnv
 from rlvr_gym.generation.base import SamplingParams
 from rlvr_gym.generation.tiny import tiny_model
 from rlvr_gym.generation.transformers import TransformersGenerator
@@ -29,16 +28,18 @@ class AskAgain(Environment):
         return "34?" if len(replies) < 3 else None
 
 
-def play(context: int = 64, max_turns: int = 3) -> tuple[TransformersGenerator, list[Group]]:
+def play(
+    context: int = 64, max_turns: int = 3, fixed_order: bool | None = None
+) -> tuple[TransformersGenerator, list[Group]]:
     generator = TransformersGenerator(*tiny_model(seed=5, alphabet=ALPHABET, context=context))
     env = AskAgain(
         TaskSet.from_tasks(TASKS, name="again"),
         FunctionVerifier(lambda task, said: True),
         max_turns=max_turns,
     )
-    lanes = GroupVectorEnv(env, groups=2, group_size=4)
-    groups = play_out(lanes, generator, TASKS, SamplingParams(max_tokens=8), seed=1)
-    lanes.close()
+    groups = play_out(
+        env, generator, TASKS, SamplingParams(max_tokens=8), group_size=4, seed=1, fixed_order=fixed_order
+    )
     return generator, groups
 
 
@@ -76,6 +77,12 @@ def test_turns_are_closed_once_whether_sampled_to_their_end_or_cut_off():
     assert min(closed.values()) > 0
 
 
+def test_the_free_order_samples_the_same_episodes():
+    assert [[r.token_ids for r in group] for group in play(fixed_order=False)[1]] == [
+        [r.token_ids for r in group] for group in play()[1]
+    ]
+
+
 def test_a_conversation_that_fills_the_context_ends_truncated_at_its_last_sampled_token():
     _, groups = play(context=14)
     rollouts = [rollout for group in groups for rollout in group]
@@ -91,8 +98,6 @@ def test_a_conversation_that_fills_the_context_ends_truncated_at_its_last_sample
 def test_a_tasks_episodes_do_not_depend_on_its_place_in_the_call(company: list[Task]):
     generator = TransformersGenerator(*tiny_model(seed=5, alphabet=ALPHABET, context=64))
     env = AskAgain(TaskSet.from_tasks(TASKS, name="again"), FunctionVerifier(lambda *_: True), max_turns=3)
-    lanes = GroupVectorEnv(env, groups=2, group_size=4)
-    groups = play_out(lanes, generator, company, SamplingParams(max_tokens=8), seed=1)
-    lanes.close()
+    groups = play_out(env, generator, company, SamplingParams(max_tokens=8), group_size=4, seed=1)
     found = {group[0].task.id: [r.token_ids for r in group] for group in groups}
     assert found == {group[0].task.id: [r.token_ids for r in group] for group in play()[1]}

@@ -10,6 +10,7 @@ import pytest
 from rlvr_gym import Completion, ConfigError, Outcome, Task, VerifierFault
 from rlvr_gym.verdicts import Verdict
 from rlvr_gym.verifiers import AnswerContract, Math, judge
+from tests.timing import at_most
 
 
 def verdict(reference: object, completion: str, verifier: Math | None = None) -> Verdict:
@@ -180,11 +181,10 @@ BOMBS = [
 
 @pytest.mark.parametrize("bomb", BOMBS, ids=lambda bomb: bomb[:24])
 def test_a_bomb_is_defused_without_a_worker(bomb: str):
-    start = time.process_time()
-    for reference in ("42", "42x"):
-        said = verdict(reference, rf"\boxed{{{bomb}}}")
-        assert said.outcome in (Outcome.INCORRECT, Outcome.MALFORMED)
-    assert time.process_time() - start < 2.0
+    with at_most(2.0):
+        for reference in ("42", "42x"):
+            said = verdict(reference, rf"\boxed{{{bomb}}}")
+            assert said.outcome in (Outcome.INCORRECT, Outcome.MALFORMED)
 
 
 @pytest.mark.parametrize(
@@ -202,9 +202,8 @@ def test_a_bomb_is_defused_without_a_worker(bomb: str):
     ids=lambda text: text[:12],
 )
 def test_a_huge_completion_gets_a_verdict_at_once(text: str):
-    start = time.process_time()
-    assert not verdict("42", text).correct
-    assert time.process_time() - start < 2.0
+    with at_most(2.0):
+        assert not verdict("42", text).correct
 
 
 def test_what_sympy_cannot_decide_in_time_is_a_timeout():
@@ -268,9 +267,8 @@ def test_no_jumble_of_signs_leaves_a_sample_unscored_or_takes_long():
     for _ in range(2000):
         signs = rng.choices(SOUP, k=rng.choice([2, 3, 5, 8, 13, 60]))
         jumble = "".join(sign + rng.choice(["", " "]) for sign in signs)
-        start = time.process_time()
-        assert verdict(rng.choice(REFERENCES), jumble, whole).scored, jumble
-        assert time.process_time() - start < 0.5, jumble
+        with at_most(0.5, jumble):
+            assert verdict(rng.choice(REFERENCES), jumble, whole).scored, jumble
 
 
 PAIRS = [
@@ -312,11 +310,10 @@ def test_importing_it_imports_neither_sympy_nor_mpmath():
 
 
 def test_easy_verdicts_come_at_five_hundred_a_second():
-    start = time.process_time()
-    for number in range(500):
-        completion = f"So {number} is it. " * 20 + rf"\boxed{{{number}.0}}"
-        assert verdict(str(number), completion).correct
-    assert time.process_time() - start < 1.0
+    with at_most(1.0):
+        for number in range(500):
+            completion = f"So {number} is it. " * 20 + rf"\boxed{{{number}.0}}"
+            assert verdict(str(number), completion).correct
 
 
 def test_an_answer_that_says_nothing_is_not_the_same_as_a_reference_that_says_nothing():

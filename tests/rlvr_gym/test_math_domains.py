@@ -1,4 +1,4 @@
-"""What is said behind an answer of where it holds, letters that this binds, and names of more than letters."""
+"""Domains stated after an answer, letters that they bind, and names longer than letters."""
 
 import pytest
 

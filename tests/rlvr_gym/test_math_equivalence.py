@@ -1,4 +1,4 @@
-"""What is the same answer and what is not, reason by reason; the pairs stand in `math_cases.py`."""
+"""Equal and different answers, reason by reason; the pairs are in `math_cases.py`."""
 
 import pytest
 

@@ -12,7 +12,7 @@ KINDS = {kind: list(of_kind) for kind, of_kind in groupby(cases(), key=lambda ca
 
 
 def judged_otherwise(case: Case) -> str | None:
-    """What the verifier says of a case that it sees differently, None for the rest."""
+    """Describe the verdict on a case if it is not the expected one, else return None."""
     said = judge(Math(case.contract), Task(prompt="?", reference=case.gold), Completion(text=case.completion))
     if said.correct == case.right and said.scored:
         return None

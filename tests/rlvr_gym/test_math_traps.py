@@ -1,12 +1,11 @@
 """Where a notation that is read lies close to one that says something else."""
 
-import time
-
 import pytest
 
 from rlvr_gym import Completion, Outcome, Task
 from rlvr_gym.verdicts import Verdict
 from rlvr_gym.verifiers import Math, judge
+from tests.timing import at_most
 
 
 def verdict(reference: str, completion: str, verifier: Math | None = None) -> Verdict:
@@ -80,10 +79,9 @@ def test_an_option_is_right_only_when_what_is_said_to_stand_there_can_be_read_an
 
 
 def test_empty_braces_around_nothing_come_to_an_end():
-    start = time.process_time()
-    for text in ("{ }", "{{}}", "{{{}}}", "{", "]", "[", "]["):
-        assert not verdict("42", rf"<answer>{text}</answer>", Math("tag")).correct
-    assert time.process_time() - start < 1.0
+    with at_most(1.0):
+        for text in ("{ }", "{{}}", "{{{}}}", "{", "]", "[", "]["):
+            assert not verdict("42", rf"<answer>{text}</answer>", Math("tag")).correct
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ class Extra(Config):
 
 
 class Drawing(Config):
-    """What to draw. `name` is written below; `colours` are used in turn."""
+    """Settings of a drawing. `name` is written below; `colours` are used in turn."""
 
     name: str
     colours: tuple[str, ...] = ("red",)

@@ -54,11 +54,11 @@ SLOW = [
     ("-2", r"\begin{vmatrix} 1 & 2 \\ 3 & 4 \end{vmatrix}", True),
     ("5050", r"\sum_{k=1}^{100} k", True),
 ]
-"""What needs a worker, and gets its answer."""
+"""Pairs that need a worker, and get their answer."""
 
 
 class Footprint(NamedTuple):
-    """What this process holds, its worker processes included where they can be told."""
+    """Resources held by this process, and by its worker processes where those can be told."""
 
     resident_bytes: int
     descriptors: int

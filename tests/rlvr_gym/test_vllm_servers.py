@@ -46,7 +46,7 @@ def changed(model: PreTrainedModel, factor: float) -> list[tuple[str, torch.Tens
 def follows(
     generator: VLLMServersGenerator, weights: list[tuple[str, torch.Tensor]], like: PreTrainedModel
 ) -> None:
-    """What is sampled is what a model of these weights would."""
+    """Assert that samples are those of a model with these weights."""
     model = copy.deepcopy(like)
     with torch.no_grad():
         for (_, weight), (_, new) in zip(model.named_parameters(), weights, strict=True):

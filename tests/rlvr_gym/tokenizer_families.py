@@ -185,7 +185,7 @@ def _without_added_tokens(state: str) -> str:
 
 
 def control_ids(name: str, tokenizer: PreTrainedTokenizerFast, ids: Sequence[int]) -> list[int]:
-    """Those of `ids` that control a model of this family."""
+    """Pick the ids that control a model of this family."""
     family = FAMILIES[name]
     control = {tokenizer.get_vocab()[text] for text in (*family.control, *family.plain)}
     return [id for id in ids if id in control]

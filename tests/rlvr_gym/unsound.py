@@ -105,6 +105,6 @@ class Goldless(Unsound):
 
 @rg.register("test/Goldless-v0")
 def goldless() -> rg.Environment:
-    """What cannot be audited, as its references are broken."""
+    """An environment that cannot be audited, because its references are broken."""
     task = rg.Task(id="goldless", prompt="What is 6 times 7?", reference={})
     return rg.Environment(rg.TaskSet.from_tasks([task], name="goldless"), Goldless(""))

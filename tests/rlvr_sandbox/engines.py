@@ -71,7 +71,7 @@ def tell(channel: Channel, code: str) -> None:
 
 
 def ask(channel: Channel, expression: str) -> object:
-    """What the stand-in finds that `expression` is."""
+    """Return the stand-in's value of `expression`."""
     tell(channel, f"print(json.dumps({expression}), flush=True)")
     said = b""
     while not said.endswith(b"\n"):

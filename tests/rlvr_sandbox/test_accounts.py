@@ -1,4 +1,4 @@
-"""What programs use is counted, whoever they leave it with."""
+"""Resources that programs use are counted, whoever they leave them with."""
 
 from __future__ import annotations
 

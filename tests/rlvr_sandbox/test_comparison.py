@@ -1,4 +1,4 @@
-"""Whether outputs and values are the expected ones."""
+"""Comparison of outputs and values with the expected ones."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What modules want done after a fork, put off."""
+"""Work that modules want done after a fork is put off."""
 
 import subprocess
 import sys

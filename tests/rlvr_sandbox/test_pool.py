@@ -1,4 +1,4 @@
-"""What happens to programs when the sandboxes under them fail: real ones, ended from outside."""
+"""Programs whose sandboxes fail under them: real ones, ended from outside."""
 
 from __future__ import annotations
 

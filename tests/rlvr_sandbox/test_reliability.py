@@ -164,7 +164,7 @@ def _run(box: BlockingSandbox, count: int) -> None:
 
 
 def _uses(engine: Engine) -> dict[str, int]:
-    """What this process and its containers hold now."""
+    """Count the resources that this process and its containers hold now."""
     gc.collect()
     containers = sandboxes(engine, ours=True)
     processes = [

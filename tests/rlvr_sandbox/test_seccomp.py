@@ -10,7 +10,7 @@ X86_64, ARM64 = 0xC000003E, 0xC00000B7
 
 
 def verdict(machine: str, architecture: int, number: int, argument: int = 0) -> int:
-    """What the kernel would do: runs the filter."""
+    """Run the filter, and return what the kernel would do."""
     data = struct.pack("<IIQ6Q", number, architecture, 0, argument, 0, 0, 0, 0, 0)
     code = [
         struct.unpack_from("=HBBI", seccomp.build(machine), at)

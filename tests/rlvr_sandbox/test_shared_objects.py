@@ -1,4 +1,4 @@
-"""What becomes of what tests and program both hold, beyond the programs of the conformance suite."""
+"""Objects shared by tests and program, beyond the programs of the conformance suite."""
 
 from rlvr_sandbox import AssertTests, BlockingSandbox, Program, ProgramOutcome
 

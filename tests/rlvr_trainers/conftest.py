@@ -63,6 +63,7 @@ def _batch(mask: Any, *, advantages: Any = 0.0, **fields: Any) -> CreditedBatch:
         scored_B=torch.tensor(fields.get("scored", [True] * B)),
         mask_BT=mask_BT,
         rollout_logprobs_BT=table(fields.get("rollout_logprobs", 0.0)),
+        stale_B=torch.tensor(fields.get("stale", [False] * B)),
     )
     nothing_B = torch.zeros(B, dtype=torch.float64)
     return CreditedBatch(

@@ -182,7 +182,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "qwen4_exp_text": INDEXER,
     "qwen4_exp": {"text_config": INDEXER},
 }
-"""What a family needs besides, most of all layers of each of its kinds."""
+"""Extra settings that a family needs, mostly so that it has a layer of each of its kinds."""
 
 
 def tiny(family: str) -> PreTrainedModel:

@@ -1,4 +1,4 @@
-"""What is printed of a run: nothing, a few short lines, or a live bar."""
+"""Output of a run: nothing, a few short lines, or a live bar."""
 
 import io
 import re
@@ -107,7 +107,7 @@ def test_a_log_has_a_sign_of_life_within_a_step_that_takes_long(monkeypatch: pyt
 
 
 def shown(width: int, *, phase: str = "generate") -> str:
-    """What a terminal of that width has been shown of a step that is under way, without colours."""
+    """Return what a terminal of that width shows during a step, without colours."""
     out = io.StringIO()
     display = Display(Console(file=out, width=width, force_terminal=True))
     display.start("training", 100, done=10)

@@ -1,4 +1,4 @@
-"""What must hold of every release, through the real path: token_logprobs, policy_loss, backward."""
+"""Invariants of every release, tested on the real path: token_logprobs, policy_loss, backward."""
 
 import dataclasses
 import itertools
@@ -6,7 +6,6 @@ import math
 import os
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from rlvr_trainers.objectives.policy_gradient import policy_loss
 from rlvr_trainers.settings import PolicyGradientConfig
 
 from rlvr_gym import Rollout
+from tests import warm
 from tests.rlvr_trainers.batches import credited
 
 Rollouts = tuple[list[Rollout], list[int]]
@@ -143,8 +143,13 @@ def test_the_gradient_does_not_depend_on_the_number_of_processes(
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
-    command = [sys.executable, str(Path(__file__).with_name("two_ranks.py"))]
-    shared = os.environ | {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    command = [
+        str(warm.commands(**warm.ONE_THREAD) / "python"),
+        str(Path(__file__).with_name("two_ranks.py")),
+    ]
+    shared = (
+        os.environ | warm.ONE_THREAD | {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    )
     processes = [
         subprocess.Popen(
             [*command, str(tmp_path / "case.pt"), str(tmp_path / "result.pt")], env=shared | {"RANK": rank}

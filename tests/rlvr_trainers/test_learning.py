@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from rlvr_trainers.recipe import load_recipe
 from rlvr_trainers.sampling.buffer import Play, StepRollouts
+from rlvr_trainers.sampling.collector import InTurn
 from rlvr_trainers.trainer import Trainer
 
 from rlvr_gym.config import parse_overrides
@@ -80,12 +81,14 @@ def test_nothing_is_learned_when_rewards_are_shuffled_inside_each_group(tmp_path
     trainer = reverse(
         tmp_path, "env.digits=4", "env.reward=per_digit", "sampling.max_tokens=6", "run.steps=50"
     )
-    take = trainer.buffer.take
+    assert isinstance(trainer.source, InTurn)
+    buffer = trainer.source.buffer
+    take = buffer.take
 
     def take_shuffled(weights_version: int, play: Play) -> StepRollouts:
         return take(weights_version, with_rewards_shuffled_inside_each_group(play))
 
-    trainer.buffer.take = take_shuffled
+    buffer.take = take_shuffled
     trainer.run()
     assert held_out_exact_match(trainer, 4) <= 0.05
 

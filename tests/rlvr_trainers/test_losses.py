@@ -1,10 +1,12 @@
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from rlvr_trainers.batch import CreditedBatch
 from rlvr_trainers.objectives.denominators import Denominators
 from rlvr_trainers.objectives.kl import kl_estimate, kl_in_reward
@@ -246,6 +248,58 @@ def test_old_log_probabilities_from_the_sampler_are_not_corrected_twice(make_bat
     corrected = loss_and_gradient(PolicyGradientConfig(sampler_correction="token_tis"), batch, lp)
     assert plain[0] == corrected[0]
     assert torch.equal(plain[1], corrected[1])
+
+
+@pytest.mark.parametrize(
+    ("settings", "kept"),
+    [
+        ({"sampler_correction": "token_mask"}, [[1, 0, 1], [1, 1, 1]]),
+        ({"sampler_correction": "token_mask", "sampler_low": 0.9}, [[1, 0, 0], [1, 1, 1]]),
+        ({"sampler_correction": "sequence_mask", "sampler_cap": 1.2}, [[0, 0, 0], [1, 1, 1]]),
+        ({"sampler_correction": "probability_mask", "sampler_gap": 0.35}, [[1, 0, 1], [1, 1, 1]]),
+    ],
+)
+def test_what_a_mask_leaves_out_stays_in_the_denominator(
+    make_batch: MakeBatch, settings: dict[str, object], kept: list[list[int]]
+):
+    rollout = np.log([[0.5, 0.1, 0.8], [0.5, 0.5, 0.5]])  # rho is 1, 5 and 0.625, their geometric mean 1.46
+    config = PolicyGradientConfig.model_validate({"aggregation": "token_mean", **settings})
+    batch = make_batch([[1, 1, 1], [1, 1, 1]], advantages=1.0, rollout_logprobs=rollout)
+    _, gradient = loss_and_gradient(config, batch, table([[math.log(0.5)] * 3] * 2))
+    np.testing.assert_allclose(gradient, -np.array(kept) / 6)
+
+
+def test_a_ratio_that_starts_from_the_sampler_is_clipped_there(make_batch: MakeBatch):
+    rollout = [[math.log(0.25), math.log(0.45)]]  # ratios 2, which is clipped, and 1.11
+    batch = make_batch([[1, 1]], advantages=1.0, rollout_logprobs=rollout)
+    lp = table([[math.log(0.5)] * 2])
+    _, gradient = loss_and_gradient(PolicyGradientConfig(old_policy="sampler"), batch, lp)
+    np.testing.assert_allclose(gradient, [[0.0, -0.5 / 0.45 / 2]])
+
+
+def test_the_sampler_is_corrected_in_one_place_only():
+    with pytest.raises(ValidationError, match="use one of the two"):
+        PolicyGradientConfig(old_policy="sampler", sampler_correction="token_tis")
+    with pytest.raises(ValidationError, match=r"sampler_low \(2.0\) must be below sampler_cap \(1.5\)"):
+        PolicyGradientConfig(sampler_correction="token_mask", sampler_low=2.0, sampler_cap=1.5)
+
+
+def test_samples_of_older_weights_are_no_sign_of_wrong_weights(make_batch: MakeBatch):
+    rollout = [[-1.0, -1.0], [-3.0, -3.0]]
+    batch = make_batch([[1, 1], [1, 1]], rollout_logprobs=rollout, stale=[False, True])
+    config = PolicyGradientConfig()
+    _, tokens = policy_loss(
+        config,
+        batch,
+        Denominators.of(config.aggregation, batch.tokens, max_tokens=2),
+        table([[-1.5] * 2] * 2),
+    )
+    metrics = step_metrics([tokens])
+    assert metrics["sampler/mismatch"] == pytest.approx(0.5)
+    assert metrics["sampler/mismatch_stale"] == pytest.approx(1.5)
+    alone = step_metrics([replace(tokens, stale_N=torch.ones(4, dtype=torch.bool))])
+    assert "sampler/mismatch" not in alone
+    assert alone["tokens/trained"] == 4
 
 
 def test_the_top_entropy_mask_keeps_the_share_over_valid_tokens():

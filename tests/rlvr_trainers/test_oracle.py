@@ -46,7 +46,14 @@ PLACES: dict[str, list[dict[str, Any]]] = {
     "advantage": [
         {"advantage": name} for name in ("group_std", "centred", "leave_one_out", "batch_std", "whitened")
     ],
-    "extras": [{}, {"kl_coefficient": 0.1, "entropy_coefficient": 0.02, "sampler_correction": "token_tis"}],
+    "extras": [
+        {},
+        {"kl_coefficient": 0.1, "entropy_coefficient": 0.02, "sampler_correction": "token_tis"},
+        {"sampler_correction": "token_mask", "sampler_low": 0.8, "sampler_cap": 1.2},
+        {"sampler_correction": "sequence_mask", "sampler_low": 0.95, "sampler_cap": 1.05},
+        {"sampler_correction": "probability_mask", "sampler_gap": 0.05},
+        {"old_policy": "sampler"},
+    ],
 }
 COMBINATIONS = {
     "-".join(str(value) for part in parts for value in part.values()): {
@@ -151,6 +158,24 @@ def oracle_surrogate(config: PolicyGradientConfig, r: float, a: float) -> tuple[
     return loss, slope
 
 
+def oracle_correction(config: PolicyGradientConfig, step: Step, i: int, t: int) -> float:
+    """What the policy term of a token is multiplied by for the mismatch between trainer and sampler."""
+    trainer, sampler = math.exp(step.old[i, t]), math.exp(step.roll[i, t])
+    low, high = config.sampler_low, config.sampler_cap
+    match config.sampler_correction:
+        case "none":
+            return 1.0
+        case "token_tis":
+            return min(trainer / sampler, high)
+        case "token_mask":
+            return float(low <= trainer / sampler <= high)
+        case "probability_mask":
+            return float(abs(trainer - sampler) <= config.sampler_gap)
+        case "sequence_mask":
+            ratios = [math.exp(step.old[i, u] - step.roll[i, u]) for u in np.flatnonzero(step.mask[i])]
+            return float(low <= math.prod(ratios) ** (1 / len(ratios)) <= high)
+
+
 def oracle(step: Step, config: PolicyGradientConfig) -> tuple[float, np.ndarray, np.ndarray]:
     """The loss, and its gradients with respect to log-probabilities and entropies."""
     advantages = oracle_advantages(step, config)
@@ -159,15 +184,13 @@ def oracle(step: Step, config: PolicyGradientConfig) -> tuple[float, np.ndarray,
     kept_from = np.quantile(valid, 1 - config.entropy_top_share) if config.entropy_top_share else -math.inf
     for i in range(len(step.rewards)):
         tokens = [int(t) for t in np.flatnonzero(step.mask[i])]
-        mean_log_ratio = sum(step.lp[i, t] - step.old[i, t] for t in tokens) / max(1, len(tokens))
+        start = step.roll if config.old_policy == "sampler" else step.old
+        mean_log_ratio = sum(step.lp[i, t] - start[i, t] for t in tokens) / max(1, len(tokens))
         for t in tokens:
             w, a = oracle_weight(step, config, i), advantages[i]
-            lp, old, roll, ref = step.lp[i, t], step.old[i, t], step.roll[i, t], step.ref[i, t]
-            r = math.exp(lp - old)
-            if config.sampler_correction == "token_tis":
-                w_policy = w * min(math.exp(old - roll), config.sampler_cap)
-            else:
-                w_policy = w
+            lp, ref = step.lp[i, t], step.ref[i, t]
+            r = math.exp(lp - start[i, t])
+            w_policy = w * oracle_correction(config, step, i, t)
             if step.entropy[i, t] < kept_from:
                 w_policy = 0.0
             if config.surrogate == "cispo":

@@ -73,3 +73,19 @@ def test_a_run_that_fails_has_the_exit_status_of_a_failure(tmp_path: Path) -> No
     assert process.returncode == 1, output
     assert "the loss of optimizer step 1 is" in output
     assert "Traceback" not in output
+
+
+def test_the_page_that_torchrun_ends_with_says_what_was_wrong(tmp_path: Path) -> None:
+    rlvr = str(Path(sys.executable).with_name("rlvr"))
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", rlvr]
+    done = subprocess.run(
+        [*torchrun, "train", "dr_grpo", *SMALL, f"run.dir={tmp_path}", "batch.minibatches=3"],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 1
+    page = done.stderr.rpartition("Root Cause")[2]
+    assert "traceback : error: batch: 4 prompts do not divide into 3 minibatches" in page

@@ -1,4 +1,4 @@
-"""What this package offers, and that naming it does not cost importing torch."""
+"""The public names of this package; using them does not cost importing torch."""
 
 import subprocess
 import sys

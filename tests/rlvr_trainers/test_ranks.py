@@ -4,7 +4,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from rlvr_trainers.trainer import Trainer
 from rlvr_gym.config import parse_overrides
 from rlvr_gym.files import read_lines
 from rlvr_gym.generation.loading import load_model
+from tests import warm
 
 SMALL = [
     "model.path=tiny:0123456789>",
@@ -40,8 +40,9 @@ def start(recipe: str, run_dir: Path, *more: str, fault: str = "none") -> list[s
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     script = Path(__file__).with_name("training_rank.py")
-    command = [sys.executable, str(script), recipe, fault, *SMALL, f"run.dir={run_dir}", *more]
-    group = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+    python = str(warm.commands(**warm.ONE_THREAD) / "python")
+    command = [python, str(script), recipe, fault, *SMALL, f"run.dir={run_dir}", *more]
+    group = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), **warm.ONE_THREAD}
     pipe = subprocess.PIPE
     return [
         subprocess.Popen(

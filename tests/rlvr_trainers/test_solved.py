@@ -1,8 +1,8 @@
 """A run that has learned everything ends well: nothing informative is left, because nearly all is right."""
 
 import io
+import os
 import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from rlvr_gym.config import parse_overrides
 from rlvr_gym.files import read_lines
 from rlvr_gym.generation.loading import load_model
 from rlvr_gym.verifiers.base import FunctionVerifier
+from tests import warm
 
 SMALL = [
     *["model.path=tiny:0123456789>", "env.id=reverse", "env.digits=2", "env.style=symbols"],
@@ -132,6 +133,7 @@ import sys
 from rlvr_gym.cli.main import main
 from rlvr_gym.verdicts import Verdict
 from rlvr_gym.verifiers.base import FunctionVerifier
+from tests import warm
 from rlvr_trainers import trainer
 
 def always_right(*given, built=trainer.environments):
@@ -145,9 +147,12 @@ main(sys.argv[1:])
 
 
 def test_the_command_line_exits_with_0_both_times(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", SCRIPT, "train", "dapo", *SMALL, "eval=null", f"run.dir={tmp_path}"]
+    python = str(warm.commands(**warm.ONE_THREAD) / "python")
+    command = [python, "-c", SCRIPT, "train", "dapo", *SMALL, "eval=null", f"run.dir={tmp_path}"]
     for _ in range(2):
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(
+            command, env=os.environ | warm.ONE_THREAD, capture_output=True, text=True, timeout=120
+        )
         assert done.returncode == 0, done.stderr
         assert "solved at step 0: of 32 prompts, 100.00% were answered right" in done.stdout
         assert f"model       {tmp_path / 'model'}" in done.stdout

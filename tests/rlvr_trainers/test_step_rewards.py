@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,14 @@ from pydantic import ValidationError
 from rlvr_trainers.algorithms.base import Surroundings
 from rlvr_trainers.batch import ScoredBatch
 from rlvr_trainers.config import TrainConfig
-from rlvr_trainers.credit.step_rewards import step_scores
+from rlvr_trainers.credit.outcomes import degenerate, outcome_scores
+from rlvr_trainers.credit.step_rewards import step_rewards, step_scores
 from rlvr_trainers.learner.policy import Policy
 from rlvr_trainers.recipe import load_recipe
+from rlvr_trainers.settings import RewardConfig
 from rlvr_trainers.trainer import Trainer
 
-from rlvr_gym import Completion, FinishReason, Message, Rollout, Task, TrainingError, Verdict
+from rlvr_gym import Completion, FinishReason, Message, Rollout, Task, TrainingError, TurnReward, Verdict
 from rlvr_gym.config import parse_overrides
 from rlvr_gym.files import read_lines
 from rlvr_gym.verifiers import AllOf, Exact
@@ -45,6 +48,24 @@ def rollout(text: str, ids: Sequence[int], verdict: Verdict, mask: Sequence[bool
 
 def verdict_of(text: str) -> Verdict:
     return STEPS.verify(Task(prompt="What?"), Completion(text=text))
+
+
+def test_rewarded_turns_are_steps_before_the_verdicts_own():
+    turns = (TurnReward(end=1, reward=0.5), TurnReward(end=2, reward=0.0))
+    ids, mask = [0, 1, 2, 4, 2, 3, 4], [True, True, False, True, True, True, True]
+    played = replace(rollout("2+1=4", ids, Verdict.wrong(score=0.5), mask), turn_rewards=turns)
+    assert step_rewards(played, pieces, RewardConfig()) == ([0.5, 0.0, 0.5], [1, 2, 6])
+    assert step_rewards(played, pieces, RewardConfig(wrong=-1.0)) == ([1.0, 0.0, 0.0], [1, 2, 6])
+    unknown = replace(played, verdict=Verdict.unscored("no judge"))
+    assert step_rewards(unknown, pieces, RewardConfig()) == ([], [])
+
+
+def test_what_turns_earned_counts_in_the_outcome_and_makes_equal_scores_different():
+    same = [rollout("2+1=4", [2, 3, 4], Verdict.wrong(score=0.5)) for _ in range(2)]
+    paid = (same[0], replace(same[1], turn_rewards=(TurnReward(end=0, reward=0.25),)))
+    assert outcome_scores(paid).tolist() == [0.5, 0.75]
+    assert degenerate(tuple(same))
+    assert not degenerate(paid)
 
 
 def test_a_step_ends_at_the_token_that_completes_its_text_and_the_last_one_with_the_turn():

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,14 @@ import pytest
 import torch
 from rlvr_trainers.config import TrainConfig
 from rlvr_trainers.recipe import load_recipe, recipe_names
+from rlvr_trainers.sampling.collector import InTurn
 from rlvr_trainers.trainer import Trainer
 
 from rlvr_gym.clock import PhaseClock
 from rlvr_gym.config import parse_overrides
 from rlvr_gym.files import read_lines
 from rlvr_gym.generation.loading import load_model
+from tests import warm
 
 SMALL = [
     "model.path=tiny:0123456789>",
@@ -142,8 +143,9 @@ def test_four_steps_are_two_steps_and_two_more(tmp_path: Path) -> None:
 
 
 def start(run_dir: Path, *more: str) -> subprocess.Popen[str]:
-    command = [Path(sys.executable).with_name("rlvr"), "train", "dapo", *SMALL, f"run.dir={run_dir}", *more]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    rlvr = str(warm.commands(**warm.ONE_THREAD) / "rlvr")
+    command = [rlvr, "train", "dapo", *SMALL, f"run.dir={run_dir}", *more]
+    environment = {**os.environ, **warm.ONE_THREAD}
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
     )
@@ -250,7 +252,8 @@ def test_the_multi_turn_environment_trains_with_environment_tokens_that_carry_no
             ),
         )
     )  # fmt: skip
-    groups = run.collector.collect(run.env.tasks.take(2), 0, step=0, clock=PhaseClock())
+    assert isinstance(run.source, InTurn)
+    groups = run.source.collector.collect(run.env.tasks.take(2), 0, step=0, clock=PhaseClock())
     rollout = max((r for group in groups for r in group), key=lambda r: len(r.messages))
     assert len(rollout.messages) > 1
     assert not all(rollout.action_mask)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pytest
 import torch
 from rlvr_trainers.learner.policy import Policy
-from rlvr_trainers.learner.weight_sync import SentWeights, SharedWeights, probes_of
+from rlvr_trainers.learner.weight_sync import Proof, SentWeights, SharedWeights, probes_of
 from rlvr_trainers.mesh import Mesh
 from rlvr_trainers.settings import LoraConfig, ModelConfig
 from torch import Tensor
@@ -39,7 +39,8 @@ def elsewhere(kind: type[TransformersGenerator] = TransformersGenerator) -> Tran
 
 
 def sent(policy: Policy, generator: TrainableGenerator) -> SentWeights:
-    return SentWeights(generator, policy, PROBES, temperature=0.7, shared=False, mesh=Mesh())
+    proof = Proof(generator, policy, PROBES, temperature=0.7)
+    return SentWeights(generator, policy, proof, shared=False, mesh=Mesh())
 
 
 def first_token(generator: TrainableGenerator) -> tuple[int, ...]:

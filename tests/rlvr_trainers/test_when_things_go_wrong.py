@@ -1,4 +1,4 @@
-"""What a run says and keeps when something is wrong: before it, during it, and around it."""
+"""Messages and files of a run when something is wrong: before it, during it, and around it."""
 
 import json
 import os
@@ -22,6 +22,7 @@ from rlvr_gym.files import read_lines
 from rlvr_gym.generation.loading import load_model
 from rlvr_gym.verifiers.base import FunctionVerifier
 from rlvr_gym.verifiers.workers import WorkerPool
+from tests import warm
 
 SMALL = [
     "model.path=tiny:0123456789>",
@@ -418,8 +419,9 @@ resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
 main(sys.argv[1:])
 """
     arguments = ["train", "dr_grpo", *SMALL, f"run.dir={tmp_path}", "run.checkpoint_every=1"]
+    command = [str(warm.commands(**warm.ONE_THREAD) / "python"), "-c", script, *arguments]
     done = subprocess.run(
-        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, timeout=120
+        command, env=os.environ | warm.ONE_THREAD, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr

@@ -47,6 +47,8 @@ class TokenBatch:
     """True for the tokens in the loss: sampled by the policy, of a scored and not filtered sample."""
     rollout_logprobs_BT: Tensor
     """The sampler's own."""
+    stale_B: Tensor
+    """True for a sequence of which older weights have sampled some token."""
 
     @classmethod
     def of_rollouts(
@@ -92,7 +94,12 @@ class TokenBatch:
             scored_B=torch.tensor(list(scored)),
             mask_BT=torch.from_numpy(_padded(masks, bool)),
             rollout_logprobs_BT=torch.from_numpy(_padded(logprobs, np.float64)),
+            stale_B=torch.zeros(len(sequences), dtype=torch.bool),
         )
+
+    def with_stale(self, stale: Sequence[bool]) -> Self:
+        """The same sequences, said which of them older weights have had a part in."""
+        return dataclasses.replace(self, stale_B=torch.tensor(list(stale), dtype=torch.bool))
 
     def select(self, rows: Sequence[int]) -> Self:
         """The sequences at `rows`, in that order, one a row with no more padding than they need."""
@@ -126,7 +133,7 @@ class TokenBatch:
 
     @property
     def is_packed(self) -> bool:
-        """Whether several sequences share a row."""
+        """True when several sequences share a row."""
         return len(self.input_ids) < self.size
 
     @property

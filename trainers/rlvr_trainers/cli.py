@@ -293,7 +293,7 @@ def _run_processes(count: int, arguments: list[str]) -> int:
 
 
 def _summary(result: TrainResult) -> str:
-    """What came of a run, where it is, and what to do next."""
+    """Summarise a run: its result, where it is, and what to do next."""
     run = result.run_dir
     if not result.finished:
         return f"stopped after step {result.step}; the same command resumes {run}"
@@ -315,7 +315,7 @@ def _summary(result: TrainResult) -> str:
 
 
 def typed(command: str) -> str:
-    """What to type for `command` of this installation: its name where the shell finds it, else its path."""
+    """Spell `command` of this installation as to be typed: its name if the shell finds it, else its path."""
     ours = Path(sys.executable).with_name(command)
     found = shutil.which(command)
     if not ours.exists():

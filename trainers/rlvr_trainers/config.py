@@ -19,6 +19,7 @@ from rlvr_trainers.algorithms.reinforce_pp import ReinforcePlusPlus
 from rlvr_trainers.algorithms.rloo import Rloo
 from rlvr_trainers.settings import (
     BatchConfig,
+    BufferConfig,
     DynamicSamplingConfig,
     EvalConfig,
     GeneratorConfig,
@@ -45,6 +46,7 @@ class TrainConfig(Config):
     reward: RewardConfig = RewardConfig()
     sampling: RolloutSampling = RolloutSampling()
     generator: GeneratorConfig = GeneratorConfig()
+    buffer: BufferConfig = BufferConfig()
     batch: BatchConfig = BatchConfig()
     dynamic_sampling: DynamicSamplingConfig | None = None
     overlong: OverlongConfig = OverlongConfig()
@@ -109,7 +111,7 @@ class TrainConfig(Config):
 
     @property
     def trained_model(self) -> TrainedModel:
-        """What the model's folder says of how it was prompted and sampled."""
+        """The record in the model's folder of how it was prompted and sampled."""
         evaluation = self.eval or EvalConfig()
         temperature = self.sampling.temperature if evaluation.temperature is None else evaluation.temperature
         sampling = SamplingParams(temperature=temperature, max_tokens=self.sampling.max_tokens)

@@ -1,4 +1,4 @@
-"""What a full, broken or read-only disk means to a run: an error that says what, where and how much room."""
+"""Disk failures (full, broken, read-only) as errors that say what failed, where, and how much room is needed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from rlvr_gym.errors import TrainingError
 
 DISK_ERRORS = (OSError, RuntimeError, SafetensorError)
-"""What writing raises when it fails; torch.save's are RuntimeErrors."""
+"""The errors that failed writes raise; torch.save's are RuntimeErrors."""
 
 
 @contextmanager

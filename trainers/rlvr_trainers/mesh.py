@@ -41,7 +41,7 @@ class Mesh:
 
     @property
     def first(self) -> bool:
-        """Whether this process writes files and speaks to the user."""
+        """True in the process that writes files and speaks to the user."""
         return self.rank == 0
 
     def share(self, everything: Sequence[T]) -> list[T]:
@@ -59,7 +59,7 @@ class Mesh:
         return [part[i] for i in range(longest) for part in parts if i < len(part)]
 
     def together(self, work: Callable[[], T]) -> T:
-        """What `work` returns on this rank, unless it failed on any: then its RlvrError is raised on all."""
+        """Run `work` on every rank, and return its result; if it failed on any, raise its RlvrError on all."""
         if self.world == 1:
             return work()
         result, error = None, None
@@ -77,7 +77,7 @@ class Mesh:
         return self.gather([value])[0]
 
     def any(self, condition: bool) -> bool:
-        """Whether it holds on any rank."""
+        """Return whether the condition holds on any rank."""
         return any(self.gather([condition]))
 
     def sum_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:

@@ -36,7 +36,7 @@ def recipe_summary(name: str) -> str:
 
 
 def recipe_settings(name: str, extending: tuple[Path, ...] = ()) -> Settings:
-    """What a recipe sets, with what it extends under it. It need not be all that a run needs."""
+    """Read the settings of a recipe, over those it extends. They need not be all that a run needs."""
     path = _find(name, extending[-1].parent if extending else Path()).resolve()
     if path in extending:
         raise ConfigError(

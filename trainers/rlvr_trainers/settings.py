@@ -42,6 +42,7 @@ Ratio = Literal["token", "sequence", "sequence_token"]
 Surrogate = Literal["ppo", "cispo"]
 KlEstimator = Literal["k1", "k2", "k3"]
 KlPlace = Literal["loss", "reward", "weighted_loss"]
+SamplerCorrection = Literal["none", "token_tis", "token_mask", "sequence_mask", "probability_mask"]
 Aggregation = Literal["sequence_mean", "token_mean", "prompt_mean", "constant"]
 
 
@@ -87,14 +88,26 @@ class PolicyGradientConfig(Config):
     entropy_top_share: float | None = Field(default=None, gt=0.0, lt=1.0)
     """Share of tokens, those of highest entropy, that keep their policy term; None keeps all."""
 
-    sampler_correction: Literal["none", "token_tis"] = "none"
-    """Truncated importance sampling against the mismatch between sampler and trainer."""
+    old_policy: Literal["trainer", "sampler"] = "trainer"
+    """Whose log-probabilities importance ratios start from: the trainer's own as a step begins, or the sampler's."""
+    sampler_correction: SamplerCorrection = "none"
+    """Makes up for tokens that the trainer finds more or less likely than the sampler did. It has no gradient.
+
+    rho is the trainer's probability over the sampler's. `token_tis` weighs a token by rho, at most `sampler_cap`.
+    `token_mask` leaves out tokens whose rho is below `sampler_low` or above `sampler_cap` (IcePop); `sequence_mask`
+    leaves out sequences whose geometric mean of rho is. `probability_mask` leaves out tokens whose two probabilities
+    are further apart than `sampler_gap`. What is left out stays in the denominators.
+    """
     sampler_cap: float = Field(default=2.0, gt=0.0)
-    """The cap of the ratio between trainer and sampler where `sampler_correction` is on."""
+    """The highest rho that counts in full."""
+    sampler_low: float = Field(default=0.5, ge=0.0)
+    """The lowest rho that the two masks of ratios let through."""
+    sampler_gap: float = Field(default=0.2, gt=0.0, le=1.0)
+    """How far apart the two probabilities of a token may be under `probability_mask`."""
 
     @property
     def needs_reference(self) -> bool:
-        """Whether a reference model has a part in the update."""
+        """True when the update uses a reference model."""
         return self.kl_coefficient != 0.0
 
     @model_validator(mode="after")
@@ -112,6 +125,19 @@ class PolicyGradientConfig(Config):
         if self.dual_clip is not None:
             raise ValueError(
                 "surrogate=cispo already cuts the ratio for every advantage: leave dual_clip out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _sampler_is_corrected_once(self) -> PolicyGradientConfig:
+        if self.old_policy == "sampler" and self.sampler_correction != "none":
+            raise ValueError(
+                "old_policy=sampler starts the importance ratio from the sampler, which sampler_correction="
+                f"{self.sampler_correction} would correct for a second time: use one of the two"
+            )
+        if self.sampler_low >= self.sampler_cap:
+            raise ValueError(
+                f"sampler_low ({self.sampler_low}) must be below sampler_cap ({self.sampler_cap})"
             )
         return self
 
@@ -142,10 +168,11 @@ class PolicyGradientConfig(Config):
 
 
 class RewardConfig(Config):
-    """The reward of a verdict: `wrong` at score 0, `right` at score 1, linear between (DAPO: -1 and 1).
+    """The reward of a rollout: `wrong` at score 0, `right` at score 1, linear between (DAPO: -1 and 1).
 
-    `steps` says what becomes of the steps that a verdict names (`rlvr_gym.verifiers.steps`): nothing, process
-    supervision `added` to the outcome's advantages, or process supervision `alone`.
+    What an environment gives to single turns is added to the score. `steps` says what becomes of rewarded turns and of
+    the steps that a verdict names (`rlvr_gym.verifiers.steps`) besides: nothing, process supervision `added` to the
+    outcome's advantages, or process supervision `alone`.
     """
 
     right: float = 1.0
@@ -172,7 +199,7 @@ class RolloutSampling(Config):
     """
 
     temperature: float = Field(default=1.0, gt=0.0)
-    """What logits are divided by before sampling."""
+    """Divides the logits before sampling."""
     max_tokens: int = Field(default=1024, ge=1)
     """How many tokens a completion has at most."""
 
@@ -191,7 +218,7 @@ class GeneratorConfig(Config):
     """
 
     engine: Literal["transformers", "vllm", "vllm_servers"] = "transformers"
-    """What samples: the model in training itself, or vLLM."""
+    """The engine that samples: the model in training itself (transformers), or vLLM."""
     urls: tuple[str, ...] = ()
     """Where servers answer: http://localhost:8000 and so on."""
     weights_folder: Path = Path("/dev/shm")
@@ -246,7 +273,7 @@ class DynamicSamplingConfig(Config):
 
 
 class OverlongConfig(Config):
-    """What happens to completions that run long.
+    """Penalties and filters for completions that run long.
 
     `penalty_share` switches on DAPO's soft punishment over that last share of the token budget (the paper's
     L_cache / L_max is 4096 / 20480 = 0.2); None is off. `filter` keeps truncated samples in their group's
@@ -273,7 +300,7 @@ class OptimizerConfig(Config):
     warmup_steps: int = Field(default=0, ge=0)
     """Optimizer steps over which the learning rate rises linearly."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
-    """What the learning rate does after its warm-up, to the last step."""
+    """Shape of the learning rate after its warm-up, until the last step."""
     max_grad_norm: float = Field(default=1.0, gt=0)
     """The norm that gradients are clipped to."""
 
@@ -310,6 +337,26 @@ class EvalConfig(Config):
     """Samples of each of its tasks."""
     temperature: float | None = Field(default=None, ge=0.0)
     allow_overlap: bool = False
+
+
+class BufferConfig(Config):
+    """How old the samples of a step may be.
+
+    Above 0, sampling goes on in the background while the learner works, on weights of its own.
+    """
+
+    max_staleness: int = Field(default=0, ge=0, le=64)
+    """By how many steps the weights may have moved on since a group's oldest token was sampled; 0: not at all."""
+    replay: Path | None = None
+    """The folder of a run with these settings: every sample meets the weights that it met there."""
+
+    @model_validator(mode="after")
+    def _only_what_is_asynchronous_is_replayed(self) -> BufferConfig:
+        if self.replay is not None and self.max_staleness == 0:
+            raise ValueError(
+                "buffer.replay follows the schedule of an asynchronous run: set buffer.max_staleness as it was there"
+            )
+        return self
 
 
 class RunConfig(Config):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, final
 
@@ -33,11 +32,9 @@ from rlvr_trainers.run.interrupts import Interrupts
 from rlvr_trainers.run.preflight import environments, refuse_prompts_without_room
 from rlvr_trainers.run.records import RunRecords
 from rlvr_trainers.run.saving import Saver
+from rlvr_trainers.run.sources import make_source
 from rlvr_trainers.run.warm_up import warm_up
-from rlvr_trainers.sampling.buffer import Buffer
-from rlvr_trainers.sampling.collector import Collector
 from rlvr_trainers.sampling.starvation import Solved
-from rlvr_trainers.sampling.stream import TaskStream
 
 PROBES = 4
 """How many prompts a sampler elsewhere is asked about, to prove that it has the trained weights."""
@@ -52,7 +49,7 @@ class TrainResult:
     finished: bool
     """False when it was asked to stop before its last step."""
     solved: bool
-    """Whether it ended because nearly all that it could sample was right, perhaps before `run.steps`."""
+    """True when it ended because nearly all that it could sample was right, perhaps before `run.steps`."""
     before: Score | None
     after: Score | None
     best: Score | None
@@ -99,6 +96,7 @@ class Trainer:
         self.models = Models(Policy(config.model, seed=config.run.seed, checkpoint=checkpoint, loaded=model))
         sampler = make_sampler(
             config.generator,
+            config.buffer,
             self.models.policy,
             [
                 encode_prompt(self.models.policy.tokenizer, task.prompt)
@@ -111,20 +109,31 @@ class Trainer:
         refuse_prompts_without_room(config, self.env, held_out, self.generator)
         self.algorithm = config.algorithm.build(self._surroundings())
         self.learner = self._learner()
-        self.collector = self._collector()
-        self.buffer = self._buffer()
+        self.source = make_source(
+            config,
+            self.env,
+            sampler,
+            self.algorithm.teaches,
+            folder=folder,
+            mesh=self.mesh,
+            on_progress=self.display.samples,
+        )
         seed = derive_seed(config.run.seed, "monitor")
         self.monitor = Monitor(config.monitor, self.env, seed=seed, mesh=self.mesh)
         self.held_out = HeldOut(
-            held_out, self.generator, config, self.mesh, on_progress=self.display.evaluating
+            held_out,
+            sampler.turnstile or self.generator,
+            config,
+            self.mesh,
+            on_progress=self.display.evaluating,
         )
         self.saver = Saver(checkpoints, self.learner, self.mesh, config.trained_model, lambda: self._state)
         self.step = 0
         """Finished rollout steps."""
         self.empty_steps = 0
-        """Those of them without one token to learn from."""
+        """Finished steps that had not one token to learn from."""
         self.solved: str | None = None
-        """What was found when dynamic sampling starved because nearly all was right."""
+        """The figures of a run that ended because nearly all was right; None for any other."""
         if self.resumed_from is not None:
             self._restore(*checkpoints.load(self.resumed_from))
 
@@ -151,27 +160,6 @@ class Trainer:
             mesh=self.mesh,
         )
 
-    def _collector(self) -> Collector:
-        return Collector(
-            self.env,
-            self.generator,
-            self.config.sampling.params,
-            group_size=self.config.batch.group_size,
-            seed=self.config.run.seed,
-            mesh=self.mesh,
-            on_progress=self.display.samples,
-        )
-
-    def _buffer(self) -> Buffer:
-        dynamic = self.config.dynamic_sampling
-        return Buffer(
-            TaskStream(self.env.tasks, seed=derive_seed(self.config.run.seed, "tasks")),
-            wanted=self.config.batch.prompts,
-            keeps=self.algorithm.teaches,
-            max_rounds=dynamic.max_rounds if dynamic else None,
-            max_unscored=self.config.run.max_unscored,
-        )
-
     def run(self) -> TrainResult:
         """Train to the last step, or until SIGINT or SIGTERM asks for a stop; a stop leaves a checkpoint."""
         finished = False
@@ -188,6 +176,7 @@ class Trainer:
                     self.display.say(f"the latest checkpoint is {latest}")
                 raise
             finally:
+                self.source.close()
                 self.display.stop()
                 self.records.close()
                 self.mesh.leave()
@@ -218,23 +207,23 @@ class Trainer:
 
     def _train_step(self, interrupts: Interrupts) -> Metrics:
         """One rollout step and the optimizer steps over it."""
-        clock = PhaseClock(self.display.phase)
-        began_with = self.buffer.state
-        play = partial(self.collector.collect, step=self.step, clock=clock)
+        clock, version = PhaseClock(self.display.phase), self.learner.updates
+        began_with = self.source.state
         seed = derive_seed(self.config.run.seed, "minibatches", self.step)
         try:
             with interrupts.at_once():
-                taken = self.buffer.take(self.learner.updates, play)
+                taken = self.source.take(version, step=self.step, clock=clock)
                 with clock.phase("monitor"):
                     canaries = self.monitor.judge_canaries(taken.sampled, self.step)
                 rollouts = taken.rollouts
                 tokens = self.algorithm.tokens(rollouts, taken.group_ids)
+                tokens = tokens.with_stale([r.oldest_weights not in (None, version) for r in rollouts])
                 with clock.phase("score"):
                     scored = self.algorithm.score(tokens, self.learner.logprobs)
                 credited = self.algorithm.credit(rollouts, scored)
             metrics = self.learner.update(credited, clock, seed=seed)
         except BaseException:
-            self.buffer.state = began_with
+            self.source.state = began_with
             raise
         self.weights.publish(self.learner.updates)
         with clock.phase("monitor"):
@@ -349,18 +338,18 @@ class Trainer:
             "step": self.step,
             "empty_steps": self.empty_steps,
             "updates": self.learner.updates,
-            "source": self.buffer.state,
+            "source": self.source.state,
             "monitor": self.monitor.state,
-            "solved": self.solved and {"figures": self.solved, "max_rounds": self.buffer.max_rounds},
+            "solved": self.solved and {"figures": self.solved, "max_rounds": self.source.max_rounds},
             **self.held_out.state,
         }
 
     def _restore(self, tensors: State, state: State) -> None:
         torch.set_rng_state(tensors["torch_rng"])
         self.learner.restore(tensors, state["updates"])
-        self.step, self.buffer.state = state["step"], state["source"]
+        self.step, self.source.state = state["step"], state["source"]
         self.empty_steps = state["empty_steps"]
         self.monitor.state, self.held_out.state = state["monitor"], state
         solved = state["solved"]
-        if solved and solved["max_rounds"] == self.buffer.max_rounds:  # others may find what these did not
+        if solved and solved["max_rounds"] == self.source.max_rounds:  # others may find what these did not
             self.solved = solved["figures"]

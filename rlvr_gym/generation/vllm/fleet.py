@@ -36,7 +36,7 @@ class Fleet:
         """Held while servers take weights, by an update or because they came back."""
         self._file: WeightsFile | None = None
         self._proof: tuple[float, ...] = ()
-        """What `_PROBE` scores under the current weights."""
+        """The scores of `_PROBE` under the current weights."""
         self._keeper: threading.Thread | None = None
         self._closed = False
         self._lengths: dict[str, int | None] = {}
@@ -56,7 +56,7 @@ class Fleet:
 
     @property
     def tag(self) -> str:
-        """What the weights are called that every server is to have."""
+        """The name of the weights that every server should have."""
         return self._file.tag if self._file else FIRST_WEIGHTS
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""What is known of a model without loading its weights: prompts, context, and the parameters it is trained by."""
+"""Facts about a model that need no weights: prompts, context, and the parameters it is trained by."""
 
 from __future__ import annotations
 

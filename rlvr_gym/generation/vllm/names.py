@@ -1,4 +1,4 @@
-"""What both sides call things: this process, and vLLM's workers."""
+"""Names shared by this process and vLLM's workers."""
 
 BACKEND = "rlvr_whole"
 """The backend of vLLM's weight transfer that `transfer` registers."""
@@ -7,4 +7,4 @@ EXTENSION = "rlvr_gym.generation.vllm.transfer.WorkerExtension"
 """Imported by vLLM in every worker, which registers the backend."""
 
 FIRST_WEIGHTS = "default"
-"""What vLLM calls the weights that it started with."""
+"""vLLM's name for the weights that it started with."""

@@ -80,18 +80,18 @@ class Server:
         self.trouble: str | None = None
         """Why it is left out; None while it is asked."""
         self.spoiled = False
-        """Whether it failed to take weights, so that nobody knows which it has, whatever it calls them."""
+        """True after it failed to take weights: nobody knows which it has, whatever it calls them."""
 
     def model(self) -> _Model:
-        """What it serves."""
+        """The model it serves."""
         return _Models.model_validate(self._call("GET", "/v1/models", seconds=_SHORT_SECONDS)).data[0]
 
     def weights(self) -> str:
-        """What it calls the weights that it has."""
+        """Its name for the weights it has."""
         return str(self._call("GET", "/weight_info", seconds=_SHORT_SECONDS)["weight_version"])
 
     def paused(self) -> bool:
-        """Whether it waits in the middle of an update, its own trainer's or one's that is gone."""
+        """Return whether it waits in the middle of an update, by its own trainer or by one that is gone."""
         return bool(self._call("GET", "/is_paused", seconds=_SHORT_SECONDS)["is_paused"])
 
     def sample(self, ids: Sequence[int], params: Mapping[str, Any]) -> Sampled:

@@ -100,5 +100,5 @@ class WorkerExtension:
     """Mixed into vLLM's workers; being imported is what it is for."""
 
     def rlvr_weights_file_is_seen(self, path: str) -> bool:
-        """Whether this worker finds a file that the trainer wrote."""
+        """Return whether this worker sees a file that the trainer wrote."""
         return Path(path).is_file()

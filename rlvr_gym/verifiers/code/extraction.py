@@ -43,7 +43,7 @@ class Extracted:
 
     source: str
     whole: bool = False
-    """Whether it is all that the completion says, in no fenced block."""
+    """True when the program is the whole completion, outside of any fenced block."""
 
 
 def extract(text: str, blocks: Blocks = Blocks.LAST) -> Extracted | Malformed:

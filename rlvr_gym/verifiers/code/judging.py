@@ -1,4 +1,4 @@
-"""What becomes of a program: its tests run in the sandbox, and so does the checker of a problem with many answers."""
+"""Judge programs: run a problem's tests in the sandbox, and its checker where many outputs are right."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def judged(
     stop_at_first_failure: bool = True,
     limits: Limits | None = None,
 ) -> Result:
-    """What the problem's tests, or the public ones, say of a whole program; `limits` stand instead of the problem's.
+    """Run the problem's tests, or only its public ones, on a whole program; `limits` replace the problem's own.
 
-    Raises VerifierFault where nothing can be judged, DataError for packed tests that cannot be read.
+    Raises VerifierFault when nothing can be judged, DataError when packed tests cannot be read.
     """
     program = problem.program(source, public_only=public_only, stop_at_first_failure=stop_at_first_failure)
     if limits is not None:

@@ -1,4 +1,4 @@
-"""What a code task's reference says: the tests, and what else it takes to judge a program by them."""
+"""The reference of a code task: its tests, and everything else needed to judge a program by them."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ class Problem(_Stated):
     solution: str | None = None
     """A program that passes, or what continues the preamble to one; None where none is known."""
     limits: dict[Limit, int | float] = Field(default_factory=dict)
-    """What differs from the sandbox's own limits."""
+    """Overrides of the sandbox's own limits."""
 
     @field_validator("limits", mode="before")
     @classmethod

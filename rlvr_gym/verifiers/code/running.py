@@ -22,7 +22,7 @@ class Unjudgeable(VerifierFault):
 
 
 def run(program: Program) -> Result:
-    """What became of a program.
+    """Run a program in the sandbox.
 
     Raises Unjudgeable where its tests cannot judge, VerifierFault where the sandbox fails, or there is none.
     """

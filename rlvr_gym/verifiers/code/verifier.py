@@ -92,7 +92,7 @@ class CodeVerifier(Verifier):
         public_only: bool = False,
         stop_at_first_failure: bool = True,
     ) -> Result:
-        """What the tests, or the public ones, say of a whole program, within the limits that this verifier sets."""
+        """Run the tests, or only the public ones, on a whole program, within this verifier's limits."""
         solution = self._whole_solution(problem) if self.limits == "scaled" else None
         limits = scaled_limits(task, problem, solution) if solution is not None else None
         return judged(
@@ -209,7 +209,7 @@ class CodeVerifier(Verifier):
 
 
 def _parts(problem: Problem, result: Result) -> dict[str, Verdict]:
-    """What the tests say that may be shown to the policy, and what the others say, where there are both."""
+    """Split a result into the tests the policy may see and the hidden ones, when there are both."""
     passed = [test.outcome.value == "passed" for test in result.tests]
     shown, hidden = passed[: problem.public], passed[problem.public :]
     if not shown or not hidden:
@@ -221,7 +221,7 @@ def _parts(problem: Problem, result: Result) -> dict[str, Verdict]:
 
 
 def described(result: Result) -> str:
-    """What became of a program, in a line: how many tests it passed, and how the first other one ended."""
+    """Describe a result in one line: how many tests passed, and how the first failing one ended."""
     if result.passed == result.total:
         return f"all {result.total} tests pass" if result.total > 1 else "the test passes"
     first = next(i for i, test in enumerate(result.tests) if test.outcome is result.outcome)

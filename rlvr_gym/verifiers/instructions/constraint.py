@@ -1,4 +1,4 @@
-"""What an instruction is: something that can be asked of a response, and found followed or not."""
+"""Instructions: requests about a response that code can check."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_CHARACTERS = 100_000
 """A longer response follows no instruction: this bounds the time of every check, eight variants included."""
 
 Fault = str | None
-"""What is wrong with a response, None where nothing is."""
+"""The reason why a response breaks an instruction, or None."""
 
 
 @final
@@ -54,7 +54,7 @@ class Constraint(Verifier):
         return Verdict.right() if fault is None else Verdict.wrong(fault)
 
     def loose_fault(self, response: str) -> Fault:
-        """What is wrong with the response as it is, None where one of its variants follows the instruction."""
+        """Return the fault of the response as written, or None if any of its variants follows the instruction."""
         fault = self.find_fault(response)
         if fault is None or any(self.find_fault(variant) is None for variant in variants(response)):
             return None
@@ -62,7 +62,7 @@ class Constraint(Verifier):
 
 
 def response_of(text: str) -> str:
-    """What a completion says outside of its thinking; exactly the completion where there is none."""
+    """Return a completion without its thinking; unchanged if it has none."""
     response = without_thinking(text)
     return text if response == text else response.strip()
 
@@ -77,14 +77,15 @@ def unusable(response: str) -> Fault:
 
 
 def visible(text: str) -> bool:
-    """Whether anything can be seen: white space and characters without width or glyph cannot."""
+    """Return whether anything can be seen: white space and characters without width or glyph do not count."""
     return any(sign.isprintable() and not sign.isspace() for sign in text)
 
 
 def variants(response: str) -> Iterator[str]:
-    """What loose judging also looks at: without the first line, the last, or both, each with and without asterisks.
+    """Yield the variants that loose judging tries.
 
-    Only those that differ from the response and show something.
+    They lack the first line, the last, or both, each with and without asterisks. Only those that differ from the
+    response and show something.
     """
     lines = response.split("\n")
     cut = [response, *("\n".join(kept).strip() for kept in (lines[1:], lines[:-1], lines[1:-1]))]
@@ -94,7 +95,7 @@ def variants(response: str) -> Iterator[str]:
 
 
 def count_fault(count: int, noun: str, *, at_least: int | None = None, less_than: int | None = None) -> Fault:
-    """What is wrong with a count; `noun` is what was counted, in the plural."""
+    """Describe a wrong count, or return None; `noun` is the plural of the thing counted."""
     if at_least is not None and count < at_least:
         return f"{count} {noun}, not at least {at_least}"
     if less_than is not None and count >= less_than:

@@ -1,4 +1,4 @@
-"""What a response looks like: bullets, highlights, sections, JSON, titles, placeholders, postscripts."""
+"""Constraints on the form of a response: bullets, highlights, sections, JSON, titles, placeholders, postscripts."""
 
 from __future__ import annotations
 

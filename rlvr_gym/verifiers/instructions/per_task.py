@@ -111,7 +111,7 @@ class Accuracies(BaseModel):
 
 
 def accuracies(verdicts: Iterable[Verdict], *, mode: Mode) -> Accuracies:
-    """What IFEval reports, from the verdicts of `Instructions` in either of its modes; unscored ones are left out."""
+    """Compute IFEval's four accuracies from verdicts of `Instructions` in either mode; unscored ones are left out."""
     prompts: list[bool] = []
     kinds: dict[str, list[bool]] = defaultdict(list)
     for verdict in verdicts:

@@ -10,7 +10,7 @@ _MARK = re.compile(r"[?？؟]")
 _LETTER_OR_DIGIT = re.compile(r"[^\W_]")
 _ADDRESS = re.compile(r"(?:https?://|www\.)[^\s?]*\?(?=[\w&=%])")
 _CLOSING = "\"'”’»›)]}*_~` \u00a0\u202f"
-"""What closes a quotation, a bracket or an emphasis, and the spaces that French has before such signs."""
+"""Signs that close a quotation, a bracket or an emphasis, and the spaces that French puts before such signs."""
 
 
 def question_count(exactly: int) -> Constraint:
@@ -36,7 +36,7 @@ def question_count(exactly: int) -> Constraint:
 
 
 def _asks(piece: str) -> bool:
-    """Whether a question mark behind `piece`, which holds none, ends a question."""
+    """Return whether a question mark right after `piece` ends a question."""
     bare = piece.rstrip()
     ended = bare != piece and bare.rstrip(_CLOSING).endswith((".", "!"))
     return not ended and _LETTER_OR_DIGIT.search(piece) is not None

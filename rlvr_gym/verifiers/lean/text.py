@@ -1,4 +1,4 @@
-"""What a proof may say: Lean source without comments, and the words that are no part of a proof."""
+"""The text of Lean proofs: source without comments, and words that a proof may not contain."""
 
 from __future__ import annotations
 

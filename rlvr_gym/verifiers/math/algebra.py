@@ -25,11 +25,11 @@ _BARE_ROOT = re.compile(r"\\sqrt\s*(\d+)")
 _INDEX = re.compile(r"_\s*\{\s*[a-z]\s*=")
 _TERM = re.compile(r"\\(?:sum|prod)\s*_\s*\{?\s*([a-z])(?![A-Za-z])")
 _MISREAD = re.compile(r"\d\s+[\d.]|\d\s*_|[A-Za-z]{3}|[=<>:;…@#?\x22'`~$]|\.\.")
-"""What the algebra system's parser accepts and misreads: `12 34` is 46 to it, and `52_7` is 52."""
+"""Text that the algebra system accepts but misreads: it takes `12 34` for 46, and `52_7` for 52."""
 
 
 def readable(text: str) -> bool:
-    """Whether the algebra system would read all of `text`, and read it right."""
+    """Return whether the algebra system would read all of `text`, and read it right."""
     environments = _ENVIRONMENT.findall(text)
     text = _OPERATOR.sub(lambda m: f"\\{m[1]} ", _ENVIRONMENT.sub(" ", text))
     commands = set(_COMMAND.findall(text))
@@ -44,7 +44,7 @@ def readable(text: str) -> bool:
 
 
 def _indexed_by(letter: str, text: str) -> bool:
-    r"""Whether a sum over `letter` has it in an index, as `a_k`: which is one variable to the algebra system."""
+    r"""Return whether a sum's letter is used as an index (`a_k`), which the algebra system takes for one variable."""
     return bool(
         re.search(
             rf"[A-Za-z]\s*_\s*(?:{letter}(?![A-Za-z=])|\{{[^{{}}=]*(?<![A-Za-z]){letter}(?![A-Za-z=]))",
@@ -54,7 +54,7 @@ def _indexed_by(letter: str, text: str) -> bool:
 
 
 def beyond_our_grammar(text: str) -> bool:
-    """Whether `text` holds something that only the algebra system reads, and is `readable`."""
+    """Return whether `text` needs the algebra system, and is `readable` by it."""
     marked = (
         "vmatrix" in text
         or _DERIVATIVE.search(text)
@@ -65,9 +65,9 @@ def beyond_our_grammar(text: str) -> bool:
 
 
 def ask(gold: str, answer: str, timeout_seconds: float) -> dict[str, str]:
-    """What `symbolic.decide` says. Raises Overrun and VerifierFault as `WorkerPool.call` does.
+    """Ask `symbolic.decide` in a worker. Raises Overrun and VerifierFault as `WorkerPool.call` does.
 
-    An answer that overran its time is not tried again: of a group of rollouts with one answer, the first waits.
+    An answer that overran its time is not tried again: in a group of rollouts with one answer, only the first waits.
     """
     reply = _asked(_braced(gold), _braced(answer), timeout_seconds)
     if isinstance(reply, Overrun):

@@ -60,7 +60,7 @@ def scalar(text: str) -> Scalar:
 
 
 def in_sterling(text: str, read: Scalar) -> Scalar | None:
-    """What was read as a mass in pounds, as an amount of money."""
+    """Turn a mass in pounds into an amount of money."""
     pounds = _POUNDS.search(text) and read.unit.dimension == (("mass", 1),)
     return (
         Scalar(read.node, replace(STERLING, things=read.unit.things, said=read.unit.said)) if pounds else None
@@ -102,7 +102,7 @@ def _cut_unit(text: str) -> tuple[str, str]:
 
 
 def _may_be_product(text: str, start: int, word: str) -> bool:
-    """Whether three letters, the first after a value, are rather variables than a unit or something that is counted."""
+    """Return whether three letters after a value are more likely variables than a unit or a thing counted."""
     known = parse_unit(word)
     if known and not known[1].things:
         return False

@@ -35,7 +35,7 @@ def _of_day(hour: int, seconds: int, half: str | None, padded: bool) -> Clock:
 
 
 def same_time(a: Clock, b: Clock) -> bool:
-    """Whether two times of day are one. "AM" and "PM" may be left out; `15:00` is not `3:00`."""
+    """Return whether two times of day are equal. "AM" and "PM" may be left out; `15:00` is not `3:00`."""
     if a.seconds == b.seconds:
         return True
     left_out = {a.said, b.said} in ({"half", "open"}, {"open"})

@@ -1,4 +1,4 @@
-"""Whether two answers, each known for what it is, are the same answer."""
+"""Compare two answers whose forms are known."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _known(said: bool | None) -> Sameness:
 
 
 def same(gold: Form, answer: Form) -> Sameness:
-    """Whether `answer` is the answer `gold`."""
+    """Compare an answer with the gold answer."""
     if isinstance(gold, Labelled) or isinstance(answer, Labelled):
         return _same_labelled(gold, answer)
     if isinstance(gold, Choice) or isinstance(answer, Choice):
@@ -142,7 +142,7 @@ def _relation_of(form: Form) -> Relation | None:
 
 
 def _same_choice(gold: Form, answer: Form) -> Sameness:
-    """Whether both are one option; what is said to stand there must not contradict."""
+    """Compare options by letter; content given on both sides must not differ."""
     if not isinstance(gold, Choice):
         content = answer.content if isinstance(answer, Choice) else None
         return same(gold, content) if content else Sameness.NO
@@ -154,7 +154,7 @@ def _same_choice(gold: Form, answer: Form) -> Sameness:
 
 
 def _is_assignment(form: Form) -> bool:
-    """Whether a form gives values to several names: `x = 1, y = 2`."""
+    """Return whether a form gives values to several names: `x = 1, y = 2`."""
     if not isinstance(form, Listed) or len(form.items) < 2:
         return False
     names = [item.label for item in form.items if isinstance(item, Labelled) and not item.is_equation]
@@ -183,7 +183,7 @@ def _same_assignment(gold: Form, answer: Form) -> Sameness:
 
 
 def _is_indexed(form: Form) -> bool:
-    """Whether all the names are one with an index: `x_1 = 2, x_2 = 3`."""
+    """Return whether all names share one letter and differ in its index: `x_1 = 2, x_2 = 3`."""
     items = form.items if isinstance(form, Listed) else ()
     return len({item.label.partition("_")[0] for item in items if isinstance(item, Labelled)}) == 1
 
@@ -205,7 +205,7 @@ def _unlisted(form: Form, beside: Form) -> Form:
 
 
 def _one_of_several(form: Listed) -> bool:
-    """Whether it is one of some words or letters, or one of the values of several names, but not known which."""
+    """Return whether a form hedges: one of several words, letters or named values, without saying which."""
     named = all(isinstance(item, Words) or _is_letter(item) for item in form.items)
     told_apart = named or _is_assignment(form)
     return form.joint == "∨" and len(form.items) > 1 and told_apart
@@ -233,7 +233,7 @@ def _same_items(gold: Sequence[Form], answer: Sequence[Form]) -> Sameness:
 
 
 def _same_unordered(gold: Sequence[Form], answer: Sequence[Form]) -> Sameness:
-    """Whether each of one is one of the other, as often."""
+    """Compare as multisets: each item of one is an item of the other, equally often."""
     if len(gold) != len(answer):
         return Sameness.NO
     left = list(answer)
@@ -274,7 +274,7 @@ def _terms(form: Ratio | Scalar) -> tuple[Node, ...]:
 
 
 def _same_ratio(gold: Sequence[Node], answer: Sequence[Node]) -> Sameness:
-    """Whether the terms are proportional: all cross products with the first terms agree."""
+    """Return whether the terms are proportional: all cross products with the first terms agree."""
     if len(gold) != len(answer):
         return Sameness.NO
     return _all(
@@ -319,9 +319,9 @@ def _same_congruence(gold: Form, answer: Form) -> Sameness:
 
 
 def _same_relation(gold: Relation, answer: Relation) -> Sameness:
-    """Whether one is a nonzero multiple or a rearrangement of the other.
+    """Return whether one relation is a nonzero multiple or a rearrangement of the other.
 
-    Having the same solutions is not enough: two equations without any are not equal for that.
+    Equal solution sets are not enough: two equations without solutions need not be the same equation.
     """
     if len(gold.signs) == len(answer.signs) == 1:
         (a, a_sign), (b, b_sign) = _difference(gold), _difference(answer)
@@ -358,7 +358,7 @@ def _difference(relation: Relation) -> tuple[Node, str]:
 
 
 def _needs_solving(form: Form) -> bool:
-    """Whether a form is a set that has to be worked out: inequalities, unions, differences."""
+    """Return whether a form is a set that must be worked out first: inequalities, unions, differences."""
     if isinstance(form, Listed) and not form.braces:
         return any(isinstance(item, Relation) or _needs_solving(item) for item in form.items)
     return isinstance(form, Relation | Union | Without)

@@ -117,7 +117,7 @@ def _without_formula(match: re.Match[str]) -> str:
 
 
 def _may_be_noun(word: str, before: str, has_plural: bool) -> bool:
-    """Whether a word may name a thing: by its ending, and by what stands before it in the question."""
+    """Return whether a word may name a thing, judging by its ending and the word before it in the question."""
     if has_plural and word in _NOUNS_TOO:
         return True
     if word in _CLOSED_CLASS or word in _JUDGEMENTS or word in _REQUESTS or word in NOT_UNITS:
@@ -132,9 +132,10 @@ def _may_be_noun(word: str, before: str, has_plural: bool) -> bool:
 
 
 def may_be_an_option(said: Iterable[str], asked: Question) -> bool:
-    """Whether words behind an option's letter may be what stands there: words of the question, where it has options.
+    """Return whether the words after an option's letter may be that option's content.
 
-    Where it has none, these are not known: things of everyday and the little words may stand there (`none of these`).
+    If the question lists options, they must be words of the question. Otherwise only common things and function
+    words are allowed (`none of these`).
     """
     if asked.options:
         return all(word in asked.words for word in said)
@@ -142,7 +143,7 @@ def may_be_an_option(said: Iterable[str], asked: Question) -> bool:
 
 
 def has_words(form: Form) -> bool:
-    """Whether words that are no unit stand beside a value of the form."""
+    """Return whether a value of the form is followed by words that are not a unit."""
     return any(unit.said for unit in _units(form))
 
 
@@ -156,7 +157,7 @@ def unknown_words(form: Form, asked: Question, golds: Iterable[Form]) -> str | N
 
 
 def _may_stand(unit: Unit, asked: Question, of_golds: frozenset[str]) -> bool:
-    """Whether the last of the words is a thing counted, and those before it are of the question."""
+    """Return whether the last word is a thing counted and the words before it come from the question."""
     words = list(unit.said)
     after = _AFTER_A_UNIT if unit.dimension else _AFTER_A_THING
     while words and words[-1] in after:

@@ -1,4 +1,4 @@
-r"""What is said behind an expression about its letters: `n^2 \text{ for } n \ge 1`, `\forall x`."""
+r"""Statements after an expression about its letters: `n^2 \text{ for } n \ge 1`, `\forall x`."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Stated:
 
 @lru_cache(maxsize=4096)
 def stated(text: str) -> Stated:
-    """What a text in the plain notation says of the letters of an expression, behind it."""
+    """Split off a statement about an expression's letters that follows the expression, in the plain notation."""
     if len(text) <= _MAX_CHARACTERS:
         for expression, behind in _cuts(text):
             if found := _said(expression, behind):
@@ -61,9 +61,9 @@ def stated(text: str) -> Stated:
 
 
 def agree(a: Stated, b: Stated) -> tuple[str, str] | bool:
-    """Whether two statements can be meant of the same; the two conditions, where these have to be compared.
+    """Return whether two statements are compatible, or the two conditions if those must be compared.
 
-    What one leaves open does not contradict.
+    A statement left out contradicts nothing.
     """
     if a.numbers and b.numbers and a.numbers != b.numbers:
         return False
@@ -100,7 +100,7 @@ def _opening(text: str) -> int:
 
 
 def _said(expression: str, behind: str) -> Stated | None:
-    """What `behind`, as a whole, says of letters of `expression`; None where it says anything else."""
+    """Read all of `behind` as a statement about letters of `expression`; None if it says anything else."""
     connected = not behind.startswith(",")
     said = re.sub(rf"^\(?,?\s*(?:(?:{_CONNECTING})(?![A-Za-z])|\\forall|∀|\()*\s*", "", behind).strip(" ,")
     said = re.sub(r"^(?:\\forall|∀)\s*", "", said)
@@ -122,7 +122,7 @@ def _said(expression: str, behind: str) -> Stated | None:
 
 
 def _is_one(expression: str) -> bool:
-    """Whether an expression is one: no list, and no relation but the name of a value or function before it."""
+    """Return whether the text is one expression: not a list, and no relation except a function's name before `=`."""
     if len(split(expression, ",∧∨;")) > 1:
         return False
     sides = split(expression, _RELATIONS)
@@ -163,7 +163,7 @@ def _stated(expression: str, written: str, kind: str, relation: str) -> Stated |
 
 
 def _numbers(kind: str) -> str:
-    """What letters run over that are said to be positive integers, real numbers, and so on."""
+    """Return the set that letters run over when they are called positive integers, real numbers, and so on."""
     if "natural" in kind or ("integer" in kind and re.search(r"(?<!-)positive", kind)):
         return "ℕ"
     return "ℤ" if "integer" in kind else "ℝ" if re.search(r"real|numbers?", kind) else ""
@@ -196,7 +196,7 @@ def _of_x(name: str, relation: str) -> str:
 
 
 def _is_argument(letter: str, expression: str) -> bool:
-    """Whether a letter is the argument of the function that an expression defines."""
+    """Return whether a letter is the argument of the function that an expression defines."""
     name, sign, _ = expression.partition("=")
     return bool(sign) and bool(re.search(rf"\([^()]*(?<![A-Za-z]){letter}(?![A-Za-z])[^()]*\)", name))
 

@@ -50,5 +50,5 @@ def lcm(values: Sequence[Fraction]) -> Fraction:
 
 
 def remainder(a: Fraction, b: Fraction) -> Fraction | None:
-    """What is left of `a` when whole multiples of `b` are taken away; it has the sign of `b`."""
+    """Return `a` modulo `b`, with the sign of `b`."""
     return a - b * math.floor(a / b) if b else None

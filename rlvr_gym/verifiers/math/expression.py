@@ -123,7 +123,7 @@ class _Parser:
         return product
 
     def _may_be_factor(self) -> bool:
-        """Whether the number ahead is a factor: after `!`, `)` or a constant, or one power after another.
+        """Return whether the number ahead is a factor: after `!`, `)` or a constant, or one power after another.
 
         After a variable it is none: `x6` may be an index left on the line, and `x0x` is no way to write 0. With a
         letter in its exponent it is: `n2^{n-1}`.
@@ -137,7 +137,7 @@ class _Parser:
         )
 
     def _varies(self, ahead: int) -> bool:
-        """Whether a letter stands in the exponent ahead."""
+        """Return whether the exponent ahead contains a letter."""
         if self._peek(ahead) != "{":
             return self._kind(ahead) == "letter"
         while self._peek(ahead) not in ("}", ""):
@@ -173,7 +173,7 @@ class _Parser:
         raise Unparsable(f"over {_MAX_SUFFIXES} signs after one operand")
 
     def _exponent(self) -> Node:
-        """What stands raised: a group, or one signed operand with an exponent of its own (`2^3^2`)."""
+        """Read an exponent: a group, or one signed operand with an exponent of its own (`2^3^2`)."""
         self._enter()
         negative = False
         while self._peek() in ("+", "-"):
@@ -314,7 +314,7 @@ class _Parser:
         return self._primary()
 
     def _arguments(self) -> list[Node]:
-        """What stands in brackets, between commas."""
+        """Read bracketed arguments, separated by commas."""
         opener = self._take().text
         if opener not in ("(", "{", "[", "⟦"):
             raise Unparsable("brackets are missing around the arguments")

@@ -146,4 +146,4 @@ Form = (
     | Relation
     | Labelled
 )
-"""What a final answer can be."""
+"""Every form a final answer can have."""

@@ -1,4 +1,4 @@
-"""What may stand before `=` as the name of a value: `x`, `f(2)`, `P(A)`, `|AB|`, `\\text{Area}`, `\\frac{NO}{BO}`."""
+"""Names that may stand before `=`: `x`, `f(2)`, `P(A)`, `|AB|`, `\\text{Area}`, `\\frac{NO}{BO}`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAME = re.compile(
     rf"|\\(?:{_OPERATORS})\s*(?:_\s*\{{[^{{}}=]*\}}|_\w)?\s*(?:{_BRACKETS}|{_FUNCTION}\s*(?:\([a-zα-ω, ]*\))?)"
     rf"|\\(?:max|min|gcd|lcm)\s*(?:_\s*\{{[^{{}}=]*\}}|_\w)?\s*(?:\([A-Za-z,\s]*\)|{_FUNCTION}\s*(?:\([a-z, ]*\))?)"
 )
-"""What stands in brackets behind a function or an operator is not read: it is a part of the name."""
+"""Brackets after a function or an operator are not parsed: their content is part of the name."""
 _TUPLE = re.compile(r"\(\s*[A-Za-zα-ω]\w?(?:\s*,\s*[A-Za-zα-ω]\w?)+\s*\)")
 _COMMANDS = "|".join(sorted({"frac", "text"} | FUNCTIONS))
 _LETTERS_ONLY = re.compile(
@@ -38,36 +38,36 @@ CONSTANTS = frozenset({"e", "i", "π"})
 
 
 def is_name(text: str) -> bool:
-    """Whether a side of an equation only names what the other side is."""
+    """Return whether a side of an equation merely names the other side."""
     if text in CONSTANTS or is_doubt(text) or _MULTIPLE_OF_PI.search(text):
         return False
     return bool(TEXT.fullmatch(text) or NAME.fullmatch(text))
 
 
 def is_tuple_of_names(text: str) -> bool:
-    """Whether a side of an equation is `(x, y)`."""
+    """Return whether a side of an equation is a tuple of names, such as `(x, y)`."""
     return bool(_TUPLE.fullmatch(text))
 
 
 def is_variable(text: str) -> bool:
-    """Whether a text is a variable, or a segment such as `AB`; after a value it names it too (`5 = x`)."""
+    """Return whether a text is a variable or a segment (`AB`), which may also follow its value (`5 = x`)."""
     return bool(_ONE_LETTER.fullmatch(text)) and text not in CONSTANTS
 
 
 def is_expression_of_names(text: str) -> bool:
-    r"""Whether a side has names and operations, but no number: `a+b`, `\frac{NO}{BO}`, `V_1:V_2`."""
+    r"""Return whether a side has names and operations but no number: `a+b`, `\frac{NO}{BO}`, `V_1:V_2`."""
     if is_doubt(text) or _MULTIPLE_OF_PI.search(text):
         return False
     return bool(_LETTERS_ONLY.fullmatch(text) and re.search(r"[A-Za-zα-ω]", text.replace("π", "")))
 
 
 def is_product(text: str) -> bool:
-    """Whether a name is rather a product of variables: `xy`."""
+    """Return whether a name reads better as a product of variables: `xy`."""
     return bool(re.fullmatch(r"[a-z]{2,3}", text))
 
 
 def is_of_segments(text: str) -> bool:
-    """Whether the names in an expression are those of points, lengths and areas: capital letters."""
+    """Return whether an expression has only capital letters: names of points, lengths and areas."""
     return not re.search(r"[a-zα-ω]", re.sub(r"\\frac|_(?:\w|\{[\w,]+\})", "", text))
 
 
@@ -91,7 +91,7 @@ def index_of(label: str) -> str:
 
 
 def same_label(a: str, b: str) -> bool:
-    """Whether two labels name one thing: the value of a function is `y` as well, and `f` that function."""
+    """Return whether two labels name the same thing: `f(x)` may also be called `y` or `f`."""
     if len(a) == 1 != len(b) and arguments(b):
         a, b = b, a
     if arguments(a) and len(b) == 1 and a.startswith(f"{b}("):

@@ -56,7 +56,7 @@ def symbols(node: Node) -> set[str]:
 
 
 def mentions(node: Node, name: str) -> bool:
-    """Whether that operation or constant stands anywhere in an expression."""
+    """Return whether an operation or constant occurs anywhere in an expression."""
     waiting = [node]
     while waiting:
         current = waiting.pop()
@@ -147,5 +147,5 @@ def with_other_letters(node: Node, names: Mapping[str, str]) -> Node:
 
 
 def depends_by_index(node: Node, name: str) -> bool:
-    """Whether a variable stands in the index of another, as k in `a_k`: then the other has no one value."""
+    """Return whether a variable occurs in another's index, as k in `a_k`: then the other has no single value."""
     return with_other_letters(node, {name: "#"}) != substituted(node, {name: Sym("#")})

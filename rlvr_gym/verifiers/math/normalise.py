@@ -60,6 +60,7 @@ _SYMBOLIC = frozenset(
 _UNIT_VECTOR = re.compile(
     r"\\(?:hat|widehat|vec)\s*(?:\{\s*(?:\\(?:mathbf|boldsymbol|bm)\s*\{\s*)?\\?([ijk])(?:math)?\s*\}?\s*\}|\\?([ijk])(?:math)?(?![A-Za-z]))"
     r"|\\(?:mathbf|boldsymbol|bm)\s*\{\s*(?:\\hat\s*\{?\s*)?\\?([ijk])(?:math)?\s*\}?\s*\}"
+    r"|\\(?:mathbf|boldsymbol|bm)(?![A-Za-z])\s*\\?([ijk])(?:math)?(?![A-Za-z])"
 )
 _ACCENT = re.compile(
     r"\\(overline|bar|hat|widehat|tilde|widetilde)\s*(?:\{\s*([A-Za-z]|[A-Z]{2,4}|\\[a-z]+)\s*\}|([A-Za-z])(?![A-Za-z]))"
@@ -169,7 +170,7 @@ def _plain_styles(text: str) -> str:
 
 
 def _unit_vector(match: re.Match[str]) -> str:
-    return f" {UNIT_VECTORS[match[1] or match[2] or match[3]]} "
+    return f" {UNIT_VECTORS[match[match.lastindex or 0]]} "
 
 
 def _accent(match: re.Match[str]) -> str:

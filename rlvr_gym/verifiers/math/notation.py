@@ -127,4 +127,4 @@ SIGN_OF_TEXT = (
     ("¬≤", ">"),
     ("¬≥", "<"),
 )
-"""What is left of plain text and of `\\not`, in this order."""
+"""Last replacements, in this order: remaining plain text, and `\\not`."""

@@ -100,7 +100,7 @@ class Numbers:
         return value
 
     def is_real(self, value: Value) -> bool:
-        """Whether a value is a real number."""
+        """Return whether a value is a real number."""
         return not isinstance(value, self.mp.mpc)
 
     def magnitude(self, value: Value) -> int:
@@ -338,18 +338,18 @@ def numbers(digits: int = _DIGITS) -> Numbers:
 
 
 def equal(a: Node, b: Node, variables: Mapping[str, Fraction]) -> bool:
-    """Whether two expressions have the same value at that point. Raises NoValue and Undecided."""
+    """Return whether two expressions have the same value at that point. Raises NoValue and Undecided."""
     context = numbers()
     x, y = context.value(a, variables), context.value(b, variables)
     return equal_values(x, y, lambda finer: (finer.value(a, variables), finer.value(b, variables)))
 
 
 def equal_values(x: Value, y: Value, again: Callable[[Numbers], tuple[Value, Value]]) -> bool:
-    """Whether two values are the same; `again` gives both with more digits.
+    """Return whether two values are the same; `again` gives both with more digits.
 
-    Rational values are compared exactly, others relatively, at two precisions: what agrees at the lower one
-    only is not equal. Where the difference shrinks with the precision it is a rounding error, as when both
-    are a disguised zero; where it stays, it is real, however small.
+    Rational values are compared exactly, others relatively, at two precisions: values that agree only at the lower
+    one differ. A difference that shrinks as the precision grows is a rounding error, as when both values are a
+    disguised zero; one that stays is real, however small.
     """
     if isinstance(x, Fraction) and isinstance(y, Fraction):
         return x == y
@@ -372,7 +372,7 @@ def _agree(context: Numbers, x: Value, y: Value) -> bool:
 
 
 def right_to_six_digits(decimal: Fraction, value: Value) -> bool:
-    """Whether a decimal is the value, rounded or cut to six significant digits or more."""
+    """Return whether a decimal is the value, rounded or cut to at least six significant digits."""
     context = numbers()
     value = context.real(value)
     if isinstance(value, context.mp.mpc) or not value or not decimal or not context.mp.isfinite(value):
@@ -386,7 +386,7 @@ def right_to_six_digits(decimal: Fraction, value: Value) -> bool:
 
 
 def terminating(value: Fraction) -> bool:
-    """Whether a rational value has a finite decimal."""
+    """Return whether a rational value has a finite decimal."""
     rest = value.denominator
     for factor in (2, 5):
         while rest % factor == 0:

@@ -29,7 +29,7 @@ _DECIMAL_COMMA = re.compile(r"(-?\d+),(\d+)")
 
 
 def value_of_words(text: str) -> int | None:
-    """What number words say: `twenty-one`, `one hundred and five`, `three thousand two hundred`."""
+    """Read a number written in words: `twenty-one`, `one hundred and five`, `three thousand two hundred`."""
     words = text.lower().replace("-", " ").split()
     if (
         not words

@@ -1,4 +1,4 @@
-"""Whether two expressions with infinite sums agree, where these converge fast: power series near 0."""
+"""Compare expressions with infinite sums that converge fast: power series near 0."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _CONVERGED = Fraction(1, 10**30)
 
 
 def same_series(a: Node, b: Node) -> bool | None:
-    """Whether two functions agree at points near 0, to the digits that their partial sums have got right.
+    """Return whether two functions agree at points near 0, to the digits that their partial sums have settled.
 
-    These are 30 at least, and up to 80; None where a sum does not converge that fast.
+    Those are between 30 and 80 digits; None if a sum does not converge that fast.
     """
     names = sorted(symbols(a) | symbols(b))
     if not 1 <= len(names) <= _MAX_VARIABLES or not 1 <= _sums(a) + _sums(b) <= _MAX_SUMS:

@@ -1,4 +1,4 @@
-"""Whether two values are the same, their units, angles and constants of integration included."""
+"""Compare values together with their units, angles and constants of integration."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from rlvr_gym.verifiers.math.units import ANGLE, RADIAN
 
 
 def same_quantity(gold: Scalar, answer: Scalar) -> bool | None:
-    """Whether two values are one where their units are taken into account; None where that cannot be decided here.
+    """Return whether two values with units are equal; None if that cannot be decided here.
 
-    Degrees may be left out (`60` for 60°), but not beside a multiple of pi, which is in radians.
+    The degree sign may be left out (`60` for 60°), but not next to a multiple of pi, which is in radians.
     """
     angles = {gold.unit.dimension, answer.unit.dimension} == {ANGLE, RADIAN}
     if gold.unit.contradicts(answer.unit) and not angles:
@@ -34,7 +34,7 @@ def same_quantity(gold: Scalar, answer: Scalar) -> bool | None:
 
 
 def _same_up_to_name(gold: Node, answer: Node) -> bool | None:
-    """Whether two antiderivatives differ in how their constant is written: `+ C` or `+ c`."""
+    """Return whether two antiderivatives differ only in the name of their constant: `+ C` or `+ c`."""
     a, b = (substituted(node, {"c": Sym("C")}) for node in (gold, answer))
     with_one, without = (substituted(a, {"C": Num(Fraction(value))}) for value in (1, 0))
     added = same_everywhere(Op("sub", (with_one, without)), Num(Fraction(1)))

@@ -104,7 +104,7 @@ def read(text: str, as_answer: bool = False) -> tuple[Form, ...]:
 
 
 def _grouped(text: str) -> bool:
-    """Whether the answer holds `1,234` outside of brackets, where the comma may group digits."""
+    """Return whether the answer contains `1,234` outside of brackets, where the comma may group digits."""
     return "," in text and bool(_GROUPED.search(text)) and not any(opener in text for opener in "([⟦⟨")
 
 
@@ -183,7 +183,7 @@ class _Reader:
             return Choice(letter, said) if said else None
 
     def form(self, text: str) -> Form:
-        """What `text` is. Raises Unparsable."""
+        """Parse `text` into a form. Raises Unparsable."""
         self._nesting += 1
         if self._nesting > _MAX_NESTING:
             raise Unparsable(f"nested over the limit of {_MAX_NESTING}")
@@ -216,7 +216,7 @@ class _Reader:
         return self._single(text)
 
     def _phrase(self, text: str) -> Form | None:
-        """What is read by its words or signs as a whole."""
+        """Read texts that are recognised as a whole by their words or signs."""
         if text in ("∅", "⟦⟧", "⟦ ⟧") or (len(text) < _SMALL and says_nothing(text)):
             return Listed((), braces=True)
         if text == "…":
@@ -359,15 +359,15 @@ def _of_x(name: str, condition: str) -> str:
 
 
 def _is_assignment(form: Listed) -> bool:
-    """Whether a list gives values to several names: `x = 1, y = 2`."""
+    """Return whether a list gives values to several names: `x = 1, y = 2`."""
     names = [item.label for item in form.items if isinstance(item, Labelled)]
     return len(names) == len(form.items) > 1 and len(set(names)) == len(names)
 
 
 def _letters(text: str) -> Iterator[Form]:
-    """What a short run of letters may be besides what it is as a form: `ab` a word, `abc` a product.
+    """Yield other readings of a short run of letters: `ab` as a word, `abc` as a product.
 
-    Letters of a product are put in alphabetical order; so no word is the product that its anagram is.
+    The letters of a product are sorted; so a word never equals the product that its anagram is.
     """
     if not (text.isalpha() and text.isascii() and 2 <= len(text) <= 3):
         return

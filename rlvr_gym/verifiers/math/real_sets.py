@@ -69,7 +69,7 @@ def real_set(form: Form) -> RealSet:
 
 
 def same_set(a: RealSet, b: RealSet) -> bool:
-    """Whether two sets have the same intervals."""
+    """Return whether two sets have the same intervals."""
     return len(a) == len(b) and all(
         (x.low_closed, x.high_closed) == (y.low_closed, y.high_closed)
         and _equal(x.low, y.low)
@@ -147,7 +147,7 @@ def _united(parts: Iterable[Interval]) -> RealSet:
 
 
 def _apart(left: Interval, right: Interval) -> bool:
-    """Whether something lies between two intervals."""
+    """Return whether there is a gap between two intervals."""
     if _equal(left.high, right.low):
         return not (left.high_closed or right.low_closed)
     return bool(_value(left.high) < _value(right.low))

@@ -1,4 +1,4 @@
-"""Whether one equation is the other, solved for a variable: `xy = 1` and `y = 1/x`."""
+"""Recognise an equation that is another one solved for a variable: `xy = 1` and `y = 1/x`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MAX_POWER = 3
 
 
 def rearranged(a: Node, b: Node) -> bool:
-    """Whether `a = 0` and `b = 0` give the same value to a variable in which both are linear, and say no more."""
+    """Return whether `a = 0` and `b = 0`, both linear in some variable, give it the same value and say no more."""
     names = symbols(a)
     if names != symbols(b) or not 2 <= len(names) <= _MAX_VARIABLES:
         return False

@@ -42,7 +42,7 @@ ReadForm = Callable[[str], Form]
 
 
 def relation(text: str, read: ReadForm) -> Form:
-    """What a text with a sign of relation outside of brackets is; `read` reads its sides. Raises Unparsable."""
+    """Parse a text with a relation sign outside of brackets; `read` parses its sides. Raises Unparsable."""
     parts = [part.strip() for part in split(text, SIGNS)]
     signs = [text[at] for at in places(text, SIGNS)]
     if signs[-1] == "≈":
@@ -124,7 +124,7 @@ def _equation(parts: list[str], read: ReadForm) -> Form:
 
 
 def _mentions(form: Form, name: str) -> bool:
-    """Whether what a name is said to be has that name in it, as in `x = x + 1`: an equation."""
+    """Return whether the value given to a name contains that name, as in `x = x + 1`: then it is an equation."""
     return isinstance(form, Scalar) and name in symbols(form.node)
 
 
@@ -147,7 +147,7 @@ def _as_relation(parts: list[str]) -> Relation | None:
 
 
 def _all_equal(forms: list[Form]) -> bool:
-    """Whether all forms are scalars of one value: what a chain of equations claims."""
+    """Return whether all forms are scalars of one value, as a chain of equations claims."""
     first = forms[0]
     return all(
         isinstance(first, Scalar)

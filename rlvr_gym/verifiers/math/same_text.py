@@ -1,4 +1,4 @@
-r"""Whether two texts say the same letter for letter: up to spaces, braces that change nothing, and sizes.
+r"""Compare two texts letter for letter, up to spaces, braces that change nothing, and sizes.
 
 TeX sets `x^{2}` as `x^2` and `\left( 1 \right)` as `(1)`; a text and its copy are the same answer whether anything here
 can read them or not.
@@ -28,7 +28,7 @@ _TOKEN = re.compile(r"\\(?:[A-Za-z]+\*?|.)|\s+|[^\\\s]|\\$", re.DOTALL)
 
 
 def same_up_to_layout(a: str, b: str) -> bool:
-    """Whether two texts differ at most in layout and in the letters that sums, limits and integrals bind.
+    """Return whether two texts differ at most in layout and in the letters bound by sums, limits and integrals.
 
     Time linear in their length.
     """
@@ -81,9 +81,9 @@ def _without_layout(text: str) -> list[str]:
 
 
 def _is_needless(inside: list[str], before: list[str], after: str) -> bool:
-    """Whether a group says what is in it: a single sign, or all there is, or after an operator or an index.
+    """Return whether a group's braces change nothing: one sign, the whole text, or an operator's or index's argument.
 
-    One of several signs with an exponent behind it does not: `{x+1}^2` is meant as a whole.
+    Braces around several signs with an exponent after them do matter: `{x+1}^2`.
     """
     if len(inside) == 1:
         return inside[0] not in _CHANGING
@@ -98,7 +98,7 @@ def _last(tokens: list[str]) -> str:
 
 
 def _after_a_script(tokens: list[str]) -> bool:
-    """Whether an index or exponent that is complete stands at the end: what follows is no argument of anything."""
+    """Return whether the tokens end with a complete index or exponent, so that nothing after it is an argument."""
     written = [token for token in tokens if token != " "]
     if written[-1:] != ["}"]:
         return written[-2:-1] in (["_"], ["^"]) and (
@@ -127,7 +127,7 @@ def _without_blanks(tokens: list[str]) -> list[str]:
 
 
 def _parts_digits(before: list[str], after: list[str]) -> bool:
-    """Whether a blank keeps two numbers apart, or a comma from grouping the digits after it."""
+    """Return whether a blank separates two numbers, or keeps a comma from grouping the digits after it."""
     if not before or not after or not after[0].isdecimal():
         return False
     if before[-1] == ",":

@@ -1,4 +1,4 @@
-"""Whether two expressions are the same, as values or as functions of their variables."""
+"""Compare two expressions, as values or as functions of their variables."""
 
 from __future__ import annotations
 
@@ -75,11 +75,11 @@ def _is_negative(row: int, column: int) -> bool:
 
 
 def same_everywhere(a: Node, b: Node) -> bool | None:
-    """Whether two expressions agree, None where that cannot be decided here.
+    """Return whether two expressions agree; None if that cannot be decided here.
 
-    Constants are compared by value. Functions are compared at points; those where the first, the gold's, is not
-    real lie outside of what is asked, unless the imaginary unit is written. A value too large for the arithmetic
-    here is not one that is within its reach.
+    Constants are compared by value. Functions are compared at points. Points where the gold is not real are outside
+    of the question, unless the imaginary unit is written. A value too large for the arithmetic here differs from
+    one within its reach.
     """
     if any(mentions(a, name) for name in SERIES) and with_plain_indices(a) == with_plain_indices(b):
         return True
@@ -210,7 +210,7 @@ def _power_of_ten(node: Node) -> Fraction | None:
 
 
 def _without_end(node: Node) -> bool:
-    """Whether a constant has no finite decimal, as far as can be known."""
+    """Return whether a constant is known to have no finite decimal."""
     try:
         value = numbers().value(node, {})
     except (NoValue, Undecided):

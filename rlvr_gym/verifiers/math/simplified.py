@@ -1,4 +1,4 @@
-"""Whether an answer is spelt out to the end: no arithmetic with numbers is left to do in it."""
+"""Check that an answer is simplified: that no arithmetic with numbers is left to do."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MAX_SQUARE = 10_000
 
 
 def work_left(form: Form) -> str | None:
-    """What arithmetic an answer leaves to do, None where there is none."""
+    """Describe the arithmetic that an answer leaves to do, or return None."""
     if isinstance(form, Ratio) and _common_factor(form.terms) > 1:
         return "a ratio that can be reduced"
     for node in _nodes(form):
@@ -109,7 +109,7 @@ def _rationals(nodes: Sequence[Node]) -> list[Fraction]:
 
 
 def _is_fraction(node: Op) -> bool:
-    """Whether this is a fraction of two whole numbers; whether it can be reduced is another question."""
+    """Return whether this is a fraction of two whole numbers, reduced or not."""
     return node.name == "div" and all(_is_whole(arg) for arg in node.args)
 
 
@@ -134,7 +134,7 @@ def _has_square_factor(node: Node) -> bool:
 
 
 def _is_rational(node: Op) -> bool:
-    """Whether a constant is rational, as far as its first digits show it."""
+    """Return whether a constant is rational, as far as its first digits show."""
     if symbols(node):
         return False
     try:

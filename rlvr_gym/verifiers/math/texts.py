@@ -57,7 +57,7 @@ def plain(text: str) -> str:
 
 
 def says_nothing(text: str) -> bool:
-    """Whether an answer says that there is no solution."""
+    """Return whether an answer says that there is no solution."""
     return bool(_NOTHING.fullmatch(plain(text)))
 
 
@@ -133,7 +133,7 @@ def with_remainder(text: str) -> Words | None:
 
 
 def announced(text: str) -> str | None:
-    """What a sentence announces that names it: 12 in `The area is 12`, none in `The square of the answer is 12`."""
+    """Return the value that a sentence announces: 12 in `The area is 12`, None in `The square of the answer is 12`."""
     match = _ANNOUNCED.fullmatch(text)
     if not match or _OF_THE_ANSWER.search(match[1]) or is_doubt(match[1]):
         return None
@@ -141,7 +141,7 @@ def announced(text: str) -> str | None:
 
 
 def is_doubt(name: str) -> bool:
-    """Whether what stands before a value denies it, or doubts it, rather than names it: `the wrong answer`.
+    """Return whether the words before a value deny or doubt it rather than name it: `the wrong answer`.
 
     The segment `NO` does not.
     """

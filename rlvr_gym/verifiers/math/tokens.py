@@ -52,5 +52,5 @@ def tokens(text: str) -> list[Token]:
 
 
 def is_letter(sign: str) -> bool:
-    """Whether a sign can name a variable or constant."""
+    """Return whether a sign can name a variable or constant."""
     return (sign.isascii() and sign.isalpha()) or sign in _LETTERS

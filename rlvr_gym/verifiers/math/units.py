@@ -12,11 +12,11 @@ ANGLE: Dimension = (("angle", 1),)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unit:
-    """What a number counts or measures.
+    """The unit of a number, or the things that it counts.
 
-    `dimension` holds powers of length, mass and so on, sorted; `factor` brings the number to the base unit.
-    `things` are the words that are no unit of measure (`apples`), in the singular; `said` are the same as written, in
-    their order, in lower case.
+    `dimension` holds powers of length, mass and so on, sorted; `factor` converts the number to the base unit.
+    `things` are words that are not units of measure (`apples`), in the singular; `said` are the same words as written,
+    in order, in lower case.
     """
 
     factor: Fraction = Fraction(1)
@@ -25,11 +25,11 @@ class Unit:
     said: tuple[str, ...] = field(default=(), compare=False)
 
     def rescales(self, other: Unit) -> bool:
-        """Whether both measure the same, each in its own unit; a number without a unit measures nothing."""
+        """Return whether both are units of the same quantity but differ in scale; a number without a unit has none."""
         return self != NONE != other and self.dimension == other.dimension and self.factor != other.factor
 
     def contradicts(self, other: Unit) -> bool:
-        """Whether the two cannot be said of the same number (apart from the scale: see `factor`)."""
+        """Return whether no number can have both units, apart from their scale (see `factor`)."""
         if self.dimension and other.dimension:
             if self.dimension != other.dimension and not _generic(self.dimension, other.dimension):
                 return True
@@ -48,8 +48,10 @@ _UNIT: Dimension = (("unit", 1),)
 
 
 def _generic(a: Dimension, b: Dimension) -> bool:
-    """Whether one is so many units, square units or cubic units, and the other may be that; or a price for each of
-    something, where the other does not say of what."""
+    """Return whether one unit is a general form of the other.
+
+    "Units", "square units" and "cubic units" cover any unit of that power; a price covers a price per something.
+    """
     for units, other in ((a, b), (b, a)):
         if len(units) == 1 and units[0][0] in _MONEY and [part for part in other if part[1] > 0] == [*units]:
             return True
@@ -220,7 +222,7 @@ _MAX_WORDS = 8
 
 
 def parse_unit(text: str) -> tuple[int, Unit] | None:
-    """What words after a number say: a scale (`million`, else 1) and a unit. None if they are no unit."""
+    """Read the words after a number as a scale (`million`, else 1) and a unit; None if they are no unit."""
     text = re.sub(r"[A-Za-z]+", lambda m: _SHORT.get(m[0].lower(), m[0]), text)
     words = list(_WORD.finditer(text))
     if not words or len(words) > 2 * _MAX_WORDS:

@@ -28,7 +28,7 @@ from rlvr_gym.verifiers.workers import Overrun
 
 
 class Math(Verifier):
-    r"""Whether the final answer is mathematically the reference.
+    r"""Compare the final answer with the reference mathematically.
 
     Equivalence decides, not spelling: `2/4` is `\frac12`, `x=5` is `5`, `50\%` is `0.5`. What cannot be read
     as a whole is never mined for a number inside it. The full policy is in `docs/verifiers.md`.
@@ -102,9 +102,9 @@ class Math(Verifier):
         super().check(task)
 
     def check_reference(self, reference: JsonValue) -> str | None:
-        """What is wrong with a reference, None where it can be judged against.
+        """Return why a reference cannot be judged against, or None.
 
-        Raises VerifierFault for one that is neither a string nor a finite number.
+        Raises VerifierFault if it is neither a string nor a finite number.
         """
         gold = _reference_text(reference)
         if forms := read_reference(gold):
@@ -179,7 +179,7 @@ def _words(content: Form | None) -> list[str]:
 
 
 def _domains_agree(gold: str, answer: str) -> bool:
-    """Whether the answer and the reference are said to hold in the same place; one may leave it open."""
+    """Return whether answer and reference are stated for the same domain; either may leave it out."""
     said = agree(stated(normalise(gold)), stated(normalise(answer)))
     return said if isinstance(said, bool) else _compare(read(said[0]), read(said[1])) is Sameness.YES
 
@@ -219,7 +219,7 @@ def _read_parts(parts: tuple[str, ...]) -> tuple[Form, ...]:
 
 
 def _work_left(golds: Sequence[Form], answers: Sequence[Form]) -> str | None:
-    """What every right reading of the answer leaves to do; None where the reference leaves something to do as well."""
+    """Describe work that every right reading of the answer leaves; None if the reference leaves work too."""
     if all(work_left(gold) for gold in golds):
         return None
     right = [answer for answer in answers if _compare(golds, [answer]) is Sameness.YES]

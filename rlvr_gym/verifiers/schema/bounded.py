@@ -52,7 +52,7 @@ class BoundedSchema:
         self._validator: Any = validators.extend(draft, checks)(schema)
 
     def first_error(self, text: str, document: Any) -> str | None:
-        """What is wrong with `document`, None for nothing. Raises TooManySteps."""
+        """Return the first error in `document`, or None. Raises TooManySteps."""
         token = _budget.set(_Budget(document))
         try:
             error = next(self._validator.iter_errors(document), None)

@@ -25,12 +25,12 @@ Cell = int | float | str | None
 
 
 class SqlProblem(BaseModel):
-    """What a task with an SQL query for its answer stores as its reference (`problem.model_dump(mode="json")`).
+    """The reference of a task whose answer is an SQL query, stored as `problem.model_dump(mode="json")`.
 
-    `schema_sql` creates the tables, and views and indices where there are any. Each of `databases` has the rows of
-    tables by their names; give several that differ, so that a query which is right by luck on one fails on
-    another. `ordered` says whether the order of rows counts; None means that it does where the gold query has an
-    ORDER BY of its own, outside of all brackets; let that leave no ties, which a right query may break otherwise.
+    `schema_sql` creates the tables, and views and indices if there are any. Each of `databases` has the rows of
+    tables by name; give several that differ, so that a query which is right by luck on one fails on another.
+    `ordered` says whether the order of rows counts; None means that it does if the gold query has an ORDER BY of its
+    own, outside of all brackets. That order should leave no ties, which a right query may break differently.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,7 +42,7 @@ class SqlProblem(BaseModel):
 
     @property
     def order_counts(self) -> bool:
-        """Whether rows must come in the gold's order."""
+        """True when rows must come in the gold's order."""
         return _has_order_by(self.gold) if self.ordered is None else self.ordered
 
 
@@ -177,7 +177,7 @@ def _capitals(word: re.Match[str]) -> str:
 
 
 def _has_order_by(query: str) -> bool:
-    """Whether a query has an ORDER BY outside of all brackets, texts and comments."""
+    """Return whether a query has an ORDER BY outside of all brackets, texts and comments."""
     depth, before = 0, ""
     for token in _TOKEN.findall(query):
         depth += (token == "(") - (token == ")")

@@ -1,6 +1,6 @@
-"""What `Sql` runs in a worker process: two queries over databases built in memory, and whether they say the same.
+"""Compare the results of two queries over databases built in memory: the code that `Sql` runs in a worker.
 
-Loaded by itself in the worker (`workers.WorkerPool`): it imports the standard library only.
+The worker loads this module by itself (`workers.WorkerPool`): it imports the standard library only.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class _Result:
 
 
 def _difference(database: sqlite3.Connection, question: dict[str, Any], gold: _Result) -> str:
-    """What the candidate's result has that is not the gold's; "" where they are the same."""
+    """Describe how the candidate's result differs from the gold's; "" if they are the same."""
     try:
         said = _result(database, question["candidate"], len(gold.rows))
     except _Refused as error:
@@ -186,14 +186,14 @@ def _without_clock(database: sqlite3.Connection) -> None:
 
 
 def _reads_clock(moment: Any) -> bool:
-    """Whether SQLite takes a moment for the present: it reads blobs as texts, and texts up to a null character."""
+    """Return whether SQLite reads a moment as "now": it reads blobs as texts, and texts up to a null character."""
     if isinstance(moment, bytes):
         moment = moment.decode(errors="replace")
     return str(moment).partition("\0")[0].strip().lower() in ("now", "subsec", "subsecond")
 
 
 def _result(database: sqlite3.Connection, query: str, most: int) -> _Result:
-    """What a query gives. Raises `_Refused` for what is no query, fails, or is beyond the limits."""
+    """Run a query. Raises `_Refused` if it is not a query, fails, or exceeds the limits."""
     left = MOST_INSTRUCTIONS // _INSTRUCTIONS_AT_A_TIME
 
     def spent() -> bool:
@@ -221,7 +221,7 @@ def _result(database: sqlite3.Connection, query: str, most: int) -> _Result:
 
 
 def _same(gold: list[Row], said: list[Row], *, ordered: bool) -> bool:
-    """Whether two results are the same list, or the same bag where the order does not count."""
+    """Return whether two results are the same list, or the same bag if the order does not count."""
     if len(gold) != len(said):
         return False
     if ordered:
@@ -232,7 +232,7 @@ def _same(gold: list[Row], said: list[Row], *, ordered: bool) -> bool:
 
 
 def _matched(missing: list[Row], surplus: list[Row]) -> bool:
-    """Whether rows that are not identical pair up when sums of floats may differ by their rounding."""
+    """Return whether rows that are not identical pair up once sums of floats may differ by their rounding."""
     if len(missing) != len(surplus):
         return False
     surplus = sorted(surplus, key=_sort_key)

@@ -179,7 +179,7 @@ class _Worker:
 
     @property
     def dead(self) -> bool:
-        """Whether a worker that was ready ended by itself: no task is to blame for that."""
+        """True when a worker that was ready ended by itself: no task is to blame."""
         return self._ready and self._process.poll() is not None
 
     def wait_until_ready(self) -> None:

@@ -1,7 +1,7 @@
-"""What a worker process runs: one function, JSON in, JSON out, under limits, until its parent is gone.
+"""The program of a worker process: one function, JSON in, JSON out, under limits, until its parent is gone.
 
-Executed as a script in a fresh interpreter by `workers.WorkerPool`. It imports nothing of this package, so
-that a worker starts fast and small.
+`workers.WorkerPool` runs it as a script in a fresh interpreter. It imports nothing from this package, so that a
+worker starts fast and small.
 """
 
 from __future__ import annotations

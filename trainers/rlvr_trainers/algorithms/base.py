@@ -1,4 +1,4 @@
-"""What a trainer asks of an algorithm, and the settings that make one."""
+"""The contract between trainer and algorithm, and the settings that make one."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Algorithm(Protocol):
 
     @property
     def needs_reference(self) -> bool:
-        """Whether KL is measured to a frozen reference."""
+        """True when KL is measured to a frozen reference."""
         ...
 
     def teaches(self, group: Group) -> bool:
-        """Whether there is anything to learn from a group: dynamic sampling draws others in place of those without."""
+        """Return whether there is anything to learn from a group: dynamic sampling replaces those without."""
         ...
 
     def tokens(self, rollouts: Sequence[Rollout], groups: Sequence[int]) -> TokenBatch:
@@ -58,7 +58,7 @@ class Algorithm(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Surroundings:
-    """What an algorithm must know of the run around it."""
+    """Facts about the run that an algorithm needs."""
 
     reward: RewardConfig
     overlong: OverlongConfig

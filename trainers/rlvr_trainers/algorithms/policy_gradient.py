@@ -15,7 +15,7 @@ from rlvr_trainers.batch import CreditedBatch, ScoredBatch, TokenBatch
 from rlvr_trainers.credit.baselines import outcome_advantages
 from rlvr_trainers.credit.outcomes import degenerate, outcome_scores
 from rlvr_trainers.credit.overlong import with_overlong_penalty
-from rlvr_trainers.credit.step_rewards import step_advantages, step_scores
+from rlvr_trainers.credit.step_rewards import step_advantages, step_rewards
 from rlvr_trainers.learner.models import Role
 from rlvr_trainers.objectives.kl import kl_in_reward
 from rlvr_trainers.objectives.policy_gradient import PolicyGradientObjective
@@ -31,11 +31,11 @@ class PolicyGradient:
 
     @property
     def needs_reference(self) -> bool:
-        """Whether KL is measured to a frozen reference."""
+        """True when KL is measured to a frozen reference."""
         return self.config.needs_reference
 
     def teaches(self, group: Group) -> bool:
-        """Whether outcomes differ within the group."""
+        """Return whether outcomes differ within the group."""
         return not degenerate(group)
 
     def tokens(self, rollouts: Sequence[Rollout], groups: Sequence[int]) -> TokenBatch:
@@ -115,11 +115,11 @@ class PolicyGradient:
         )
 
     def _step_advantages(self, rollouts: Sequence[Rollout], tokens: TokenBatch) -> np.ndarray:
-        """Advantages (B, T) of the steps that the verdicts name. Truncated samples count, as for outcomes."""
-        steps = [step_scores(rollout, self._around.decode) for rollout in rollouts]
+        """Advantages (B, T) of rewarded turns and of verdicts' steps. Truncated samples count, as for outcomes."""
+        steps = [step_rewards(rollout, self._around.decode, self._around.reward) for rollout in rollouts]
         return step_advantages(
-            [self._around.reward.of(np.array(step.scores)).tolist() for step in steps],
-            [step.ends for step in steps],
+            [rewards for rewards, _ in steps],
+            [ends for _, ends in steps],
             tokens.groups_B.tolist(),
             tokens.mask_BT.numpy(),
             self.config,

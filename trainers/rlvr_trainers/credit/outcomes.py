@@ -11,10 +11,10 @@ from rlvr_trainers.credit.statistics import is_degenerate
 
 
 def outcome_scores(group: Sequence[Rollout]) -> np.ndarray:
-    """Scores of a group's verdicts, float64 (G,), NaN where unscored."""
-    return np.array([np.nan if r.verdict.score is None else r.verdict.score for r in group], dtype=np.float64)
+    """What each rollout of a group earned, rewards of single turns included: float64 (G,), NaN where unscored."""
+    return np.array([np.nan if r.reward is None else r.reward for r in group], dtype=np.float64)
 
 
 def degenerate(group: Group) -> bool:
-    """Whether all outcomes of a group are equal (or fewer than two are known): nothing to learn from."""
+    """Return whether a group teaches nothing: all outcomes are equal, or fewer than two are known."""
     return is_degenerate(outcome_scores(group))

@@ -14,10 +14,10 @@ EQUAL_WITHIN = 1e-6
 
 
 def is_degenerate(outcomes: np.ndarray | Sequence[float]) -> bool:
-    """Whether one group's raw outcome rewards (G,) teach nothing.
+    """Return whether one group's raw outcome rewards (G,) teach nothing.
 
-    They do when they are all equal, or when fewer than two are known. The spread is compared, never the
-    standard deviation: that of eight float32 rewards of 0.3 is not zero.
+    That is so if all are equal, or fewer than two are known. The spread is compared, never the standard deviation:
+    for eight float32 rewards of 0.3 it is not zero.
     """
     scored = known(outcomes)
     return len(scored) < 2 or max(scored) - min(scored) <= EQUAL_WITHIN

@@ -14,7 +14,7 @@ from rlvr_gym.rollouts import Rollout
 from rlvr_gym.verdicts import Verdict
 from rlvr_gym.verifiers.answers import opened_thinking
 from rlvr_trainers.credit.statistics import is_degenerate, mean, rows_of, std
-from rlvr_trainers.settings import PolicyGradientConfig
+from rlvr_trainers.settings import PolicyGradientConfig, RewardConfig
 
 Decode = Callable[[Sequence[int]], str]
 """The text of sampled ids, as the sampler gives it."""
@@ -22,9 +22,9 @@ Decode = Callable[[Sequence[int]], str]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StepScores:
-    """What each step of a rollout scored, in [0, 1], and the position in its `token_ids` each one ends at.
+    """The score of each step of a rollout, in [0, 1], and the position in its `token_ids` where the step ends.
 
-    Both are empty where nothing is known of the rollout.
+    Both are empty if nothing is known about the rollout.
     """
 
     scores: tuple[float, ...]
@@ -43,6 +43,21 @@ def step_scores(rollout: Rollout, decode: Decode) -> StepScores:
         return StepScores(scores=(rollout.verdict.score or 0.0,), ends=(len(rollout.token_ids) - 1,))
     ends = _token_ends(rollout, [end for _, end in steps], decode)
     return StepScores(scores=tuple(score for score, _ in steps), ends=tuple(ends))
+
+
+def step_rewards(rollout: Rollout, decode: Decode, reward: RewardConfig) -> tuple[list[float], list[int]]:
+    """The rewards of a rollout's turns and steps, and the position in its `token_ids` that each one ends at.
+
+    The turns are those that the environment rewarded; a verdict's steps come after them, as in `step_scores`. A
+    turn's reward is stretched as scores are, and not shifted: a turn without any stays without. Both are empty
+    where nothing is known of the rollout.
+    """
+    steps = step_scores(rollout, decode)
+    if not steps.scores:
+        return [], []
+    turns = [(reward.right - reward.wrong) * turn.reward for turn in rollout.turn_rewards]
+    ends = [turn.end for turn in rollout.turn_rewards]
+    return [*turns, *reward.of(np.array(steps.scores)).tolist()], [*ends, *steps.ends]
 
 
 def _steps(verdict: Verdict) -> Iterator[tuple[float, int]]:

@@ -83,7 +83,7 @@ _counting: weakref.WeakKeyDictionary[nn.Module, bool] = weakref.WeakKeyDictionar
 
 @torch.no_grad()
 def _counts_from_zero(base: nn.Module) -> bool:
-    """Whether a model's own positions begin at 0, as a batch's do; RoBERTa's begin after the id of its padding."""
+    """Return whether a model's positions begin at 0, as a batch's do; RoBERTa's begin after the id of its padding."""
     if base not in _counting:
         ids = torch.tensor([[5, 6, 7, 8]], device=next(base.parameters()).device)
         with torch.autocast(ids.device.type, enabled=False):
@@ -274,7 +274,7 @@ def _causal_lm(model: Any) -> Any:
 
 
 def base_model(model: Any) -> PreTrainedModel:
-    """What computes a causal LM's hidden states; raises ConfigError where it cannot be found."""
+    """Return the module that computes a causal LM's hidden states; raises ConfigError if it cannot be found."""
     causal_lm = _causal_lm(model)
     for base in (causal_lm.get_decoder(), causal_lm.base_model, *causal_lm.children()):
         if isinstance(base, PreTrainedModel) and base is not causal_lm:
@@ -286,7 +286,7 @@ def base_model(model: Any) -> PreTrainedModel:
 
 
 def _head(model: Any) -> Head:
-    """What turns the base model's hidden states into this model's logits, as verified once per model."""
+    """Return the function from base-model hidden states to this model's logits, verified once per model."""
     if model not in _kinds:
         _kinds[model] = _find_kind(model)
     causal_lm = _causal_lm(model)

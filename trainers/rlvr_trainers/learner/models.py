@@ -12,7 +12,7 @@ from rlvr_trainers.settings import ModelConfig
 
 
 class Role(StrEnum):
-    """What a model is to an algorithm."""
+    """The role of a model in an algorithm."""
 
     POLICY = "policy"
     REFERENCE = "reference"

@@ -69,7 +69,7 @@ class Policy:
 
     @property
     def parameters(self) -> list[torch.nn.Parameter]:
-        """What the optimizer trains."""
+        """The parameters that the optimizer trains."""
         return [p for p in self.model.parameters() if p.requires_grad]
 
     @property
@@ -87,6 +87,13 @@ class Policy:
     def generator(self) -> TransformersGenerator:
         """A sampler on these very weights."""
         return TransformersGenerator(self.model, self.tokenizer, dtype=getattr(torch, self.config.dtype))
+
+    def generator_apart(self) -> TransformersGenerator:
+        """A sampler on a copy of these weights, which it keeps until it is given others."""
+        model = copy.deepcopy(self.model)
+        model = model.merge_and_unload() if self.config.lora else model
+        dtype = getattr(torch, self.config.dtype)
+        return TransformersGenerator(model.requires_grad_(False), self.tokenizer, dtype=dtype)
 
     def logprobs(
         self, batch: TokenBatch, *, temperature: float, with_entropy: bool = False

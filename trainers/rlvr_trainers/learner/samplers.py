@@ -9,12 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, final
 
+from rlvr_gym.errors import ConfigError
 from rlvr_gym.generation.base import TrainableGenerator
 from rlvr_gym.generation.prompts import TokenGenerator
 from rlvr_trainers.learner.policy import Policy
-from rlvr_trainers.learner.weight_sync import SentWeights, SharedWeights, WeightSync, probes_of
+from rlvr_trainers.learner.weight_sync import (
+    PostedWeights,
+    Proof,
+    SentWeights,
+    SharedWeights,
+    WeightSync,
+    probes_of,
+)
 from rlvr_trainers.mesh import Mesh
-from rlvr_trainers.settings import GeneratorConfig
+from rlvr_trainers.sampling.turnstile import Turnstile
+from rlvr_trainers.settings import BufferConfig, GeneratorConfig
 
 
 class Sampling(TrainableGenerator, TokenGenerator, Protocol):
@@ -28,10 +37,13 @@ class Sampler:
 
     generator: Sampling
     weights: WeightSync
+    turnstile: Turnstile | None = None
+    """Through which all calls go where the engine samples while the learner works, and takes one call at a time."""
 
 
 def make_sampler(
     config: GeneratorConfig,
+    buffer: BufferConfig,
     policy: Policy,
     prompts: Sequence[Sequence[int]],
     *,
@@ -40,21 +52,37 @@ def make_sampler(
 ) -> Sampler:
     """Start, or connect to, the engine of `config`, to sample from `policy` at `temperature`.
 
-    `prompts` are token ids that the weights are proven on. Raises ConfigError where the engine cannot be had.
+    `prompts` are token ids that the weights are proven on. With a `buffer` of older samples the engine has weights of
+    its own. Raises ConfigError where the engine cannot be had.
     """
-    if config.engine == "transformers":
+    ahead = buffer.max_staleness > 0
+    if config.engine == "transformers" and not ahead:
         own = policy.generator()
         return Sampler(generator=own, weights=SharedWeights(own, policy))
-    generator = _vllm(policy) if config.engine == "vllm" else _servers(config, policy)
-    sent = SentWeights(
-        generator,
-        policy,
-        probes_of(prompts),
-        temperature=temperature,
-        shared=config.engine == "vllm_servers",
-        mesh=mesh,
-    )
+    generator = _apart(config, policy)
+    proof = Proof(generator, policy, probes_of(prompts), temperature=temperature)
+    if ahead and generator.concurrency == 1:
+        turnstile = Turnstile(generator, keeps_all=buffer.replay is not None)
+        posted = PostedWeights(generator, policy, proof, turnstile.post)
+        return Sampler(generator=generator, weights=posted, turnstile=turnstile)
+    if buffer.replay is not None:
+        raise ConfigError(
+            f"buffer.replay: generator.engine={config.engine} samples across updates of its weights, which is not "
+            "replayed; transformers and vllm are"
+        )
+    sent = SentWeights(generator, policy, proof, shared=config.engine == "vllm_servers", mesh=mesh)
     return Sampler(generator=generator, weights=sent)
+
+
+def _apart(config: GeneratorConfig, policy: Policy) -> Sampling:
+    """An engine with weights of its own."""
+    match config.engine:
+        case "transformers":
+            return policy.generator_apart()
+        case "vllm":
+            return _vllm(policy)
+        case "vllm_servers":
+            return _servers(config, policy)
 
 
 def _vllm(policy: Policy) -> Sampling:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, final
 
 import torch
@@ -42,11 +42,14 @@ class SharedWeights:
 
 
 @final
-class SentWeights:
-    """Of a sampler elsewhere: all weights are sent, and proven to have arrived.
+class Proof:
+    """Shows that a sampler has the policy's weights: both give probe tokens the same log-probabilities.
 
-    After every update the sampler scores `probes`, and has to find the log-probabilities that the policy gives them
-    at `temperature`. `shared` says that the processes of the run sample with the same engine: then the first sends.
+    Args:
+        generator: the sampler.
+        policy: whose weights it is to have.
+        probes: what both score.
+        temperature: at which they do.
     """
 
     def __init__(
@@ -56,28 +59,30 @@ class SentWeights:
         probes: Sequence[TokenSequence],
         *,
         temperature: float,
-        shared: bool,
-        mesh: Mesh,
     ) -> None:
         self._generator, self._policy, self._probes = generator, policy, list(probes)
-        self._temperature, self._shared, self._mesh = temperature, shared, mesh
+        self._temperature = temperature
 
-    def publish(self, version: int) -> None:
-        """Send the weights and prove that they are there, on all processes."""
-        self._mesh.together(lambda: self._publish(version))
+    @torch.no_grad()
+    def expected(self) -> list[tuple[float, ...]]:
+        """The policy's log-probabilities of the probes, as its weights are now."""
+        tokens = probe_tokens(self._probes).to(self._policy.device)
+        logprobs_BT, _ = self._policy.logprobs(tokens, temperature=self._temperature)
+        rows = logprobs_BT.float().cpu()
+        return [
+            tuple(row[: len(probe.token_ids)].tolist()) for row, probe in zip(rows, self._probes, strict=True)
+        ]
 
-    def _publish(self, version: int) -> None:
-        if self._mesh.first or not self._shared:
-            self._generator.update_weights(self._policy.merged_parameters(), version)
-            self._prove(version)
-
-    def _prove(self, version: int) -> None:
+    def check(self, expected: Sequence[Sequence[float]], version: int) -> None:
+        """Raise TrainingError unless the sampler finds what was `expected` of these weights."""
         sampled = self._generator.score(self._probes, self._temperature)
-        trained = self._policy_scores()
         apart = max(
-            abs(one - other)
-            for scores, own in zip(sampled, trained, strict=True)
-            for one, other in zip(scores, own, strict=True)
+            (
+                abs(one - other)
+                for scores, own in zip(sampled, expected, strict=True)
+                for one, other in zip(scores, own, strict=True)
+            ),
+            default=0.0,  # there is nothing to ask where every prompt is a single token
         )
         allowed = AGREE_WITHIN * (1 if self._policy.config.dtype == "float32" else 10)
         if not apart <= allowed:
@@ -87,12 +92,56 @@ class SentWeights:
                 "Nothing is sampled with them; restart the sampler and rerun the command to resume"
             )
 
-    @torch.no_grad()
-    def _policy_scores(self) -> Iterator[tuple[float, ...]]:
-        tokens = probe_tokens(self._probes).to(self._policy.device)
-        logprobs_BT, _ = self._policy.logprobs(tokens, temperature=self._temperature)
-        for row, probe in zip(logprobs_BT.float().cpu(), self._probes, strict=True):
-            yield tuple(row[: len(probe.token_ids)].tolist())
+
+@final
+class SentWeights:
+    """Of a sampler elsewhere: all weights are sent, and proven to have arrived.
+
+    `shared` says that the processes of the run sample with the same engine: then the first sends.
+    """
+
+    def __init__(
+        self, generator: TrainableGenerator, policy: Policy, proof: Proof, *, shared: bool, mesh: Mesh
+    ) -> None:
+        self._generator, self._policy, self._proof = generator, policy, proof
+        self._shared, self._mesh = shared, mesh
+
+    def publish(self, version: int) -> None:
+        """Send the weights and prove that they are there, on all processes."""
+        self._mesh.together(lambda: self._publish(version))
+
+    def _publish(self, version: int) -> None:
+        if self._mesh.first or not self._shared:
+            self._generator.update_weights(self._policy.merged_parameters(), version)
+            self._proof.check(self._proof.expected(), version)
+
+
+@final
+class PostedWeights:
+    """Of a sampler that works while the policy is trained: it loads a copy of the weights when it comes to it.
+
+    They are proven then, by what the policy said of the probes when they were posted.
+    """
+
+    def __init__(
+        self,
+        generator: TrainableGenerator,
+        policy: Policy,
+        proof: Proof,
+        post: Callable[[int, Callable[[], None]], None],
+    ) -> None:
+        self._generator, self._policy, self._proof, self._post = generator, policy, proof, post
+
+    def publish(self, version: int) -> None:
+        """Copy the weights and post them for the sampler's next call."""
+        weights = [(name, weight.detach().clone()) for name, weight in self._policy.merged_parameters()]
+        expected = self._proof.expected()
+
+        def load() -> None:
+            self._generator.update_weights(weights, version)
+            self._proof.check(expected, version)
+
+        self._post(version, load)
 
 
 def probe_tokens(probes: Sequence[TokenSequence]) -> TokenBatch:

@@ -42,7 +42,7 @@ class Canary:
 
     @property
     def completion(self) -> Completion:
-        """What was paid."""
+        """The completion that was rewarded."""
         return Completion(text=self.rollout.text, finish_reason=self.rollout.finish_reason)
 
     def __str__(self) -> str:
@@ -92,7 +92,7 @@ def canary_metrics(canaries: int, rewarded: int) -> Metrics:
 
 
 def exclude_each_other(one: Subject, other: Subject) -> bool:
-    """Whether no answer is right for both tasks, as far as can be told without asking their verifier."""
+    """Return whether no answer is right for both tasks, as far as can be told without asking their verifier."""
     if one.open or other.open or one.frame is None or other.frame is None:
         return False
     if Place.FENCE in (one.frame.place, other.frame.place):
@@ -119,7 +119,7 @@ def _excluded(rollout: Rollout, known: Mapping[str, Subject], rng: Random) -> Ca
 
 
 def _tolerances_meet(one: Subject, other: Subject) -> bool:
-    """Whether a number between the two golds may be close enough to both."""
+    """Return whether a number between the two golds may be close enough to both."""
     if one.number is None or other.number is None:
         return False
     distance, larger = abs(one.number - other.number), max(abs(one.number), abs(other.number))

@@ -42,7 +42,7 @@ class Reading(BaseModel):
 
 
 class History(BaseModel):
-    """What is remembered of a run: the rewards of its first and of its latest steps, and the first evaluation.
+    """The history of a run: the rewards of its first and latest steps, and the first evaluation.
 
     Rewards are lists of group means, one list a step.
     """

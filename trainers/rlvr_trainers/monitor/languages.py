@@ -31,7 +31,7 @@ def scripts(text: str) -> Counter[str]:
 
 
 def is_mixed(text: str, prompt: str) -> bool:
-    """Whether a tenth or more of the letters are of scripts that are not in the prompt."""
+    """Return whether at least a tenth of the letters are of scripts that the prompt does not use."""
     if text.isascii() and prompt.isascii():
         return False
     found, expected = scripts(text), scripts(prompt)

@@ -16,9 +16,7 @@ def length_metrics(groups: Sequence[Group]) -> Metrics:
 
     Tasks differ in length and in difficulty; within a task's own group neither counts.
     """
-    known = [
-        [(float(r.length), r.verdict.score or 0.0) for r in group if r.verdict.scored] for group in groups
-    ]
+    known = [[(float(r.length), r.reward or 0.0) for r in group if r.verdict.scored] for group in groups]
     metrics: Metrics = {}
     differences = [
         np.mean([length for length, score in pairs if score == 1.0])

@@ -35,7 +35,7 @@ class Rule:
     """The field of `MonitorConfig`; one that begins with `min` is a lower limit."""
     says: str
     at_once: bool = False
-    """Whether one look is enough: the figure is a proof, or the end of an interval."""
+    """True when one look is enough, because the figure is a proof or the end of an interval."""
 
 
 RULES = (
@@ -103,7 +103,7 @@ class JudgedCanaries:
 
 @final
 class Monitor:
-    """What watches a run. It sees judged rollouts and is seen by nobody: no reward, no loss depends on it."""
+    """The detectors that watch a run. They see judged rollouts, and no reward or loss depends on them."""
 
     def __init__(self, config: MonitorConfig, env: Environment, *, seed: int, mesh: Mesh) -> None:
         self._config, self._env, self._seed, self._mesh = config, env, seed, mesh
@@ -115,7 +115,7 @@ class Monitor:
 
     @property
     def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps, as JSON values."""
+        """The state to keep in a checkpoint, as JSON values."""
         return {"history": self._history.model_dump(mode="json"), "beyond": dict(self._beyond)}
 
     @state.setter

@@ -1,4 +1,4 @@
-"""What an objective is: the loss of one optimizer step, taken a microbatch at a time."""
+"""The objective contract: the loss of one optimizer step, computed one microbatch at a time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rlvr_trainers.objectives.token_table import TokenTable
 
 
 class Batch(Protocol):
-    """What a learner can learn from: tokens, and whatever its objective needs to know of them."""
+    """Everything a learner needs to learn from: tokens, and the objective's own data about them."""
 
     @property
     def tokens(self) -> TokenBatch:
@@ -40,7 +40,7 @@ class Objective(Protocol[B]):
 
     @property
     def needs_entropy(self) -> bool:
-        """Whether `loss` wants the entropies of the tokens' distributions."""
+        """True when `loss` needs the entropies of the tokens' distributions."""
         ...
 
     def loss(

@@ -14,11 +14,10 @@ from rlvr_trainers.settings import Aggregation
 
 @dataclass(frozen=True, kw_only=True)
 class Denominators:
-    """What the terms of one optimizer step are divided by, from masks and groups alone.
+    """The denominators of one optimizer step, from masks and groups alone.
 
-    An unscored sample counts nowhere. A sample whose mask is empty (overlong-filtered, or an empty
-    completion) is still one of the N sequences and keeps its prompt among the P prompts: only the tokens are
-    gone.
+    An unscored sample counts nowhere. A sample whose mask is empty (overlong-filtered, or an empty completion) still
+    counts as one of the N sequences, and its prompt as one of the P prompts: only its tokens are gone.
     """
 
     aggregation: Aggregation

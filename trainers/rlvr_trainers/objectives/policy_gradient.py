@@ -86,16 +86,19 @@ def policy_loss(
 
 @dataclass(frozen=True, kw_only=True)
 class _Tokens:
-    """What the formula is written in, float64 (B, T); 0 outside the mask, whatever stood there before."""
+    """The quantities of the formula, float64 (B, T); 0 outside the mask."""
 
     mask: Tensor
     keeps_policy_term: Tensor | None
     advantages: Tensor
     lp: Tensor
     lp_old: Tensor
+    """The trainer's, as the step began."""
     lp_roll: Tensor
     lp_ref: Tensor | None
     entropy: Tensor | None
+    stale: Tensor
+    """bool, (B, 1)"""
 
     @classmethod
     def of(
@@ -116,11 +119,12 @@ class _Tokens:
             lp_roll=clean(batch.tokens.rollout_logprobs_BT),
             lp_ref=None if batch.ref_logprobs_BT is None else clean(batch.ref_logprobs_BT),
             entropy=None if entropy_BT is None else clean(entropy_BT),
+            stale=batch.tokens.stale_B[:, None],
         )
 
 
 def _log_ratio(config: PolicyGradientConfig, tokens: _Tokens) -> Tensor:
-    log_r = tokens.lp - tokens.lp_old
+    log_r = tokens.lp - (tokens.lp_roll if config.old_policy == "sampler" else tokens.lp_old)
     if config.ratio == "token":
         return log_r
     log_s = (log_r.sum(1) / tokens.mask.sum(1).clamp(min=1))[:, None].expand_as(log_r)
@@ -134,10 +138,25 @@ def _policy_terms(config: PolicyGradientConfig, tokens: _Tokens, r: Tensor) -> T
         terms = -r.detach().clamp(max=config.cispo_cap) * tokens.advantages * tokens.lp
     else:
         terms = _clipped(config, r, tokens.advantages)
-    if config.sampler_correction == "token_tis":
-        rho = (tokens.lp_old - tokens.lp_roll).exp()
-        terms = rho.clamp(max=config.sampler_cap) * terms
+    terms = _corrected(config, tokens, terms)
     return terms if tokens.keeps_policy_term is None else torch.where(tokens.keeps_policy_term, terms, 0.0)
+
+
+def _corrected(config: PolicyGradientConfig, tokens: _Tokens, terms: Tensor) -> Tensor:
+    """Policy terms with what differs between trainer and sampler made up for, or left out."""
+    if config.sampler_correction == "none":
+        return terms
+    log_rho = tokens.lp_old - tokens.lp_roll
+    if config.sampler_correction == "token_tis":
+        return log_rho.exp().clamp(max=config.sampler_cap) * terms
+    if config.sampler_correction == "probability_mask":
+        kept = (tokens.lp_old.exp() - tokens.lp_roll.exp()).abs() <= config.sampler_gap
+    else:
+        if config.sampler_correction == "sequence_mask":
+            log_rho = (log_rho.sum(1) / tokens.mask.sum(1).clamp(min=1))[:, None].expand_as(terms)
+        rho = log_rho.exp()
+        kept = (rho >= config.sampler_low) & (rho <= config.sampler_cap)
+    return torch.where(kept, terms, 0.0)
 
 
 def _clipped(config: PolicyGradientConfig, r: Tensor, advantages: Tensor) -> Tensor:
@@ -210,6 +229,7 @@ def _table(
         policy_term_N=policy.detach()[mask],
         loss_term_N=terms.detach()[mask],
         mismatch_N=(tokens.lp_old - tokens.lp_roll)[mask],
+        stale_N=tokens.stale.expand_as(mask)[mask],
         kl_N=None if lp_ref is None else kl_estimate("k3", tokens.lp.detach(), lp_ref)[mask],
         entropy_N=None if entropy is None else entropy.detach()[mask],
     )

@@ -1,4 +1,4 @@
-"""What a loss saw of each action token: the figures of an optimizer step follow from it alone."""
+"""A loss's record of each action token, from which all figures of an optimizer step are computed."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ class TokenTable:
     """All terms together, before the weight."""
     mismatch_N: Tensor
     """lp_old - lp_roll."""
+    stale_N: Tensor
+    """bool: of a sequence that other weights sampled than those that the step began with."""
     kl_N: Tensor | None
     """k3 to the reference, whichever estimator trains."""
     entropy_N: Tensor | None
@@ -47,6 +49,7 @@ class TokenTable:
             policy_term_N=terms_N,
             loss_term_N=terms_N,
             mismatch_N=zeros,
+            stale_N=never,
             kl_N=None,
             entropy_N=None,
         )
@@ -61,7 +64,9 @@ def step_metrics(tables: Sequence[TokenTable]) -> dict[str, float]:
     """Compute the figures of an optimizer step from the tables of all its microbatches (and processes).
 
     Means are over action tokens. `sampler/mismatch` is the mean |lp_old - lp_roll|, `sampler/kl` the k3
-    estimate of KL(sampler || old policy); `kl` and `entropy` are there when they were computed.
+    estimate of KL(sampler || old policy), both of sequences that the current weights sampled.
+    `sampler/mismatch_stale` is the mean of the others, where there are any. `kl` and `entropy` are there when they were
+    computed.
     """
     if not any(table.weight_N.numel() for table in tables):
         return {"tokens/trained": 0.0}
@@ -70,7 +75,8 @@ def step_metrics(tables: Sequence[TokenTable]) -> dict[str, float]:
         for field in dataclasses.fields(TokenTable)
     }
     joined = {name: torch.cat(parts).double().cpu() for name, parts in columns.items() if None not in parts}
-    mismatch = joined["mismatch_N"]
+    stale = joined.pop("stale_N").bool()
+    mismatch = joined["mismatch_N"][~stale]
     metrics = {
         "loss": (joined["weight_N"] * joined["loss_term_N"]).sum(),
         "loss/policy": (joined["weight_N"] * joined["policy_term_N"]).sum(),
@@ -78,10 +84,11 @@ def step_metrics(tables: Sequence[TokenTable]) -> dict[str, float]:
         "ratio/max": joined["ratio_N"].max(),
         "clip/low_fraction": joined["clipped_low_N"].mean(),
         "clip/high_fraction": joined["clipped_high_N"].mean(),
-        "sampler/mismatch": mismatch.abs().mean(),
-        "sampler/kl": kl_estimate("k3", torch.zeros_like(mismatch), mismatch).mean(),
     }
+    if mismatch.numel():
+        metrics["sampler/mismatch"] = mismatch.abs().mean()
+        metrics["sampler/kl"] = kl_estimate("k3", torch.zeros_like(mismatch), mismatch).mean()
+    if stale.any():
+        metrics["sampler/mismatch_stale"] = joined["mismatch_N"][stale].abs().mean()
     metrics |= {name[:-2]: joined[name].mean() for name in ("kl_N", "entropy_N") if name in joined}
-    return {"tokens/trained": float(mismatch.numel())} | {
-        name: float(value) for name, value in metrics.items()
-    }
+    return {"tokens/trained": float(stale.numel())} | {name: float(value) for name, value in metrics.items()}

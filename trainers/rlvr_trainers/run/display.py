@@ -1,4 +1,4 @@
-"""What a person sees of a run while it goes on."""
+"""The display of a run in progress."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ ADVICE = {
 
 @dataclass(kw_only=True, slots=True)
 class _Phase:
-    """What is being done within a step, since when, and how much of it is done."""
+    """The phase of a step: its name, its start, and its progress."""
 
     name: str = ""
     began: float = field(default_factory=time.monotonic)
@@ -159,7 +159,7 @@ class Display:
 
     @property
     def doing(self) -> str:
-        """What is being done within the step, how far it is, and for how long already."""
+        """Describe the current phase, its progress, and how long it has taken."""
         return "  ".join(self._phase.told())
 
     def _times(self) -> list[str]:
@@ -168,7 +168,7 @@ class Display:
         return [duration(seconds), *([left] if left else [])]
 
     def _lines(self) -> list[Text]:
-        """What a terminal shows: how far the run is, what is being done, the figures of the last step."""
+        """The lines of a terminal: progress of the run, current phase, figures of the last step."""
         count = f"{self._step}/{self._total}" if self._total else ""
         after = "  ".join([count, *self._times()] if count else self._times())
         room = self.console.width - len(self._title) - len(after) - 4
@@ -183,7 +183,7 @@ class Display:
         return lines
 
     def _line(self) -> str:
-        """What a log is told after a long silence."""
+        """The line for a log after a long silence."""
         parts = [f"{self._step} of {self._total} steps done"] if self._total else []
         if self._phase.name:
             parts.append(" ".join(self._phase.told()))

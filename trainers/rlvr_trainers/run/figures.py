@@ -95,6 +95,11 @@ def sample_rows(
             "reward": None if math.isnan(reward) else reward,
             "advantage": advantage,
             "flags": list(flags(rollout)),
+            **(
+                {"turn_rewards": [turn.reward for turn in rollout.turn_rewards]}
+                if rollout.turn_rewards
+                else {}
+            ),
         }
         for rollout, reward, advantage in islice(rows, count)
     ]

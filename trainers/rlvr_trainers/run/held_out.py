@@ -61,7 +61,7 @@ class HeldOut:
         self._generator, self._config, self._mesh = generator, config, mesh
 
     def due(self, step: int, *, last: bool = False) -> bool:
-        """Whether `step` is one to evaluate after (the `last` one is), and that has not been done."""
+        """Return whether an evaluation after `step` is due (the `last` step is) and not yet done."""
         settings, run = self._config.eval, self._config.run
         if settings is None or self.env is None:
             return False

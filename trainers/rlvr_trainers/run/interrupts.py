@@ -48,7 +48,7 @@ class Interrupts:
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """What runs inside may be broken off at any point."""
+        """Let Ctrl-C break off the code inside at any point."""
         if not self._patient:
             self.check()
         self._immediate = True

@@ -1,4 +1,4 @@
-"""What is found out before any work is done: environments that do not go together, prompts without room."""
+"""Checks before any work is done: environments that do not go together, prompts that leave no room."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run leaves behind: its settings, its metrics, and samples to read."""
+"""The records of a run: its settings, its metrics, and samples to read."""
 
 from __future__ import annotations
 

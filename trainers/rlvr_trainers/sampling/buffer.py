@@ -1,15 +1,16 @@
-"""What may be learned from: a step's groups, DAPO's dynamic sampling among them, and what was left over."""
+"""Groups to learn from: those of a step, with DAPO's dynamic sampling, and those that were left over."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, final
+from dataclasses import dataclass, field
+from typing import Any, Protocol, final
 
 import numpy as np
 from pydantic import TypeAdapter
 
+from rlvr_gym.clock import PhaseClock
 from rlvr_gym.rollouts import Group, Rollout
 from rlvr_gym.tasks import Task
 from rlvr_trainers.credit.outcomes import degenerate
@@ -19,9 +20,10 @@ from rlvr_trainers.sampling.stream import TaskStream
 Play = Callable[[Sequence[Task], int], list[Group]]
 """(tasks, round number within the step) -> one judged group per task."""
 
-_GROUPS = TypeAdapter(list[Group])
-_TIMES: Any = {"__all__": {"__all__": {"judging_seconds"}}}
-"""What of a rollout differs between equal runs."""
+GROUPS = TypeAdapter(list[Group])
+"""Groups as JSON values and back."""
+TIMES: Any = {"__all__": {"__all__": {"judging_seconds"}}}
+"""The fields of a rollout that differ between equal runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,11 +36,15 @@ class StepRollouts:
     """All groups drawn for this step, kept or not."""
     rounds: int
     stale: int
-    """Surplus groups of an earlier step, dropped because the weights have changed since."""
+    """Groups that were dropped because the weights have changed since they were sampled."""
+    dropped: list[Group] = field(default_factory=list)
+    """The groups that `buffer.max_staleness` dropped."""
+    ages: list[float] = field(default_factory=list)
+    """By how many steps the weights had moved on since each of `groups` was begun, where samples may be old."""
 
     @property
     def sampled(self) -> list[Group]:
-        """What to look at: everything drawn, or, where nothing had to be, what an earlier step left over."""
+        """Everything drawn for this step; where nothing had to be drawn, the groups that an earlier step left over."""
         return self.everything or self.groups
 
     @property
@@ -71,6 +77,17 @@ class StepRollouts:
             metrics["groups/keep_share_expected"] = float(
                 np.mean(list(map(_keep_probability, self.everything)))
             )
+        return metrics | self._age_metrics()
+
+    def _age_metrics(self) -> dict[str, float]:
+        """Ages, and the lengths of what was kept and dropped: where long samples are dropped more often, it shows."""
+        if not self.ages:
+            return {}
+        metrics = {"staleness/mean": float(np.mean(self.ages)), "staleness/max": max(self.ages)}
+        for name, groups in (("kept", self.groups), ("dropped", self.dropped)):
+            if groups:
+                lengths = [rollout.length for group in groups for rollout in group]
+                metrics[f"staleness/{name}_length"] = float(np.mean(lengths))
         return metrics
 
 
@@ -83,9 +100,36 @@ def _keep_probability(group: Group) -> float:
     return 1 - p ** len(group) - (1 - p) ** len(group)
 
 
+class Source(Protocol):
+    """Where the samples of the steps come from."""
+
+    max_rounds: int | None
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """All that a checkpoint needs, as JSON values: data position and accepted groups that are not used yet."""
+        ...
+
+    @state.setter
+    def state(self, state: dict[str, Any]) -> None: ...
+
+    def take(self, version: int, *, step: int, clock: PhaseClock) -> StepRollouts:
+        """The groups of the next step, for weights of that version.
+
+        Without dynamic sampling: `batch.prompts` prompts, whatever comes of them. With it, prompts are drawn until as
+        many groups are informative. Raises TrainingError when that takes too long, and `Solved`, which is one, when it
+        does because nearly all is right.
+        """
+        ...
+
+    def close(self) -> None:
+        """Sample no more."""
+        ...
+
+
 @final
 class Buffer:
-    """What may be learned from: the groups of each step and, with `max_rounds`, only those that teach something.
+    """Gathers the groups of each step: all that are played or, with `max_rounds`, only those that teach something.
 
     Groups left over serve the next step if the weights that sampled them are still the same then.
     """
@@ -110,14 +154,14 @@ class Buffer:
         """Data position and accepted groups that are not used yet, as JSON values."""
         return {
             "stream": self.stream.state,
-            "surplus": _GROUPS.dump_python(self._surplus, mode="json", exclude=_TIMES),
+            "surplus": GROUPS.dump_python(self._surplus, mode="json", exclude=TIMES),
             "surplus_version": self._surplus_version,
         }
 
     @state.setter
     def state(self, state: dict[str, Any]) -> None:
         self.stream.state = state["stream"]
-        self._surplus = _GROUPS.validate_python(state["surplus"])
+        self._surplus = GROUPS.validate_python(state["surplus"])
         self._surplus_version = state["surplus_version"]
 
     def take(self, weights_version: int, play: Play) -> StepRollouts:

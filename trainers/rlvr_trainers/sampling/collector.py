@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import final
+from functools import partial
+from typing import Any, final
 
 from rlvr_gym.clock import PhaseClock
 from rlvr_gym.environments.base import Environment
-from rlvr_gym.environments.vector import GroupVectorEnv
 from rlvr_gym.errors import TrainingError
 from rlvr_gym.generation.base import Generator, SamplingParams
 from rlvr_gym.play import rollout
@@ -16,6 +16,8 @@ from rlvr_gym.rollouts import Group
 from rlvr_gym.seeding import derive_seed
 from rlvr_gym.tasks import Task
 from rlvr_trainers.mesh import Mesh
+from rlvr_trainers.sampling.buffer import Buffer, StepRollouts
+from rlvr_trainers.sampling.turnstile import NotLoaded
 
 
 class UnusableWeights(TrainingError):
@@ -63,21 +65,41 @@ class Collector:
             raise
 
     def _play(self, tasks: Sequence[Task], seed: int, clock: PhaseClock) -> list[Group]:
-        if not tasks:
-            return []
-        vector = GroupVectorEnv(self.env, len(tasks), self._group_size)
-        try:
-            return rollout(
-                vector,
-                self.generator,
-                tasks,
-                self._sampling,
-                seed=seed,
-                clock=clock,
-                on_progress=self._on_progress,
-            )
-        finally:
-            vector.close()
+        return rollout(
+            self.env,
+            self.generator,
+            tasks,
+            self._sampling,
+            group_size=self._group_size,
+            seed=seed,
+            clock=clock,
+            on_progress=self._on_progress,
+        )
+
+
+@final
+class InTurn:
+    """The `Source` of a learner that waits for samples of its latest weights."""
+
+    def __init__(self, buffer: Buffer, collector: Collector) -> None:
+        self.max_rounds = buffer.max_rounds
+        self.buffer, self.collector = buffer, collector
+
+    def take(self, version: int, *, step: int, clock: PhaseClock) -> StepRollouts:
+        """Sample the groups of the next step, as `Source.take` says."""
+        return self.buffer.take(version, partial(self.collector.collect, step=step, clock=clock))
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """The state of the buffer."""
+        return self.buffer.state
+
+    @state.setter
+    def state(self, state: dict[str, Any]) -> None:
+        self.buffer.state = state
+
+    def close(self) -> None:
+        """Nothing is under way between steps."""
 
 
 @contextmanager
@@ -85,6 +107,8 @@ def usable_weights(step: int) -> Iterator[None]:
     """Raise `UnusableWeights`, with advice, for what goes wrong in sampling after `step`."""
     try:
         yield
+    except NotLoaded:
+        raise  # nothing was sampled from them
     except TrainingError as error:
         raise UnusableWeights(
             f"after step {step}: {error}. These weights are not kept; a lower optimizer.learning_rate "

@@ -27,7 +27,7 @@ class Solved(TrainingError):
             f"of {prompts:,} prompts, {all_right:.2%} were answered right by all of their samples, and {pass_rate:.2%} "
             "of all samples are right"
         )
-        """What was found, to be told."""
+        """The findings, in a sentence for the user."""
 
 
 def starved(groups: Sequence[Group], *, kept: int, wanted: int, rounds: int) -> TrainingError:
@@ -49,7 +49,7 @@ ALL_RIGHT, ALL_WRONG, UNJUDGED = "all right", "all wrong", "with fewer than two 
 
 
 def _shares_of_causes(groups: Sequence[Group]) -> dict[str, float]:
-    """What makes groups degenerate, and the share of all groups that each cause has, the commonest first.
+    """Name the causes that make groups degenerate, and the share of all groups that each has, the commonest first.
 
     The first two of the named causes are always there; others are partial scores, `all at 0.3`.
     """
@@ -80,7 +80,7 @@ def _told(shares: dict[str, float]) -> str:
 
 
 def _advice(shares: dict[str, float]) -> str:
-    """What helps against the commonest kind of cause."""
+    """Advise against the commonest kind of cause."""
     partial = sum(share for cause, share in shares.items() if cause.startswith("all at "))
     advice = {
         "harder tasks": shares[ALL_RIGHT],
