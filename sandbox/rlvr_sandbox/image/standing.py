@@ -22,7 +22,7 @@ PREDICATES = frozenset(
     for name in dir(each)
     if name.startswith(("is", "startswith", "endswith")) and not name.startswith("iso")
 )
-"""Questions to plain values that are answered by yes or no: of the program's objects, only some classes are asked them."""
+"""Questions to plain values with the answer yes or no: of the program's objects, only some classes are asked them."""
 
 ALGEBRA = frozenset(
     "difference symmetric_difference intersection union replace removeprefix removesuffix "  # noqa: SIM905
