@@ -112,11 +112,7 @@ class Peer(proxies.Asks):
                 message["keywords"] = [[key, self.codec.encode(each)] for key, each in keywords.items()]
             message |= self.before_asking()
             self._send(message)
-            while True:
-                answer = self._receive()
-                if "ask" not in answer:
-                    break
-                self.serve(answer)
+            answer = self._answer()
             self.after_answer(answer)
             if "raised" in answer:
                 error = self.read(answer["raised"])
@@ -124,6 +120,17 @@ class Peer(proxies.Asks):
                     raise self.lost("it raised what is no exception")
                 raise error if _may_end_here(error, what, target, arguments) else as_runtime_error(error)
             return self.read(answer.get("value"))
+
+    def _answer(self) -> dict[str, Any]:
+        """Wait for the answer to what was just asked. Half a wait is the end: the next answer would be this one's."""
+        try:
+            while "ask" in (answer := self._receive()):
+                self.serve(answer)
+        except self.not_answered:
+            raise
+        except BaseException as error:  # noqa: BLE001 - what a handler of a signal raises may be anything
+            raise self.lost(f"a signal broke off a call: {type(error).__name__}") from None
+        return answer
 
     def read(self, data: Any) -> Any:
         """A value that the other side wrote."""

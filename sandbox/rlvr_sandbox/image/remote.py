@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import string
 import sys
 import types
+from collections.abc import Iterator
 from typing import Any
 
 from rlvr_sandbox.image import proxies, shapes, standing
@@ -38,6 +40,11 @@ _MAY_ASK = frozenset(
     "next length start run instance subclass".split()
 )
 
+_HELD = frozenset(
+    {*(signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF), *(signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)}
+)
+"""Signals that tests handle: those of timers, and those that they send themselves."""
+
 
 class ProgramGone(BaseException):
     """The program's process ended, or stopped speaking sense. A test that catches it fails all the same."""
@@ -64,6 +71,7 @@ class Remote(Peer):
         """A failed assertion of the tests that the program was told of, and may have kept to itself."""
         self.files = Files(source)
         self._around = TestsSurroundings(source)
+        self._uses_signals = "signal" in source
         self._names: dict[int, str] = {}
         self._put: set[tuple[int, str]] = set()
         """Private attributes that the program put into objects of the tests', as a descriptor does."""
@@ -101,6 +109,22 @@ class Remote(Peer):
         """The program's answer."""
         if self.gone is not None:
             raise self.gone
+        with self._signals_held():
+            return self._ask(what, target, *arguments, **keywords)
+
+    @contextlib.contextmanager
+    def _signals_held(self) -> Iterator[None]:
+        """Have an alarm of the tests' wait until the program has answered: what it breaks off cannot go on."""
+        if not self._uses_signals:
+            yield
+            return
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def _ask(self, what: str, target: Any, *arguments: Any, **keywords: Any) -> Any:
         called = what in ("call", "method") or (what == "special" and arguments[0] == "__call__")
         if not called:
             value = super().ask(what, target, *arguments, **keywords)
