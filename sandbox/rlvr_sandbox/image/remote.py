@@ -110,7 +110,18 @@ class Remote(Peer):
         if self.gone is not None:
             raise self.gone
         with self._signals_held():
-            return self._ask(what, target, *arguments, **keywords)
+            called = what in ("call", "method") or (what == "special" and arguments[0] == "__call__")
+            if not called:
+                value = super().ask(what, target, *arguments, **keywords)
+                standing.reached(value, target)
+                return value
+            name = arguments[0] if what == "method" else self._names.get(id(target), "object")
+            given = arguments if what == "call" else arguments[1:]
+            self._last = (str(name), given, keywords, None)
+            value = super().ask(what, target, *arguments, **keywords)
+            standing.reached(value, target)
+            self._last = (str(name), given, keywords, value)
+            return value
 
     @contextlib.contextmanager
     def _signals_held(self) -> Iterator[None]:
@@ -123,20 +134,6 @@ class Remote(Peer):
             yield
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-    def _ask(self, what: str, target: Any, *arguments: Any, **keywords: Any) -> Any:
-        called = what in ("call", "method") or (what == "special" and arguments[0] == "__call__")
-        if not called:
-            value = super().ask(what, target, *arguments, **keywords)
-            standing.reached(value, target)
-            return value
-        name = arguments[0] if what == "method" else self._names.get(id(target), "object")
-        given = arguments if what == "call" else arguments[1:]
-        self._last = (str(name), given, keywords, None)
-        value = super().ask(what, target, *arguments, **keywords)
-        standing.reached(value, target)
-        self._last = (str(name), given, keywords, value)
-        return value
 
     def last(self) -> dict[str, str]:
         """The last call and what it returned, for a report."""

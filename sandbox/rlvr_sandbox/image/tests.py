@@ -130,7 +130,8 @@ def _judge_one(source: str, namespace: dict[str, Any], remote: Remote | None) ->
     try:
         exec(code, namespace)
     except BaseException as error:  # noqa: BLE001 - tests may raise anything
-        return {**_said(error, namespace.get("__missing__", ())), **(remote.last() if remote else {})}
+        first = error if remote is None or remote.gone is None else remote.gone  # whatever came of that
+        return {**_said(first, namespace.get("__missing__", ())), **(remote.last() if remote else {})}
     if remote and remote.gone is not None:
         return _said(remote.gone)
     if remote and remote.failed is not None:

@@ -1,7 +1,7 @@
 """The language of tests and program, in JSON: values, shared containers, and references to objects.
 
 Scalars stand for themselves, everything else is a list with a tag in front. Only values of exactly Python's own
-types cross as such; what else there is crosses as a reference to the side that has it (see `peer`).
+types cross as such; what else there is crosses as a reference to the side that has it (see `references`).
 """
 
 from __future__ import annotations
