@@ -141,8 +141,8 @@ def _context(site: Path) -> Iterator[IO[bytes]]:
         with tarfile.open(fileobj=file, mode="w") as tar:
             tar.add(_IMAGE / "Dockerfile", "Dockerfile", filter=_nobodys)
             tar.add(site, "site", filter=_nobodys)
-            for module in sorted(_IMAGE.glob("*.py")):
-                tar.add(module, f"supervisor/{module.name}", filter=_nobodys)
+            for module in sorted(_IMAGE.rglob("*.py")):
+                tar.add(module, f"supervisor/{module.relative_to(_IMAGE)}", filter=_nobodys)
         file.seek(0)
         yield file
 

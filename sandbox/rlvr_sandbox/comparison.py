@@ -31,7 +31,7 @@ def same_output(expected: str, got: str, comparison: Comparison) -> bool:
 
 
 def same_value(expected: Any, encoded: Any, float_tolerance: float, depth: int = 0) -> bool:
-    """Return True where a value that a program returned, as `image.values` encoded it, is the `expected` JSON value.
+    """Return True where a value that a program returned, encoded by `image.talk.values`, is the `expected` JSON value.
 
     The encoded value is compared as it came, never built: hashes and constructors stay out of its reach.
     """

@@ -12,7 +12,7 @@ from typing import Any, assert_never
 
 from rlvr_sandbox.comparison import readable, same_output, same_value
 from rlvr_sandbox.errors import BadTests
-from rlvr_sandbox.image.program import INVALID_STATUS
+from rlvr_sandbox.image.sides.program import INVALID_STATUS
 from rlvr_sandbox.programs import AssertTests, CallTest, CallTests, Limits, Program, StdioTests
 from rlvr_sandbox.results import CANNOT_JUDGE, CaseResult, Failure, ProgramOutcome, Result, Trust
 

@@ -34,14 +34,14 @@ if __name__ == "__main__":  # the package around this folder is the host's, and 
     _package.__path__ = [str(Path(__file__).parents[1])]
     sys.modules["rlvr_sandbox"] = _package
 
-    from rlvr_sandbox.image.hooks import PutOff
+    from rlvr_sandbox.image.forks.hooks import PutOff
 
     _put_off = PutOff()  # before what follows imports the modules that have hooks
 
-from rlvr_sandbox.image import program, tests
+from rlvr_sandbox.image.forks.rehearsal import rehearse
+from rlvr_sandbox.image.forks.seccomp import Filter
 from rlvr_sandbox.image.layout import SITE, WRITABLE
-from rlvr_sandbox.image.rehearsal import rehearse
-from rlvr_sandbox.image.seccomp import Filter
+from rlvr_sandbox.image.sides import program, tests
 
 MAX_ORDER_BYTES = 1 << 16
 _PR_SET_DUMPABLE = 4

@@ -8,7 +8,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from rlvr_sandbox.image import proxies
+from rlvr_sandbox.image.stand_ins import proxies
 
 POLL_SECONDS = 0.002
 

@@ -10,13 +10,13 @@ import types
 from collections.abc import Iterator
 from typing import Any
 
-from rlvr_sandbox.image import proxies, shapes, standing
-from rlvr_sandbox.image.files import Files
-from rlvr_sandbox.image.harmless import is_safe
-from rlvr_sandbox.image.link import Link
-from rlvr_sandbox.image.peer import FRAMES_OF_A_QUESTION, Peer
-from rlvr_sandbox.image.surroundings import TestsSurroundings
-from rlvr_sandbox.image.values import BadValue
+from rlvr_sandbox.image.sides.files import Files
+from rlvr_sandbox.image.sides.surroundings import TestsSurroundings
+from rlvr_sandbox.image.stand_ins import proxies, shapes, standing
+from rlvr_sandbox.image.stand_ins.harmless import is_safe
+from rlvr_sandbox.image.talk.link import Link
+from rlvr_sandbox.image.talk.peer import FRAMES_OF_A_QUESTION, Peer
+from rlvr_sandbox.image.talk.values import BadValue
 
 SHOWN_CHARACTERS = 2000
 _SHOWN_PARTS = 20_000

@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from rlvr_sandbox.image import shapes, standing
+from rlvr_sandbox.image.stand_ins import shapes, standing
 
 
 class Asks:

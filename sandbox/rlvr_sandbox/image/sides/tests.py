@@ -14,9 +14,10 @@ import socket
 import types
 from typing import Any, NoReturn
 
-from rlvr_sandbox.image import evaluated, proxies, standing
-from rlvr_sandbox.image.link import Link, read_all
-from rlvr_sandbox.image.remote import SHOWN_CHARACTERS, CannotCross, ProgramGone, Remote
+from rlvr_sandbox.image.sides import evaluated
+from rlvr_sandbox.image.sides.remote import SHOWN_CHARACTERS, CannotCross, ProgramGone, Remote
+from rlvr_sandbox.image.stand_ins import proxies, standing
+from rlvr_sandbox.image.talk.link import Link, read_all
 
 Verdict = dict[str, str]
 

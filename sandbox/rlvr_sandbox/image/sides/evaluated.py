@@ -14,9 +14,9 @@ import sys
 import types
 from typing import Any, Literal
 
-from rlvr_sandbox.image import building, proxies
-from rlvr_sandbox.image.harmless import is_safe
-from rlvr_sandbox.image.remote import READS_WHAT_IT_NAMES, UNSEEN
+from rlvr_sandbox.image.sides.remote import READS_WHAT_IT_NAMES, UNSEEN
+from rlvr_sandbox.image.stand_ins import building, proxies
+from rlvr_sandbox.image.stand_ins.harmless import is_safe
 
 _SIGNS = ("eval", "exec", "compile")
 _PLAIN_NODES = (

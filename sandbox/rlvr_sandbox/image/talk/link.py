@@ -6,7 +6,7 @@ import socket
 import struct
 from typing import Any
 
-from rlvr_sandbox.image import values
+from rlvr_sandbox.image.talk import values
 
 _LENGTH = struct.Struct(">I")
 

@@ -8,10 +8,10 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from rlvr_sandbox.image import peer, values
-from rlvr_sandbox.image.harmless import is_safe
-from rlvr_sandbox.image.link import Link
-from rlvr_sandbox.image.surroundings import ProgramSurroundings
+from rlvr_sandbox.image.sides.surroundings import ProgramSurroundings
+from rlvr_sandbox.image.stand_ins.harmless import is_safe
+from rlvr_sandbox.image.talk import peer, values
+from rlvr_sandbox.image.talk.link import Link
 
 
 def call(module: types.ModuleType, request: dict[str, Any]) -> bytes:

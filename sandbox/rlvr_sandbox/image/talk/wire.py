@@ -11,9 +11,9 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from rlvr_sandbox.image import values
-from rlvr_sandbox.image.shared import KINDS, TYPES, Shared, is_array, read_dtype
-from rlvr_sandbox.image.values import BadValue
+from rlvr_sandbox.image.talk import values
+from rlvr_sandbox.image.talk.shared import KINDS, TYPES, Shared, is_array, read_dtype
+from rlvr_sandbox.image.talk.values import BadValue
 
 MAX_DEPTH = values.MAX_DEPTH
 _BY_VALUE = (int, complex, bytes, range, slice, type(...), type(NotImplemented))

@@ -36,8 +36,8 @@ class Ground:
     """A command that runs another in a sandbox of its own, for the zygotes."""
     python: tuple[str, ...] = (sys.executable, "-I", "-S")
     """The zygotes' interpreter, as it is called inside `wrapper`."""
-    supervisor: str = str(Path(__file__).parent)
-    """The folder of these files, likewise."""
+    supervisor: str = str(Path(__file__).parents[1])
+    """The folder that `zygote.py` is in, likewise."""
 
 
 class Zygote:

@@ -89,7 +89,7 @@ def may_be_asked(proxy: Any, name: str, arguments: tuple[Any, ...] | None) -> No
 
 def made(result: Any, cls: type) -> None:
     """Note that the tests made an object themselves, of a class that they ask for."""
-    from rlvr_sandbox.image.proxies import is_proxy
+    from rlvr_sandbox.image.stand_ins.proxies import is_proxy
 
     if is_proxy(result) and is_class_asked_for(cls):
         object.__setattr__(result, "_rlvr_made", True)
@@ -97,14 +97,14 @@ def made(result: Any, cls: type) -> None:
 
 def is_made(value: Any) -> bool:
     """The tests made it themselves, or it came of what they made by an operator; or it is a class they ask for."""
-    from rlvr_sandbox.image.proxies import Meta
+    from rlvr_sandbox.image.stand_ins.proxies import Meta
 
     return value in _asked_for if isinstance(value, Meta) else getattr(value, "_rlvr_made", False)
 
 
 def reached(result: Any, owner: Any) -> None:
     """Note that the tests came by an object through a class that they ask for, or through what they made."""
-    from rlvr_sandbox.image.proxies import Proxy
+    from rlvr_sandbox.image.stand_ins.proxies import Proxy
 
     if isinstance(result, Proxy) and (is_made(owner) or getattr(owner, "_rlvr_reached", False) is True):
         object.__setattr__(result, "_rlvr_reached", True)
@@ -117,7 +117,7 @@ def operate(side: Any, name: str, owner: Any, other: Any, *more: Any) -> Any:
     these, and gives an object of the program's, not a plain value: of `abs(root(2) - 1.4142)` the program is neither
     told the 1.4142, nor asked how far it is away.
     """
-    from rlvr_sandbox.image.proxies import Proxy, is_program_owned, is_proxy
+    from rlvr_sandbox.image.stand_ins.proxies import Proxy, is_program_owned, is_proxy
 
     plain = not is_program_owned(other)
     mine = is_made(owner)

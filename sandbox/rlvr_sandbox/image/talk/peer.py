@@ -13,11 +13,12 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from rlvr_sandbox.image import proxies, values
-from rlvr_sandbox.image.link import Link
-from rlvr_sandbox.image.operations import OPERATIONS
-from rlvr_sandbox.image.references import References
-from rlvr_sandbox.image.values import BadValue
+from rlvr_sandbox.image.stand_ins import proxies
+from rlvr_sandbox.image.talk import values
+from rlvr_sandbox.image.talk.link import Link
+from rlvr_sandbox.image.talk.operations import OPERATIONS
+from rlvr_sandbox.image.talk.references import References
+from rlvr_sandbox.image.talk.values import BadValue
 
 READ_ERRORS = (
     *(BadValue, ValueError, TypeError, ArithmeticError, LookupError, AttributeError),

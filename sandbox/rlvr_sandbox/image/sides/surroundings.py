@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from rlvr_sandbox.image.settings import ProgramSettings, TestsSettings
+from rlvr_sandbox.image.sides.settings import ProgramSettings, TestsSettings
 
 _PATCHABLE = tuple(
     tuple(each.rsplit(".", 1))

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from rlvr_sandbox.image.values import BadValue
+from rlvr_sandbox.image.talk.values import BadValue
 
 _ONLY_OURS = 2
 """References to an object that nothing but its entry holds: the entry's, and that of the call that counts."""

@@ -14,11 +14,12 @@ import types
 import weakref
 from typing import Any, Protocol, cast
 
-from rlvr_sandbox.image import building, proxies, shapes, values
-from rlvr_sandbox.image.exceptions import read_exception, written_exception
-from rlvr_sandbox.image.harmless import OF_ONE_VALUE
-from rlvr_sandbox.image.values import BadValue
-from rlvr_sandbox.image.wire import Codec
+from rlvr_sandbox.image.stand_ins import building, proxies, shapes
+from rlvr_sandbox.image.stand_ins.harmless import OF_ONE_VALUE
+from rlvr_sandbox.image.talk import values
+from rlvr_sandbox.image.talk.exceptions import read_exception, written_exception
+from rlvr_sandbox.image.talk.values import BadValue
+from rlvr_sandbox.image.talk.wire import Codec
 
 _FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType)
 _VIEWS = {type({}.keys()): "keys", type({}.values()): "values", type({}.items()): "items"}
