@@ -43,7 +43,7 @@ class RunsCells(Protocol):
 
 
 class OpensSessions(Protocol):
-    """What opens sessions, where `TakesPrograms` runs programs."""
+    """Opens sessions, where `TakesPrograms` runs programs."""
 
     def open(self, limits: Limits) -> RunsCells:
         """A new session; nothing is started before its first cell."""

@@ -33,7 +33,7 @@ DEBIAN_BASE = (
 )
 """Named after what is in it, so that one made before with other packages is not taken for it."""
 LABEL = "rlvr_sandbox.supervisor"
-"""What images say of the supervisor they hold: its version."""
+"""The label of images that names the version of the supervisor they hold."""
 
 _LAST_LINES = 12
 _GLIBC = range(17, 37)
@@ -141,8 +141,8 @@ def _context(site: Path) -> Iterator[IO[bytes]]:
         with tarfile.open(fileobj=file, mode="w") as tar:
             tar.add(_IMAGE / "Dockerfile", "Dockerfile", filter=_nobodys)
             tar.add(site, "site", filter=_nobodys)
-            for module in sorted(_IMAGE.glob("*.py")):
-                tar.add(module, f"supervisor/{module.name}", filter=_nobodys)
+            for module in sorted(_IMAGE.rglob("*.py")):
+                tar.add(module, f"supervisor/{module.relative_to(_IMAGE)}", filter=_nobodys)
         file.seek(0)
         yield file
 

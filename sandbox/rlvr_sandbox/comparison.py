@@ -1,4 +1,4 @@
-"""Whether what a program gave is what was expected. Decided on the host, on data; nothing is evaluated."""
+"""Compare a program's answer with the expected one. Decided on the host, on data; nothing is evaluated."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FLOAT_TOLERANCE = 1e-6
 
 
 def same_output(expected: str, got: str, comparison: Comparison) -> bool:
-    """Whether a program's standard output `got` is the `expected` one."""
+    """Return True where a program's standard output `got` is the `expected` one."""
     expected, got = _newlines(expected), _newlines(got)
     if comparison is Comparison.EXACT:
         return expected.removesuffix("\n") == got.removesuffix("\n")
@@ -31,7 +31,7 @@ def same_output(expected: str, got: str, comparison: Comparison) -> bool:
 
 
 def same_value(expected: Any, encoded: Any, float_tolerance: float, depth: int = 0) -> bool:
-    """Whether a value that a program returned, as `image.values` encoded it, is the `expected` JSON value.
+    """Return True where a value that a program returned, encoded by `image.talk.values`, is the `expected` JSON value.
 
     The encoded value is compared as it came, never built: hashes and constructors stay out of its reach.
     """

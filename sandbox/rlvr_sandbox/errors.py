@@ -1,4 +1,4 @@
-"""What can go wrong with the sandbox itself.
+"""Everything that can go wrong with the sandbox itself.
 
 SandboxError
 ├── SandboxUnavailable      no backend can run programs here; says of each why not

@@ -1,4 +1,4 @@
-"""What decides the verdicts of a sandbox, as a key for whoever remembers them."""
+"""Name a sandbox by all that decides its verdicts, as a key for whoever remembers them."""
 
 from __future__ import annotations
 

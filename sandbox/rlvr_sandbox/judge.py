@@ -12,7 +12,7 @@ from typing import Any, assert_never
 
 from rlvr_sandbox.comparison import readable, same_output, same_value
 from rlvr_sandbox.errors import BadTests
-from rlvr_sandbox.image.program import INVALID_STATUS
+from rlvr_sandbox.image.sides.program import INVALID_STATUS
 from rlvr_sandbox.programs import AssertTests, CallTest, CallTests, Limits, Program, StdioTests
 from rlvr_sandbox.results import CANNOT_JUDGE, CaseResult, Failure, ProgramOutcome, Result, Trust
 
@@ -70,7 +70,7 @@ def _kind(program: Program) -> str:
 
 
 def _given(program: Program) -> list[bytes]:
-    """What each execution is given: an input, a call, or all asserts together."""
+    """Return the blob that each execution is given: an input, a call, or all asserts together."""
     tests = program.tests
     if isinstance(tests, StdioTests):
         return [test.input.encode("utf-8", "surrogateescape") for test in tests.tests]
@@ -109,7 +109,7 @@ class Judging:
 
     @property
     def decided(self) -> bool:
-        """Whether a test has failed after which the others are to be left out."""
+        """True once a test has failed after which the others are to be left out."""
         return self._first_failure is not None and self._program.stop_at_first_failure
 
     def result(self, *, backend: str, trust: Trust, retries: int) -> Result:
@@ -264,7 +264,7 @@ def _report(execution: Execution, count: int, *, in_process: bool) -> list[dict[
 
 
 def _said(said: dict[str, Any], ending: tuple[ProgramOutcome, str]) -> tuple[ProgramOutcome, str]:
-    """What the tests' process said of one test; why the program went away is known better here."""
+    """Read the word of the tests' process on one test; the reason why the program went away is known better here."""
     reason = _text(said, "reason")
     match said.get("outcome"):
         case "passed":
@@ -291,7 +291,7 @@ def _text(said: dict[str, Any], key: str) -> str:
 
 
 def _nonsense(reason: str, ending: ProgramOutcome) -> bool:
-    """Whether the program spoke nonsense first: whether it then ended by itself or was stopped is a race."""
+    """Return True where the program spoke nonsense first: whether it then ended by itself or was stopped is a race."""
     first = reason.startswith(("it said what is no message", "it answered what is no value"))
     return first and ending in (ProgramOutcome.CRASHED, ProgramOutcome.INVALID)
 

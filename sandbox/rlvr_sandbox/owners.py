@@ -35,12 +35,12 @@ class Owner:
         return cls(machine=_machine(), pid=os.getpid(), born=_birth(os.getpid()) or "0")
 
     def labels(self) -> dict[str, str]:
-        """What is written on containers."""
+        """Return the labels to write on containers."""
         return {OWNED: "1", MACHINE: self.machine, PROCESS: f"{self.pid}.{self.born}"}
 
 
 def abandoned(container: Mapping[str, Any], now: float) -> bool:
-    """Whether a container's owner is gone for certain.
+    """Return True where a container's owner is gone for certain.
 
     Of this machine's processes we know. Of another machine's we know only that it takes no ten minutes to
     start a container; those of its containers that run end by themselves when their connection does.

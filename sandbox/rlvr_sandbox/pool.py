@@ -30,7 +30,7 @@ _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 10.0
 
 
 class Judged(Protocol):
-    """What results say of where they come from."""
+    """The place that results come from, as they name it."""
 
     name: str
     trust: Trust
@@ -130,7 +130,7 @@ class Pool:
 
     @property
     def closed(self) -> bool:
-        """Whether it takes no more programs."""
+        """True once it takes no more programs."""
         return self._closed.is_set()
 
     def submit(self, program: Program) -> Future[Result]:
@@ -229,7 +229,7 @@ class Slot(threading.Thread):
             supervisor.kill()
 
     def _ready(self) -> bool:
-        """Whether there is a supervisor. Where none can be had, pause before the next try, longer each time."""
+        """Return True where there is a supervisor. Where none can be had, pause before the next try, ever longer."""
         if self._supervisor is not None:
             return True
         try:

@@ -1,4 +1,4 @@
-"""What is handed to the sandbox: a program, its tests, and its limits. All frozen, all plain data."""
+"""Programs as they are handed to the sandbox, with their tests and limits. All frozen, all plain data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MIB = 1 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What one execution of a program may use.
+    """Bounds on what one execution of a program may use.
 
     A stdio or call test is one execution; a whole list of asserts is one execution. CPU time is what the
     program is charged for: it does not change with load. The wall-clock limit only ends programs that

@@ -104,7 +104,7 @@ class Node:
 
 
 class RayPool:
-    """What `Pool` is for the slots of this machine, for the nodes of a cluster.
+    """A pool over the nodes of a cluster, as `Pool` is one over the slots of this machine.
 
     Joins the cluster that this process is part of, or else the one that `RAY_ADDRESS` names; where there is
     none, Ray starts one on this machine.
@@ -271,7 +271,7 @@ class RayPool:
 
 
 class RaySessions:
-    """What `Sessions` is for the backends of this machine, for the nodes of a cluster."""
+    """Sessions on the nodes of a cluster, as `Sessions` has them on the backends of this machine."""
 
     def __init__(self, pool: RayPool) -> None:
         self._pool = pool

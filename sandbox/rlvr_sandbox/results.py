@@ -1,4 +1,4 @@
-"""What the sandbox says of a program."""
+"""Results of programs, as the sandbox gives them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ProgramOutcome(enum.Enum):
 
 
 class Trust(enum.Enum):
-    """What a result can be trusted for, strongest first."""
+    """The strength of a result's guarantee, strongest first."""
 
     MICROVM = "microvm"
     """Split processes behind gVisor's own kernel."""

@@ -16,7 +16,7 @@ _ATTEMPTS = 2
 
 @dataclass(frozen=True, kw_only=True)
 class CellResult:
-    """What one cell did.
+    """The outcome of one cell.
 
     Attributes:
         outcome: PASSED, CRASHED when it raised (the session goes on), or what ended the session: TIMEOUT, MEMORY,

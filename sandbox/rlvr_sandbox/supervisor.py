@@ -58,7 +58,7 @@ class Supervisor:
 
     @property
     def fit(self) -> bool:
-        """Whether it is there and waits: one that says anything unasked has ended."""
+        """True while it is there and waits: one that says anything unasked has ended."""
         poll = select.poll()
         poll.register(self._channel.fileno(), select.POLLIN)
         return not self._reader.pending and not poll.poll(0)

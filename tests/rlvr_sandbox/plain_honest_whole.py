@@ -4,6 +4,29 @@ from __future__ import annotations
 
 from .plain_case import Case
 
+SLOW = """
+    import time
+    def slow():
+        time.sleep(0.3)
+        return 1
+    def quick(): return 5
+"""
+ALARMS = """
+    import contextlib, signal
+    class Late(Exception): pass
+    noted = []
+    def note(number, frame): noted.append(number)
+    def raise_late(number, frame): raise Late()
+    def raise_timeout(number, frame): raise TimeoutError('late')
+    @contextlib.contextmanager
+    def raises(kind):
+        try:
+            yield
+        except kind:
+            return
+        raise AssertionError('nothing was raised')
+"""
+
 WHOLE: tuple[Case, ...] = (
     Case(
         "third",
@@ -270,5 +293,62 @@ WHOLE: tuple[Case, ...] = (
         from collections import OrderedDict, deque
         import datetime
         """,
+    ),
+    Case(
+        "slow quick",
+        (
+            """
+        signal.signal(signal.SIGALRM, raise_late)
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        try:
+            slow()
+            raise AssertionError('not broken off')
+        except Late:
+            pass
+        assert quick() == 5
+        """,
+        ),
+        SLOW,
+        setup=ALARMS,
+    ),
+    Case(
+        "slow quick",
+        (
+            """
+        signal.signal(signal.SIGALRM, raise_timeout)
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        with raises(TimeoutError):
+            slow()
+        assert [quick(), quick()] == [5, 5]
+        """,
+        ),
+        SLOW,
+        setup=ALARMS,
+    ),
+    Case(
+        "slow",
+        (
+            """
+        signal.signal(signal.SIGALRM, note)
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        assert slow() == 1
+        assert noted == [signal.SIGALRM]
+        """,
+        ),
+        SLOW,
+        setup=ALARMS,
+    ),
+    Case(
+        "quick",
+        (
+            """
+        signal.signal(signal.SIGALRM, raise_late)
+        signal.alarm(2)
+        assert quick() == 5
+        assert signal.alarm(0) in (1, 2)
+        """,
+        ),
+        SLOW,
+        setup=ALARMS,
     ),
 )

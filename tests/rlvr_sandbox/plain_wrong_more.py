@@ -173,4 +173,22 @@ MORE: tuple[Case, ...] = (
         "class Stop(BaseException): pass\ndef stop(): raise Stop",
     ),
     Case("end", ("try:\n    end()\nexcept Exception:\n    pass",), "def end(): raise GeneratorExit"),
+    Case(
+        "slow quick",
+        (
+            "signal.signal(signal.SIGALRM, late)\nsignal.setitimer(signal.ITIMER_REAL, 0.1)\n"
+            "try: slow()\nexcept KeyError: pass\nassert quick() == 5",
+        ),
+        "import time\ndef slow():\n    time.sleep(0.3)\n    return 5\ndef quick(): return 0",
+        setup="import signal\ndef late(*_): raise KeyError",
+    ),
+    Case(
+        "slow quick",
+        (
+            "threading.Timer(0.1, _thread.interrupt_main).start()\n"
+            "try: slow()\nexcept KeyboardInterrupt: pass\nassert quick() == 5",
+        ),
+        "import time\ndef slow():\n    time.sleep(0.3)\n    return 5\ndef quick(): return 0",
+        setup="import threading, _thread, signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)",
+    ),
 )

@@ -14,8 +14,8 @@ import pytest
 from rlvr_sandbox import Limits, Program, ProgramOutcome, Sandbox, SandboxUnavailable, StdioTest, StdioTests
 from rlvr_sandbox.backends import groups
 from rlvr_sandbox.backends.bubblewrap import BubblewrapBackend
-from rlvr_sandbox.image.accounts import Account, ControlGroup, Processes, account
-from rlvr_sandbox.image.seccomp import build
+from rlvr_sandbox.image.forks.seccomp import build
+from rlvr_sandbox.image.supervisor.accounts import Account, ControlGroup, Processes, account
 
 MIB = 1 << 20
 SPIN = """

@@ -21,8 +21,8 @@ from rlvr_sandbox import (
     Trust,
 )
 from rlvr_sandbox.backends.attached import Streams
-from rlvr_sandbox.image import values
 from rlvr_sandbox.image.frames import BrokenFrame, Reader
+from rlvr_sandbox.image.talk import values
 from rlvr_sandbox.judge import Execution, Judging
 
 SAMPLE, WHOLE = 3_000, 100_000

@@ -4,7 +4,7 @@ import json
 import random
 
 import pytest
-from rlvr_sandbox.image.remote import ProgramGone, Remote
+from rlvr_sandbox.image.sides.remote import ProgramGone, Remote
 
 TAGS = (  # noqa: SIM905
     "s n i h k o m e g x view path module chain tuple frozenset scalar int complex bytes range slice decimal "

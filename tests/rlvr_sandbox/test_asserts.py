@@ -1,7 +1,7 @@
 """Tests of assert style: what a program cannot get out of by what it says of itself."""
 
 import pytest
-from rlvr_sandbox import AssertTests, BlockingSandbox, Program, ProgramOutcome
+from rlvr_sandbox import AssertTests, BlockingSandbox, Limits, Program, ProgramOutcome
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,14 @@ def test_a_program_that_leaves_the_setup_no_room_has_a_verdict_all_the_same(
     tests = AssertTests(tests=("assert f(4) == 2",), names=("f",), setup=setup)
     result = sandbox.run(Program(source=f"{source}\ndef f(x): return 0", tests=tests))
     assert result.outcome is ProgramOutcome.FAILED
+
+
+@pytest.mark.parametrize("handled", ["raise TimeoutError", "raise KeyError", "pass"])
+def test_an_endless_call_that_an_alarm_of_the_tests_is_to_break_off_ends_with_the_programs_limits(
+    sandbox: BlockingSandbox, handled: str
+) -> None:
+    setup = f"import signal\ndef late(*_): {handled}\nsignal.signal(signal.SIGALRM, late)\nsignal.setitimer(0, 0.1)"
+    tests = AssertTests(tests=("try: f()\nexcept Exception: pass",), names=("f",), setup=setup)
+    limits = Limits(cpu_seconds=1.0, wall_seconds=10.0)
+    result = sandbox.run(Program(source="def f():\n    while True: pass", tests=tests, limits=limits))
+    assert result.outcome is ProgramOutcome.TIMEOUT

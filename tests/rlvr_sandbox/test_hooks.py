@@ -5,7 +5,7 @@ import sys
 
 SCRIPT = """
 import os
-from rlvr_sandbox.image.hooks import PutOff
+from rlvr_sandbox.image.forks.hooks import PutOff
 
 put_off = PutOff()
 order = []

@@ -4,7 +4,8 @@ import random
 import sys
 import threading
 
-from rlvr_sandbox.image import proxies, rehearsal, standing
+from rlvr_sandbox.image.forks import rehearsal
+from rlvr_sandbox.image.stand_ins import proxies, standing
 
 
 def test_a_rehearsal_leaves_nothing_but_what_python_remembers():

@@ -3,7 +3,7 @@
 import struct
 
 import pytest
-from rlvr_sandbox.image import seccomp
+from rlvr_sandbox.image.forks import seccomp
 
 ALLOW, EPERM, ENOSYS, KILL = 0x7FFF0000, 0x00050001, 0x00050026, 0x80000000
 X86_64, ARM64 = 0xC000003E, 0xC00000B7

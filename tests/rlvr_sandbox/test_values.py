@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rlvr_sandbox.image import values
+from rlvr_sandbox.image.talk import values
 
 
 def keep(value: object) -> list[Any]:

@@ -55,7 +55,7 @@ def shared_sandbox() -> BlockingSandbox:
 
 
 def sandbox_identity() -> str | None:
-    """Identify the sandbox of RLVR_SANDBOX by all that decides its verdicts; None where they cannot be remembered.
+    """Name the sandbox that RLVR_SANDBOX asks for, by all that decides its verdicts; None where machines may differ.
 
     Nothing is started. Raises SandboxUnavailable as `shared_sandbox` does.
     """

@@ -41,7 +41,7 @@ class Streams:
         return self._stderr.decode(errors="replace").strip()
 
     def feed(self, data: bytes) -> bytes:
-        """What of `data`, and of what came before it, is standard output; may be empty."""
+        """Take the standard output out of `data` and of what came before it; may be empty."""
         if self._rest:
             data = self._rest + data
             self._rest = b""
@@ -79,7 +79,7 @@ class AttachedContainer:
         return self._socket.fileno()
 
     def read(self) -> bytes:
-        """What the supervisor wrote, at least one byte; empty when it is gone."""
+        """Return the supervisor's output, at least one byte; empty when it is gone."""
         while True:
             try:
                 data = self._received()

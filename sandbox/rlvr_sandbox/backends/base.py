@@ -19,7 +19,7 @@ class Channel(Protocol):
         ...
 
     def read(self) -> bytes:
-        """What the supervisor wrote, at least one byte; waits for it. Empty when the supervisor is gone."""
+        """Return the supervisor's output, at least one byte; waits for it. Empty when the supervisor is gone."""
         ...
 
     def write(self, data: bytes) -> None:
@@ -42,7 +42,7 @@ class Backend(Protocol):
     """Starts supervisors. Used from several threads at once."""
 
     name: str
-    """What `Result.backend` says."""
+    """The name that `Result.backend` says."""
     trust: Trust
 
     def start(self) -> Channel:

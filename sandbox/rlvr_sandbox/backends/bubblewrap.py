@@ -30,7 +30,7 @@ _SUPERVISOR = "/opt/rlvr/rlvr_sandbox/image"
 _PYTHON = "/opt/python"
 _PARENTS = ("/opt", SITE, _PYTHON, "/opt/rlvr", "/opt/rlvr/rlvr_sandbox")
 _OF_PYTHON = ("bin", "lib", "lib64")
-"""What a Python outside /usr needs to run; beside it there may be caches and environments full of packages."""
+"""The folders that a Python outside /usr needs to run; beside them there may be caches and packages."""
 _PACKAGE_FOLDERS = ("site-packages", "dist-packages")
 _SCRATCH_BYTES = 64 * MIB
 _NOBODY = ("--unshare-user", "--uid", "65534", "--gid", "65534")
@@ -104,7 +104,7 @@ class BubblewrapBackend:
         return ", ".join([f"Python {sys.version}", *packages])
 
     def _can_be_grouped(self, command: str) -> bool:
-        """Whether this system gives sandboxes control groups of their own."""
+        """Return True where this system gives sandboxes control groups of their own."""
         try:
             group = Group()
         except OSError:

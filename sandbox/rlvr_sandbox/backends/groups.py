@@ -46,7 +46,7 @@ class Group:
         return ["/bin/sh", "-c", _ENTER, "sh", *lists, "--"]
 
     def binds(self) -> list[str]:
-        """What bubblewrap is to show of it: all of it to be read, the limit of memory to be set as well."""
+        """The part of it that bubblewrap is to show: all of it to be read, the limit of memory to be set as well."""
         shown: list[str] = []
         for kind, folder in self._folders.items():
             place = Path(CONTROL_GROUP, kind)
@@ -86,7 +86,7 @@ def _parents() -> dict[str, Path]:
 
 
 def _removed(folder: Path) -> bool:
-    """Whether it is gone, or will not go: false while a process is in it."""
+    """Return True once it is gone, or will not go; False while a process is in it."""
     try:
         folder.rmdir()
     except OSError as error:

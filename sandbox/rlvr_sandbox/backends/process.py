@@ -72,7 +72,7 @@ class ProcessChannel:
         return self._stdout.fileno()
 
     def read(self) -> bytes:
-        """What it wrote; empty when it is gone."""
+        """Return its output; empty when it is gone."""
         return os.read(self._stdout.fileno(), 1 << 20)
 
     def write(self, data: bytes) -> None:
@@ -85,7 +85,7 @@ class ProcessChannel:
             raise SandboxLost(f"the supervisor has ended{self.last_words()}") from error
 
     def last_words(self) -> str:
-        """What it wrote to its standard error, ready to be put behind a sentence."""
+        """Its standard error, ready to be put behind a sentence."""
         if not select.select([self._stderr], [], [], 0.2)[0]:
             return ""
         said = (self._stderr.read(1 << 16) or b"").decode(errors="replace").strip()

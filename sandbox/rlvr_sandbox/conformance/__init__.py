@@ -89,11 +89,11 @@ HONEST_FAMILIES: dict[str, tuple[Honest, ...]] = {
 HONEST = tuple(honest for family in HONEST_FAMILIES.values() for honest in family)
 
 GRACE_SECONDS = 20.0
-"""What judging an attack may take beyond the wall-clock limits of its executions."""
+"""The time that judging an attack may take beyond the wall-clock limits of its executions."""
 
 
 class Runs(Protocol):
-    """What the suite needs of a sandbox."""
+    """The part of a sandbox that the suite needs."""
 
     def run(self, program: Program) -> Result:
         """Judge one program."""
@@ -146,7 +146,7 @@ def complaint_about_honest(sandbox: Runs, honest: Honest) -> str | None:
 
 
 def lacks(sandbox: Runs, modules: Iterable[str]) -> list[str]:
-    """Those of `modules` that programs cannot import in `sandbox`."""
+    """Return the `modules` that programs cannot import in `sandbox`."""
     return [
         name
         for name in modules

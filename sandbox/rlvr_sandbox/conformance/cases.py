@@ -1,4 +1,4 @@
-"""What an attack and an honest program are, the tests they face, and short ways to write them down."""
+"""Attacks and honest programs, the tests they face, and short ways to write them down."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Attack:
 
     name: str
     says: str
-    """What it tries, in one line."""
+    """The attempt, in one line."""
     program: Program
     outcomes: frozenset[ProgramOutcome] = BLAMED
     before: tuple[Program, ...] = ()
@@ -53,10 +53,10 @@ class Honest:
 
     name: str
     says: str
-    """What is unusual about it, in one line."""
+    """The unusual thing about it, in one line."""
     program: Program
     modules: tuple[str, ...] = ()
-    """What it imports that a sandbox need not have."""
+    """The modules it imports that a sandbox need not have."""
 
 
 def attack(

@@ -34,7 +34,7 @@ ANSWERS = {
     "no-message": "[]",
     "no-text": "\xff\xfe\x00",
 }
-"""What a program could put on the link to the tests' process, past the code that encodes its values."""
+"""Messages that a program could put on the link to the tests' process, past the code that encodes its values."""
 
 
 ON_THE_PIPE: dict[str, tuple[Tests, str]] = {
@@ -57,7 +57,7 @@ ON_THE_PIPE: dict[str, tuple[Tests, str]] = {
     "that-its-function-is-missing": (ONE_CALL, '{"value": 7, "missing": true}'),
     "nothing": (ONE_CALL, ""),
 }
-"""What a program could write in the place of a call's answer, for the host to read."""
+"""Texts that a program could write in the place of a call's answer, for the host to read."""
 
 
 def on_the_pipe(name: str, tests: Tests, body: str) -> Attack:

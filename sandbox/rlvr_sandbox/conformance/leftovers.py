@@ -1,4 +1,4 @@
-"""What one program leaves for the next: files, processes, memory, sockets, patched modules."""
+"""Things that one program leaves for the next: files, processes, memory, sockets, patched modules."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rlvr_sandbox.conformance.cases import Attack, asserts, attack
 
-ASK = "from rlvr_sandbox.image import proxies\n"
+ASK = "from rlvr_sandbox.image.stand_ins import proxies\n"
 
 
 def evaluated(name: str, expression: str) -> Attack:
@@ -154,7 +154,7 @@ def apply(callback):
         asserts("f", "assert f(1) == 3", setup="import random\nrandom.seed(3)"),
         """
         import random
-        from rlvr_sandbox.image import surroundings
+        from rlvr_sandbox.image.sides import surroundings
         random.random()
         surroundings._written = lambda state: [1]
         def f(x): return 1

@@ -228,7 +228,7 @@ ATTACKS = (
         "Names a module of the tests' process that a module of safe functions imports, to run code there.",
         asserts("f", "assert f(3) == 7"),
         """
-        from rlvr_sandbox.image import proxies
+        from rlvr_sandbox.image.stand_ins import proxies
         MODULE = ["m", ["g", "json", "codecs"], "builtins"]
         def ask(what, on, *given):
             side._send({"ask": what, "on": on, "with": list(given)})
@@ -247,7 +247,7 @@ ATTACKS = (
         "Answers with a module of the tests' process, whose functions the tests then call.",
         asserts("f", "assert f(3)() == 7", "assert f(3) is not None"),
         """
-        from rlvr_sandbox.image import proxies
+        from rlvr_sandbox.image.stand_ins import proxies
         MODULE = ["g", "fractions", "sys"]
         def ask(what, on, *given):
             side._send({"ask": what, "on": on, "with": list(given)})
@@ -264,7 +264,7 @@ ATTACKS = (
         "Has the tests' process look into a function of the tests with a getter of its own.",
         asserts("f", "want = 7\ndef check(): return want\nassert f(check) == 7"),
         """
-        from rlvr_sandbox.image import proxies
+        from rlvr_sandbox.image.stand_ins import proxies
         def ask(on, *given):
             side._send({"ask": "call", "on": on, "with": list(given)})
             return side._link.receive().get("value")

@@ -11,7 +11,7 @@ MAX_BODY_BYTES = 512 << 20
 
 
 class BrokenFrame(Exception):
-    """What arrived is no frame: the other side is not what it should be."""
+    """Bytes arrived that are no frame: the other side is not what it should be."""
 
 
 def pack(header: dict[str, Any], blobs: Sequence[bytes] = ()) -> bytes:
@@ -37,7 +37,7 @@ class Reader:
 
     @property
     def pending(self) -> bool:
-        """Whether bytes beyond the last frame have arrived already."""
+        """True where bytes beyond the last frame have arrived already."""
         return bool(self._buffer)
 
     def frame(self) -> tuple[dict[str, Any], list[bytes]] | None:

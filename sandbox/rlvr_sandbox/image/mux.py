@@ -24,12 +24,12 @@ if __name__ == "__main__":  # the package around this folder is the host's, and 
     _package.__path__ = [str(Path(__file__).parents[1])]
     sys.modules["rlvr_sandbox"] = _package
 
-from rlvr_sandbox.image.accounts import account
-from rlvr_sandbox.image.execution import Execution, Session, sealed
 from rlvr_sandbox.image.frames import Reader, pack
 from rlvr_sandbox.image.layout import SITE, WORK
+from rlvr_sandbox.image.supervisor.accounts import account
+from rlvr_sandbox.image.supervisor.execution import Execution, Session, sealed
+from rlvr_sandbox.image.supervisor.zygotes import Ground, Zygote, ZygoteGone, Zygotes
 from rlvr_sandbox.image.version import supervisor_version
-from rlvr_sandbox.image.zygotes import Ground, Zygote, ZygoteGone, Zygotes
 
 CLEAN_WITHIN_SECONDS = 3.0
 _UIDS_EACH = 1 << 16

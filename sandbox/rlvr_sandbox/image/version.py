@@ -7,8 +7,9 @@ from pathlib import Path
 
 @functools.cache
 def supervisor_version() -> str:
-    """A hash of the supervisor's source: of every Python file in this folder, names included."""
+    """A hash of the supervisor's source: of every Python file in this folder and below, names included."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    folder = Path(__file__).parent
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]

@@ -34,14 +34,14 @@ if __name__ == "__main__":  # the package around this folder is the host's, and 
     _package.__path__ = [str(Path(__file__).parents[1])]
     sys.modules["rlvr_sandbox"] = _package
 
-    from rlvr_sandbox.image.hooks import PutOff
+    from rlvr_sandbox.image.forks.hooks import PutOff
 
     _put_off = PutOff()  # before what follows imports the modules that have hooks
 
-from rlvr_sandbox.image import program, tests
+from rlvr_sandbox.image.forks.rehearsal import rehearse
+from rlvr_sandbox.image.forks.seccomp import Filter
 from rlvr_sandbox.image.layout import SITE, WRITABLE
-from rlvr_sandbox.image.rehearsal import rehearse
-from rlvr_sandbox.image.seccomp import Filter
+from rlvr_sandbox.image.sides import program, tests
 
 MAX_ORDER_BYTES = 1 << 16
 _PR_SET_DUMPABLE = 4
@@ -109,6 +109,7 @@ def _become_a_zygote(preload: Sequence[str], *, one_uid: bool, memory_files: boo
     if not one_uid:  # else it forks once only
         rehearse()
     program.settle()
+    tests.settle()
     _limit_all_forks()
     Filter(memory_files=memory_files).put_on()
     gc.collect()
@@ -218,7 +219,7 @@ class Zygote:
             os.close(descriptor)
 
     def _clean(self, uids: list[int], within_seconds: float) -> bool:
-        """Whether nothing is left of the processes of `uids`, nor of what they wrote.
+        """Return True once nothing is left of the processes of `uids`, nor of what they wrote.
 
         A process may kill the one that is to end it, as both have its uid: so that is tried again.
         """

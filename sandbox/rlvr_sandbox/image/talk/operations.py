@@ -1,4 +1,4 @@
-"""What one side may ask of an object of the other's, and what is then done with it."""
+"""Operations that one side may ask for on an object of the other's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from rlvr_sandbox.image import proxies
+from rlvr_sandbox.image.stand_ins import proxies
 
 POLL_SECONDS = 0.002
 

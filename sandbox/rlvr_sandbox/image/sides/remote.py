@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import string
 import sys
 import types
+from collections.abc import Iterator
 from typing import Any
 
-from rlvr_sandbox.image import proxies, shapes, standing
-from rlvr_sandbox.image.files import Files
-from rlvr_sandbox.image.harmless import is_safe
-from rlvr_sandbox.image.link import Link
-from rlvr_sandbox.image.peer import FRAMES_OF_A_QUESTION, Peer
-from rlvr_sandbox.image.surroundings import TestsSurroundings
-from rlvr_sandbox.image.values import BadValue
+from rlvr_sandbox.image.sides.files import Files
+from rlvr_sandbox.image.sides.surroundings import TestsSurroundings
+from rlvr_sandbox.image.stand_ins import proxies, shapes, standing
+from rlvr_sandbox.image.stand_ins.harmless import is_safe
+from rlvr_sandbox.image.talk.link import Link
+from rlvr_sandbox.image.talk.peer import FRAMES_OF_A_QUESTION, Peer
+from rlvr_sandbox.image.talk.values import BadValue
 
 SHOWN_CHARACTERS = 2000
 _SHOWN_PARTS = 20_000
@@ -37,6 +39,11 @@ _MAY_ASK = frozenset(
     "call method get set delete dir text repr copy special equal contains "  # noqa: SIM905
     "next length start run instance subclass".split()
 )
+
+_HELD = frozenset(
+    {*(signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF), *(signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)}
+)
+"""Signals that tests handle: those of timers, and those that they send themselves."""
 
 
 class ProgramGone(BaseException):
@@ -64,6 +71,7 @@ class Remote(Peer):
         """A failed assertion of the tests that the program was told of, and may have kept to itself."""
         self.files = Files(source)
         self._around = TestsSurroundings(source)
+        self._uses_signals = "signal" in source
         self._names: dict[int, str] = {}
         self._put: set[tuple[int, str]] = set()
         """Private attributes that the program put into objects of the tests', as a descriptor does."""
@@ -72,7 +80,7 @@ class Remote(Peer):
         self.codec.on_text = self.files.named if self.files.watched else None
 
     def load(self, names: list[str]) -> dict[str, Any]:
-        """What the program has under these names. Raises ProgramGone where it did not get that far."""
+        """Load the program's objects of these names. Raises ProgramGone where it did not get that far."""
         with contextlib.suppress(ProgramGone):  # it may have said why, and be gone
             self._send({"names": names, "random": self._around.uses_random})
         self.gone = None
@@ -101,18 +109,31 @@ class Remote(Peer):
         """The program's answer."""
         if self.gone is not None:
             raise self.gone
-        called = what in ("call", "method") or (what == "special" and arguments[0] == "__call__")
-        if not called:
+        with self._signals_held():
+            called = what in ("call", "method") or (what == "special" and arguments[0] == "__call__")
+            if not called:
+                value = super().ask(what, target, *arguments, **keywords)
+                standing.reached(value, target)
+                return value
+            name = arguments[0] if what == "method" else self._names.get(id(target), "object")
+            given = arguments if what == "call" else arguments[1:]
+            self._last = (str(name), given, keywords, None)
             value = super().ask(what, target, *arguments, **keywords)
             standing.reached(value, target)
+            self._last = (str(name), given, keywords, value)
             return value
-        name = arguments[0] if what == "method" else self._names.get(id(target), "object")
-        given = arguments if what == "call" else arguments[1:]
-        self._last = (str(name), given, keywords, None)
-        value = super().ask(what, target, *arguments, **keywords)
-        standing.reached(value, target)
-        self._last = (str(name), given, keywords, value)
-        return value
+
+    @contextlib.contextmanager
+    def _signals_held(self) -> Iterator[None]:
+        """Have an alarm of the tests' wait until the program has answered: what it breaks off cannot go on."""
+        if not self._uses_signals:
+            yield
+            return
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def last(self) -> dict[str, str]:
         """The last call and what it returned, for a report."""
@@ -129,7 +150,7 @@ class Remote(Peer):
         return self._around.told(self.codec.encode, self.depth * FRAMES_OF_A_QUESTION)
 
     def after_answer(self, message: dict[str, Any]) -> None:
-        """What the program printed, and how far it moved `random`."""
+        """Take in what the program printed, and how far it moved `random`."""
         self._around.hear(message, self.read)
 
     def caught(self, error: BaseException) -> None:
@@ -148,7 +169,7 @@ class Remote(Peer):
         raise AttributeError("the tests handed over nothing of the kind")
 
     def refuse(self, what: str, target: Any, arguments: list[Any]) -> None:
-        """What was handed over can be used; what it was made of cannot be looked at."""
+        """Raise AttributeError where the program asks for more than the use of what was handed over."""
         if isinstance(target, types.ModuleType):
             raise AttributeError("the tests show no module")
         name: Any = arguments[0] if what in ("get", "set", "delete", "method", "special") else ""

@@ -1,4 +1,4 @@
-"""What a program has used: CPU time and memory of all its processes, those that nobody waited for included.
+"""Count what a program has used: CPU time and memory of all its processes, those that nobody waited for included.
 
 The sandbox's own control group knows both, to the last buffer of a socket. Where there is none, the processes are
 looked at: that finds less of what lasts less long than a look at them.
@@ -30,7 +30,7 @@ class Account(Protocol):
     """Counts from `begin` on."""
 
     counts_memory_files: bool
-    """Whether it sees files in memory that no process has mapped."""
+    """True where it sees files in memory that no process has mapped."""
 
     def begin(self, may_hold_bytes: int) -> None:
         """Start at nothing; whatever is there now is not the program's. The kernel holds it to that, if it can."""
@@ -41,7 +41,7 @@ class Account(Protocol):
         ...
 
     def memory_bytes(self) -> int:
-        """What they hold now: their own pages, files in memory, shared maps, buffers."""
+        """Return the bytes they hold now: their own pages, files in memory, shared maps, buffers."""
         ...
 
 
@@ -264,7 +264,7 @@ def _held_bytes(pid: int) -> int:
 
 
 def _shared_bytes(pid: int) -> int:
-    """What it holds of shared maps and of files in memory."""
+    """Return the bytes it holds of shared maps and of files in memory."""
     try:
         with open(f"/proc/{pid}/status", "rb") as status:
             return int(status.read().partition(b"\nRssShmem:")[2].split(None, 1)[0]) << 10

@@ -12,11 +12,11 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from rlvr_sandbox.image import shapes, standing
+from rlvr_sandbox.image.stand_ins import shapes, standing
 
 
 class Asks:
-    """What stand-ins need of their side; there is one side in a process."""
+    """The side of a process, as stand-ins need it; there is one in a process."""
 
     def ask(self, what: str, target: Any, *arguments: Any, **keywords: Any) -> Any:
         """The other side's answer; what it raises is raised here."""
@@ -135,12 +135,12 @@ class PlainProxy(_Attributes):
 
 
 def is_proxy(value: object) -> bool:
-    """Whether `value` stands for an object of the other side."""
+    """Return True where `value` stands for an object of the other side."""
     return isinstance(type(value), Meta) and issubclass(type(value), Proxy | PlainProxy)
 
 
 def is_program_owned(value: object) -> bool:
-    """Whether it is an object, or a class, of the other side."""
+    """Return True for an object, or a class, of the other side."""
     return isinstance(value, Meta) or is_proxy(value)
 
 

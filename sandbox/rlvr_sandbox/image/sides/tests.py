@@ -14,11 +14,21 @@ import socket
 import types
 from typing import Any, NoReturn
 
-from rlvr_sandbox.image import evaluated, proxies, standing
-from rlvr_sandbox.image.link import Link, read_all
-from rlvr_sandbox.image.remote import SHOWN_CHARACTERS, CannotCross, ProgramGone, Remote
+from rlvr_sandbox.image.sides import evaluated
+from rlvr_sandbox.image.sides.remote import SHOWN_CHARACTERS, CannotCross, ProgramGone, Remote
+from rlvr_sandbox.image.stand_ins import proxies, standing
+from rlvr_sandbox.image.talk.link import Link, read_all
 
 Verdict = dict[str, str]
+
+_builtins: dict[str, Any] | None = None
+"""Python's own names for one namespace. Made once for all forks, as making it touches every object that it holds."""
+
+
+def settle() -> None:
+    """Prepare for the forks to come, each of which runs tests once."""
+    global _builtins
+    _builtins = vars(builtins).copy()
 
 
 def run(payload: int, link: int, verdict: int) -> NoReturn:
@@ -90,7 +100,7 @@ def _mention(names: list[str], sources: list[str]) -> bool:
 
 def _namespace(request: dict[str, Any], names: dict[str, Any], *, split: bool) -> dict[str, Any]:
     """Where the tests run. A name that the program lacks is no builtin of that name instead."""
-    known = vars(builtins).copy()
+    known = _known() if split else vars(builtins).copy()
     for name in request["names"]:
         known.pop(name, None)
     if split:
@@ -104,6 +114,14 @@ def _namespace(request: dict[str, Any], names: dict[str, Any], *, split: bool) -
     return namespace
 
 
+def _known() -> dict[str, Any]:
+    """Python's own names as they are now; `open` is watched where the tests use files."""
+    if _builtins is None:
+        return vars(builtins).copy()
+    _builtins["open"] = builtins.open
+    return _builtins
+
+
 def _judge_one(source: str, namespace: dict[str, Any], remote: Remote | None) -> Verdict:
     try:
         code = compile(source, "test", "exec", dont_inherit=True)
@@ -113,7 +131,8 @@ def _judge_one(source: str, namespace: dict[str, Any], remote: Remote | None) ->
     try:
         exec(code, namespace)
     except BaseException as error:  # noqa: BLE001 - tests may raise anything
-        return {**_said(error, namespace.get("__missing__", ())), **(remote.last() if remote else {})}
+        first = error if remote is None or remote.gone is None else remote.gone  # whatever came of that
+        return {**_said(first, namespace.get("__missing__", ())), **(remote.last() if remote else {})}
     if remote and remote.gone is not None:
         return _said(remote.gone)
     if remote and remote.failed is not None:
@@ -145,7 +164,7 @@ def _said(error: BaseException, missing: Any = ()) -> Verdict:
 
 
 def _text_of(error: BaseException) -> str:
-    """What an exception says: of what the program told, so it may be too much, or nothing that can be written."""
+    """Return an exception's text: the program's word, so it may be too much, or nothing that can be written."""
     try:
         return str(error)
     except BaseException:  # noqa: BLE001 - it may ask the program, which may raise anything or be gone

@@ -14,9 +14,9 @@ import sys
 import types
 from typing import Any, Literal
 
-from rlvr_sandbox.image import building, proxies
-from rlvr_sandbox.image.harmless import is_safe
-from rlvr_sandbox.image.remote import READS_WHAT_IT_NAMES, UNSEEN
+from rlvr_sandbox.image.sides.remote import READS_WHAT_IT_NAMES, UNSEEN
+from rlvr_sandbox.image.stand_ins import building, proxies
+from rlvr_sandbox.image.stand_ins.harmless import is_safe
 
 _SIGNS = ("eval", "exec", "compile")
 _PLAIN_NODES = (
@@ -44,7 +44,7 @@ _PICKLED = frozenset(
         *((f"numpy.{core}.numeric", "_frombuffer") for core in ("core", "_core")),
     }
 )
-"""What pickles of plain values name besides their classes."""
+"""The names in pickles of plain values besides their classes."""
 
 
 def take_care(names: dict[str, Any], sources: list[str]) -> None:
@@ -161,7 +161,7 @@ _NOTHING = object()
 
 
 def _named(node: ast.AST, scope: Any) -> Any:
-    """What a name stands for, or a name in a module or in what is the program's."""
+    """Return the object that a name stands for, or a name in a module or in what is the program's."""
     if isinstance(node, ast.Name):
         builtin = getattr(builtins, node.id, _NOTHING)
         return _NOTHING if node.id.startswith("_") else scope.get(node.id, builtin)

@@ -1,4 +1,4 @@
-"""What the supervisor's processes say to each other, and read from the files that they are handed."""
+"""Messages between the supervisor's processes, and the files that they are handed."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import socket
 import struct
 from typing import Any
 
-from rlvr_sandbox.image import values
+from rlvr_sandbox.image.talk import values
 
 _LENGTH = struct.Struct(">I")
 

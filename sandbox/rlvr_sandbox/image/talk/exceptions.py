@@ -10,9 +10,9 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from rlvr_sandbox.image import proxies
-from rlvr_sandbox.image.shapes import Shape
-from rlvr_sandbox.image.values import BadValue
+from rlvr_sandbox.image.stand_ins import proxies
+from rlvr_sandbox.image.stand_ins.shapes import Shape
+from rlvr_sandbox.image.talk.values import BadValue
 
 _SHOWN = 2000
 _ENDS = frozenset({"BaseException", "GeneratorExit", "CancelledError"})

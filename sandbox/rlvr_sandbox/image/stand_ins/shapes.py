@@ -1,4 +1,4 @@
-"""What one side tells the other of its classes, so that their objects can be stood for over there."""
+"""Describe the classes of one side to the other, so that their objects can be stood for over there."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def is_own(cls: type) -> bool:
 
 
 def describe(cls: type, refer: Callable[[type], Any], encode: Callable[[Any], Any]) -> Shape:
-    """What the other side is told of a class, once; references to the classes it derives from come first."""
+    """Describe a class to the other side, once; references to the classes it derives from come first."""
     mro = type.mro(cls)
     shape: Shape = {"name": cls.__name__, "module": str(cls.__module__), "qualname": cls.__qualname__}
     doc = vars(cls).get("__doc__") if is_own(cls) else None

@@ -30,7 +30,7 @@ class TestsSettings:
         self._told = {name: now() for name, now in self._looked_at.items()}
 
     def changed(self, encode: Coded) -> dict[str, Any]:
-        """What is not as it was when the program was last told."""
+        """Return the settings that are not as they were when the program was last told."""
         said = {}
         for name, now in self._looked_at.items():
             if (found := now()) != self._told[name]:

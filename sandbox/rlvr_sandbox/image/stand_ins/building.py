@@ -8,8 +8,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from rlvr_sandbox.image import proxies, shapes
-from rlvr_sandbox.image.shapes import Shape
+from rlvr_sandbox.image.stand_ins import proxies, shapes
+from rlvr_sandbox.image.stand_ins.shapes import Shape
 
 
 def build(shape: Shape, bases: list[type], decode: Callable[[Any], Any]) -> type:
@@ -18,7 +18,7 @@ def build(shape: Shape, bases: list[type], decode: Callable[[Any], Any]) -> type
     base = shapes.PLAIN.get(shape["base"]) if isinstance(shape["base"], str) else None
     body = _body(shape, base)
     if "exception" in shape:
-        from rlvr_sandbox.image.exceptions import exception_class
+        from rlvr_sandbox.image.talk.exceptions import exception_class
 
         return exception_class(name, shape, bases, body)
     if isinstance(shape.get("enum"), list):

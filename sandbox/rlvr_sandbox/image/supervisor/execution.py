@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from rlvr_sandbox.image.accounts import Account
-from rlvr_sandbox.image.link import Link
-from rlvr_sandbox.image.zygotes import Zygote, ZygoteGone
+from rlvr_sandbox.image.supervisor.accounts import Account
+from rlvr_sandbox.image.supervisor.zygotes import Zygote, ZygoteGone
+from rlvr_sandbox.image.talk.link import Link
 
 STDERR_BYTES = 64 << 10
 ANSWER_BYTES = 9 << 20
@@ -57,7 +57,7 @@ class Capture:
                 del self.data[: -self._limit]
 
     def take(self) -> bytes:
-        """What came since the last time."""
+        """Return the bytes that came since the last time."""
         self.pump()
         data = bytes(self.data)
         self.data.clear()

@@ -1,4 +1,4 @@
-"""What modules want done after a fork, put off: the program's own forks need it, those of the zygote do not.
+"""Put off what modules want done after a fork: the program's own forks need it, those of the zygote do not.
 
 `threading` and `random` have such hooks, which make a fork cost a quarter more. A zygote has one thread and holds no
 lock when it forks, and the generator is seeded for all: its forks are as good without.

@@ -1,4 +1,4 @@
-"""What the program's process answers: one call of a function, or what the tests ask. It decides nothing."""
+"""The program's process answers one call of a function, or the tests' questions. It decides nothing."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from rlvr_sandbox.image import peer, values
-from rlvr_sandbox.image.harmless import is_safe
-from rlvr_sandbox.image.link import Link
-from rlvr_sandbox.image.surroundings import ProgramSurroundings
+from rlvr_sandbox.image.sides.surroundings import ProgramSurroundings
+from rlvr_sandbox.image.stand_ins.harmless import is_safe
+from rlvr_sandbox.image.talk import peer, values
+from rlvr_sandbox.image.talk.link import Link
 
 
 def call(module: types.ModuleType, request: dict[str, Any]) -> bytes:
@@ -27,7 +27,7 @@ def call(module: types.ModuleType, request: dict[str, Any]) -> bytes:
 
 
 def _by_name(value: object) -> list[Any]:
-    """What stands in an answer for an object that is no plain data."""
+    """Write an object that is no plain data as something that stands for it in an answer."""
     return ["handle", 0, type(value).__name__]
 
 

@@ -1,7 +1,7 @@
-"""What tests and program say to each other, as JSON: values, shared containers, and references to objects.
+"""The language of tests and program, in JSON: values, shared containers, and references to objects.
 
 Scalars stand for themselves, everything else is a list with a tag in front. Only values of exactly Python's own
-types cross as such; what else there is crosses as a reference to the side that has it (see `peer`).
+types cross as such; what else there is crosses as a reference to the side that has it (see `references`).
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from rlvr_sandbox.image import values
-from rlvr_sandbox.image.shared import KINDS, TYPES, Shared, is_array, read_dtype
-from rlvr_sandbox.image.values import BadValue
+from rlvr_sandbox.image.talk import values
+from rlvr_sandbox.image.talk.shared import KINDS, TYPES, Shared, is_array, read_dtype
+from rlvr_sandbox.image.talk.values import BadValue
 
 MAX_DEPTH = values.MAX_DEPTH
 _BY_VALUE = (int, complex, bytes, range, slice, type(...), type(NotImplemented))
@@ -83,7 +83,7 @@ class Codec:
         return ["n", number, name, self.encode(kind.extra(value), depth + 1), self.contents(number, depth)]
 
     def contents(self, number: int, depth: int = 0) -> Encoded:
-        """What a container holds, which both sides hold from now on."""
+        """Write the contents of a container, which both sides hold from now on."""
         elements = self.shared.elements(number)
         if type(elements) is bytes:
             return elements.hex()
@@ -169,7 +169,7 @@ class Codec:
     # -- when the turn changes -------------------------------------------------------------------------------
 
     def news(self) -> dict[str, Any]:
-        """What the other side must know of shared containers before it goes on."""
+        """Return what the other side must know of shared containers before it goes on."""
         said: dict[str, Any] = {}
         if changed := self.shared.changed():
             said["changed"] = [[number, self.contents(number)] for number in changed]

@@ -36,8 +36,8 @@ class Ground:
     """A command that runs another in a sandbox of its own, for the zygotes."""
     python: tuple[str, ...] = (sys.executable, "-I", "-S")
     """The zygotes' interpreter, as it is called inside `wrapper`."""
-    supervisor: str = str(Path(__file__).parent)
-    """The folder of these files, likewise."""
+    supervisor: str = str(Path(__file__).parents[1])
+    """The folder that `zygote.py` is in, likewise."""
 
 
 class Zygote:
@@ -78,7 +78,7 @@ class Zygote:
             raise ZygoteGone(f"the zygote takes no orders: {error}") from error
 
     def hear(self, timeout_seconds: float = 0.0) -> dict[str, Any] | None:
-        """What it says, None when that is nothing within the timeout."""
+        """Return its next message, None when there is none within the timeout."""
         poll = select.poll()
         poll.register(self._socket, select.POLLIN)
         if not poll.poll(max(0.0, timeout_seconds) * 1000):
@@ -95,7 +95,7 @@ class Zygote:
         return message
 
     def expect(self, said: str, within_seconds: float) -> dict[str, Any]:
-        """What it says of that kind, passing over what else it says."""
+        """Return its next message of that kind, passing over others."""
         deadline = time.monotonic() + within_seconds
         while True:
             message = self.hear(deadline - time.monotonic())

@@ -1,4 +1,4 @@
-"""What the tests may ask an object of the program: never whether it is what they expect.
+"""Rules on what the tests may ask an object of the program: never for a verdict on itself.
 
 The program may not be told what is expected and then asked whether its object is that, or is less, or contains
 it: it would say yes. These rules are the tests' side's, and the reason that an object which answers every question
@@ -22,13 +22,13 @@ PREDICATES = frozenset(
     for name in dir(each)
     if name.startswith(("is", "startswith", "endswith")) and not name.startswith("iso")
 )
-"""What plain values are asked to be told yes or no: of an object of the program's, only its class is asked so."""
+"""Questions to plain values with the answer yes or no: of the program's objects, only some classes are asked them."""
 
 ALGEBRA = frozenset(
     "difference symmetric_difference intersection union replace removeprefix removesuffix "  # noqa: SIM905
     "compare compare_signal compare_total compare_total_mag".split()
 )
-"""What plain values are asked for together with another: told what is expected, nothing is left of it."""
+"""Questions to plain values that tell them another: nothing is left of what is expected."""
 _OF_PLAIN_VALUES = (
     *_TEXT_AND_NUMBERS[:3],
     list,
@@ -89,7 +89,7 @@ def may_be_asked(proxy: Any, name: str, arguments: tuple[Any, ...] | None) -> No
 
 def made(result: Any, cls: type) -> None:
     """Note that the tests made an object themselves, of a class that they ask for."""
-    from rlvr_sandbox.image.proxies import is_proxy
+    from rlvr_sandbox.image.stand_ins.proxies import is_proxy
 
     if is_proxy(result) and is_class_asked_for(cls):
         object.__setattr__(result, "_rlvr_made", True)
@@ -97,14 +97,14 @@ def made(result: Any, cls: type) -> None:
 
 def is_made(value: Any) -> bool:
     """The tests made it themselves, or it came of what they made by an operator; or it is a class they ask for."""
-    from rlvr_sandbox.image.proxies import Meta
+    from rlvr_sandbox.image.stand_ins.proxies import Meta
 
     return value in _asked_for if isinstance(value, Meta) else getattr(value, "_rlvr_made", False)
 
 
 def reached(result: Any, owner: Any) -> None:
     """Note that the tests came by an object through a class that they ask for, or through what they made."""
-    from rlvr_sandbox.image.proxies import Proxy
+    from rlvr_sandbox.image.stand_ins.proxies import Proxy
 
     if isinstance(result, Proxy) and (is_made(owner) or getattr(owner, "_rlvr_reached", False) is True):
         object.__setattr__(result, "_rlvr_reached", True)
@@ -117,7 +117,7 @@ def operate(side: Any, name: str, owner: Any, other: Any, *more: Any) -> Any:
     these, and gives an object of the program's, not a plain value: of `abs(root(2) - 1.4142)` the program is neither
     told the 1.4142, nor asked how far it is away.
     """
-    from rlvr_sandbox.image.proxies import Proxy, is_program_owned, is_proxy
+    from rlvr_sandbox.image.stand_ins.proxies import Proxy, is_program_owned, is_proxy
 
     plain = not is_program_owned(other)
     mine = is_made(owner)

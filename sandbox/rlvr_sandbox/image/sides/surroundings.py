@@ -1,4 +1,4 @@
-"""What tests and program share besides objects, because a process has one of it: streams, patched functions, `random`.
+"""Share what a process has one of between tests and program: streams, patched functions, `random`.
 
 When the tests ask the program something, it is told what of it is not as it was when both began, and for as long as it
 answers, finds it so.
@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from rlvr_sandbox.image.settings import ProgramSettings, TestsSettings
+from rlvr_sandbox.image.sides.settings import ProgramSettings, TestsSettings
 
 _PATCHABLE = tuple(
     tuple(each.rsplit(".", 1))
@@ -68,7 +68,7 @@ class TestsSurroundings:
             self._random = random.getstate()
 
     def told(self, encode: Callable[[Any], Any], our_frames: int) -> dict[str, Any]:
-        """What the program is told; so many frames of the stack are not the tests' own."""
+        """Return the facts that the program is told; so many frames of the stack are not the tests' own."""
         said: dict[str, Any] = {}
         captured = [
             now is not first for now, first in zip((sys.stdout, sys.stderr), self._streams, strict=True)

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from rlvr_sandbox.image.values import BadValue
+from rlvr_sandbox.image.talk.values import BadValue
 
 _ONLY_OURS = 2
 """References to an object that nothing but its entry holds: the entry's, and that of the call that counts."""
@@ -71,7 +71,7 @@ class Shared:
         entry.last = entry.kind.elements(entry.value)
 
     def elements(self, number: int) -> Any:
-        """What a container holds, remembered as what both sides hold."""
+        """Return the elements of a container, remembered as what both sides hold."""
         entry = self._entry(number)
         assert entry.kind is not None
         entry.last = entry.kind.elements(entry.value)
@@ -146,7 +146,7 @@ class Kind:
         self.make, self.elements, self.fill, self.extra = make, elements, fill, extra
 
     def in_bytes(self, value: Any) -> bool:
-        """Whether the elements of `value` are bytes."""
+        """Return True where the elements of `value` are bytes."""
         return isinstance(value, bytearray | array.array) or (is_array(value) and not value.dtype.hasobject)
 
 

@@ -21,10 +21,10 @@ import types
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from rlvr_sandbox.image.answers import Program, call
 from rlvr_sandbox.image.layout import WORK
-from rlvr_sandbox.image.link import Link, read_all
-from rlvr_sandbox.image.tests import judge_in_process
+from rlvr_sandbox.image.sides.answers import Program, call
+from rlvr_sandbox.image.sides.tests import judge_in_process
+from rlvr_sandbox.image.talk.link import Link, read_all
 
 FILE_NAME = f"{WORK}/solution.py"
 INVALID_STATUS = 98

@@ -11,10 +11,11 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from rlvr_sandbox.image import program, proxies, standing, tests
-from rlvr_sandbox.image.answers import Program
-from rlvr_sandbox.image.link import Link
-from rlvr_sandbox.image.remote import Remote
+from rlvr_sandbox.image.sides import program, tests
+from rlvr_sandbox.image.sides.answers import Program
+from rlvr_sandbox.image.sides.remote import Remote
+from rlvr_sandbox.image.stand_ins import proxies, standing
+from rlvr_sandbox.image.talk.link import Link
 
 _ROUNDS = 10
 """Python specialises a function that has run eight times."""

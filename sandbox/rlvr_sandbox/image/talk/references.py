@@ -1,58 +1,65 @@
-"""One side of the talk between tests and program: it asks the other, and answers what the other asks.
+"""References: what crosses in the place of an object that is no plain value, and what stands for it over there.
 
-The two take turns. A question may be answered with another question (a function of the tests that the program calls
-back), to any depth. Objects cross as references: `h` and `k` are an object and a class of the sender's, `o` one of
-the receiver's.
+Each side numbers the objects and classes that it hands over. `h` and `k` are an object and a class of the sender's,
+`o` is one of the receiver's.
 """
 
 from __future__ import annotations
 
 import collections
-import contextlib
 import enum
-import json
 import pathlib
 import sys
-import threading
 import types
 import weakref
-from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
-from rlvr_sandbox.image import building, proxies, shapes, values
-from rlvr_sandbox.image.exceptions import read_exception, written_exception
-from rlvr_sandbox.image.harmless import OF_ONE_VALUE
-from rlvr_sandbox.image.link import Link
-from rlvr_sandbox.image.operations import OPERATIONS
-from rlvr_sandbox.image.values import BadValue
-from rlvr_sandbox.image.wire import Codec
+from rlvr_sandbox.image.stand_ins import building, proxies, shapes
+from rlvr_sandbox.image.stand_ins.harmless import OF_ONE_VALUE
+from rlvr_sandbox.image.talk import values
+from rlvr_sandbox.image.talk.exceptions import read_exception, written_exception
+from rlvr_sandbox.image.talk.values import BadValue
+from rlvr_sandbox.image.talk.wire import Codec
 
-READ_ERRORS = (
-    *(BadValue, ValueError, TypeError, ArithmeticError, LookupError, AttributeError),
-    *(RecursionError, MemoryError),
-)
-FRAMES_OF_A_QUESTION = 7
-"""How many more are on the stack than there would be if the other side called directly."""
 _FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType)
 _VIEWS = {type({}.keys()): "keys", type({}.values()): "values", type({}.items()): "items"}
 
 
-class Peer(proxies.Asks):
-    """One side.
+class Side(Protocol):
+    """The rules of one side on what may be named and used."""
+
+    def may_name(self, module: str, name: str) -> bool:
+        """Return True where the other side takes that class or function from this one by name."""
+        ...
+
+    def known(self, module: str, qualname: str) -> Any:
+        """Return a class or function that both sides have. Raises BadValue for what the other side may not name."""
+        ...
+
+    def module(self, name: str) -> Any:
+        """Return a module of a library that both have. Raises BadValue where it may not be named."""
+        ...
+
+    def refuse_target(self, written: Any) -> None:
+        """Raise where what is asked is none of this side's objects that were handed over."""
+        ...
+
+    def refuse(self, what: str, target: Any, arguments: list[Any]) -> None:
+        """Raise where the other side may not ask that."""
+        ...
+
+
+class References:
+    """The objects that one side has handed over, and its stand-ins for those of the other.
 
     Args:
-        link: to the other.
         first: 0 for the program, 1 for the tests: whose numbers are even.
+        side: whose they are.
     """
 
-    def __init__(self, link: Link, first: int) -> None:
+    def __init__(self, first: int, side: Side) -> None:
         self.codec = Codec(first, self._refer, self._resolve)
-        self.asked = 0
-        self.depth = 0
-        """How many questions of the other side's are being answered."""
-        self._link = link
-        self._lock = threading.RLock()
-        self._reading = False
+        self._side = side
         self._own: list[Any] = []
         self._own_numbers: dict[int, int] = {}
         self._theirs: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
@@ -60,152 +67,8 @@ class Peer(proxies.Asks):
         self._their_classes: dict[int, Any] = {}
         self._class_numbers: dict[int, int] = {}
         self._real_enumerations: set[type] = set()
-        proxies.speak_for(self)
 
-    # -- for the two sides to say differently ----------------------------------------------------------------
-
-    def lost(self, reason: str) -> BaseException:
-        """To be raised when the other side is gone, or speaks no sense."""
-        raise NotImplementedError
-
-    def before_asking(self) -> dict[str, Any]:
-        """What the other side is told of this one's surroundings."""
-        return {}
-
-    def answering(self, message: dict[str, Any], act: Callable[[], Any], told: dict[str, Any]) -> Any:
-        """Do what was asked for in the asker's surroundings; `told` is filled with what came of them."""
-        return act()
-
-    def after_answer(self, message: dict[str, Any]) -> None:
-        """Take in what the other side tells of its surroundings."""
-
-    def refuse_target(self, written: Any) -> None:
-        """Raise where what is asked is none of this side's objects that were handed over."""
-
-    def refuse(self, what: str, target: Any, arguments: list[Any]) -> None:
-        """Raise where the other side may not ask that."""
-
-    def known(self, module: str, qualname: str) -> Any:
-        """A class or function that both sides have. Raises BadValue for what the other side may not name."""
-        raise NotImplementedError
-
-    def caught(self, error: BaseException) -> None:
-        """Note an error that a question of the other side ended in."""
-
-    not_answered: tuple[type[BaseException], ...] = ()
-    """What ends this side, and is told to nobody."""
-
-    # -- asking ----------------------------------------------------------------------------------------------
-
-    def ask(self, what: str, target: Any, *arguments: Any, **keywords: Any) -> Any:
-        """The other side's answer; what it raises is raised here."""
-        with self._lock:
-            self.asked += 1
-            quiet = self._reading
-            message: dict[str, Any] = {} if quiet else self.codec.news()
-            if quiet:
-                message["quiet"] = True
-            message["ask"] = what
-            message["on"] = self.codec.encode(target, 2)
-            message["with"] = [self.codec.encode(each) for each in arguments]
-            if keywords:
-                message["keywords"] = [[key, self.codec.encode(each)] for key, each in keywords.items()]
-            message |= self.before_asking()
-            self._send(message)
-            while True:
-                answer = self._receive()
-                if "ask" not in answer:
-                    break
-                self.serve(answer)
-            self.after_answer(answer)
-            if "raised" in answer:
-                error = self.read(answer["raised"])
-                if not isinstance(error, BaseException):
-                    raise self.lost("it raised what is no exception")
-                raise error if _may_end_here(error, what, target, arguments) else as_runtime_error(error)
-            return self.read(answer.get("value"))
-
-    def read(self, data: Any) -> Any:
-        """A value that the other side wrote."""
-        return self._reads(lambda: self.codec.decode(data))
-
-    def _reads(self, read: Callable[[], Any]) -> Any:
-        before, self._reading = self._reading, True
-        try:
-            return read()
-        except READ_ERRORS as error:
-            raise self.lost(f"it answered what is no value: {type(error).__name__}: {error}"[:300]) from None
-        finally:
-            self._reading = before
-
-    def _send(self, message: dict[str, Any]) -> None:
-        try:
-            self._link.send_bytes(json.dumps(message, separators=(",", ":")).encode())
-        except OSError:
-            raise self.lost("it has ended") from None
-
-    def _receive(self) -> dict[str, Any]:
-        try:
-            answer = self._link.receive()
-        except (ValueError, RecursionError, MemoryError) as error:
-            raise self.lost(f"it said what is no message: {error}") from None
-        if not isinstance(answer, dict) or not ({"value", "raised", "ask", "ended"} & answer.keys()):
-            raise self.lost("it has ended" if answer is None else "it said what is no message")
-        self._reads(lambda: self.codec.learn(answer))
-        return answer
-
-    # -- answering -------------------------------------------------------------------------------------------
-
-    def serve(self, message: dict[str, Any]) -> None:
-        """Answer one question of the other side's."""
-        self.depth += 1
-        sys.setrecursionlimit(sys.getrecursionlimit() + FRAMES_OF_A_QUESTION)
-        told: dict[str, Any] = {}
-        try:
-            key, value = "value", self.answering(message, lambda: self._do(message), told)
-        except self.not_answered:
-            raise
-        except BaseException as error:  # noqa: BLE001 - whatever a program or a test raises goes back to who asked
-            self.caught(error)
-            key, value = "raised", error
-        with self._lock:
-            self.depth -= 1
-            with contextlib.suppress(RecursionError):  # the program made it less, and is as deep now
-                sys.setrecursionlimit(max(sys.getrecursionlimit() - FRAMES_OF_A_QUESTION, 1))
-            data = self._written(key, value, told, quiet=bool(message.get("quiet")))
-            try:
-                self._link.send_bytes(data)
-            except OSError:
-                raise self.lost("it has ended") from None
-
-    def _written(self, key: str, value: Any, told: dict[str, Any], *, quiet: bool) -> bytes:
-        try:
-            said = {} if quiet else self.codec.news()
-            said[key] = self.codec.encode(value)
-            data = json.dumps({**said, **told}, separators=(",", ":")).encode()
-            if len(data) <= values.MAX_BYTES:
-                return data
-            raise BadValue(f"a value of {len(data)} bytes; {values.MAX_BYTES} may cross")
-        except self.not_answered:
-            raise
-        except BaseException as error:  # noqa: BLE001 - a program's objects are asked what they are
-            refusal = (
-                error
-                if isinstance(error, BadValue)
-                else BadValue(f"a value that cannot cross: {error!r}"[:300])
-            )
-            return json.dumps({"raised": self.codec.encode(refusal)}).encode()
-
-    def _do(self, message: dict[str, Any]) -> Any:
-        what = message["ask"]
-        self.refuse_target(message.get("on"))
-        target = self.read(message.get("on"))
-        arguments = [self.read(each) for each in message.get("with", ())]
-        keywords = {str(key): self.read(each) for key, each in message.get("keywords", ())}
-        self.refuse(what, target, arguments)
-        return OPERATIONS[what](target, *arguments, **keywords)
-
-    # -- references ------------------------------------------------------------------------------------------
+    # -- writing ---------------------------------------------------------------------------------------------
 
     def _refer(self, value: Any, depth: int) -> list[Any]:
         kind = type(value)
@@ -248,11 +111,7 @@ class Peer(proxies.Asks):
             module = "types"
         if getattr(sys.modules.get(module), name, None) is not value:
             return None
-        return ["g", module, name] if self.may_name(module, name) else None
-
-    def may_name(self, module: str, name: str) -> bool:
-        """The other side takes that class or function from this one by name."""
-        return True
+        return ["g", module, name] if self._side.may_name(module, name) else None
 
     def _object(self, value: Any, depth: int) -> list[Any]:
         said: list[Any] = ["h", self._number(value), self._described(type(value))]
@@ -304,6 +163,8 @@ class Peer(proxies.Asks):
             [name] if name in type(value).__members__ else self.codec.encode(value._value_, 2),
         ]
 
+    # -- reading ---------------------------------------------------------------------------------------------
+
     def _resolve(self, data: list[Any], depth: int) -> Any:
         match data:
             case ["o", int(number)] if 0 <= number < len(self._own):
@@ -315,11 +176,11 @@ class Peer(proxies.Asks):
             case ["f"]:
                 return _FUNCTION
             case ["g", str(module), str(name)]:
-                return self.known(module, name)
+                return self._side.known(module, name)
             case ["m", ["o" | "e", *_] as target, str(name)]:
-                self.refuse_target(target)
+                self._side.refuse_target(target)
                 found = self.codec.decode(target, depth + 1)
-                self.refuse("get", found, [name])
+                self._side.refuse("get", found, [name])
                 return getattr(found, name)
             case ["e", cls, member]:
                 found = self.codec.decode(cls, depth + 1)
@@ -341,12 +202,8 @@ class Peer(proxies.Asks):
             case ["path", text]:
                 return pathlib.PosixPath(self.codec.decode(text, depth + 1))
             case ["module", str(name)]:
-                return self.module(name)
+                return self._side.module(name)
         raise BadValue("not a value")
-
-    def module(self, name: str) -> Any:
-        """A module of a library that both have."""
-        raise BadValue("a module")
 
     def _their_class(self, number: int, shape: list[Any]) -> Any:
         if number in self._their_classes:
@@ -403,19 +260,3 @@ def _plain_base(cls: type) -> type | None:
 
 
 _PLAIN = frozenset(shapes.PLAIN.values())
-
-
-def _may_end_here(error: BaseException, what: str, target: Any, arguments: tuple[Any, ...]) -> bool:
-    """An end of an iteration comes out of what iterates only: `all(map(f, ...))` would take it for the end."""
-    if isinstance(error, StopAsyncIteration):
-        return what == "run"
-    if isinstance(error, StopIteration):
-        return what == "method" and arguments[0] in ("send", "throw") and type(target).__name__ == "generator"
-    return True
-
-
-def as_runtime_error(error: BaseException) -> RuntimeError:
-    """What stands for an end of an iteration that came out of a call."""
-    said = RuntimeError(f"the program raised {type(error).__name__}")
-    said.__program_raised__ = type(error).__name__  # type: ignore[attr-defined]
-    return said

@@ -1,0 +1,1 @@
+"""The talk between tests and program: values, shared containers, references, questions and answers."""
