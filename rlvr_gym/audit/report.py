@@ -15,6 +15,9 @@ TOLERATED_FALSE_NEGATIVES = 0.03
 _SHOWN_CHARACTERS = 500
 
 
+BLIND = "no task's solution is known, so nothing near a right answer was tried"
+
+
 class Failure(StrEnum):
     """The kinds of faults that a verifier can have."""
 
@@ -127,6 +130,9 @@ class AuditReport(_Record):
     families: tuple[FamilyResult, ...]
     untried: tuple[str, ...]
     """Families that had nothing to try, because the tasks' solutions do not show where an answer stands, say."""
+    blind: bool = False
+    """True where no task's solution is known, of a verifier that is not open-ended: nothing near a right answer was
+    tried."""
 
     @property
     def attacks(self) -> int:
@@ -160,7 +166,7 @@ class AuditReport(_Record):
         """Return the reasons not to train on this verifier.
 
         Code that ran, crashes, hangs, memory and inconsistencies always count. Up to 1 % of false positives (none with
-        `strict`) and up to 3 % of false negatives are accepted.
+        `strict`) and up to 3 % of false negatives are accepted. An audit that was blind shows nothing.
         """
         rates = {
             Failure.FALSE_POSITIVE: (self.false_positives, 0.0 if strict else TOLERATED_FALSE_POSITIVES),
@@ -170,7 +176,10 @@ class AuditReport(_Record):
             f"{failure}: {rate.count} of {rate.of} (at most {most:.0%} is let pass)"
             for failure, (rate, most) in rates.items()
             if rate and rate.value > most
-        ] + [f"{failure}: {count}" for failure, count in self.failures.items() if failure not in rates]
+        ] + [
+            *(f"{failure}: {count}" for failure, count in self.failures.items() if failure not in rates),
+            *([BLIND] if self.blind else []),
+        ]
 
 
 def family_result(name: str, about: str, trials: list[Trial], *, left_out: int = 0) -> FamilyResult:

@@ -107,6 +107,7 @@ def audit(
         tasks_fingerprint=env.tasks.fingerprint,
         families=tuple(_results(trials, again, left_out)),
         untried=tuple(family.name for family in FAMILIES if family.name not in tried),
+        blind=_blind(env, chosen),
     )
 
 
@@ -128,8 +129,17 @@ def _refuse_without_verdicts(process: JudgeProcess, env: Environment, tasks: Seq
             return
         why = why or verdict.detail
     raise ConfigError(
-        f"nothing can be audited here, as the solutions of {len(tasks)} tasks get no verdict: {why}"
+        f"nothing can be audited here, as {_asked_with(env, tasks)} of {len(tasks)} tasks gets no verdict: {why}"
     )
+
+
+def _asked_with(env: Environment, tasks: Sequence[Task]) -> str:
+    return "no solution" if any(env.solution(task) for task in tasks) else "'I do not know.' as the answer"
+
+
+def _blind(env: Environment, tasks: Sequence[Task]) -> bool:
+    closed = any(not part.open_ended for task in tasks for part in parts_of(env.verifier, task))
+    return closed and all(env.solution(task) is None for task in tasks)
 
 
 def _questions(

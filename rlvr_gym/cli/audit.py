@@ -17,7 +17,7 @@ from rich.text import Text
 
 from rlvr_gym import registry
 from rlvr_gym.audit.badge import record
-from rlvr_gym.audit.report import AuditReport, FamilyResult, Rate
+from rlvr_gym.audit.report import BLIND, AuditReport, FamilyResult, Rate
 from rlvr_gym.audit.runner import audit
 from rlvr_gym.cli.completion import complete_environment
 from rlvr_gym.cli.loudness import note, progress_console
@@ -41,7 +41,7 @@ MANUAL = Manual(
     topics=("environments",),
     exits={
         0: "the verifier is sound",
-        UNSOUND: "it is not: code ran, it crashed or hung, or too many verdicts were wrong",
+        UNSOUND: "it is not: code ran, it crashed or hung, too many verdicts were wrong; or no solution is known",
         NOT_AUDITED: "asked for what cannot work, or nothing could be judged",
     },
 )
@@ -190,6 +190,14 @@ def _conclude(console: Console, faults: Sequence[str]) -> None:
     """The verdict on the verifier and, where it is not sound, what to do."""
     if not faults:
         console.print(Text("sound", style="bold green"))
+        return
+    if list(faults) == [BLIND]:
+        console.print(Text(f"NOT SHOWN TO BE SOUND: {BLIND}", style="bold yellow"))
+        console.print(
+            "Give the verifier a `solution(task)`, a completion that earns full marks: FunctionVerifier(check, "
+            "solution=...) takes a function.",
+            markup=False,
+        )
         return
     console.print(Text(f"NOT SOUND: {'; '.join(faults)}", style="bold red"))
     console.print(

@@ -141,8 +141,10 @@ def advice(result: EvaluationResult) -> list[str]:
         limit = result.conditions.sampling.max_tokens
         said.append(f"every completion was cut off at {limit} tokens: raise sampling.max_tokens")
     if result.samples and result.outcomes[Outcome.MALFORMED] == len(result.samples):
-        name = result.conditions.environment
-        said.append(f"no answer could be read in any completion: `rlvr envs {name}` says where it must stand")
+        said.append(
+            "no answer could be read in any completion: read some with `rlvr report`, and see that the prompt says where "
+            "the answer must stand"
+        )
     return said
 
 

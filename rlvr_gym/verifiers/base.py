@@ -74,11 +74,21 @@ class FunctionVerifier(Verifier):
     """A plain function as a verifier: it returns a Verdict, a bool for right and wrong, or a score from 0 to 1.
 
     A score of 1 is right, any other is wrong with that much credit. Whatever else the function returns is a fault of
-    its own and leaves the sample unscored: scores out of range, NaN, text, None, lists, dicts.
+    its own and leaves the sample unscored: scores out of range, NaN, text, None, lists, dicts. `solution` gives a
+    completion that earns full marks on a task, None where none is known; audits need it to come near a right answer.
     """
 
-    def __init__(self, function: Callable[[Task, Completion], Verdict | bool | float]) -> None:
-        self.function = function
+    def __init__(
+        self,
+        function: Callable[[Task, Completion], Verdict | bool | float],
+        *,
+        solution: Callable[[Task], str | None] | None = None,
+    ) -> None:
+        self.function, self._solution = function, solution
+
+    def solution(self, task: Task) -> str | None:
+        """A completion that earns full marks, if the verifier was told how to write one."""
+        return None if self._solution is None else self._solution(task)
 
     def verify(self, task: Task, completion: Completion) -> Verdict:
         """Call the function. Raises VerifierFault where it returns what is no verdict."""

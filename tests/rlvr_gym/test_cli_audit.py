@@ -31,6 +31,40 @@ def test_an_unsound_verifier_exits_with_1_and_the_shortest_attack(monkeypatch, c
     assert "Do not train on this verifier yet" in out
 
 
+WORDS = """
+import rlvr_gym as rg
+
+TASKS = rg.TaskSet.from_tasks([rg.Task(id=w, prompt=f"Say {w}.", reference=w) for w in ("one", "two")], name="words")
+
+
+def says(task, completion):
+    return task.reference in completion.text.split()
+
+
+@rg.register("acme/Blind-v0")
+def blind():
+    return rg.Environment(TASKS, rg.FunctionVerifier(says))
+
+
+@rg.register("acme/Seen-v0")
+def seen():
+    return rg.Environment(TASKS, rg.FunctionVerifier(says, solution=lambda task: task.reference))
+"""
+
+
+def test_a_verifier_that_knows_no_solution_is_not_shown_to_be_sound(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    Path("words.py").write_text(WORDS)
+    code, out, _ = run(capsys, "words.py:blind", "--tasks", "1")
+    assert code == 1
+    assert "NOT SHOWN TO BE SOUND: no task's solution is known" in out
+    assert "FunctionVerifier(check, solution=...)" in out
+    code, out, _ = run(capsys, "words.py:seen", "--tasks", "1")
+    assert code == 1
+    assert "NOT SOUND: false positive: " in out
+
+
 def test_the_report_is_json_for_machines(capsys):
     code, out, _ = run(capsys, "rlvr_gym.audit.weak:weak/Substring-v0", "--tasks", "1", "--json")
     report = json.loads(out)
