@@ -20,7 +20,7 @@ quickstart: setup
 	$(BIN)/rlvr train quickstart
 
 test: lint
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal  # neighbours share their module's fixtures
 
 test-slow: setup
 	$(BIN)/python -m pytest -m slow

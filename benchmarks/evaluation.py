@@ -1,4 +1,4 @@
-"""How long do the statistics of an evaluation take, and opening a large one?
+"""Time the statistics of an evaluation, and the opening of a large one.
 
     python benchmarks/evaluation.py [--folder FOLDER]
 

@@ -1,4 +1,4 @@
-"""How fast `ifeval` judges: every published prompt with a response of about 250 words, strictly and loosely.
+"""Time the verdicts of `ifeval`: every published prompt with a response of about 250 words, strictly and loosely.
 
     RLVR_DATA=... OMP_NUM_THREADS=1 python benchmarks/instruction_verdicts.py
 

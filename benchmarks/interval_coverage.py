@@ -1,4 +1,4 @@
-"""How often do the intervals that evaluations report cover the truth, and how often would the bootstrap alone?
+"""Measure how often our intervals, and the bootstrap alone, cover the true value.
 
     python benchmarks/interval_coverage.py
 

@@ -1,4 +1,4 @@
-"""How often does `rlvr compare` tell two models apart that are equally good?
+"""Measure how often `rlvr compare` tells two equally good models apart.
 
     python benchmarks/paired_test.py
 

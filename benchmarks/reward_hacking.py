@@ -65,7 +65,7 @@ def accuracy(runs: Sequence[Rows], place: int) -> str:
 
 
 def canaries_paid(runs: Sequence[Rows]) -> str:
-    """How many of all canaries were paid."""
+    """Count the canaries, and those that were rewarded."""
     counted = [row for rows in runs for row in rows if "detectors/canaries/rate" in row]
     count = sum(row["detectors/canaries/count"] for row in counted)
     paid = sum(row["detectors/canaries/count"] * row["detectors/canaries/rate"] for row in counted)

@@ -1,4 +1,4 @@
-"""How many programs per second does the sandbox judge, and what does one cost?
+"""Measure the sandbox's programs per second, and the cost of one.
 
     python benchmarks/sandbox.py [--rounds N] [--backend docker|bubblewrap ...] [--programs N]
 
@@ -259,7 +259,7 @@ class Meter:
         self._roots = {os.getpid(), *shims()}
 
     def cpu_seconds(self, *, engine: bool) -> float:
-        """So far."""
+        """Processor time used so far."""
         children: dict[int, list[int]] = {}
         used: dict[int, list[int]] = {}
         for pid, parent, _, times in processes():
@@ -331,7 +331,7 @@ def print_table(cases: list[Case], rounds: int) -> None:
 
 
 def times(one: list[float], other: list[float]) -> float:
-    """How many times the other each is, round by round: the median."""
+    """Median ratio of `other` to `one`, taken round by round."""
     return statistics.median(mine / others for mine, others in zip(one, other, strict=True))
 
 

@@ -1,11 +1,11 @@
-"""What samples of older weights cost and gain: learning curves at several ages, and wall time with a slow judge.
+"""Measure samples of older weights: learning curves at several ages, and wall time with a slow judge.
 
-    python benchmarks/staleness.py learn [--seeds 3] [--steps 60] [--out docs/staleness.png]
+    python benchmarks/staleness.py learn [--seeds 3] [--steps 70] [--out docs/staleness.png]
     python benchmarks/staleness.py slow [--seconds 2] [--steps 12]
 
-`learn` trains `reverse` (two digits, right or wrong, GRPO, a tiny model) with samples of at most 0, 1 and 4 steps ago,
-with and without a correction, and prints held-out pass@1 with its interval over all seeds' samples. `slow` gives every
-verdict so many seconds and prints the wall time of a step at ages 0 and 2, in one run.
+`learn` trains `reverse` (four digits, a reward for each, GRPO without KL, a tiny model) with samples of at most 0, 1
+and 4 steps ago, with and without a correction, and prints held-out pass@1 after the last step of each seed. `slow`
+gives every verdict so many seconds and prints the wall time of a step at ages 0 and 2, in one run.
 """
 
 from __future__ import annotations
@@ -26,10 +26,12 @@ from rlvr_gym.config import parse_overrides
 from rlvr_gym.files import read_lines
 
 SETTINGS = [
-    "model.path=tiny:0123456789>", "env.id=reverse", "env.digits=2", "env.style=symbols", "sampling.max_tokens=4",
-    "batch.prompts=16", "batch.group_size=16", "optimizer.learning_rate=2e-3", "optimizer.warmup_steps=0",
+    "model.path=tiny:0123456789>", "env.id=reverse", "env.digits=4", "env.reward=per_digit", "env.style=symbols",
+    "sampling.max_tokens=6", "algorithm.kl_coefficient=0", "algorithm.aggregation=token_mean",
+    "algorithm.clip_high=0.28", "batch.prompts=32", "batch.group_size=16", "batch.minibatches=4",
+    "optimizer.learning_rate=1e-3", "run.checkpoint_every=1000",
 ]  # fmt: skip
-AGES, CORRECTIONS = (0, 1, 4), ("none", "token_tis", "token_mask")
+AGES, CORRECTIONS = (0, 1, 4), ("none", "token_tis")
 
 
 def settings(folder: Path, *more: str) -> list[str]:
@@ -43,7 +45,7 @@ def curve(folder: Path, age: int, correction: str, seed: int, steps: int) -> lis
         f"buffer.max_staleness={age}", f"algorithm.sampler_correction={correction}", f"run.seed={seed}",
         f"run.steps={steps}", "eval.every=10", "eval.tasks=100",
     ]  # fmt: skip
-    Trainer(load_recipe("dr_grpo", parse_overrides(settings(folder, *more)))).run()
+    Trainer(load_recipe("grpo", parse_overrides(settings(folder, *more)))).run()
     return [
         (row["step"], row["eval/pass@1"])
         for row in read_lines(folder / "metrics.jsonl")
@@ -79,7 +81,7 @@ def draw(found: dict[tuple[int, str], list[list[tuple[int, float]]]], out: Path)
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(7, 3.6), layout="constrained")
-    styles = {"none": "-", "token_tis": "--", "token_mask": ":"}
+    styles = {"none": "-", "token_tis": "--"}
     for (age, correction), curves in found.items():
         steps = [step for step, _ in curves[0]]
         means = [statistics.mean(points[i][1] for points in curves) for i in range(len(steps))]
@@ -102,8 +104,9 @@ def slow(seconds: float, steps: int) -> None:
                 "eval=null",
                 "batch.prompts=2",
                 "batch.group_size=4",
+                "batch.minibatches=1",
             ]
-            config = load_recipe("dr_grpo", parse_overrides(settings(Path(folder), *more)))
+            config = load_recipe("grpo", parse_overrides(settings(Path(folder), *more)))
             env = config.env.make()
             judge = env.verifier
 
@@ -133,7 +136,7 @@ def main() -> None:
     asked = parser.parse_args()
     torch.set_num_threads(1)
     if asked.what == "learn":
-        learn(asked.seeds, asked.steps or 60, asked.out)
+        learn(asked.seeds, asked.steps or 70, asked.out)
     else:
         slow(asked.seconds, asked.steps or 12)
 

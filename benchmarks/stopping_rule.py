@@ -51,7 +51,7 @@ def line(half_width: float, a: float, b: float, n: int, evaluations: int) -> str
 
 
 def in_rounds(values: np.ndarray, half_width: float, truth: float, seed: int) -> tuple[int, float, bool]:
-    """How many problems are drawn, their mean, and whether its interval holds the truth."""
+    """Draw problems in rounds; return their number, their mean, and whether its interval holds the truth."""
     upto = FIRST_ROUND
     while True:
         seen = values[:upto]

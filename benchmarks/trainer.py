@@ -133,7 +133,7 @@ def _reward(text: str) -> float:
 
 
 _calls: list[float] = []
-"""When our verifier was called."""
+"""The times at which our verifier was called."""
 
 
 def _parity(task: rg.Task, completion: rg.Completion) -> bool:

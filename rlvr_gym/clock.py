@@ -1,4 +1,4 @@
-"""Where the time went, by phase, and a sign of life while it goes."""
+"""Measure time by phase, and show a sign of life meanwhile."""
 
 from __future__ import annotations
 

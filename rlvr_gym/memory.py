@@ -1,4 +1,4 @@
-"""How much memory this process has taken at most."""
+"""Peak memory of this process."""
 
 import sys
 from pathlib import Path

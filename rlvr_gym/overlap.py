@@ -16,7 +16,7 @@ from rlvr_gym.tasks import Task, TaskSet
 WORDS = 13
 """Passages of so many words count, as in arXiv 2005.14165, appendix C."""
 ENDLESS = 1000
-"""How many tasks of an endless set are looked at."""
+"""Number of tasks compared of an endless set."""
 _COMMON = 10
 """A sentence in more prompts of a set than this is how the set asks, not what it asks: it is no passage."""
 _EXAMPLES = 5
@@ -35,10 +35,10 @@ class Shared(BaseModel):
 
 
 class Overlap(BaseModel):
-    """How many prompts of the second set stand in the first.
+    """The number of prompts of the second set that also occur in the first.
 
-    `exact`: the same words in the same order, the sentences apart that a set puts into half of its prompts.
-    `passages`: no exact match, but a passage of 13 words in common, the sentences apart that a set puts into more
+    `exact`: the same words in the same order, apart from sentences that a set puts into half of its prompts.
+    `passages`: no exact match, but a passage of 13 words in common, apart from sentences that a set puts into more
     than ten of its prompts. Both count prompts of the second set.
     """
 

@@ -67,7 +67,7 @@ class Rollout:
 
     @property
     def length(self) -> int:
-        """How many tokens the policy sampled."""
+        """Number of tokens that the policy sampled."""
         return sum(self.action_mask)
 
     @property

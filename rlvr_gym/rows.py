@@ -1,8 +1,8 @@
-"""Where stored tasks come from: rows of JSONL and Parquet files and of hub datasets, each with where it stands.
+"""Rows of stored tasks, from JSONL and Parquet files and hub datasets, each with its place.
 
-Rows hold JSON values. Of what else columns hold, dates and times are written in ISO 8601, durations as seconds,
-decimals as their digits, bytes as the text that they are in UTF-8 and otherwise in base64. What cannot be read is a
-DataError that names the file, and the line or row where there is one.
+Rows hold JSON values. Dates and times are written in ISO 8601, durations as seconds, decimals as their digits, bytes
+as their text if they are UTF-8 and otherwise in base64. A row that cannot be read is a DataError that names the
+file, and the line or row if there is one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rlvr_gym.errors import ConfigError, DataError
 Row = dict[str, Any]
 
 DATA_SUFFIXES = {".jsonl", ".json", ".parquet", ".csv", ".arrow"}
-"""How the files of a folder in the hub's format end; more suffixes, such as .gz, may follow."""
+"""Suffixes of the files of a folder in the hub's format; more suffixes, such as .gz, may follow."""
 
 
 def jsonl_rows(path: Path) -> Iterator[tuple[str, Row]]:

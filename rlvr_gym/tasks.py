@@ -25,7 +25,7 @@ __all__ = ["Message", "Task", "TaskSet"]
 
 
 _NAMED = 5
-"""As many of the tasks that are left out are named; how many there are is said in any case."""
+"""Number of left-out tasks that are named; their total is always given."""
 
 
 class TaskSet(ABC):
@@ -48,7 +48,7 @@ class TaskSet(ABC):
     @property
     @abstractmethod
     def size(self) -> int | None:
-        """How many tasks there are; None when endless."""
+        """Number of tasks; None when endless."""
 
     @property
     @abstractmethod
@@ -246,7 +246,7 @@ class _StoredTaskSet(TaskSet):
         return {task.id: task for task in self._loaded}
 
     def _reason_to_refuse(self, task: Task) -> str | None:
-        """Why the task is left out. One task is judged alone: whoever wants one need not wait for all."""
+        """Return why the task is left out. Judges one task alone: whoever wants one need not wait for all."""
         if self._verifier is None or "_refused" in self.__dict__ or self._asked_for not in (None, task.id):
             return self._refused.get(task.id)
         self._asked_for = task.id

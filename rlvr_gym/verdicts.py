@@ -18,7 +18,7 @@ from pydantic import (
 
 
 class FinishReason(StrEnum):
-    """Why the sampler stopped. Truncation is read from here, never guessed from the last token."""
+    """The reason why the sampler stopped. Truncation is read from here, never guessed from the last token."""
 
     STOP = "stop"
     """The policy ended its turn: an end-of-sequence token or a stop string."""
@@ -30,7 +30,7 @@ class FinishReason(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Usage:
-    """How many tokens a turn took by the word of whoever sampled it; None where they did not say."""
+    """Token counts of a turn, as reported by its sampler; None if it did not say."""
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None

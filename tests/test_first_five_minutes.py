@@ -53,7 +53,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where a user has trained a tiny model, and evaluated another."""
+    """A folder in which a user has trained a tiny model, and evaluated another."""
     folder = tmp_path_factory.mktemp("user")
     for arguments in (TRAIN, (*EVAL, "--out", "runs/eval-5")):
         done = rlvr(folder, *arguments)

@@ -30,7 +30,7 @@ def run(kind: str, code: str, *arguments: str, **more) -> subprocess.CompletedPr
 
 
 def is_warm(done: subprocess.CompletedProcess[str]) -> bool:
-    """Whether the parent of a program that told it is not this process."""
+    """Return whether the parent of a program that reported it is not this process."""
     return int(done.stdout) != os.getpid()
 
 

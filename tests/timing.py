@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _REFERENCE_SECONDS = 0.027
-"""What `_reference` takes on a core that has nothing else to do, at 2.5 GHz or so."""
+"""The time that `_reference` takes on a core that has nothing else to do, at 2.5 GHz or so."""
 
 
 @contextmanager

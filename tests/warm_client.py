@@ -14,7 +14,7 @@ AS_CALLED = {
     "COLUMNS", "LINES", "PATH", "PWD", "OLDPWD", "SHLVL", "_", "PYTEST_CURRENT_TEST", "TORCHELASTIC_RUN_ID",
     "RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT",
 }  # fmt: skip
-"""What is read when it is used, and not already at an import."""
+"""Variables that are read when they are used, and not already at an import."""
 HERE = os.path.dirname(os.path.abspath(__file__))
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 

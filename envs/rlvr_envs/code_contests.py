@@ -21,7 +21,7 @@ CARD = rg.EnvironmentCard(
     samples_per_task=10,
 )
 PYTHON3 = 3
-"""How `solutions.language` says so."""
+"""The code for Python 3 in `solutions.language`."""
 MIB = 1 << 20
 
 

@@ -32,7 +32,7 @@ class Draft:
         self.lines = [self.words(rng.randint(12, 30))]
 
     def words(self, count: int) -> list[str]:
-        """So many words."""
+        """Return `count` words."""
         return [self.rng.choice(self.vocabulary) for _ in range(count)]
 
     def text(self) -> str:

@@ -60,7 +60,7 @@ class WithTool(rg.TaskSet):
 
     @property
     def size(self) -> int | None:
-        """As many as there are without the tool."""
+        """The number of tasks, which is the same without the tool."""
         return self._tasks.size
 
     @property
@@ -98,7 +98,7 @@ class PythonTool(rg.Environment):
 
     @property
     def timeout_seconds(self) -> float:
-        """As long as a verifier of programs: code ends by limits of its own."""
+        """The time limit of a verifier of programs: code ends by limits of its own."""
         return max(self.verifier.timeout_seconds, CodeVerifier().timeout_seconds)
 
     def clone(self) -> Self:

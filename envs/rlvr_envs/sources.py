@@ -1,4 +1,4 @@
-"""Where the tasks of stored datasets come from."""
+"""Sources of the tasks of stored datasets."""
 
 from __future__ import annotations
 

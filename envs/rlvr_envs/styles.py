@@ -7,7 +7,7 @@ from rlvr_gym.verifiers import AnswerContract, Marker
 
 
 def answer_contract(style: str, *, words: Marker = Marker.BOXED) -> AnswerContract:
-    """Where the answer stands.
+    """Choose the place of the answer.
 
     `words` is a question in natural language, answered in the given marker; `symbols` is a terse line of
     printable ASCII for tiny character-level models, whose whole completion is the answer.

@@ -25,7 +25,7 @@ _START_SECONDS = 120.0
 
 
 class Lost(StrEnum):
-    """Why there is no verdict."""
+    """The reason why there is no verdict."""
 
     OVERDUE = "no verdict by the deadline"
     DIED = "the judging process died"

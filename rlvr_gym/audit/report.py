@@ -74,7 +74,7 @@ class Trial(_Record):
 
 
 class Rate(_Record):
-    """How many of how many, with Wilson's 95 % interval."""
+    """A count out of a total, with Wilson's 95 % interval."""
 
     count: int
     of: int
@@ -130,7 +130,7 @@ class AuditReport(_Record):
 
     @property
     def attacks(self) -> int:
-        """How many attacks were tried."""
+        """Number of attacks tried."""
         return sum(family.attacks for family in self.families)
 
     @property
@@ -145,7 +145,7 @@ class AuditReport(_Record):
 
     @property
     def failures(self) -> dict[Failure, int]:
-        """How often each thing went wrong, over all families."""
+        """Number of failures of each kind, over all families."""
         return {
             failure: count
             for failure in Failure
@@ -157,10 +157,10 @@ class AuditReport(_Record):
         return not self.held_against(strict=strict)
 
     def held_against(self, *, strict: bool = False) -> list[str]:
-        """Why not to train on this verifier.
+        """Return the reasons not to train on this verifier.
 
         Code that ran, crashes, hangs, memory and inconsistencies always count. Up to 1 % of false positives (none with
-        `strict`) and up to 3 % of false negatives are let pass.
+        `strict`) and up to 3 % of false negatives are accepted.
         """
         rates = {
             Failure.FALSE_POSITIVE: (self.false_positives, 0.0 if strict else TOLERATED_FALSE_POSITIVES),

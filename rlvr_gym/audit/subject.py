@@ -49,7 +49,7 @@ _LAST_FENCE = re.compile(r"(.*```\w*\n)(.*?)(\n?```\s*)", re.DOTALL)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Frame:
-    """Where in a right completion the final answer stands, found out from the completion alone."""
+    """The place of the final answer in a right completion, found from the completion alone."""
 
     before: str
     answer: str

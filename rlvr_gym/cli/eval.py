@@ -60,7 +60,7 @@ OPTIONS = {
 """The command-line options for arguments of `evaluate`."""
 
 LOOKED_AT = 256
-"""How many prompts are measured before any is sampled; the generator refuses a longer one when it comes."""
+"""Number of prompts measured before any is sampled; the generator refuses a longer one when it comes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -286,7 +286,7 @@ def _run(
 
 
 def _default_folder(short: str, settings: EvalSettings) -> Path:
-    """Where an evaluation goes unless told: by environment and model, a trained model by its run."""
+    """Name the default folder of an evaluation: by environment and model, a trained model by its run."""
     path, trained = trained_model(settings.model.path)
     parts = Path(path).resolve().parts if trained else (Path(path).name,)
     said = [part for part in parts[-3:] if part not in ("model", "checkpoints", "runs")]

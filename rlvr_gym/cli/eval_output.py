@@ -62,7 +62,7 @@ class Display:
 
 
 def facts(progress: Progress, seconds: float) -> list[str]:
-    """How far an evaluation is after `seconds`. The time left is that of all tasks, were it to go on like this."""
+    """Describe the progress of an evaluation after `seconds`. The time left assumes that it goes on at this pace."""
     said = [f"{progress.tasks_done:,} of {progress.tasks:,} tasks"]
     if progress.pass_at_1 is not None and progress.interval is not None:
         low, high = progress.interval.low, progress.interval.high

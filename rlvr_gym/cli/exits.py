@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """How a command ended, as a shell sees it."""
+    """The exit code of a command."""
 
     DONE = 0
     FAILED = 1

@@ -14,9 +14,9 @@ from rich.text import Text
 from rlvr_gym.clock import Heartbeat
 
 SILENCE_SECONDS = 25.0
-"""How long a log stays without a line."""
+"""Longest time that a log stays without a line."""
 REFRESHES_PER_SECOND = 2
-"""How often a terminal is brought up to date, whatever the work does meanwhile."""
+"""Updates of a terminal per second, whatever the work does meanwhile."""
 BAR = (8, 24)
 """Columns of a bar: the fewest that are worth it, and the most."""
 

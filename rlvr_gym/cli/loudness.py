@@ -1,4 +1,4 @@
-"""How much a command says beside its results: `--quiet`, `--verbose`, or the usual."""
+"""The amount of output besides a command's results: `--quiet`, `--verbose`, or the usual."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rlvr_gym.errors import TasksLeftOut
 
 
 class Loudness(Enum):
-    """How much to print besides results and errors."""
+    """The amount of output besides results and errors."""
 
     QUIET = "nothing"
     USUAL = "progress and notes"
@@ -34,7 +34,7 @@ _chosen = Loudness.USUAL
 
 
 def loudness() -> Loudness:
-    """How loud this command is."""
+    """The loudness of this command."""
     return _chosen
 
 
@@ -66,7 +66,7 @@ def _formatted(
 
 
 def progress_console() -> Console:
-    """Where progress and notes go: stderr, or nowhere."""
+    """The console for progress and notes: stderr, or nowhere."""
     return Console(stderr=True, quiet=_chosen is Loudness.QUIET)
 
 

@@ -50,7 +50,7 @@ COMPLETION = ("--install-completion", "--show-completion")
 COMPLETE_VARIABLE = "_RLVR_COMPLETE"
 """A shell that completes a command line sets it."""
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EPIPE}
-"""How writing to standard output fails where nothing is wrong with the program."""
+"""Errors of writing to standard output that are no fault of the program."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

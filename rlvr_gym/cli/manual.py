@@ -136,7 +136,7 @@ def _heading(title: str) -> Text:
 
 
 def documentation(page: str) -> str:
-    """Where a page of the documentation is: on its site where the package names one, else in the source."""
+    """Locate a page of the documentation: on its site if the package names one, else in the source."""
     for line in metadata("rlvr-gym").get_all("Project-URL") or ():
         label, _, url = line.partition(", ")
         if label.lower() == "documentation":

@@ -28,7 +28,7 @@ OPTIONS = {
 }
 
 EXAMPLES = (
-    ("rlvr train quickstart", "learn addition from a verifier: two minutes on a CPU"),
+    ("rlvr train quickstart", "learn addition from a verifier: about three minutes on a CPU"),
     ("rlvr eval runs/quickstart-arithmetic", "measure the model that came of it"),
     ("rlvr report runs/quickstart-arithmetic", "read what it said, in a browser"),
 )

@@ -36,7 +36,7 @@ EnvOptions = Annotated[
 
 
 class ModelSettings(Config):
-    """Which model, and in which number format: auto (as stored), float32, bfloat16 or float16.
+    """The model, and its number format: auto (as stored), float32, bfloat16 or float16.
 
     Behind an endpoint, `path` is its name there.
     """

@@ -182,7 +182,7 @@ def _group_of(field: FieldInfo, value: Any) -> type[BaseModel] | None:
 
 
 def _fit(model: type[BaseModel], given: Settings) -> tuple[int, int]:
-    """How well settings fit a member of a union: by its tag, then by how many of its keys they name."""
+    """Score how well settings fit a member of a union: by its tag, then by how many of its keys they name."""
     tags = [name for name, field in model.model_fields.items() if get_origin(field.annotation) is Literal]
     tagged = sum(
         1 if given[tag] in get_args(model.model_fields[tag].annotation) else -1

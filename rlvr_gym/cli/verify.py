@@ -30,7 +30,7 @@ STANDARD = Path("-")
 UNMET = 1
 """The exit status where a verdict is not as its line expects."""
 SHOWN = 5
-"""How many verdicts that are not as expected are named."""
+"""Number of unexpected verdicts that are named."""
 Asked = tuple[Task, Expectation | None]
 """A task to judge an answer to, and the verdict a sound verifier gives, if the line states one."""
 
@@ -169,7 +169,7 @@ def _input(path: Path) -> Iterator[TextIO]:
 
 @contextmanager
 def _output(path: Path) -> Iterator[TextIO]:
-    """Where verdicts go. A file appears once it is whole."""
+    """Open the output for verdicts. A file appears once it is whole."""
     if path == STANDARD:
         yield sys.stdout
         return

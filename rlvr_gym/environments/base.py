@@ -66,17 +66,17 @@ class EnvironmentCard(BaseModel):
     detail: str = ""
     """Further facts about the question."""
     turns: int = 1
-    """How many turns the policy has by default."""
+    """Default number of the policy's turns."""
     source: str
-    """Where the tasks come from."""
+    """The source of the tasks."""
     licence: str
     """The licence of the tasks."""
     answer: str
-    """Where the final answer must stand in a completion, and how it is compared."""
+    """The place of the final answer in a completion, and how it is compared."""
     sampling: SamplingParams = SamplingParams()
     """The sampling that published figures use, or that we recommend."""
     samples_per_task: int = 1
-    """How many samples per task an evaluation draws unless told otherwise."""
+    """Default number of samples per task in an evaluation."""
     answers_withheld: bool = False
     """The data set forbids that its answers are published: none is shown or kept beside a completion."""
 
@@ -131,7 +131,7 @@ class Environment(gymnasium.Env[str, str]):
     card: EnvironmentCard | None = None
     """Set by the registry when the environment is made by name."""
     selection: Mapping[str, JsonValue] = {}
-    """How `tasks` were chosen from those that `spec` stands for, as settings; empty where they are all there."""
+    """The selection of `tasks` from those that `spec` stands for, as settings; empty if there is none."""
 
     def __init__(self, tasks: TaskSet, verifier: Verifier, *, max_turns: int = 1) -> None:
         if max_turns < 1:
@@ -157,7 +157,7 @@ class Environment(gymnasium.Env[str, str]):
 
     @property
     def timeout_seconds(self) -> float:
-        """How long to wait for the answer to a turn before giving up on the episode."""
+        """Time to wait for the answer to a turn before giving up on the episode."""
         return self.verifier.timeout_seconds
 
     def solution(self, task: Task) -> str | None:

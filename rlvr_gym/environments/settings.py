@@ -57,10 +57,10 @@ class EnvConfig(BaseModel):
 
 
 class TrainedModel(Config):
-    """How a trained model was prompted and sampled, kept beside its weights: what an evaluation begins from.
+    """The record of how a trained model was prompted and sampled, kept beside its weights for evaluations.
 
-    `env` is the held-out environment of its training, or that it was trained on where none was held out, `tasks`
-    how many of its tasks an evaluation takes where there is no end of them.
+    `env` is the held-out environment of its training, or the training environment if none was held out; `tasks` is the
+    number of tasks that an evaluation takes if they are endless.
     """
 
     env: EnvConfig

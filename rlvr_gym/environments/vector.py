@@ -273,7 +273,7 @@ class _Job(Future[Any]):
         self.deadline = 0.0
         """When it is overdue, on the monotonic clock; known once it has begun."""
         self.seconds = 0.0
-        """How long it took; known once it is done."""
+        """Time that it took; known once it is done."""
 
 
 class _DaemonThreads:

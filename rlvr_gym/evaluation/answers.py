@@ -1,4 +1,4 @@
-"""Which wrong answers are one and the same, by the verifier's own judgement and not as strings: for maj@k."""
+"""Group wrong answers that are the same by the verifier's own judgement, not as strings: for maj@k."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from rlvr_gym.verifiers.base import Verifier, judge
 def wrong_answers(
     verifier: Verifier, tasks: Mapping[str, Task], samples: Iterable[Sample]
 ) -> dict[str, tuple[int, ...]]:
-    """How often each wrong answer was given, by task.
+    """Count each wrong answer, by task.
 
-    Two wrong answers are the same where each would be right if the other were the reference, and else where
-    they are the same text. `tasks` has the samples' tasks by id. Takes about d^2 verdicts for a task with d
-    wrong answers that differ as texts.
+    Two wrong answers are the same if each would be right with the other as the reference, or if they are the same text.
+    `tasks` has the samples' tasks by id. Takes about d^2 verdicts for a task with d wrong answers that differ as texts.
     """
     by_task: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:

@@ -23,12 +23,12 @@ Pair = tuple[Tally, Tally]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Difference:
-    """How pass@k differs: the second model's minus the first's, over the problems that both have k scored samples of.
+    """The difference of pass@k: the second model's minus the first's, over problems with k scored samples of both.
 
     `first` and `second` are their pass@k on these `problems`; `low` and `high` the 95 % interval of `value`. All are
-    NaN where no problem has k in both. `gains` and `losses` count the problems whose estimate went up, and down.
+    NaN if no problem has k in both. `gains` and `losses` count the problems whose estimate went up, and down.
     `at_least` and `at_most` are the difference if every unscored sample were decided against the second model, and
-    for it, over all problems of which both have k samples, scored or not.
+    for it, over all problems with k samples of both, scored or not.
     """
 
     k: int
@@ -173,7 +173,7 @@ def difference(pairs: Sequence[Pair], k: int, *, seed: int = 0) -> Difference:
 
 
 def crossings(pairs: Sequence[Pair], most: int) -> tuple[Crossing, ...]:
-    """Where the two estimated pass@k curves change places between k = 1 and `most`.
+    """Find the crossings of the two estimated pass@k curves between k = 1 and `most`.
 
     Both are means over the problems that have `most` scored samples in both runs, so that a curve is one curve.
     Looks at about twenty places, evenly spread over the logarithm of k, and then between those with a change.

@@ -46,18 +46,18 @@ class GroupForecast:
 
     @property
     def resampling(self) -> float:
-        """How many groups dynamic sampling draws for each that it keeps; infinite where none can be kept."""
+        """Number of groups that dynamic sampling draws for each that it keeps; infinite if it can keep none."""
         return math.inf if self.degenerate >= 1 else 1 / (1 - self.degenerate)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Budget:
-    """How many tokens a completion needs.
+    """The number of tokens that a completion needs.
 
     `suggested` is 1.25 times the 99th percentile of the tokens of right completions (`right_p99`), rounded up to a
-    multiple of 16; None where none is right or tokens were not counted. `truncated` is the share that `max_tokens`
-    cut off: what these would have needed is not known, so with more than one in a hundred the suggestion is at least
-    `max_tokens`, and `censored` says that it may still be too small. With fewer it is at most `max_tokens`.
+    multiple of 16; None if none is right or tokens were not counted. `truncated` is the share that `max_tokens`
+    cut off. Nobody knows how many tokens those needed, so if they are more than one in a hundred, the suggestion is at
+    least `max_tokens`, and `censored` says that it may still be too small. Otherwise it is at most `max_tokens`.
     """
 
     max_tokens: int
@@ -159,7 +159,7 @@ def _budget(samples: Sequence[Sample]) -> Budget:
 
 
 def pass_rates(samples: Sequence[Sample]) -> list[PassRate]:
-    """How often each prompt was answered right, hardest first; those without a scored sample are left out."""
+    """Compute the pass rate of each prompt, hardest first; those without a scored sample are left out."""
     said = samples[0].conditions
     rows = [
         PassRate(

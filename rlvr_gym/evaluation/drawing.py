@@ -20,11 +20,13 @@ from rlvr_gym.seeding import derive_seed
 from rlvr_gym.tasks import Task
 
 FAILURES_IN_A_ROW, OF_TASKS = 64, 4
-"""So many samples in a row that the generator failed to give, of so many tasks, are no accident: nobody answers.
-All samples of one task may fail by themselves, where its prompt is too long for the model."""
+"""Failures in a row, over this many tasks, that mean that nobody answers.
+
+All samples of one task may fail by themselves, if its prompt is too long for the model.
+"""
 
 _SAMPLES_PER_CALL = 2_048
-"""How many samples a model in this process is asked for at once. How many it draws together is its own affair."""
+"""Samples asked of a model in this process per call. It chooses itself how many to draw together."""
 
 
 class Drawing:

@@ -13,10 +13,10 @@ from rlvr_gym.errors import ConfigError
 
 REPLICATES = 5_000
 CAUTION = 0.25
-"""How much weight the largest spread there can be has against one that hangs on a single problem, whose weight is 1.
+"""Weight of the largest possible spread against a spread that rests on a single problem, whose weight is 1.
 
-The least that will do: with 0.15, `benchmarks/interval_coverage.py` finds 91 in 100 intervals to hold pass@4 of 100
-easy problems, and with more the intervals only grow.
+This is the smallest value that works: with 0.15, `benchmarks/interval_coverage.py` finds that 91 in 100 intervals
+hold pass@4 of 100 easy problems; larger values only make intervals wider.
 """
 _TAIL = 0.025
 _Z = NormalDist().inv_cdf(1 - _TAIL)
@@ -24,7 +24,7 @@ _Z = NormalDist().inv_cdf(1 - _TAIL)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Interval:
-    """Where the mean over all problems of this kind lies, with 95 % confidence."""
+    """The 95 % confidence interval of the mean over all problems of this kind."""
 
     low: float
     high: float
@@ -190,7 +190,7 @@ def _wilson_at_effective_count(
 
 
 def _excess_doubt(residuals: np.ndarray) -> float:
-    """How much less sure the variance of `residuals`, (C,), is than a normal sample's: from 0 to 1, for one term alone.
+    """Measure how much less certain the variance of `residuals`, (C,), is than a normal sample's: from 0 to 1.
 
     A variance has itself a relative variance of (kurtosis - 3) / C + 2 / (C - 1). The second term is what Student's t
     allows for; this is the first, where it is positive.

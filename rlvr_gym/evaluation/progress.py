@@ -1,4 +1,4 @@
-"""How far an evaluation is, for whoever watches it."""
+"""The progress of an evaluation, for whoever watches it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _SECONDS_BETWEEN_REPORTS = 0.1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
-    """How far an evaluation is.
+    """The progress of an evaluation.
 
     A task is done once all of its samples were drawn, a sample once it was judged or could not be; `resumed`
-    counts those of an earlier call. `completion_tokens` counts what was sampled in this call, as far as it is
-    known. `pass_at_1` is the mean over the tasks that are done, and `interval` roughly its interval (the final one
-    is computed with more care); None before the first.
+    counts those of an earlier call. `completion_tokens` counts the tokens sampled in this call, as far as known.
+    `pass_at_1` is the mean over the finished tasks, and `interval` roughly its interval (the final one is computed with
+    more care); None before the first.
     """
 
     tasks: int

@@ -24,7 +24,7 @@ from rlvr_gym.tasks import Task
 from rlvr_gym.verdicts import Completion, Outcome
 
 RESCORINGS = "rescorings.jsonl"
-"""When a run was judged again, by which version, and what flipped: one line each time."""
+"""The history of rescorings, a line each: the time, the version, and the flips."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,7 +61,7 @@ class Rescoring:
 
     @property
     def matrix(self) -> dict[tuple[Outcome, Outcome], int]:
-        """How many samples had the one outcome, and have the other now; what has none is left out."""
+        """Number of samples by old and new outcome; pairs without samples are left out."""
         return dict(Counter(one.flip for one in self.rejudged))
 
     @property

@@ -26,14 +26,14 @@ from rlvr_gym.tasks import Task
 SAMPLES, CONFIG, SUMMARY = "samples.jsonl", "config.yaml", "summary.json"
 LOCK = ".lock"
 MOST_TASKS = 1_000_000
-"""How many tasks are generated for one evaluation at most: they are held in memory."""
+"""Largest number of tasks generated for one evaluation: they are held in memory."""
 MOST_SAMPLES = 1_000_000
-"""How many samples of a task are drawn at most: they are held in memory, too."""
+"""Largest number of samples of a task: they are held in memory, too."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelName:
-    """Which model is evaluated: its path or id, its weights' hash where they are within reach, and its server."""
+    """The evaluated model: its path or id, the hash of its weights if they are within reach, and its server."""
 
     name: str = "unnamed"
     weights: str | None = None

@@ -79,7 +79,7 @@ class EvaluationResult:
 
     @property
     def unscored(self) -> int:
-        """How many samples could not be judged."""
+        """Number of samples that could not be judged."""
         return self.outcomes[Outcome.UNSCORED]
 
     def to_json(self) -> dict[str, Any]:

@@ -34,12 +34,12 @@ class Tally:
 
     @property
     def scored(self) -> int:
-        """How many samples have a score."""
+        """Number of samples with a score."""
         return len(self.scores)
 
     @property
     def n(self) -> int:
-        """How many samples there are, scored or not."""
+        """Number of samples, scored or not."""
         return self.scored + self.unscored
 
     def at_worst(self) -> Tally:
@@ -132,7 +132,7 @@ def _cluster(sample: Sample) -> str | None:
 
 
 def clusters_of(tallies: Sequence[Tally]) -> list[tuple[str, str]] | None:
-    """Which problems are drawn together; None where each stands alone."""
+    """The clusters in which problems are resampled together; None if each stands alone."""
     if all(tally.cluster is None for tally in tallies):
         return None
     return [

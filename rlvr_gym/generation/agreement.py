@@ -25,19 +25,19 @@ from rlvr_gym.generation.lockstep import Memory, parameters
 _PROMPT_TOKENS = (7, 7, 3)
 """Two of one length, which share a batch, and another, so that rows stand beside padding; and a long one."""
 _LONG = 70
-"""How long that is where no sliding window asks for more: longer than the chunks of linear attention (64)."""
+"""Length of the long prompt, unless a sliding window needs more: above the chunks of linear attention (64)."""
 _LONGEST = 4_200
-"""How long it is at most; windows are longer than this in few models."""
+"""Largest length of the long prompt; few models have longer windows."""
 _WORK = {"cpu": 2e9}
-"""How many multiplications the long prompt may cost, so that a look takes a fraction of a second; 1e13 elsewhere."""
+"""Multiplications that the long prompt may cost, so that a look takes a fraction of a second; 1e13 elsewhere."""
 _NEW_TOKENS = 6
 _SAMPLES = 2
 _EXACT = 1e-4
-"""How far apart log-probabilities always may be: kernels of other shapes round differently."""
+"""Difference of log-probabilities that is always allowed: kernels of other shapes round differently."""
 _MIDDLE_BY_ROUNDING = 2
-"""How much farther apart than rounding moves them those of a prompt's tokens may be, in 16 bits."""
+"""Largest ratio, in 16 bits, of the median difference of a prompt's tokens to that made by rounding."""
 _WORST_BY_ROUNDING = 100
-"""How much farther the farthest may be, in 32 bits."""
+"""Largest ratio, in 32 bits, of the worst difference to that made by rounding."""
 
 _agreed: dict[tuple[object, ...], Memory] = {}
 _FAULTS = (

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class SamplingParams(BaseModel):
-    """How completions are drawn. `temperature` 0 is greedy; `top_p` 1 and `top_k` 0 cut nothing off."""
+    """The sampling of completions. `temperature` 0 is greedy; `top_p` 1 and `top_k` 0 cut nothing off."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -49,10 +49,10 @@ class Generator(Protocol):
 
     @property
     def concurrency(self) -> int:
-        """How many threads may call `generate` at once.
+        """Number of threads that may call `generate` at once.
 
-        1 where a call draws many samples together, as a model in this process does; more where every sample
-        is a request of its own. Evaluations ask for these one by one, and keep each as soon as it is there.
+        1 if a call draws many samples together, as a model in this process does; more if every sample is a request
+        of its own. Evaluations ask for these one by one, and keep each as soon as it arrives.
         """
         ...
 

@@ -29,7 +29,7 @@ def keeps_only_keys_and_values(config: PreTrainedConfig) -> bool:
 
 
 def window(config: PreTrainedConfig) -> int:
-    """How many tokens the widest sliding window of such a model holds; 0 where it has none."""
+    """Size of the widest sliding window of such a model, in tokens; 0 if it has none."""
     return max(
         (layer.get_max_length() for layer in _layers(config) if isinstance(layer, DynamicSlidingWindowLayer)),
         default=0,
@@ -95,7 +95,7 @@ class RowCache(Cache):
 
     @property
     def width(self) -> int:
-        """How many columns are in use."""
+        """Number of columns in use."""
         return self._window.end - self._window.start
 
     def add(self, newcomers: Sequence[tuple[Prefix, int]], to_come: int) -> None:
@@ -206,7 +206,7 @@ class _RowLayer(CacheLayerMixin):
         return keys[rows, :, columns], values[rows, :, columns]
 
     def get_seq_length(self) -> int:
-        """How many columns a query sees besides its own."""
+        """Number of columns that a query sees besides its own."""
         return self._window.end - self._window.start
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:

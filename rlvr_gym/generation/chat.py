@@ -23,7 +23,7 @@ PLAIN_TEMPLATE = (
 )
 
 _OPENING_TOKENS = 32
-"""How many tokens the opening of a thinking takes at most; a token may be a single character."""
+"""Largest number of tokens in the opening of a thinking block; a token may be a single character."""
 _QUESTION = Message(role="user", content="question")
 _TURN = Message(role="assistant", content="placeholder-of-the-sampled-turn")
 

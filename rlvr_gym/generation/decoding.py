@@ -17,9 +17,9 @@ from rlvr_gym.generation.sampling import draw, uniforms
 from rlvr_gym.verdicts import FinishReason
 
 PREFILL_TOKENS = 8192
-"""How many prompt tokens one forward pass takes, padding included; a single longer prompt goes alone."""
+"""Prompt tokens in one forward pass, padding included; a single longer prompt goes alone."""
 _PREFILL_LOGITS = 2**24
-"""How many logits it gives: a row for each prompt and each different length among them."""
+"""Logits of one such pass: a row for each prompt and each different length among them."""
 
 
 class PromptSamples:
@@ -46,7 +46,7 @@ class Row:
 
     @property
     def length(self) -> int:
-        """How many tokens the model has been shown: all but the latest."""
+        """Number of tokens the model has been shown: all but the latest."""
         return len(self.group.prompt_ids) + len(self.token_ids) - 1
 
     def append(self, token: int, logprob: float, end_ids: Collection[int]) -> None:
@@ -206,13 +206,13 @@ class Decoding:
         return finished
 
     def _to_come(self) -> int:
-        """How many tokens the rows, and those still to join them, can gain at most."""
+        """Largest number of tokens that the rows, and those still to join them, can gain."""
         if self._pending or self._waiting:
             return self._budget
         return max(row.group.budget - len(row.token_ids) for row in self._rows)
 
     def _mask(self, lengths: Tensor, width: int) -> Tensor | None:
-        """Which columns each row may see: its own (`lengths`), at the right of `width`, and the new one."""
+        """Mask the columns that each row may see: its own (`lengths`), at the right of `width`, and the new one."""
         if all(row.length == width for row in self._rows):
             return None
         return torch.arange(width + 1, device=self._device) >= width - lengths[:, None]

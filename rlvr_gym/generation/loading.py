@@ -58,7 +58,7 @@ def load_model(
 
 
 class _Source:
-    """Where a model is read from; says what was looked for when something is not there."""
+    """The source of a model; says what was looked for if something is missing."""
 
     def __init__(self, name: str, folder: Path) -> None:
         if not folder.is_dir() and not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name):

@@ -36,7 +36,7 @@ class TokenGenerator(Generator, Protocol):
 
     @property
     def context(self) -> int | None:
-        """How many tokens prompt and completion may have together; None where there is no limit."""
+        """Largest number of tokens of prompt and completion together; None if there is no limit."""
         ...
 
 

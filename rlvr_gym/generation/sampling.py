@@ -18,7 +18,7 @@ _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 _ELEMENTS_AT_ONCE = 2**22
-"""How many logits are turned into float64 probabilities at a time, so that memory stays bounded."""
+"""Logits turned into float64 probabilities at a time, so that memory stays bounded."""
 
 
 def uniforms(streams: Sequence[int], steps: Sequence[int]) -> Tensor:

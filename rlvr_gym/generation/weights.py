@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _NAMED = 5
-"""How many parameters an error names of each kind."""
+"""Number of parameters of each kind that an error names."""
 
 
 def whole_update(

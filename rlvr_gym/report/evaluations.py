@@ -70,7 +70,7 @@ def _point(one: Estimate) -> dict[str, float]:
 
 
 def _solved(result: EvaluationResult, tallies: Sequence[Tally]) -> list[int]:
-    """How many problems were right in how large a share of their samples: never, in ten ranges, always."""
+    """Count problems by the share of their samples that was right: never, in ten ranges, always."""
     shares = [one.correct / one.scored for one in tallies if one.scored]
     between = [share for share in shares if 0 < share < 1]
     counts = np.histogram(between, bins=10, range=(0, 1))[0]
@@ -127,7 +127,7 @@ def _part(label: str, tallies: Sequence[Tally]) -> dict[str, Any] | None:
 
 
 def lengths(samples: Sequence[Sample], max_tokens: int) -> dict[str, Any] | None:
-    """How many completions of each outcome have how many tokens; None where tokens were not counted."""
+    """Count completions by outcome and number of tokens; None if tokens were not counted."""
     known = {
         outcome: [
             s.completion_tokens
@@ -150,7 +150,7 @@ def lengths(samples: Sequence[Sample], max_tokens: int) -> dict[str, Any] | None
 
 
 def comparisons(runs: Sequence[StoredRun], names: Sequence[str]) -> tuple[list[int], list[dict[str, Any]]]:
-    """Which evaluations ask the same tasks, as a number for each, and each against the first of its number."""
+    """Number the groups of evaluations that ask the same tasks, and compare each with the first of its group."""
     firsts: list[tuple[StoredRun, str]] = []
     sets, found = [], []
     for run, name in zip(runs, names, strict=True):

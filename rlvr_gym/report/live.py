@@ -20,7 +20,7 @@ from rlvr_gym.errors import RlvrError
 from rlvr_gym.report.page import as_json, page, policy, read_runs, report_data
 
 LOOK_SECONDS = 1.0
-"""How often the files are looked at."""
+"""Interval between looks at the files."""
 REST = 10
 """Reading takes at most one part in so many of a core: the run has the machine."""
 POLL_SECONDS, HEARTBEAT_SECONDS = 0.25, 15.0
@@ -148,7 +148,7 @@ class OnlyHere:
         return await app(scope, receive, guarded)
 
     def _refusal(self, method: str, headers: Headers) -> str:
-        """Why a request is refused; "" for one that is not."""
+        """Return why a request is refused; "" for one that is not."""
         if method not in ("GET", "HEAD"):
             return f"this server is only read: it takes no {method}"
         hosts = headers.getlist("host")

@@ -1,4 +1,4 @@
-"""Where in a completion's text the answer stands that a verdict was given on."""
+"""Find the answer of a verdict in the completion's text."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _LONG = 20
 
 
 def answer_places(text: str, answer: str | None) -> tuple[Span, ...]:
-    """Where the recorded `answer` was read in `text`; nothing where that cannot be told.
+    """Find where the recorded `answer` was read in `text`; empty if that cannot be told.
 
-    A verdict records what was read, and every answer contract says where it reads: the place is that of each marker
-    that gives this very answer. Where none does (a program in a fence, a query), it is where the answer stands word
-    for word, once; a long one counts where it stands last.
+    A verdict records the answer, and every answer contract says where it reads: the place is that of each marker
+    that gives this very answer. If none does (a program in a fence, a query), it is where the answer occurs word
+    for word, once; for a long answer, its last occurrence.
     """
     if not answer or not answer.strip():
         return ()

@@ -8,7 +8,7 @@ from itertools import takewhile
 LONGEST = 90
 """Characters of a title."""
 SHARED = 4
-"""So many words in common are instructions, and not part of what is asked."""
+"""Number of common words from which they are instructions, and not part of the question."""
 
 
 def titles(prompts: Sequence[str]) -> list[str]:
@@ -20,7 +20,7 @@ def titles(prompts: Sequence[str]) -> list[str]:
 
 
 def _shared(worded: list[list[str]]) -> int:
-    """How many words all begin with."""
+    """Number of words that all begin with."""
     pairs = zip(min(worded), max(worded), strict=False)
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 

@@ -197,7 +197,7 @@ def _detectors(rows: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _detector(name: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """How often a detector looked, how often there was an alarm, and from which step to which without a break."""
+    """Count a detector's looks and alarms, and list the unbroken runs of steps with an alarm."""
     metric = f"detectors/{name}/alarm"
     looks = [(row["step"], row[metric] > 0) for row in rows if metric in row]
     stretches = [

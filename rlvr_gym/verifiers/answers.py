@@ -30,7 +30,7 @@ class Marker(StrEnum):
 
 
 Span = tuple[int, int]
-"""Where something begins in a text, and where it ends, in characters."""
+"""The beginning and the end of something in a text, in characters."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,17 +59,16 @@ class Malformed:
 
 @dataclass(frozen=True, init=False, slots=True)
 class AnswerContract:
-    r"""Where the final answer stands.
+    r"""The place of the final answer.
 
-    Text inside `<think>...</think>` (or `<thinking>`) is not part of the answer; neither is what follows an unclosed
-    `<think>` (also one that the prompt ended in: a completion begins with it), nor what precedes a `</think>`
-    that nothing opened. Of what is
-    left, the *last* marker decides, so that a correction is honoured and an earlier slip forgiven. Markers
-    with nothing between them but punctuation, "and", "or" or "=" are one answer, a list. The last marker
-    being empty, or never closed, there is no answer, whatever stood before it.
+    Text inside `<think>...</think>` (or `<thinking>`) is not part of the answer. Neither is the text after an unclosed
+    `<think>` (also one that the prompt ended in: a completion begins with it), nor the text before a `</think>` that
+    nothing opened. In the rest, the *last* marker decides, so that a correction is honoured and an earlier slip
+    forgiven. Markers with nothing between them but punctuation, "and", "or" or "=" are one answer, a list. If the last
+    marker is empty, or never closed, there is no answer, whatever came before it.
 
     Args:
-        marker: what marks the answer, a `Marker` or its name.
+        marker: the `Marker` of an answer, or its name.
         strict: ask for exactly one marker; more are malformed.
     """
 
@@ -170,7 +169,7 @@ def _joined(text: str, pieces: Sequence[Span]) -> str:
 
 
 def _in_whole(spans: Sequence[Span], pieces: Sequence[Span]) -> tuple[Span, ...]:
-    """Where spans of the joined pieces, none of them empty, stand in the text that the pieces are of."""
+    """Map spans of the joined pieces, none of them empty, to the text that the pieces come from."""
     begins = list(accumulate((end - start + 1 for start, end in pieces), initial=0))
 
     def place(at: int) -> int:
@@ -181,7 +180,7 @@ def _in_whole(spans: Sequence[Span], pieces: Sequence[Span]) -> tuple[Span, ...]
 
 
 def visible_spans(text: str) -> list[Span]:
-    """Where a completion's text outside of its thinking begins and ends, piece by piece."""
+    """Find the pieces of a completion's text that are outside of its thinking."""
     visible: list[Span] = []
     start, thinking = 0, False
     for tag in _THINK.finditer(text):

@@ -28,9 +28,9 @@ class Verifier(ABC):
 
     @property
     def timeout_seconds(self) -> float:
-        """How long to wait for a verdict before giving up on it, which leaves the sample unscored.
+        """Time to wait for a verdict before giving up on it, which leaves the sample unscored.
 
-        Longer where the verifier bounds its own work, so that a slow answer is judged and never dropped.
+        Longer for a verifier that bounds its own work, so that a slow answer is judged and never dropped.
         """
         return 60.0
 

@@ -46,7 +46,7 @@ class WeightedSum(Verifier):
 
     @property
     def timeout_seconds(self) -> float:
-        """As long as all parts together may take."""
+        """The time limits of all parts together."""
         return sum(part.timeout_seconds for part in self.verifiers.values())
 
     def solution(self, task: Task) -> str | None:
@@ -80,7 +80,7 @@ class AllOf(Verifier):
 
     @property
     def timeout_seconds(self) -> float:
-        """As long as all parts together may take."""
+        """The time limits of all parts together."""
         return sum(part.timeout_seconds for part in self.verifiers.values())
 
     def solution(self, task: Task) -> str | None:
@@ -116,7 +116,7 @@ class GateThen(Verifier):
 
     @property
     def timeout_seconds(self) -> float:
-        """As long as all parts together may take."""
+        """The time limits of all parts together."""
         return sum(part.timeout_seconds for part in (self.gate, self.then))
 
     def solution(self, task: Task) -> str | None:

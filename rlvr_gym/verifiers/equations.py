@@ -19,7 +19,7 @@ MAX_CHARACTERS = 400
 _TIMES = re.compile(r"(?<=[\d)])\s*(?:[xX]|\\times|\\cdot|×|·)\s*(?=[\d(.])")
 _OVER = re.compile(r"\\div|÷")
 _EDGE = re.compile(r"<<|>>|\\[()\[\]]|\$\$|[;\n]|[,.]\s|^\s*\d{1,2}[.)]\s", re.MULTILINE)
-"""Where one thing ends and another may begin; the number of a list's item as well."""
+"""The border between one thing and another, including the number of a list item."""
 _RUN = re.compile(r"[\d(.$+\-−*/^=%),][\d\s(.$+\-−*/^=%),]*+")
 _NUMBER = re.compile(r"[\d.,\s$%]*\d[\d.,\s$%]*")
 _OPERATORS = "+-−*/^="
@@ -46,7 +46,7 @@ _PART_OF_THE_SIDE = _words(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Checked:
-    """How many equations of a text could be checked, and the first that does not hold, as it is written."""
+    """The number of equations in a text that could be checked, and the first wrong one as written."""
 
     count: int
     false: str | None

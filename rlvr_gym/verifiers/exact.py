@@ -148,4 +148,4 @@ _ALSO = r"\b(?i:or|and|but|not|actually|maybe|perhaps|possibly|rather)\b"
 _SPACE = re.compile(r"\\(?:[ ,;:]|q?quad(?![a-z]))|~")
 _EMPHASIS = re.compile(r"\\(?:text(?:bf|rm|it)?|math(?:rm|bf)|mbox|boxed|fbox)\s*(?=\{)|[{}$*`]")
 _COMBINED = re.compile(r"(?:both|neither|either)\b", re.I)
-"""How a choice's own text may speak of other choices: `(D) Both A and B`."""
+"""Words by which a choice's own text refers to other choices: `(D) Both A and B`."""

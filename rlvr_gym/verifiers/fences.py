@@ -174,7 +174,7 @@ def _blanks(line: str) -> str:
 
 
 def _columns(blanks: str, column: int) -> int:
-    """How wide blanks are that begin at a column: a tab reaches to the next multiple of four."""
+    """Width of blanks that begin at a column: a tab reaches to the next multiple of four."""
     return len((" " * (column % 4) + blanks).expandtabs(4)) - column % 4
 
 

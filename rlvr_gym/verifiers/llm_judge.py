@@ -61,7 +61,7 @@ _SPECIAL = re.compile(
     r"|(?<=[|｜])>|\[(?=/?[A-Z_]{3,}\])",
     re.IGNORECASE,
 )
-"""Where the special tokens of chat templates begin or end, which some servers read inside of messages."""
+"""Beginnings and ends of the special tokens of chat templates, which some servers read inside of messages."""
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
     "\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]"
@@ -127,7 +127,7 @@ class LlmJudge(Verifier):
 
     @property
     def timeout_seconds(self) -> float:
-        """As long as all tries may take, with the longest waits between them."""
+        """The time of all tries, with the longest waits between them."""
         return self.tries * (self._request_seconds + 120.0)
 
     def verify(self, task: Task, completion: Completion) -> Verdict:

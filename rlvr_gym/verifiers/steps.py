@@ -42,7 +42,7 @@ class StepJudge(Protocol):
 
     @property
     def timeout_seconds(self) -> float:
-        """How long one step may take."""
+        """Time limit of one step."""
         ...
 
     def judge_step(self, task: Task, steps: Sequence[Step], index: int) -> Verdict | None:
@@ -105,7 +105,7 @@ class Steps(Verifier):
 
     @property
     def timeout_seconds(self) -> float:
-        """As long as all steps together may take."""
+        """The time limits of all steps together."""
         return max(60.0, self.most * self.judge.timeout_seconds)
 
     def verify(self, task: Task, completion: Completion) -> Verdict:

@@ -44,7 +44,7 @@ class Numbers(Verifier):
 
 
 SEEN_ELSEWHERE = {"injection", "hostile inputs"}
-"""Which need a process that may be lost."""
+"""Families that need a process that may be lost."""
 BROKEN = {
     "near misses": lambda gold, text: (
         (said(text) or "").isdecimal() and abs(int(said(text) or 0) - int(gold)) <= int(gold) / 100

@@ -1,4 +1,4 @@
-"""Which solutions are run when tasks are loaded, and how what came of them is remembered."""
+"""Solutions are run when tasks load, and their results are remembered."""
 
 import json
 import logging

@@ -196,7 +196,7 @@ def test_k_above_what_both_have_is_refused():
 
 
 def rejections(simulations: int, problems: int, n: int, k: int) -> float:
-    """How often two equal models are told apart; pass rates are drawn evenly."""
+    """Measure how often two equal models are told apart; pass rates are drawn evenly."""
     rng = np.random.default_rng([problems, n, k])
     false = 0
     for simulation in range(simulations):

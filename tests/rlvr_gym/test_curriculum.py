@@ -23,7 +23,7 @@ from rlvr_gym.evaluation.curriculum import (
 from tests.rlvr_gym.scripted import ScriptedGenerator, echo_env, echo_tasks
 
 RIGHT = {"t0": 0, "t1": 4, "t2": 8, "t3": 2}
-"""How many of eight samples are right."""
+"""Number of right samples among eight."""
 
 
 def samples(n: int = 8, **completion: object) -> tuple[rg.EvaluationResult, rg.Environment]:

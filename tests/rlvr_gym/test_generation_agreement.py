@@ -1,4 +1,4 @@
-"""How a model is sampled is found out before its first use; one that cannot be, or has no end token, is refused."""
+"""Each model's way of sampling is found before its first use; one without a way, or an end token, is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a notation that is read lies close to one that says something else."""
+"""Notations that lie close to one that says something else."""
 
 import pytest
 

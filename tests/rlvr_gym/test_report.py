@@ -127,7 +127,7 @@ def data_of(path: Path) -> dict:
 
 
 class Outline(HTMLParser):
-    """Which elements and attributes a page has when it is read as HTML."""
+    """The elements and attributes of a page when it is read as HTML."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -36,7 +36,7 @@ REFUSED = re.compile(
     "not authorized|authorization denied|prohibited|constructor failed|function raised|no such function|one statement"
     "|null character"
 )
-"""How SQLite says that it did not run a query at all."""
+"""SQLite's messages when it did not run a query at all."""
 
 
 def test_the_contract_holds():

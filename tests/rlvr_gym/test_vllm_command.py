@@ -1,4 +1,4 @@
-"""How servers are started, and what is said where none answers: without vLLM."""
+"""The start of servers, and messages when none answers: without vLLM."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ while line := sys.stdin.buffer.readline():
 
 @functools.cache
 def why_not_docker() -> str | None:
-    """Why tests that need a Docker engine with the sandbox image cannot run; None when they can."""
+    """Return why tests that need a Docker engine with the sandbox image cannot run; None when they can."""
     try:
         with contextlib.closing(Engine()) as engine, engine.asked():
             engine.api.inspect_image(image_tag())

@@ -138,7 +138,7 @@ def plain_verdict(
 
 
 def _frames() -> int:
-    """How deep the stack is here."""
+    """Depth of the stack here."""
     frame, count = sys._getframe(), 0
     while frame is not None:
         frame, count = frame.f_back, count + 1

@@ -78,7 +78,7 @@ def judged(
 
 
 def ending(execution: Execution) -> tuple[ProgramOutcome, str]:
-    """How a program with one test ended, whose output is right."""
+    """Judge how a program with one test ended, whose output is right."""
     result = judged(StdioTests(tests=(StdioTest(input="", expected="3\n"),)), execution)
     return result.outcome, result.reason
 

@@ -7,7 +7,7 @@ import torch
 from rlvr_trainers.credit.baselines import outcome_advantages
 from rlvr_trainers.credit.statistics import is_degenerate
 from rlvr_trainers.credit.step_rewards import step_advantages
-from rlvr_trainers.settings import PolicyGradientConfig
+from rlvr_trainers.loss_settings import PolicyGradientConfig
 
 from rlvr_gym import ConfigError
 

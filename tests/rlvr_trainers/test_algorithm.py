@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 from rlvr_trainers.config import AlgorithmConfig, TrainConfig
-from rlvr_trainers.settings import PolicyGradientConfig
+from rlvr_trainers.loss_settings import PolicyGradientConfig
 
 from rlvr_gym import ConfigError
 from rlvr_gym.config import validate

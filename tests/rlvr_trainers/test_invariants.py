@@ -17,10 +17,10 @@ from rlvr_trainers.batch import CreditedBatch, TokenBatch
 from rlvr_trainers.credit.baselines import outcome_advantages
 from rlvr_trainers.learner.logprobs import token_logprobs
 from rlvr_trainers.learner.microbatches import microbatches
+from rlvr_trainers.loss_settings import PolicyGradientConfig
 from rlvr_trainers.objectives.denominators import Denominators
 from rlvr_trainers.objectives.kl import kl_in_reward
 from rlvr_trainers.objectives.policy_gradient import policy_loss
-from rlvr_trainers.settings import PolicyGradientConfig
 
 from rlvr_gym import Rollout
 from tests import warm

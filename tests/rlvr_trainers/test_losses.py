@@ -8,11 +8,11 @@ import pytest
 import torch
 from pydantic import ValidationError
 from rlvr_trainers.batch import CreditedBatch
+from rlvr_trainers.loss_settings import PolicyGradientConfig
 from rlvr_trainers.objectives.denominators import Denominators
 from rlvr_trainers.objectives.kl import kl_estimate, kl_in_reward
 from rlvr_trainers.objectives.policy_gradient import policy_loss, top_entropy_mask
 from rlvr_trainers.objectives.token_table import step_metrics
-from rlvr_trainers.settings import PolicyGradientConfig
 
 from rlvr_gym import ConfigError
 

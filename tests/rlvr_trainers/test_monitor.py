@@ -1,4 +1,4 @@
-"""When an alarm goes off, what it says and what it stops; and that watching changes nothing."""
+"""Alarms: when they go off, what they say and what they stop; watching changes nothing."""
 
 import io
 from pathlib import Path

@@ -11,10 +11,10 @@ import pytest
 import torch
 from rlvr_trainers.batch import CreditedBatch
 from rlvr_trainers.credit.baselines import outcome_advantages
+from rlvr_trainers.loss_settings import PolicyGradientConfig
 from rlvr_trainers.objectives.denominators import Denominators
 from rlvr_trainers.objectives.kl import kl_in_reward
 from rlvr_trainers.objectives.policy_gradient import policy_loss, top_entropy_mask
-from rlvr_trainers.settings import PolicyGradientConfig
 
 MAX_TOKENS = 9
 PRESETS: dict[str, dict[str, Any]] = {
@@ -159,7 +159,7 @@ def oracle_surrogate(config: PolicyGradientConfig, r: float, a: float) -> tuple[
 
 
 def oracle_correction(config: PolicyGradientConfig, step: Step, i: int, t: int) -> float:
-    """What the policy term of a token is multiplied by for the mismatch between trainer and sampler."""
+    """The factor of a token's policy term for the mismatch between trainer and sampler."""
     trainer, sampler = math.exp(step.old[i, t]), math.exp(step.roll[i, t])
     low, high = config.sampler_low, config.sampler_cap
     match config.sampler_correction:

@@ -1,4 +1,4 @@
-"""Where metrics go."""
+"""Destinations of metrics."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""Which recipes follow the gradient of the expected return: every group they could draw, weighed by its probability."""
+"""Recipes that follow the gradient of the expected return: every group they could draw, weighed by probability."""
 
 import dataclasses
 import itertools

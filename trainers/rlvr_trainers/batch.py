@@ -35,7 +35,7 @@ class TokenBatch:
     """(R, S). From 0 at the start of every sequence; counting on through the padding after it; they tell packed
     sequences apart."""
     offsets_B: Tensor
-    """Where each sequence begins in `input_ids.flatten()`."""
+    """Position of each sequence's first token in `input_ids.flatten()`."""
     prompt_lengths_B: Tensor
     lengths_B: Tensor
     """Tokens of prompt and completion."""
@@ -143,7 +143,7 @@ class TokenBatch:
 
     @property
     def predictors_N(self) -> Tensor:
-        """Where in `input_ids.flatten()` the token before each action token stands, in the mask's order."""
+        """Position in `input_ids.flatten()` of the token before each action token, in the mask's order."""
         row_N, token_N = self.mask_BT.nonzero(as_tuple=True)
         return self.offsets_B[row_N] + self.prompt_lengths_B[row_N] + token_N - 1
 

@@ -93,7 +93,7 @@ def _all_groups() -> Settings:
 
 MANUAL = Manual(
     examples=(
-        ("rlvr train quickstart", "Learn addition from a verifier: two minutes on a CPU"),
+        ("rlvr train quickstart", "Learn addition from a verifier: about three minutes on a CPU"),
         (
             "rlvr train dapo env.id=gsm8k env.data=train.jsonl eval=null --model FOLDER",
             "A model and tasks of your own",
@@ -252,7 +252,7 @@ TORCHRUN = (
 )
 
 STOP_SECONDS = 3600
-"""How long processes that were asked to stop may take to finish their update and write a checkpoint."""
+"""Longest time that stopped processes may take to finish their update and write a checkpoint."""
 
 
 def _run_processes(count: int, arguments: list[str]) -> int:

@@ -31,140 +31,10 @@ class ModelConfig(Config):
     path: str = Field(min_length=1)
     dtype: Literal["float32", "bfloat16"] = "float32"
     device: str = "auto"
-    """Where the model is: `auto` takes a GPU where there is one, else the CPU."""
+    """The model's device: `auto` takes a GPU if there is one, else the CPU."""
     gradient_checkpointing: bool = False
     """Compute activations again in the backward pass: less memory, more time."""
     lora: LoraConfig | None = None
-
-
-Advantage = Literal["group_std", "centred", "leave_one_out", "batch_std", "whitened"]
-Ratio = Literal["token", "sequence", "sequence_token"]
-Surrogate = Literal["ppo", "cispo"]
-KlEstimator = Literal["k1", "k2", "k3"]
-KlPlace = Literal["loss", "reward", "weighted_loss"]
-SamplerCorrection = Literal["none", "token_tis", "token_mask", "sequence_mask", "probability_mask"]
-Aggregation = Literal["sequence_mean", "token_mean", "prompt_mean", "constant"]
-
-
-class PolicyGradientConfig(Config):
-    """Advantage estimator, aggregation, ratio, clipping and regularisation of a policy update.
-
-    The defaults are GRPO's without its KL term. `clip_low` and `clip_high` are distances from 1; None does
-    not clip on that side. Combinations whose gradient is not what their names promise are refused.
-    """
-
-    advantage: Advantage = "group_std"
-    """How rewards become advantages: GRPO, Dr.GRPO, RLOO, GRPO with the batch's std, REINFORCE++ baseline."""
-    std_epsilon: float = Field(default=1e-4, gt=0.0)
-    """Added to every standard deviation that divides; 1e-4 is TRL's."""
-    aggregation: Aggregation = "sequence_mean"
-    """How per-token terms become one number: GRPO, DAPO as its code does, DAPO's eq. 8, Dr.GRPO and RLOO.
-
-    Only `constant` divides by nothing that depends on lengths; under the others the expected gradient is not that
-    of the expected return.
-    """
-
-    ratio: Ratio = "token"
-    """Importance ratios per token, per sequence (GSPO), or GSPO-token."""
-    surrogate: Surrogate = "ppo"
-    """The clipped objective: PPO's, or CISPO's clipped weights."""
-    clip_low: float | None = Field(default=0.2, gt=0.0)
-    """How far below 1 the ratio is clipped; None does not clip there."""
-    clip_high: float | None = Field(default=0.2, gt=0.0)
-    """How far above 1 the ratio is clipped; None does not clip there."""
-    dual_clip: float | None = Field(default=None, gt=1.0)
-    """Bound on the ratio where the advantage is negative; None is off."""
-    cispo_cap: float | None = Field(default=None, gt=0.0)
-    """Where CISPO cuts the ratio, itself and not its distance from 1."""
-
-    kl_estimator: KlEstimator = "k3"
-    """Which estimate of the KL to the reference model."""
-    kl_place: KlPlace = "loss"
-    """`weighted_loss` multiplies the estimator by the importance ratio (DeepSeek-V3.2)."""
-    kl_coefficient: float = Field(default=0.0, ge=0.0)
-    """The weight of that KL; 0 is without it, and without a reference model."""
-    entropy_coefficient: float = Field(default=0.0, ge=0.0)
-    """The weight of an entropy bonus in the loss."""
-    entropy_top_share: float | None = Field(default=None, gt=0.0, lt=1.0)
-    """Share of tokens, those of highest entropy, that keep their policy term; None keeps all."""
-
-    old_policy: Literal["trainer", "sampler"] = "trainer"
-    """Whose log-probabilities importance ratios start from: the trainer's own as a step begins, or the sampler's."""
-    sampler_correction: SamplerCorrection = "none"
-    """Makes up for tokens that the trainer finds more or less likely than the sampler did. It has no gradient.
-
-    rho is the trainer's probability over the sampler's. `token_tis` weighs a token by rho, at most `sampler_cap`.
-    `token_mask` leaves out tokens whose rho is below `sampler_low` or above `sampler_cap` (IcePop); `sequence_mask`
-    leaves out sequences whose geometric mean of rho is. `probability_mask` leaves out tokens whose two probabilities
-    are further apart than `sampler_gap`. What is left out stays in the denominators.
-    """
-    sampler_cap: float = Field(default=2.0, gt=0.0)
-    """The highest rho that counts in full."""
-    sampler_low: float = Field(default=0.5, ge=0.0)
-    """The lowest rho that the two masks of ratios let through."""
-    sampler_gap: float = Field(default=0.2, gt=0.0, le=1.0)
-    """How far apart the two probabilities of a token may be under `probability_mask`."""
-
-    @property
-    def needs_reference(self) -> bool:
-        """True when the update uses a reference model."""
-        return self.kl_coefficient != 0.0
-
-    @model_validator(mode="after")
-    def _surrogate_is_whole(self) -> PolicyGradientConfig:
-        if self.surrogate == "ppo":
-            if self.cispo_cap is not None:
-                raise ValueError(
-                    "cispo_cap has no meaning with surrogate=ppo: leave it out, or set surrogate=cispo"
-                )
-            return self
-        if self.cispo_cap is None:
-            raise ValueError("surrogate=cispo needs cispo_cap, the value its ratio is cut at (2.0, say)")
-        if self.ratio != "token":
-            raise ValueError(f"surrogate=cispo weighs single tokens: ratio={self.ratio} must be ratio=token")
-        if self.dual_clip is not None:
-            raise ValueError(
-                "surrogate=cispo already cuts the ratio for every advantage: leave dual_clip out"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _sampler_is_corrected_once(self) -> PolicyGradientConfig:
-        if self.old_policy == "sampler" and self.sampler_correction != "none":
-            raise ValueError(
-                "old_policy=sampler starts the importance ratio from the sampler, which sampler_correction="
-                f"{self.sampler_correction} would correct for a second time: use one of the two"
-            )
-        if self.sampler_low >= self.sampler_cap:
-            raise ValueError(
-                f"sampler_low ({self.sampler_low}) must be below sampler_cap ({self.sampler_cap})"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _kl_has_the_gradient_of_a_kl(self) -> PolicyGradientConfig:
-        if not self.needs_reference:
-            return self
-        if self.kl_place == "loss" and self.kl_estimator == "k1":
-            raise ValueError(
-                "kl_estimator=k1 in the loss has an expected gradient of zero: use k2 (reverse KL) or k3 "
-                "(forward KL) there, or kl_place=reward"
-            )
-        if self.kl_place == "reward" and self.kl_estimator != "k1":
-            raise ValueError(
-                f"kl_place=reward with kl_estimator={self.kl_estimator} is not the gradient of any KL: use k1"
-            )
-        if self.kl_place == "reward" and self.advantage not in ("centred", "leave_one_out"):
-            raise ValueError(
-                f"kl_place=reward with advantage={self.advantage} would divide the penalty by the spread of "
-                "the rewards, so that kl_coefficient means nothing: use advantage=leave_one_out or centred, "
-                "or kl_place=loss"
-            )
-        if self.kl_place == "weighted_loss" and self.kl_estimator != "k3":
-            raise ValueError(
-                f"kl_place=weighted_loss is ratio x k3: kl_estimator={self.kl_estimator} must be k3"
-            )
-        return self
 
 
 class RewardConfig(Config):
@@ -193,7 +63,7 @@ class RewardConfig(Config):
 
 
 class RolloutSampling(Config):
-    """How the policy samples in training.
+    """The policy's sampling in training.
 
     There is no top_p or top_k: the gradient would be that of another distribution than the one sampled from.
     """
@@ -201,7 +71,7 @@ class RolloutSampling(Config):
     temperature: float = Field(default=1.0, gt=0.0)
     """Divides the logits before sampling."""
     max_tokens: int = Field(default=1024, ge=1)
-    """How many tokens a completion has at most."""
+    """Largest number of tokens of a completion."""
 
     @property
     def params(self) -> SamplingParams:
@@ -220,9 +90,9 @@ class GeneratorConfig(Config):
     engine: Literal["transformers", "vllm", "vllm_servers"] = "transformers"
     """The engine that samples: the model in training itself (transformers), or vLLM."""
     urls: tuple[str, ...] = ()
-    """Where servers answer: http://localhost:8000 and so on."""
+    """The servers' addresses: http://localhost:8000 and so on."""
     weights_folder: Path = Path("/dev/shm")
-    """Where new weights are put for the servers to read: they must see it under the same path."""
+    """The folder of new weights for the servers: they must see it under the same path."""
 
     @model_validator(mode="after")
     def _servers_have_urls(self) -> GeneratorConfig:
@@ -340,7 +210,7 @@ class EvalConfig(Config):
 
 
 class BufferConfig(Config):
-    """How old the samples of a step may be.
+    """The age limit of a step's samples.
 
     Above 0, sampling goes on in the background while the learner works, on weights of its own.
     """
@@ -360,7 +230,7 @@ class BufferConfig(Config):
 
 
 class RunConfig(Config):
-    """Where a run lives and when it stops.
+    """The folder of a run, and its limits.
 
     `dir` defaults to `runs/<recipe>-<environment>`. The last `keep` checkpoints stay, and the best one.
     The run stops with an error when more than `max_unscored` of a step's samples could not be judged, or
@@ -402,9 +272,9 @@ class MonitorConfig(Config):
     max_canary_rate: float | None = Field(default=0.0, ge=0.0, le=1.0)
     """The largest share of canaries that are paid for two different answers at once."""
     max_held_out_gap: float | None = Field(default=0.1, ge=0.0, le=1.0)
-    """How much less the held-out score may rise than the reward has."""
+    """Largest excess of the reward's rise over the held-out score's."""
     max_hidden_gap: float | None = Field(default=0.2, ge=0.0, le=1.0)
-    """How much lower the pass rate on hidden tests may be than on shown ones."""
+    """Largest gap of the pass rate on hidden tests below that on shown ones."""
     min_format_correlation: float | None = Field(default=-0.2, ge=-1.0, le=1.0)
     """The least correlation between a right format and a right answer."""
     max_length_correlation: float | None = Field(default=0.7, ge=-1.0, le=1.0)

@@ -11,7 +11,6 @@ import torch
 
 from rlvr_gym.clock import PhaseClock
 from rlvr_gym.environments.base import Environment
-from rlvr_gym.generation.chat import encode_prompt
 from rlvr_gym.registry import short_name
 from rlvr_gym.seeding import derive_seed
 from rlvr_trainers.algorithms.base import Surroundings
@@ -20,7 +19,6 @@ from rlvr_trainers.config import TrainConfig
 from rlvr_trainers.learner.learner import Learner
 from rlvr_trainers.learner.models import Models
 from rlvr_trainers.learner.policy import LoadedModel, Policy
-from rlvr_trainers.learner.samplers import make_sampler
 from rlvr_trainers.mesh import Mesh
 from rlvr_trainers.metrics import Metrics
 from rlvr_trainers.monitor.monitor import Monitor
@@ -32,17 +30,14 @@ from rlvr_trainers.run.interrupts import Interrupts
 from rlvr_trainers.run.preflight import environments, refuse_prompts_without_room
 from rlvr_trainers.run.records import RunRecords
 from rlvr_trainers.run.saving import Saver
-from rlvr_trainers.run.sources import make_source
+from rlvr_trainers.run.sources import make_source, sampler_for
 from rlvr_trainers.run.warm_up import warm_up
 from rlvr_trainers.sampling.starvation import Solved
-
-PROBES = 4
-"""How many prompts a sampler elsewhere is asked about, to prove that it has the trained weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainResult:
-    """How a run ended."""
+    """The end of a run."""
 
     run_dir: Path
     step: int
@@ -94,17 +89,7 @@ class Trainer:
 
         checkpoint = None if self.resumed_from is None else checkpoints.path(self.resumed_from)
         self.models = Models(Policy(config.model, seed=config.run.seed, checkpoint=checkpoint, loaded=model))
-        sampler = make_sampler(
-            config.generator,
-            config.buffer,
-            self.models.policy,
-            [
-                encode_prompt(self.models.policy.tokenizer, task.prompt)
-                for task in self.env.tasks.take(PROBES)
-            ],
-            temperature=config.sampling.temperature,
-            mesh=self.mesh,
-        )
+        sampler = sampler_for(config, self.models.policy, self.env, self.mesh)
         self.generator, self.weights = sampler.generator, sampler.weights
         refuse_prompts_without_room(config, self.env, held_out, self.generator)
         self.algorithm = config.algorithm.build(self._surroundings())

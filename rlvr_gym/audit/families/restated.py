@@ -45,7 +45,7 @@ def _settings(subject: Subject, frame: Frame) -> Iterator[Try]:
 
 
 def _forms_of(verifier: Verifier) -> Callable[[str], Iterator[str]] | None:
-    """How the known verifiers let an answer be written; None for an unknown one."""
+    """Return the ways in which a known verifier lets an answer be written; None for an unknown one."""
     match verifier:
         case Math():
             return _mathematical

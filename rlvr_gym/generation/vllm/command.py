@@ -16,10 +16,10 @@ _CACHE_BYTES_ON_A_CPU = 2**30
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServerCommand:
-    """How one server is started.
+    """The command that starts one server.
 
-    `gpus` are the GPUs it computes on, by number; without any it computes on the CPU. `context` is how many tokens
-    prompt and completion may have together, None for what the model was made for.
+    `gpus` are the GPUs it computes on, by number; without any it computes on the CPU. `context` is the largest number
+    of tokens of prompt and completion together, None for the model's own limit.
     """
 
     model: str

@@ -19,7 +19,7 @@ from rlvr_gym.generation.vllm.weights_file import WeightsFile
 
 _TRY_AGAIN_SECONDS = 1.0
 _LARGEST_MEAN = 0.02
-"""How far apart servers' log-probabilities of the same tokens may be on average: rounding in 16 bits."""
+"""Largest mean difference between servers' log-probabilities of the same tokens: rounding in 16 bits."""
 _PROBE = TokenSequence(prompt_token_ids=(1, 3, 2, 5), token_ids=(4, 2, 6))
 
 
@@ -82,7 +82,7 @@ class Fleet:
         self._keep()
 
     def trouble(self) -> str:
-        """Why servers are left out, in words."""
+        """Describe why servers are left out."""
         return "; ".join(server.trouble for server in self._servers if server.trouble) or "all servers answer"
 
     def load(self, file: WeightsFile) -> None:
@@ -238,5 +238,5 @@ class Fleet:
 
 
 def _apart(values: Sequence[float], others: Sequence[float]) -> float:
-    """How far apart on average."""
+    """Mean absolute difference."""
     return sum(abs(a - b) for a, b in zip(values, others, strict=True)) / max(1, len(values))

@@ -45,7 +45,7 @@ class ServedModel:
         self._local = local
 
     def context(self, asked: int | None) -> int:
-        """How many tokens prompt and completion may have together: `asked`, or what the model was made for."""
+        """Largest number of tokens of prompt and completion together: `asked`, or the model's own limit."""
         most = getattr(self.config.get_text_config(), "max_position_embeddings", None)
         if asked is None and most is None:
             raise ConfigError(f"'{self.name}' names no limit to its context: give one")
@@ -61,7 +61,7 @@ class ServedModel:
         return str(stored).removeprefix("torch.") if asked == "auto" else asked
 
     def prompts(self, context: int | None) -> TokenPrompts:
-        """How its conversations become token ids, in a context of that many."""
+        """The tokenizing of its conversations, for a context of that many tokens."""
         return TokenPrompts(self.tokenizer, self._generation_config(), context)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:

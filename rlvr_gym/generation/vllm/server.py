@@ -78,7 +78,7 @@ class Server:
         self._client, self._timeout_seconds = client, timeout_seconds
         self.under_way = 0
         self.trouble: str | None = None
-        """Why it is left out; None while it is asked."""
+        """The reason why it is left out; None while it is in use."""
         self.spoiled = False
         """True after it failed to take weights: nobody knows which it has, whatever it calls them."""
 
@@ -114,7 +114,7 @@ class Server:
         return sampled
 
     def logprob(self, ids: Sequence[int], token: int, temperature: float) -> tuple[float, str]:
-        """How likely `token` is to be sampled after these ids, and under which weights."""
+        """Return the log-probability of `token` after these ids, and the weights it was computed under."""
         # The sampled token is listed first, and as many in all as were asked for: so the token stands there twice.
         params = {"temperature": temperature, "max_tokens": 1, "seed": 0}
         sampled = self.sample(ids, {**params, "logprobs": 2, "logprob_token_ids": [token, token]})

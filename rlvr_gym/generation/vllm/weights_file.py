@@ -19,7 +19,7 @@ from rlvr_gym.errors import TrainingError
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """Where the weights are, and what servers that have them call them: unlike any other run's."""
+    """The place of the weights, and the name that servers give to them: unlike any other run's."""
 
     path: Path
     tag: str

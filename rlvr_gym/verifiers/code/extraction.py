@@ -1,4 +1,4 @@
-"""Where in a completion the program stands, and how it is read from there."""
+"""Find the program in a completion, and read it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_CHARACTERS = 1 << 18
 
 
 class Blocks(StrEnum):
-    """Which of a completion's fenced blocks are the program, where there are several."""
+    """The choice among a completion's fenced blocks, if there are several."""
 
     LAST = "last"
     """The last one, so that a correction is honoured."""

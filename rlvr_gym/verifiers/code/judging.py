@@ -75,7 +75,7 @@ def scaled_limits(task: Task, problem: Problem, solution: str) -> Limits:
 
 
 def refused_gold(tests: Stdio) -> str | None:
-    """Why the checker of `tests` is broken: it refuses an expected output. None where it accepts all that are given."""
+    """Return why the checker of `tests` is broken: it refuses an expected output. None if it accepts all of them."""
     stated = [case for case in _cases(tests.for_sandbox()) if case.output.strip()]
     if not stated:
         return None
@@ -117,10 +117,10 @@ def _checked(checker: str, cases: list[StdioCase], outputs: list[str], result: R
 
 
 def _asked(checker: str, questions: list[tuple[StdioCase, str]]) -> list[str]:
-    """Why the checker refuses each output, "" where it accepts it.
+    """Return the reason why the checker refuses each output, "" if it accepts it.
 
-    A checker that raises or takes too long refuses: else a program could escape judgement by what it prints. Raises
-    Unjudgeable where it is no checker at all.
+    A checker that raises or takes too long refuses: otherwise a program could escape judgement by what it prints.
+    Raises Unjudgeable if it is not a checker at all.
     """
     from rlvr_sandbox.programs import CallTest, CallTests, Program
     from rlvr_sandbox.results import ProgramOutcome

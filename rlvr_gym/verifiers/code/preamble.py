@@ -44,7 +44,7 @@ def _parted(source: str) -> tuple[list[str], str]:
 
 
 def _after_the_end_of_statement(source: str, end: int) -> int:
-    """Where the next statement may begin: behind a semicolon, or on the next line where nothing else follows."""
+    """Find where the next statement may begin: after a semicolon, or on the next line if nothing else follows."""
     at = _after_blanks(source, end)
     if source.startswith(";", at):
         at = _after_blanks(source, at + 1)

@@ -155,7 +155,7 @@ class Problem(_Stated):
 
     tests: Annotated[Stdio | Calls | Asserts, Field(discriminator="kind")]
     public: int = Field(default=0, ge=0)
-    """So many of the first tests may be shown to the policy; all decide."""
+    """Number of first tests that may be shown to the policy; all tests decide."""
     preamble: str = ""
     """Stands before every program: imports that the prompt gives, or all of a prompt that is continued."""
     solution: str | None = None

@@ -1,4 +1,4 @@
-"""The ends of runs of reference solutions, kept in the user's cache folder from one process to the next."""
+"""Results of reference solutions, kept in the user's cache folder from one process to the next."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Remembered:
 
     @staticmethod
     def of(sandbox: str | None) -> Remembered:
-        """Return the memory of the sandbox that `sandbox` identifies; an empty one of no file for None."""
+        """Remember results of the sandbox that `sandbox` identifies; of none where that is None."""
         if sandbox is None:
             return Remembered(None)
         name = hashlib.sha256(sandbox.encode()).hexdigest()[:16]

@@ -31,10 +31,10 @@ _NEXT_WORD_SECONDS = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """The end of a run of a task's own solution."""
+    """The result of running a task's own solution."""
 
     reason: str | None
-    """Why it does not pass, `PASSES` where it does; None where the sandbox failed and nobody knows."""
+    """The reason why it does not pass, or `PASSES`; None if the sandbox failed and nobody knows."""
     late: bool = False
     """True where it ran out of time, as it may because of others that ran beside it."""
 

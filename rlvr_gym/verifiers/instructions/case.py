@@ -7,7 +7,7 @@ from rlvr_gym.verifiers.instructions.constraint import Constraint, Fault, count_
 
 
 def capital_words(*, at_least: int | None = None, less_than: int | None = None) -> Constraint:
-    """So many words in capitals, among nltk's word tokens: `A` and `U.S.` are one each, `DON'T` is two."""
+    """Ask for a number of words in capitals, among nltk's word tokens: `A` and `U.S.` are one each, `DON'T` is two."""
     tokens.check_installed()
     wanted = range_words(at_least, less_than)
 

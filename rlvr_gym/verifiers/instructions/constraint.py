@@ -68,7 +68,7 @@ def response_of(text: str) -> str:
 
 
 def unusable(response: str) -> Fault:
-    """Why a response cannot follow any instruction."""
+    """Return why a response cannot follow any instruction."""
     if not visible(response):
         return "nothing is said"
     if len(response) > MAX_CHARACTERS:

@@ -136,7 +136,7 @@ def placeholder_count(at_least: int) -> Constraint:
 
 
 def _placeholders(line: str) -> int:
-    """How many `[...]` there are, the shortest from each bracket that opens outside of another."""
+    """Count `[...]`, the shortest from each bracket that opens outside of another."""
     count, end = 0, 0
     while (start := line.find("[", end)) >= 0 and (end := line.find("]", start) + 1):
         count += 1

@@ -1,4 +1,4 @@
-"""How a response begins and ends, what it is wrapped in, and what it is put together from."""
+"""Constraints on the beginning and end of a response, on what wraps it, and on its parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long, and in how many parts: words, sentences, paragraphs."""
+"""Constraints on length: words, sentences, paragraphs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rlvr_gym.verifiers.instructions.constraint import (
 
 
 def word_count(*, at_least: int | None = None, less_than: int | None = None) -> Constraint:
-    r"""So many words: runs of letters, digits and underscores, so that `don't` is two."""
+    r"""Ask for a number of words: runs of letters, digits and underscores, so that `don't` is two."""
     wanted = range_words(at_least, less_than)
 
     def find_fault(response: str) -> Fault:
@@ -29,7 +29,7 @@ def word_count(*, at_least: int | None = None, less_than: int | None = None) -> 
 
 
 def sentence_count(*, at_least: int | None = None, less_than: int | None = None) -> Constraint:
-    """So many sentences, as Punkt's English model parts them."""
+    """Ask for a number of sentences, as split by Punkt's English model."""
     tokens.check_installed()
     wanted = range_words(at_least, less_than)
     enough = max(at_least or 0, less_than or 0)

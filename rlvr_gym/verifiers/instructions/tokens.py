@@ -14,7 +14,7 @@ _WORD = re.compile(r"\w+")
 
 
 def count_words(text: str) -> int:
-    r"""How many runs of letters, digits and underscores there are: nltk's `RegexpTokenizer(r"\w+")`."""
+    r"""Count runs of letters, digits and underscores: nltk's `RegexpTokenizer(r"\w+")`."""
     return sum(1 for _ in _WORD.finditer(text))
 
 
@@ -24,16 +24,16 @@ def check_installed() -> None:
 
 
 def count_sentences(text: str, *, up_to: int) -> int:
-    """How many sentences Punkt's English model finds; counting stops at `up_to`.
+    """Count the sentences that Punkt's English model finds; counting stops at `up_to`.
 
-    The model and the decisions are nltk's, with one exception: what consists of nothing but `.`, `?` and
-    `!` is the end of the sentence before it ("Wow!!!" is one sentence; nltk finds two, "Wow!!" and "!").
+    The model and the decisions are nltk's, with one exception: a piece of nothing but `.`, `?` and `!` ends the
+    sentence before it ("Wow!!!" is one sentence; nltk finds two, "Wow!!" and "!").
     """
     return sum(1 for _ in islice(_sentences(text), up_to))
 
 
 def count_capital_words(text: str) -> int:
-    """How many of nltk's word tokens are in capitals: have a letter with case, and none in lower case.
+    """Count nltk's word tokens in capitals: those with a cased letter, and none in lower case.
 
     nltk's tokens are the Penn Treebank's: a hyphenated word is one, `DON'T` is the two `DO` and `N'T`, and
     `U.S.` is one. Tokens without letters do not count, so that only where words are parted matters here.

@@ -48,7 +48,7 @@ class LeanChecker(Protocol):
 
     @property
     def timeout_seconds(self) -> float:
-        """How long one call may take, waiting for its turn included."""
+        """Time limit of one call, waiting for its turn included."""
         ...
 
     def check(self, source: str) -> tuple[LeanMessage, ...]:
@@ -109,7 +109,7 @@ class Lean(Verifier):
 
     @property
     def timeout_seconds(self) -> float:
-        """As long as the checker may take, twice: a task's own statement may have to be looked at."""
+        """Twice the checker's time limit: a task's own statement may have to be checked too."""
         return 2 * self.checker.timeout_seconds
 
     def verify(self, task: Task, completion: Completion) -> Verdict:

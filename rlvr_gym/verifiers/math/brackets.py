@@ -6,7 +6,7 @@ OPENERS, CLOSERS = "([{⟦⟨", ")]}⟧⟩"
 
 
 def places(text: str, signs: str) -> list[int]:
-    """Where `signs` stand outside of all brackets and environments."""
+    """Find `signs` outside of all brackets and environments."""
     depth, found = 0, []
     for index, character in enumerate(text):
         if character in OPENERS:
@@ -31,7 +31,7 @@ def split(text: str, signs: str) -> list[str]:
 
 
 def closing_at(text: str, start: int) -> int:
-    """Where the bracket at `start` closes; `(` may be closed by `]`."""
+    """Find the end of the bracket at `start`; `(` may be closed by `]`."""
     depth = 0
     for index in range(start, len(text)):
         if text[index] in OPENERS:

@@ -90,7 +90,7 @@ def _plain(text: str) -> str:
 
 
 def _opening(text: str) -> int:
-    """Where the bracket that closes at the end opens."""
+    """Find where the bracket that closes at the end opens."""
     depth = 0
     for at in range(len(text) - 1, -1, -1):
         depth += {")": 1, "(": -1}.get(text[at], 0)

@@ -81,7 +81,7 @@ def written_fraction(node: Node) -> Fraction | None:
 
 
 def size(node: Node) -> int:
-    """How many nodes an expression has."""
+    """Number of nodes in an expression."""
     return 1 + sum(size(arg) for arg in node.args) if isinstance(node, Op) else 1
 
 

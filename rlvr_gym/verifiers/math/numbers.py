@@ -15,12 +15,12 @@ _DIGITS = 40
 _FINER_DIGITS = 120
 """The two precisions at which equal values must agree."""
 _SPARE_DIGITS = 15
-"""How many of the digits computed may be wrong."""
+"""Number of computed digits that may be wrong."""
 _MAX_GAP_BITS = 350
 """Terms farther apart in size than this cannot be added: the smaller one would be lost, silently."""
 _HOPELESS_GAP_BITS = 4000
 _MAX_TERMS, _MAX_TERM_SIZE = 200, 40
-"""How long a sum may be, and how many operations each of its terms, to be added up here."""
+"""Largest number of terms of a sum, and of operations in each, that are added up here."""
 
 Value = Any
 """A `Fraction`, or a real or complex number of mpmath where the value is not rational or too large."""

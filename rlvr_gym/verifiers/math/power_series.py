@@ -63,7 +63,7 @@ def _share(context: Numbers, x: Value, y: Value) -> Value:
 
 
 def _sums(node: Node) -> int:
-    """How many infinite sums stand in an expression."""
+    """Number of infinite sums in an expression."""
     if not isinstance(node, Op):
         return 0
     return int(_is_infinite(node)) + sum(_sums(arg) for arg in node.args)

@@ -200,7 +200,7 @@ def _solved(left: Node, sign: str, right: Node, name: str) -> RealSet:
 
 
 def _of_polynomial(f: Node, sign: str, name: str) -> RealSet:
-    """Where `a x^2 + b x + c` is above 0, below 0, 0 or not 0; the coefficients are found from three values."""
+    """Solve `a x^2 + b x + c` above 0, below 0, equal or unequal to 0; three values give the coefficients."""
     x = Sym(name)
     at = {k: substituted(f, {name: Num(Fraction(k))}) for k in (-1, 0, 1)}
     c, slope = at[0], Op("sub", (at[1], at[0]))
@@ -226,7 +226,7 @@ def _roots(a: Node, b: Node, c: Node) -> list[Node]:
 
 
 def _of_roots(roots: Sequence[Node], sign: str) -> RealSet:
-    """Where a parabola that opens upwards is below or above 0."""
+    """Solve a parabola that opens upwards for values below or above 0."""
     low, high = roots
     closed = sign in "≤≥="
     between = (Interval(low, closed, high, closed),)

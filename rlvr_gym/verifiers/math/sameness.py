@@ -39,11 +39,11 @@ _FAR = 1009
 
 
 def points(a: Node, b: Node) -> Iterator[Mapping[str, Fraction]]:
-    """Where to compare two functions: small fractions and a few integers, positive and negative.
+    """Yield points at which to compare two functions: small fractions and a few integers, positive and negative.
 
     They are drawn from a hash of both, so that no answer can be made to agree with the gold just there. Any two of
-    eight variables have opposite signs at some of the first six, so that `|xy|` is not taken for `xy`. What says
-    how far a sum runs is a positive integer; functions that are defined in pieces are looked at far from 0 too.
+    eight variables have opposite signs at some of the first six, so that `|xy|` is not taken for `xy`. A variable that
+    bounds a sum is a positive integer; functions that are defined in pieces are also compared far from 0.
     """
     names = sorted(symbols(a) | symbols(b))
     mixed = fingerprint(a) ^ fingerprint(b) if names else 0

@@ -47,7 +47,7 @@ _LETTER_AND_CONTENT = re.compile(
 _FURTHER_LETTER = re.compile(r"\(\s*[A-Ja-j]\s*\)|(?<![A-Za-z\\])[A-J](?:[).:]|$|\s*[,∧∨])|^[∧∨,;]")
 
 _JUDGED = re.compile(r"(?:is|are|was|can|cannot|isn't|not|or|and|but|unless|if)(?![A-Za-z])", re.IGNORECASE)
-"""How a sentence about an option goes on, or a hedge, rather than what stands there."""
+"""Words that continue a sentence about an option, or a hedge, rather than the option's content."""
 _OF_THE_ANSWER = re.compile(r"of (?:the|my|our|its) (?:\w+ )?(?:answer|result|solution) ", re.IGNORECASE)
 
 

@@ -63,7 +63,7 @@ _MOMENTS = {
     "strftime": (1,),
     "timediff": (0, 1),
 }
-"""Which argument of the functions of time is a moment. Without it, or where it is `now`, they read the clock."""
+"""Index of the moment among the arguments of time functions. If it is missing or `now`, they read the clock."""
 
 
 class _Refused(Exception):

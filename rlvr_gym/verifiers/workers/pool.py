@@ -208,7 +208,7 @@ class _Worker:
         self._close()
 
     def _end(self) -> Exception:
-        """Why the pipe to the process is closed. SIGKILL comes from outside: no task can send it."""
+        """Explain why the pipe to the process is closed. SIGKILL comes from outside: no task can send it."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             if self._process.wait(timeout=5.0) == -signal.SIGKILL:
                 return VerifierFault("a worker process was killed from outside, by the system perhaps")

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from rlvr_gym.rollouts import Group, Rollout
-from rlvr_trainers.settings import OverlongConfig, PolicyGradientConfig, RewardConfig
+from rlvr_trainers.loss_settings import PolicyGradientConfig
+from rlvr_trainers.settings import OverlongConfig, RewardConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,7 +29,7 @@ class Scorer(Protocol):
 
 
 class Algorithm(Protocol):
-    """Which models have a part, which samples teach, what they have earned, and which loss they go into."""
+    """The models of an algorithm, the samples it learns from, their credit, and the loss they enter."""
 
     @property
     def needs_reference(self) -> bool:

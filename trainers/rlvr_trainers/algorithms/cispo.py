@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from rlvr_trainers.algorithms.base import PolicyGradientSettings
-from rlvr_trainers.settings import Aggregation, Surrogate
+from rlvr_trainers.loss_settings import Aggregation, Surrogate
 
 
 class Cispo(PolicyGradientSettings):

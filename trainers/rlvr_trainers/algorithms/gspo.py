@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from rlvr_trainers.algorithms.base import PolicyGradientSettings
-from rlvr_trainers.settings import Ratio
+from rlvr_trainers.loss_settings import Ratio
 
 
 class Gspo(PolicyGradientSettings):
@@ -17,9 +17,9 @@ class Gspo(PolicyGradientSettings):
     """GSPO: the algorithm that these settings are of."""
     ratio: Ratio = "sequence"
     clip_low: float | None = Field(default=3e-4, gt=0.0)
-    """How far below 1 the ratio is clipped; None does not clip there."""
+    """Distance below 1 at which the ratio is clipped; None does not clip there."""
     clip_high: float | None = Field(default=4e-4, gt=0.0)
-    """How far above 1 the ratio is clipped; None does not clip there."""
+    """Distance above 1 at which the ratio is clipped; None does not clip there."""
 
     @model_validator(mode="after")
     def _weighs_sequences(self) -> Gspo:

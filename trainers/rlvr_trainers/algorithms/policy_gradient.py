@@ -17,9 +17,9 @@ from rlvr_trainers.credit.outcomes import degenerate, outcome_scores
 from rlvr_trainers.credit.overlong import with_overlong_penalty
 from rlvr_trainers.credit.step_rewards import step_advantages, step_rewards
 from rlvr_trainers.learner.models import Role
+from rlvr_trainers.loss_settings import PolicyGradientConfig
 from rlvr_trainers.objectives.kl import kl_in_reward
 from rlvr_trainers.objectives.policy_gradient import PolicyGradientObjective
-from rlvr_trainers.settings import PolicyGradientConfig
 
 
 @final

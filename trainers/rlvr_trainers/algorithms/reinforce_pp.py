@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import model_validator
 
 from rlvr_trainers.algorithms.base import PolicyGradientSettings
-from rlvr_trainers.settings import Advantage, Aggregation
+from rlvr_trainers.loss_settings import Advantage, Aggregation
 
 
 class ReinforcePlusPlus(PolicyGradientSettings):

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from rlvr_trainers.algorithms.base import PolicyGradientSettings
-from rlvr_trainers.settings import Advantage, Aggregation, KlEstimator, KlPlace
+from rlvr_trainers.loss_settings import Advantage, Aggregation, KlEstimator, KlPlace
 
 
 class Rloo(PolicyGradientSettings):
@@ -18,9 +18,9 @@ class Rloo(PolicyGradientSettings):
     advantage: Advantage = "leave_one_out"
     aggregation: Aggregation = "constant"
     clip_low: float | None = Field(default=None, gt=0.0)
-    """How far below 1 the ratio is clipped; None does not clip there."""
+    """Distance below 1 at which the ratio is clipped; None does not clip there."""
     clip_high: float | None = Field(default=None, gt=0.0)
-    """How far above 1 the ratio is clipped; None does not clip there."""
+    """Distance above 1 at which the ratio is clipped; None does not clip there."""
     kl_estimator: KlEstimator = "k1"
     kl_place: KlPlace = "reward"
     kl_coefficient: float = Field(default=0.05, ge=0.0)

@@ -14,7 +14,7 @@ import numpy as np
 
 from rlvr_gym.errors import ConfigError
 from rlvr_trainers.credit.statistics import is_degenerate, known, mean, rows_of, std
-from rlvr_trainers.settings import PolicyGradientConfig
+from rlvr_trainers.loss_settings import PolicyGradientConfig
 
 
 def outcome_advantages(

@@ -11,7 +11,7 @@ from rlvr_trainers.credit.statistics import is_degenerate
 
 
 def outcome_scores(group: Sequence[Rollout]) -> np.ndarray:
-    """What each rollout of a group earned, rewards of single turns included: float64 (G,), NaN where unscored."""
+    """Return each rollout's earnings, rewards of single turns included: float64 (G,), NaN where unscored."""
     return np.array([np.nan if r.reward is None else r.reward for r in group], dtype=np.float64)
 
 

@@ -14,7 +14,8 @@ from rlvr_gym.rollouts import Rollout
 from rlvr_gym.verdicts import Verdict
 from rlvr_gym.verifiers.answers import opened_thinking
 from rlvr_trainers.credit.statistics import is_degenerate, mean, rows_of, std
-from rlvr_trainers.settings import PolicyGradientConfig, RewardConfig
+from rlvr_trainers.loss_settings import PolicyGradientConfig
+from rlvr_trainers.settings import RewardConfig
 
 Decode = Callable[[Sequence[int]], str]
 """The text of sampled ids, as the sampler gives it."""

@@ -32,7 +32,7 @@ def microbatches(
 
 
 def _microbatch_sizes(lengths: Sequence[int], budget_tokens: int) -> list[int]:
-    """How many sequences, the longest first, each microbatch takes."""
+    """Number of sequences in each microbatch, the longest sequences first."""
     sizes: list[int] = []
     longest = 0
     for length in lengths:

@@ -14,8 +14,10 @@ from rlvr_trainers.learner.policy import Policy
 from rlvr_trainers.mesh import Mesh
 
 AGREE_WITHIN = 0.02
-"""How far log-probabilities of probe tokens may differ in float32: engines measured 1e-5 to 7e-5, other weights 0.1 and
-more. bfloat16 is given ten times as much."""
+"""Largest difference of probe tokens' log-probabilities in float32.
+
+Engines measured 1e-5 to 7e-5, other weights 0.1 and more. bfloat16 is allowed ten times as much.
+"""
 
 
 class WeightSync(Protocol):

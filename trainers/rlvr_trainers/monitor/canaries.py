@@ -28,7 +28,7 @@ from rlvr_trainers.metrics import Metrics
 from rlvr_trainers.monitor.solutions import Solutions
 
 _TRIES = 8
-"""How many tasks are looked at for one that excludes a canary's own."""
+"""Number of tasks tried to find one that excludes a canary's own."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

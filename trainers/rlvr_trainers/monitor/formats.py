@@ -14,10 +14,10 @@ FORMAT, GATE = "format", "gate"
 
 
 def format_metrics(groups: Sequence[Group]) -> Metrics:
-    """How often the format is met, how often the content is right, and how the two go together.
+    """Measure how often the format is met, how often the content is right, and their correlation.
 
-    The format is the part `format` or `gate` of a verdict, the content all others; where there is no such part,
-    the format is that an answer could be read at all.
+    The format is the part `format` or `gate` of a verdict, the content all others. Without such a part, the format is
+    met if an answer could be read at all.
     """
     scored = [rollout.verdict for group in groups for rollout in group if rollout.verdict.scored]
     if not scored:

@@ -32,7 +32,7 @@ class Reading(BaseModel):
         return Reading(value=float(np.mean(means)), low=interval.low, high=interval.high)
 
     def rise_to(self, now: Reading) -> Reading:
-        """How much higher `now` is; Newcombe's interval of a difference, from those of the two."""
+        """The rise from this to `now`; Newcombe's interval of a difference, from those of the two."""
         rise = now.value - self.value
         return Reading(
             value=rise,

@@ -20,7 +20,7 @@ _SYMBOLS = frozenset(
 
 
 def scripts(text: str) -> Counter[str]:
-    """How many letters of each script a text has. Chinese, Japanese and Korean count as one; formulas do not count."""
+    """Count a text's letters by script. Chinese, Japanese and Korean count as one; formulas do not count."""
     if text.isascii():
         return +Counter(LATIN=sum(map(str.isalpha, text)))
     counted: Counter[str] = Counter()

@@ -27,7 +27,7 @@ from rlvr_trainers.settings import Detector, MonitorConfig
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rule:
-    """Which figure of a detector is held to which limit, and what it means when it is beyond."""
+    """The limit of a detector's figure, and the meaning of a figure beyond it."""
 
     detector: Detector
     figure: str
@@ -95,7 +95,7 @@ RULES = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JudgedCanaries:
-    """How many canaries a step had, and those of them that were paid."""
+    """Number of canaries in a step, and of those that were rewarded."""
 
     count: int
     paid: tuple[Canary, ...]
@@ -109,7 +109,7 @@ class Monitor:
         self._config, self._env, self._seed, self._mesh = config, env, seed, mesh
         self._history = History()
         self._beyond: dict[Detector, int] = {}
-        """How often in a row each detector's figure was beyond its limit."""
+        """Number of steps in a row that each detector's figure was beyond its limit."""
         self._news: list[str] = []
         self._fatal: list[str] = []
 

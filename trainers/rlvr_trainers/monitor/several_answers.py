@@ -20,7 +20,7 @@ _LETTER = re.compile(r"[^\W\d_]")
 
 
 def answers_in(answer: str) -> int:
-    """How many different answers stand in a final answer, side by side: `7 or 8` has two, `1,234` one."""
+    """Count the different answers side by side in a final answer: `7 or 8` has two, `1,234` one."""
     plain = _THOUSANDS.sub("", answer.strip())
     if not plain or len(plain) > _LONGEST:
         return min(1, len(plain))
@@ -28,10 +28,10 @@ def answers_in(answer: str) -> int:
 
 
 def answers_given(text: str, answer: str | None) -> int:
-    """How many different answers a completion gives.
+    """Count the different answers that a completion gives.
 
-    They stand in its final answer, as the verifier read it, or are marked as answers; where neither tells, a text
-    without words is all answers.
+    They are in its final answer, as the verifier read it, or marked as answers. If neither tells, a text without words
+    is all answers.
     """
     said = without_thinking(text)
     marked = {"".join(filter(None, found.groups())).strip() for found in _MARKED.finditer(said)} - {""}
@@ -54,7 +54,7 @@ def several_answer_metrics(groups: Sequence[Group], solutions: Solutions) -> Met
 
 
 def answers_asked(solution: str | None) -> int:
-    """How many answers a right completion gives; 1 where none is known."""
+    """Number of answers in a right completion; 1 if none is known."""
     return max(1, answers_given(solution or "", None))
 
 

@@ -9,7 +9,7 @@ from typing import Self
 from torch import Tensor
 
 from rlvr_trainers.batch import TokenBatch
-from rlvr_trainers.settings import Aggregation
+from rlvr_trainers.loss_settings import Aggregation
 
 
 @dataclass(frozen=True, kw_only=True)

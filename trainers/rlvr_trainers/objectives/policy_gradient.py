@@ -21,10 +21,10 @@ from torch import Tensor
 
 from rlvr_gym.errors import ConfigError
 from rlvr_trainers.batch import CreditedBatch, TokenBatch
+from rlvr_trainers.loss_settings import PolicyGradientConfig
 from rlvr_trainers.objectives.denominators import Denominators
 from rlvr_trainers.objectives.kl import kl_estimate
 from rlvr_trainers.objectives.token_table import TokenTable
-from rlvr_trainers.settings import PolicyGradientConfig
 
 Score = Callable[[TokenBatch], Tensor]
 """Entropies (B, T) of the policy in training, without gradient."""

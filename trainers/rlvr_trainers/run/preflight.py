@@ -13,10 +13,10 @@ from rlvr_gym.tasks import Message, Task, TaskSet
 from rlvr_trainers.config import TrainConfig
 
 MOST_SAMPLES = 10_000_000
-"""How many samples a step has at most: they are held in memory."""
+"""Largest number of samples in a step: they are held in memory."""
 
 ENDLESS_SAMPLE = 64
-"""How many tasks of an endless set are looked at; the generator refuses a longer one when it comes."""
+"""Number of tasks checked of an endless set; the generator refuses a longer one when it comes."""
 
 
 def refuse_prompts_without_room(

@@ -1,4 +1,4 @@
-"""Which weights are worth a checkpoint, and when one is written."""
+"""The choice of weights for checkpoints, and the writing of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a run's samples come from, as its settings have it: sampled when a step asks, or ahead of it."""
+"""Sources of samples, as the settings of a run have them: the engine, and sampling in turn or ahead."""
 
 from __future__ import annotations
 
@@ -7,18 +7,31 @@ from pathlib import Path
 from typing import Any
 
 from rlvr_gym.environments.base import Environment
+from rlvr_gym.generation.chat import encode_prompt
 from rlvr_gym.play import rollout
 from rlvr_gym.rollouts import Group
 from rlvr_gym.seeding import derive_seed
 from rlvr_gym.tasks import Task
 from rlvr_trainers.config import TrainConfig
-from rlvr_trainers.learner.samplers import Sampler
+from rlvr_trainers.learner.policy import Policy
+from rlvr_trainers.learner.samplers import Sampler, make_sampler
 from rlvr_trainers.mesh import Mesh
 from rlvr_trainers.sampling.ahead import Ahead, RoundsAhead
 from rlvr_trainers.sampling.buffer import Buffer, Source
 from rlvr_trainers.sampling.collector import Collector, InTurn
 from rlvr_trainers.sampling.schedule import Schedule, schedule_file
 from rlvr_trainers.sampling.stream import TaskStream
+
+PROBES = 4
+"""Number of prompts that a sampler elsewhere is asked about, to prove that it has the trained weights."""
+
+
+def sampler_for(config: TrainConfig, policy: Policy, env: Environment, mesh: Mesh) -> Sampler:
+    """The engine that samples from `policy`, which proves on prompts of `env` that it has its weights."""
+    probes = [encode_prompt(policy.tokenizer, task.prompt) for task in env.tasks.take(PROBES)]
+    return make_sampler(
+        config.generator, config.buffer, policy, probes, temperature=config.sampling.temperature, mesh=mesh
+    )
 
 
 def make_source(

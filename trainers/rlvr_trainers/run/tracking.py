@@ -1,4 +1,4 @@
-"""Where metrics go: `metrics.jsonl` and TensorBoard always, W&B and trackio when asked for."""
+"""Destinations of metrics: `metrics.jsonl` and TensorBoard always, W&B and trackio when asked for."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class RoundsAhead:
 
     @property
     def state(self) -> dict[str, Any]:
-        """Where the data stood before the oldest round that has not been handed out, as JSON values."""
+        """Return the position in the data before the oldest round that has not been handed out, as JSON values."""
         if not self._under_way:
             return {"stream": self._stream.state, "round": self._begun}
         return {"stream": self._under_way[0].stream, "round": self._under_way[0].number}

@@ -101,7 +101,7 @@ def _keep_probability(group: Group) -> float:
 
 
 class Source(Protocol):
-    """Where the samples of the steps come from."""
+    """A source of the steps' samples."""
 
     max_rounds: int | None
 
@@ -191,7 +191,7 @@ class Buffer:
         return StepRollouts(groups=kept[: self._wanted], everything=everything, rounds=rounds, stale=stale)
 
     def _round_size(self, kept: int, everything: Sequence[Group]) -> int:
-        """How many prompts to draw: twice what the keep share so far says is needed, at most a full batch.
+        """Choose how many prompts to draw: twice the number needed at the keep share so far, at most a full batch.
 
         Twice, because falling short costs a whole round of sampling, and a surplus only its own samples.
         """

@@ -1,4 +1,4 @@
-"""Which weights each call of an asynchronous run sampled under: written down, and followed again."""
+"""The schedule of an asynchronous run: the weights of each call, written down, and followed again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rlvr_gym.files import append_lines, read_lines
 
 
 def schedule_file(folder: Path, rank: int) -> Path:
-    """Where process `rank` of the run in `folder` keeps its schedule."""
+    """Name the file in which process `rank` of the run in `folder` keeps its schedule."""
     return folder / f"schedule-{rank}.jsonl"
 
 

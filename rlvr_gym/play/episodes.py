@@ -1,0 +1,158 @@
+"""Episodes under way: what is sampled next, what was said, and what has become of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import final
+
+from rlvr_gym.environments.vector import GroupVectorEnv, TurnResult
+from rlvr_gym.generation.base import GenerationRequest, Generator
+from rlvr_gym.rollouts import Rollout, TurnReward
+from rlvr_gym.seeding import derive_seed
+from rlvr_gym.tasks import Message, Task
+from rlvr_gym.verdicts import Completion, Usage, WeightsSpan
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Seat:
+    """An episode to be played: sample `sample` of `task`."""
+
+    task: Task
+    sample: int
+
+
+@final
+class Table:
+    """The episodes in the lanes of one environment; `waiting` are the lanes whose turn it is to be sampled."""
+
+    def __init__(self, env: GroupVectorEnv, generator: Generator, seed: int) -> None:
+        self.env, self.generator = env, generator
+        self.waiting: list[int] = []
+        self.judging: dict[int, Completion] = {}
+        self._episodes: dict[int, _Episode] = {}
+        self._seed = seed
+
+    def begin(self, lane: int, seat: Seat) -> None:
+        """Begin an episode in a lane that has none."""
+        self.env.begin(lane, seat.task)
+        seed = derive_seed(self._seed, seat.task.id)
+        self._episodes[lane] = _Episode(seat=seat, seed=seed, prompt_messages=self.env.messages(lane))
+        self.waiting.append(lane)
+
+    def requests(self) -> list[tuple[int, GenerationRequest]]:
+        """Return the requests of the lanes whose turn it is; none of them is waiting any more."""
+        lanes, self.waiting = sorted(self.waiting), []
+        return [(lane, self._episodes[lane].request()) for lane in lanes]
+
+    def sampled(self, lane: int, completion: Completion, then: Callable[[], object] | None = None) -> None:
+        """Hand a turn to the environment; `then` is called as in `GroupVectorEnv.send`."""
+        self._episodes[lane].sampled(completion)
+        self.judging[lane] = completion
+        self.env.send(lane, completion, then)
+
+    def settle(self, *, wait: bool) -> list[Rollout]:
+        """Receive answers, those that are there or, with `wait`, all; returns the episodes that are over, by lane."""
+        ready = [lane for lane in self.judging if wait or self.env.answered(lane)]
+        settled = [self.receive(lane) for lane in ready]
+        return [rollout for rollout in settled if rollout is not None]
+
+    def receive(self, lane: int) -> Rollout | None:
+        """Receive the answer to the turn that was sent: the rollout, or None where the episode goes on."""
+        completion, episode = self.judging.pop(lane), self._episodes[lane]
+        answer = self.env.recv(lane)
+        episode.answered(answer)
+        if answer.verdict is None:
+            episode.said(answer.messages, self.generator.encode_reply(completion, answer.messages))
+            self.waiting.append(lane)
+            return None
+        return self._episodes.pop(lane).finished(completion, answer)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Episode:
+    """A trajectory while it grows."""
+
+    seat: Seat
+    seed: int
+    prompt_messages: tuple[Message, ...]
+    messages: list[Message] = field(default_factory=list)
+    turns: int = 0
+    prompt_ids: tuple[int, ...] = ()
+    token_ids: list[int] = field(default_factory=list)
+    action_mask: list[bool] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    turn_rewards: list[TurnReward] = field(default_factory=list)
+    sampled_under: list[WeightsSpan] = field(default_factory=list)
+    usage: Usage | None = None
+    judging_seconds: float = 0.0
+
+    def request(self) -> GenerationRequest:
+        """The next turn: the first draws from the task's stream, each later one from a stream of its own."""
+        if not self.turns:
+            return GenerationRequest(
+                messages=self.prompt_messages, seed=self.seed, first_sample=self.seat.sample
+            )
+        return GenerationRequest(
+            messages=(*self.prompt_messages, *self.messages),
+            token_ids=(*self.prompt_ids, *self.token_ids),
+            seed=derive_seed(self.seed, self.seat.sample, self.turns),
+        )
+
+    def sampled(self, completion: Completion) -> None:
+        if not self.turns:
+            self.prompt_ids = completion.prompt_token_ids
+        self.turns += 1
+        self.messages.append(Message(role="assistant", content=completion.text))
+        self._extend(completion.token_ids, True, completion.logprobs)
+        self.sampled_under += completion.sampled_under
+        self.usage = completion.usage if self.turns == 1 else _added(self.usage, completion.usage)
+
+    def answered(self, answer: TurnResult) -> None:
+        self.judging_seconds += answer.seconds
+        if answer.turn_reward is not None:
+            self.turn_rewards.append(TurnReward(end=self._sampled_length() - 1, reward=answer.turn_reward))
+
+    def said(self, messages: Sequence[Message], ids: Sequence[int]) -> None:
+        self.messages += messages
+        self._extend(ids, False, [0.0] * len(ids))
+
+    def finished(self, completion: Completion, answer: TurnResult) -> Rollout:
+        # An environment's turn that filled the context was never read by the policy: the model could not
+        # even be shown it in training.
+        length = self._sampled_length()
+        assert answer.verdict is not None
+        return Rollout(
+            task=self.seat.task,
+            sample=self.seat.sample,
+            prompt_ids=self.prompt_ids,
+            token_ids=tuple(self.token_ids[:length]),
+            action_mask=tuple(self.action_mask[:length]),
+            logprobs=tuple(self.logprobs[:length]),
+            messages=tuple(self.messages),
+            finish_reason=completion.finish_reason,
+            verdict=answer.verdict,
+            turn_rewards=tuple(self.turn_rewards),
+            sampled_under=tuple(self.sampled_under),
+            usage=self.usage,
+            judging_seconds=self.judging_seconds,
+        )
+
+    def _sampled_length(self) -> int:
+        """Number of tokens up to the last sampled one."""
+        return max((place for place, sampled in enumerate(self.action_mask, 1) if sampled), default=0)
+
+    def _extend(self, ids: Sequence[int], sampled: bool, logprobs: Sequence[float]) -> None:
+        self.token_ids.extend(ids)
+        self.action_mask.extend([sampled] * len(ids))
+        self.logprobs.extend(logprobs)
+
+
+def _added(before: Usage | None, turn: Usage | None) -> Usage | None:
+    """The usage of an episode after one more turn; a turn that does not say leaves the sum unknown."""
+    if before is None or turn is None:
+        return None
+    sampled = (before.completion_tokens, turn.completion_tokens)
+    known = [count for count in sampled if count is not None]
+    total = sum(known) if len(known) == len(sampled) else None
+    return Usage(prompt_tokens=before.prompt_tokens, completion_tokens=total)
