@@ -6,6 +6,8 @@ RlvrError
 ├── VerifierFault        a verifier or its infrastructure failed; becomes an `unscored` verdict
 ├── TooManyUnscored      so many samples could not be judged that results would mean nothing
 └── TrainingError        a run cannot go on: NaN loss, starved batch, sampler out of step, full disk
+
+TasksLeftOut is a warning: some tasks of a set cannot be judged, and the others are used.
 """
 
 
@@ -31,3 +33,7 @@ class TooManyUnscored(RlvrError, RuntimeError):
 
 class TrainingError(RlvrError, RuntimeError):
     """A training run cannot go on; the message says what to change. Checkpoints already written stay valid."""
+
+
+class TasksLeftOut(UserWarning):
+    """Tasks of a set cannot be judged and are left out; the message names them, and why."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import JsonValue, ValidationError
 
-from rlvr_gym.errors import ConfigError, DataError, VerifierFault
+from rlvr_gym.errors import ConfigError, DataError, TasksLeftOut, VerifierFault
 from rlvr_gym.rows import Row, hub_rows, jsonl_rows, parquet_rows
 from rlvr_gym.seeding import derive_rng, derive_seed
 from rlvr_gym.task import Message, Task
@@ -205,7 +205,7 @@ class _StoredTaskSet(TaskSet):
             said = _left_out(refused, len(self._loaded), self._places)
             if not kept:
                 raise DataError(f"{self.label} holds no tasks: {said}")
-            warnings.warn(f"{self.label}: {said}", stacklevel=2)
+            warnings.warn(f"{self.label}: {said}", TasksLeftOut, stacklevel=2)
         return kept
 
     @cached_property

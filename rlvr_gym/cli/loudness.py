@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from enum import Enum
 from typing import Annotated
 
 import typer
 from rich.console import Console
+
+from rlvr_gym.errors import TasksLeftOut
 
 
 class Loudness(Enum):
@@ -39,13 +42,27 @@ def choose(*, quiet: bool, verbose: bool) -> None:
     """Set the loudness of this command."""
     global _chosen
     _chosen = Loudness.QUIET if quiet else Loudness.VERBOSE if verbose else Loudness.USUAL
+    warnings.formatwarning = _formatted
     if quiet:
         logging.getLogger("rlvr_gym").setLevel(logging.ERROR)
+        warnings.simplefilter("ignore", TasksLeftOut)
     if verbose:
         logging.basicConfig(level=logging.INFO)
     else:
         # Five retries of every file of a model that cannot be reached are a page of warnings before the error.
         os.environ.setdefault("HF_HUB_VERBOSITY", "error")
+
+
+_format = warnings.formatwarning
+
+
+def _formatted(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """Show what is said of the tasks as a line, without the place in our code that says it."""
+    if issubclass(category, TasksLeftOut):
+        return f"{message}\n"
+    return _format(message, category, filename, lineno, line)
 
 
 def progress_console() -> Console:

@@ -88,7 +88,7 @@ class Host:
         return max(0.0, self._out_until - time.monotonic())
 
     def try_to_connect(self) -> SandboxUnavailable | None:
-        """Why it cannot be used now, None when it can."""
+        """Return the reason why it cannot be used now, None when it can."""
         try:
             self._connected()
         except SandboxUnavailable as error:

@@ -1,4 +1,4 @@
-"""How to install an optional part of this distribution, from where it was installed itself."""
+"""Say how to install an optional part of this distribution, from where it was installed itself."""
 
 from __future__ import annotations
 

@@ -180,7 +180,7 @@ class Judging:
                 return
 
     def _ending(self, execution: Execution) -> tuple[ProgramOutcome, str]:
-        """How the program's process ended; PASSED where nothing is wrong with that."""
+        """Say how the program's process ended; PASSED where nothing is wrong with that."""
         limits = self._program.limits
         stopped_by_us = not execution.ended_by_itself and not execution.stopped
         if execution.stopped == "wall":

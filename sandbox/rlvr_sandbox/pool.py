@@ -23,7 +23,7 @@ from rlvr_sandbox.results import CaseResult, ProgramOutcome, Result, Trust
 from rlvr_sandbox.supervisor import Supervisor
 
 AWAY_SECONDS = 120.0
-"""How long programs wait while no backend can be had, as when a Docker daemon is started again."""
+"""The time that programs wait while no backend can be had, as when a Docker daemon is started again."""
 MOST_FAULTS = 5
 """Infrastructure faults under one program after which it has no verdict."""
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 10.0
@@ -214,7 +214,7 @@ class Slot(threading.Thread):
         self._drop()
 
     def first_failure(self) -> Exception | None:
-        """Why the first try to have a supervisor failed, None when it did not; waits for it."""
+        """Return the reason why the first try to have a supervisor failed, None when it did not; waits for it."""
         return self._tried.result()
 
     def interrupt(self) -> None:

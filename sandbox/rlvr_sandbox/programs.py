@@ -48,7 +48,7 @@ class Limits:
 
 
 class Comparison(enum.Enum):
-    """How a program's standard output is compared with the expected one."""
+    """The way in which a program's standard output is compared with the expected one."""
 
     EXACT = "exact"
     """Character for character, but for one final newline and for CRLF."""

@@ -38,7 +38,7 @@ from rlvr_sandbox.sessions import CellResult
 AHEAD = 2
 """Programs sent to a node beyond those it can run at once, so that none of its slots waits for the network."""
 LOOK_SECONDS = 5.0
-"""How often nodes that joined, or whose actor ended, are looked for."""
+"""The time between looks for nodes that joined, or whose actor ended."""
 MOST_MOVES = 3
 """Nodes that may be lost under one program before it has no verdict."""
 MOST_CELLS = 64

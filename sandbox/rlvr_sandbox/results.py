@@ -6,11 +6,11 @@ import enum
 from dataclasses import dataclass
 
 CANNOT_JUDGE = "the tests cannot judge"
-"""How the reason of an UNSCORED result begins where the tests are at fault, and not the sandbox."""
+"""The beginning of the reason of an UNSCORED result where the tests are at fault, and not the sandbox."""
 
 
 class ProgramOutcome(enum.Enum):
-    """How a program, or one test of it, ended."""
+    """The end of a program, or of one test of it."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -50,7 +50,7 @@ class Trust(enum.Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class CaseResult:
-    """How one test ended."""
+    """The end of one test."""
 
     outcome: ProgramOutcome
     reason: str = ""
@@ -98,12 +98,12 @@ class Result:
 
     @property
     def passed(self) -> int:
-        """How many tests passed."""
+        """The number of tests that passed."""
         return sum(test.outcome is ProgramOutcome.PASSED for test in self.tests)
 
     @property
     def total(self) -> int:
-        """How many tests there are; none is ever left out of the count."""
+        """The number of tests; none is ever left out of the count."""
         return len(self.tests)
 
     @property

@@ -120,3 +120,25 @@ def test_looking_at_tasks_runs_no_solution(write_rows, capsys):
     assert tasks.unchecked()[0].id == "HumanEval/2000"
     with pytest.raises(rg.DataError, match="holds no tasks"):
         _ = tasks[0]
+
+
+COMMAND = """
+import sys, rlvr_gym as rg
+from rlvr_gym.cli.loudness import choose
+choose(quiet=sys.argv[2] == "quiet", verbose=False)
+print(rg.make("humaneval", data=sys.argv[1]).tasks.size)
+"""
+
+
+@pytest.mark.parametrize("loudness", ["usual", "quiet"])
+def test_a_command_says_in_a_line_of_its_own_which_tasks_are_left_out(write_rows, loudness):
+    data = write_rows([{**WRONG["humaneval"], "task_id": "HumanEval/3000"}, *HUMANEVAL])
+    command = [sys.executable, "-c", COMMAND, data, loudness]
+    said = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert said.stdout == "2\n"
+    if loudness == "quiet":
+        assert said.stderr == ""
+    else:
+        (line,) = said.stderr.splitlines()
+        assert line.startswith("'humaneval': 1 of 3 tasks are left out, as they cannot be judged: ")
+        assert "task 'HumanEval/3000': its own solution does not pass" in line

@@ -1,4 +1,4 @@
-"""Which backend runs here."""
+"""The choice of the backend that runs here."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ def complaints(
 
 
 def complaint_about_attack(sandbox: Runs, attack: Attack) -> str | None:
-    """How `attack` succeeded; None where it did not.
+    """Return the way in which `attack` succeeded; None where it did not.
 
     It succeeds when one of its tests passes, when there is no verdict on it, when judging it takes far
     longer than its limits allow, or when an honest program that runs next does not pass.
@@ -138,7 +138,7 @@ def complaint_about_attack(sandbox: Runs, attack: Attack) -> str | None:
 
 
 def complaint_about_honest(sandbox: Runs, honest: Honest) -> str | None:
-    """Why `honest` was refused; None where it passed, as it must."""
+    """Return the reason why `honest` was refused; None where it passed, as it must."""
     result = sandbox.run(honest.program)
     if result.outcome is ProgramOutcome.PASSED and result.passed == result.total:
         return None

@@ -20,9 +20,9 @@ from rlvr_sandbox.programs import (
 from rlvr_sandbox.results import ProgramOutcome
 
 BLAMED = frozenset(ProgramOutcome) - {ProgramOutcome.PASSED, ProgramOutcome.UNSCORED, ProgramOutcome.SKIPPED}
-"""How an attack may end: not with a pass, and not without a verdict, which would hide it from the score."""
+"""The ways in which an attack may end: with no pass, and not without a verdict, which would hide it from the score."""
 ENDED = BLAMED - {ProgramOutcome.FAILED, ProgramOutcome.INVALID}
-"""How a program ends that cannot come to its own end."""
+"""The ways in which a program ends that cannot come to its own end."""
 BROKEN = frozenset({ProgramOutcome.INVALID, ProgramOutcome.CRASHED})
 
 QUICK = Limits(cpu_seconds=2.0, wall_seconds=4.0, memory_bytes=256 * MIB, output_bytes=MIB)

@@ -1,4 +1,4 @@
-"""Which supervisor this is, so that a host never talks to another than its own."""
+"""The version of this supervisor, so that a host never talks to another than its own."""
 
 import functools
 import hashlib

@@ -22,7 +22,7 @@ SHOWN_CHARACTERS = 2000
 _SHOWN_PARTS = 20_000
 _SHOWN_BITS = 4000
 UNSEEN = ("gi_", "cr_", "ag_", "f_", "tb_", "co_")
-"""How attributes begin that lead from a generator or a frame to the tests' own names."""
+"""Beginnings of attributes that lead from a generator or a frame to the tests' own names."""
 READS_WHAT_IT_NAMES = frozenset({"format", "format_map"})
 """Methods of texts that look up attributes, private ones too."""
 _OF_FUNCTIONS = frozenset(

@@ -34,9 +34,9 @@ _PATCHABLE = tuple(
 
 
 _FRAMES_BELOW = 16
-"""How deep the stack is where the program is called."""
+"""The depth of the stack where the program is called."""
 _FRESH = random.Random(0).getstate()
-"""How every program finds `random`."""
+"""The state in which every program finds `random`."""
 
 
 def _found(module: str, name: str) -> Any:

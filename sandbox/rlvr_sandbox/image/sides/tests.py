@@ -99,7 +99,7 @@ def _mention(names: list[str], sources: list[str]) -> bool:
 
 
 def _namespace(request: dict[str, Any], names: dict[str, Any], *, split: bool) -> dict[str, Any]:
-    """Where the tests run. A name that the program lacks is no builtin of that name instead."""
+    """Make the namespace that the tests run in. A name that the program lacks is no builtin of that name instead."""
     known = _known() if split else vars(builtins).copy()
     for name in request["names"]:
         known.pop(name, None)

@@ -24,7 +24,7 @@ class ZygoteGone(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Ground:
-    """Where programs stand."""
+    """The ground that programs stand on."""
 
     folder: str = WORK
     """Their working folder."""

@@ -18,7 +18,7 @@ _SHOWN = 2000
 _ENDS = frozenset({"BaseException", "GeneratorExit", "CancelledError"})
 """Exceptions that are no errors, and that a process survives."""
 _MAX_CHAIN = 40
-"""How deep within others the cause and the context of an exception are told."""
+"""The depth to which the causes and contexts of an exception are told."""
 _OF_TEST_RUNNERS = frozenset({"unittest", "doctest", "bdb", "pdb"})
 """Whose exceptions mean something to the tests: that one is to be skipped, say."""
 

@@ -25,7 +25,7 @@ READ_ERRORS = (
     *(RecursionError, MemoryError),
 )
 FRAMES_OF_A_QUESTION = 7
-"""How many more are on the stack than there would be if the other side called directly."""
+"""Frames that are more on the stack than there would be if the other side called directly."""
 
 
 class Peer(proxies.Asks):
@@ -40,7 +40,7 @@ class Peer(proxies.Asks):
         self.codec = References(first, self).codec
         self.asked = 0
         self.depth = 0
-        """How many questions of the other side's are being answered."""
+        """The number of the other side's questions that are being answered."""
         self._link = link
         self._lock = threading.RLock()
         self._reading = False

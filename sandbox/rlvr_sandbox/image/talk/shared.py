@@ -127,7 +127,7 @@ def _is(one: object, other: object) -> bool:
 
 
 class Kind:
-    """How one type of container is taken apart, made, and filled.
+    """The ways to take one type of container apart, to make one, and to fill it.
 
     Args:
         make: an empty one, from what `extra` says of a full one.

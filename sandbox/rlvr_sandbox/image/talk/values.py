@@ -137,7 +137,7 @@ _EXACT = dict(_WRITERS)
 
 
 def _writer(kind: type) -> Callable[[Any, Inner], Encoded] | None:
-    """How values of this class are written: as the first of the bases that it derives from."""
+    """Return the writer of values of this class: as the first of the bases that it derives from."""
     if type(kind) is type and kind in _EXACT:  # a metaclass may forbid to hash its classes
         return _EXACT[kind]
     return next((write for base, write in _WRITERS if issubclass(kind, base)), None)
