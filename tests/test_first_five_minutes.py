@@ -312,7 +312,7 @@ def test_an_answer_that_may_not_be_published_is_shown_nowhere(place: Path):
 def test_an_evaluation_of_nothing_but_failures_says_what_to_do(place: Path):
     said = rlvr(place, *EVAL, "--out", "runs/eval-5").stdout
     assert "every completion was cut off at 4 tokens: raise sampling.max_tokens" in said
-    assert "no answer could be read in any completion: `rlvr envs rlvr/Reverse-v0` says" in said
+    assert "no answer could be read in any completion: read some with `rlvr report`" in said
     said = rlvr(place, "eval", "runs/quickstart-arithmetic", "--out", "runs/as-it-stands").stdout
     assert "every completion" not in said
     assert "no answer could be read" not in said

@@ -129,12 +129,13 @@ def _refuse_without_verdicts(process: JudgeProcess, env: Environment, tasks: Seq
             return
         why = why or verdict.detail
     raise ConfigError(
-        f"nothing can be audited here, as {_asked_with(env, tasks)} of {len(tasks)} tasks gets no verdict: {why}"
+        f"nothing can be audited here, as {_shown_to(env, tasks)} of {len(tasks)} tasks get no verdict: {why}"
     )
 
 
-def _asked_with(env: Environment, tasks: Sequence[Task]) -> str:
-    return "no solution" if any(env.solution(task) for task in tasks) else "'I do not know.' as the answer"
+def _shown_to(env: Environment, tasks: Sequence[Task]) -> str:
+    known = any(env.solution(task) for task in tasks)
+    return "the solutions" if known else "plain answers ('I do not know.') to the questions"
 
 
 def _blind(env: Environment, tasks: Sequence[Task]) -> bool:

@@ -142,8 +142,8 @@ def advice(result: EvaluationResult) -> list[str]:
         said.append(f"every completion was cut off at {limit} tokens: raise sampling.max_tokens")
     if result.samples and result.outcomes[Outcome.MALFORMED] == len(result.samples):
         said.append(
-            "no answer could be read in any completion: read some with `rlvr report`, and see that the prompt says where "
-            "the answer must stand"
+            "no answer could be read in any completion: read some with `rlvr report`, and see that the prompt says "
+            "where the answer must stand"
         )
     return said
 
