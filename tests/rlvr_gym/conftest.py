@@ -21,7 +21,7 @@ def needs_vllm():
     """Asks for vLLM, which has an environment of its own."""
     if find_spec("vllm") is not None:
         return
-    missing = "vLLM is not installed here: `.ci/run` tests it in an environment of its own, .venv-vllm"
+    missing = "vLLM is not installed here: `make test-vllm` tests it in an environment of its own, .venv-vllm"
     if "vllm" in os.environ.get("RLVR_TESTED_ENGINES", "").split(","):
         pytest.fail(missing)
     pytest.skip(missing)
