@@ -34,7 +34,7 @@ test-slow: setup
 	touch $@
 
 test-vllm: .venv-vllm/.ready
-	OMP_NUM_THREADS=1 RLVR_TESTED_ENGINES=vllm .venv-vllm/bin/python -m pytest -m vllm tests/rlvr_gym/test_vllm_*.py
+	OMP_NUM_THREADS=1 RLVR_TESTED_ENGINES=vllm .venv-vllm/bin/python -m pytest -m "vllm and not slow" tests/rlvr_gym/test_vllm_*.py
 
 lint: setup
 	$(BIN)/ruff check .

@@ -7,25 +7,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import cast
+from types import NoneType
+from typing import Any, cast
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedConfig
+from transformers import PreTrainedConfig, cache_utils
 from transformers.cache_utils import (
     Cache,
     CacheLayerMixin,
-    DummyLayer,
     DynamicCache,
     DynamicLayer,
     DynamicSlidingWindowLayer,
 )
 
+EMPTY_LAYER: type[Any] = getattr(cache_utils, "DummyLayer", NoneType)
+"""Stands for a layer that keeps nothing. Older versions of transformers, such as vLLM asks for, have no such class."""
+
 
 def keeps_only_keys_and_values(config: PreTrainedConfig) -> bool:
     """Return whether every layer of such a model keeps only keys and values, as far as its settings tell."""
     kinds = {type(layer) for layer in _layers(config)}
-    return bool(kinds) and kinds <= {DynamicLayer, DynamicSlidingWindowLayer, DummyLayer}
+    return bool(kinds) and kinds <= {DynamicLayer, DynamicSlidingWindowLayer, EMPTY_LAYER}
 
 
 def window(config: PreTrainedConfig) -> int:

@@ -16,9 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
-from transformers.cache_utils import CacheLayerMixin, DummyLayer, LinearAttentionCacheLayerMixin
+from transformers.cache_utils import CacheLayerMixin, LinearAttentionCacheLayerMixin
 
 from rlvr_gym.generation.base import SamplingParams
+from rlvr_gym.generation.cache import EMPTY_LAYER
 from rlvr_gym.generation.decoding import PREFILL_TOKENS, Decoding, PromptSamples, Row, record
 from rlvr_gym.generation.sampling import draw, uniforms
 
@@ -213,7 +214,9 @@ def _at(places: Tensor, state: Any) -> Any:
             return {name: _at(places, part) for name, part in state.items()}
         case CacheLayerMixin() | LinearAttentionCacheLayerMixin():  # knows better what its tensors are
             state.reorder_cache(places)  # pyright: ignore[reportArgumentType]
-        case None | bool() | int() | float() | str() | type() | torch.dtype() | torch.device() | DummyLayer():
+        case None | bool() | int() | float() | str() | type() | torch.dtype() | torch.device():
+            pass
+        case _ if isinstance(state, EMPTY_LAYER):
             pass
         case _:
             for name, part in vars(state).items():

@@ -21,7 +21,7 @@ def needs_vllm():
     """Asks for vLLM, which has an environment of its own."""
     if find_spec("vllm") is not None:
         return
-    missing = "vLLM is not installed here: `.ci/run` tests it in an environment of its own, .venv-vllm"
+    missing = "vLLM is not installed here: `make test-vllm` tests it in an environment of its own, .venv-vllm"
     if "vllm" in os.environ.get("RLVR_TESTED_ENGINES", "").split(","):
         pytest.fail(missing)
     pytest.skip(missing)
@@ -52,7 +52,7 @@ def vllm_engine(vllm_llama: tuple[Path, PreTrainedModel]) -> VLLMGenerator:
 
 
 @pytest.fixture(scope="session")
-def vllm_servers(
+def vllm_servers_started(
     vllm_llama: tuple[Path, PreTrainedModel], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[list[RunningServer]]:
     """Two vLLM servers of the same model, once for all tests."""
@@ -61,9 +61,18 @@ def vllm_servers(
     logs = tmp_path_factory.mktemp("servers")
     servers = [RunningServer(vllm_llama[0], logs / f"{name}.log") for name in ("first", "second")]
     try:
-        for server in servers:
-            server.wait()
         yield servers
     finally:
         for server in servers:
             server.kill()
+
+
+@pytest.fixture
+def vllm_servers(vllm_servers_started: list[RunningServer]) -> list[RunningServer]:
+    """The two servers, both running; with whatever weights an earlier test has left in them."""
+    for server in vllm_servers_started:
+        if not server.running:
+            server.start()
+    for server in vllm_servers_started:
+        server.wait()
+    return vllm_servers_started

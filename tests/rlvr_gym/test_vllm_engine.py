@@ -17,7 +17,7 @@ from rlvr_gym.generation.base import GenerationRequest, SamplingParams
 from rlvr_gym.generation.conformance import check_trainable_generator
 from rlvr_gym.generation.transformers import TransformersGenerator
 from rlvr_gym.verdicts import Completion, FinishReason
-from tests.rlvr_gym.vllm_engines import CONTEXT, PROMPTS, request
+from tests.rlvr_gym.vllm_engines import CONTEXT, PROMPTS, follows, request
 
 if TYPE_CHECKING:
     from rlvr_gym.generation.vllm.engine import VLLMGenerator
@@ -132,20 +132,7 @@ def test_samples_under_way_go_on_under_new_weights_and_say_which(
     assert crossed
     assert all(completion.oldest_weights == 10 for completion in crossed)
     for completion in crossed:
-        start = 0
-        for span in completion.sampled_under:
-            ids = torch.tensor([[*completion.prompt_token_ids, *completion.token_ids]])
-            model = {10: old, 11: new}[span.version]
-            with torch.no_grad():
-                logits = model(input_ids=ids).logits[0, len(completion.prompt_token_ids) - 1 : -1]
-            plain = torch.log_softmax(logits, -1).gather(-1, torch.tensor(completion.token_ids)[:, None])[
-                :, 0
-            ]
-            end = start + span.tokens
-            torch.testing.assert_close(
-                torch.tensor(completion.logprobs[start:end]), plain[start:end], atol=1e-4, rtol=0.0
-            )
-            start = end
+        follows(completion, {10: old, 11: new})
     vllm_engine.update_weights(old.named_parameters(), 12)
 
 

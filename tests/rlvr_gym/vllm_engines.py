@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 import urllib.request
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,9 +19,12 @@ from rlvr_gym.generation.base import GenerationRequest
 from rlvr_gym.generation.tiny import character_tokenizer
 from rlvr_gym.generation.vllm.command import ServerCommand
 from rlvr_gym.tasks import Message
+from rlvr_gym.verdicts import Completion
 
 DIGITS = "0123456789"
 CONTEXT = 256
+START_SECONDS = 900.0
+"""How long a server may take to start: half a minute of imports by two processes, on a machine with other work."""
 BLOCK = 32
 """Tokens that vLLM caches together: prompts below are longer, so that a stale cache would be used."""
 
@@ -54,13 +58,29 @@ def request(text: str, seed: int) -> GenerationRequest:
     return GenerationRequest(messages=(Message(role="user", content=text),), seed=seed)
 
 
+def follows(completion: Completion, models: Mapping[int, PreTrainedModel]) -> None:
+    """Every token has the log-probability that the model gives it which its version of the weights is."""
+    tokens = torch.tensor(completion.token_ids)
+    ids = torch.tensor([[*completion.prompt_token_ids, *completion.token_ids]])
+    assert sum(span.tokens for span in completion.sampled_under) == len(tokens)
+    start = 0
+    for span in completion.sampled_under:
+        with torch.no_grad():
+            logits = models[span.version](input_ids=ids).logits[0, len(completion.prompt_token_ids) - 1 : -1]
+        plain = torch.log_softmax(logits, -1).gather(-1, tokens[:, None])[:, 0]
+        end = start + span.tokens
+        found = torch.tensor(completion.logprobs[start:end])
+        torch.testing.assert_close(found, plain[start:end], atol=1e-4, rtol=0.0)
+        start = end
+
+
 PROMPTS = [request("1234567890" * 8, 1), request("42", 2), request("777" * 25, 3)]
 
 
 class RunningServer:
     """A vLLM server that a test has started."""
 
-    def __init__(self, folder: Path, log: Path) -> None:
+    def __init__(self, folder: Path, log: Path, *, context: int = CONTEXT) -> None:
         with socket.socket() as found:
             found.bind(("127.0.0.1", 0))
             self.port = found.getsockname()[1]
@@ -70,24 +90,31 @@ class RunningServer:
             model=str(folder),
             port=self.port,
             dtype="float32",
-            context=CONTEXT,
+            context=context,
             gpus=(),
             further=("--block-size", str(BLOCK)),
         )
         self.start()
 
     def start(self) -> None:
-        threads = {"OMP_NUM_THREADS": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
+        settings = {"OMP_NUM_THREADS": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
+        # On a CPU the worker would have a process of its own, whose imports are a third of the start.
+        settings["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command.arguments(),
-                env={**os.environ, **threads, **self._command.environment},
+                env={**os.environ, **settings, **self._command.environment},
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
 
-    def wait(self, seconds: float = 280.0) -> None:
+    @property
+    def running(self) -> bool:
+        """Whether it has not been killed."""
+        return self._process.poll() is None
+
+    def wait(self, seconds: float = START_SECONDS) -> None:
         """Until it answers."""
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:

@@ -1,6 +1,6 @@
 """Weights for a sampler elsewhere: they arrive, and are proven to have arrived, or nothing is sampled."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import pytest
 import torch
@@ -30,6 +30,19 @@ class Partial(TransformersGenerator):
 
     def update_weights(self, weights: Iterable[tuple[str, Tensor]], version: int) -> None:
         super().update_weights(list(weights)[1:], version)
+
+
+class BrokenOff(TransformersGenerator):
+    """A sampler whose first update ends half-way."""
+
+    broken = True
+
+    def update_weights(self, weights: Iterable[tuple[str, Tensor]], version: int) -> None:
+        super().update_weights(self._half(list(weights)) if self.broken else weights, version)
+
+    def _half(self, weights: list[tuple[str, Tensor]]) -> Iterator[tuple[str, Tensor]]:
+        yield from weights[: len(weights) // 2]
+        raise TrainingError("the connection is gone")
 
 
 def elsewhere(kind: type[TransformersGenerator] = TransformersGenerator) -> TransformersGenerator:
@@ -82,6 +95,19 @@ def test_a_partial_update_is_refused_and_nothing_is_sampled_after_it() -> None:
         sent(Policy(TINY, seed=0), generator).publish(1)
     with pytest.raises(TrainingError, match="nothing is sampled"):
         first_token(generator)
+
+
+def test_a_sync_broken_off_half_way_stops_the_run_until_a_whole_one_mends_it() -> None:
+    policy, generator = Policy(TINY, seed=0), elsewhere(BrokenOff)
+    assert isinstance(generator, BrokenOff)
+    with pytest.raises(TrainingError, match="the connection is gone"):
+        sent(policy, generator).publish(1)
+    with pytest.raises(TrainingError, match="nothing is sampled"):
+        first_token(generator)
+    generator.broken = False
+    sent(policy, generator).publish(2)
+    assert first_token(generator) == first_token(policy.generator())
+    assert generator.weights_version == 2
 
 
 def test_a_sampler_on_the_very_weights_is_only_told_their_version() -> None:

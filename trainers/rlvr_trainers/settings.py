@@ -83,8 +83,8 @@ class GeneratorConfig(Config):
     """The engine that samples: `transformers` on the very weights that are trained, `vllm` in this process, or the
     `vllm_servers` at `urls`, which new weights are sent to after every step.
 
-    Both kinds of vLLM are experimental: every update of weights is proven before anything is sampled, but no whole
-    training run with them is part of the tests.
+    Every update of vLLM's weights is proven before anything is sampled. On a GPU both kinds are experimental: tests run
+    on a CPU.
     """
 
     engine: Literal["transformers", "vllm", "vllm_servers"] = "transformers"

@@ -61,9 +61,11 @@ class Fleet:
 
     @contextmanager
     def least_busy(self, until: float) -> Iterator[Server | None]:
-        """A server to ask, the one with the fewest requests under way; None where none is there in time."""
+        """A server to ask, the one with the fewest requests under way; None where none is there in time, or closed."""
         with self._changed:
-            while not (asked := self._asked()) and (left := until - time.monotonic()) > 0:
+            while (
+                not (asked := self._asked()) and (left := until - time.monotonic()) > 0 and not self._closed
+            ):
                 self._changed.wait(left)
             server = min(asked, key=lambda server: server.under_way) if asked else None
             if server is not None:
@@ -129,6 +131,7 @@ class Fleet:
         """Stop looking after the servers, and remove the weights on their way."""
         with self._changed:
             self._closed = True
+            self._changed.notify_all()
         if self._file:
             self._file.path.unlink(missing_ok=True)
 
@@ -207,8 +210,10 @@ class Fleet:
 
     def _take_back(self) -> None:
         while True:
-            time.sleep(_TRY_AGAIN_SECONDS)
-            for server in [server for server in self._servers if server.trouble is not None]:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closed, _TRY_AGAIN_SECONDS)
+            left_out = [server for server in self._servers if server.trouble is not None]
+            for server in left_out if not self._closed else ():
                 with self._syncing:
                     self._try_to_take_back(server)
             with self._changed:

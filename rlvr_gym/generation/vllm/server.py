@@ -164,6 +164,10 @@ class Server:
             raise ServerLate(f"{self.url} had not answered after {seconds:g} s") from error
         except httpx2.RequestError as error:
             raise ServerLost(f"no answer from {self.url}: {type(error).__name__}: {error}") from error
+        except RuntimeError as error:  # as the client says it, which has no error of its own for this
+            if not self._client.is_closed:
+                raise
+            raise ServerLost(f"{self.url} is asked no more: its generator was closed") from error
         if response.status_code >= 500:
             raise ServerLost(f"{self.url}{path} answered {response.status_code}: {response.text[:300]}")
         if response.status_code >= 400:
