@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import copy
 import gc
+import os
 import random
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +20,7 @@ from rlvr_gym.generation.base import GenerationRequest, SamplingParams
 from rlvr_gym.generation.conformance import check_trainable_generator
 from rlvr_gym.generation.transformers import TransformersGenerator
 from rlvr_gym.verdicts import Completion, FinishReason
-from tests.rlvr_gym.vllm_engines import CONTEXT, PROMPTS, follows, request
+from tests.rlvr_gym.vllm_engines import BLOCK, CONTEXT, PROMPTS, follows, request
 
 if TYPE_CHECKING:
     from rlvr_gym.generation.vllm.engine import VLLMGenerator
@@ -38,6 +41,33 @@ def test_vllm_in_this_process_honours_the_contract(
     vllm_engine: VLLMGenerator, vllm_llama: tuple[Path, PreTrainedModel]
 ):
     check_trainable_generator(vllm_engine, vllm_llama[1], PROMPTS, tolerance=1e-4)
+
+
+TIED = f"""
+from pathlib import Path
+from rlvr_gym.generation.conformance import check_trainable_generator
+from rlvr_gym.generation.vllm.engine import VLLMGenerator
+from tests.rlvr_gym.vllm_engines import PROMPTS, saved_llama
+
+model = saved_llama(Path("tied"), tied=True)
+generator = VLLMGenerator("tied", max_batch_rows=64, max_batch_tokens=2048, options={{"block_size": {BLOCK}}})
+check_trainable_generator(generator, model, PROMPTS, tolerance=1e-4)
+"""
+
+
+@pytest.mark.timeout(900)
+def test_a_model_whose_head_is_its_embedding_gets_new_weights_in_both(needs_vllm: None, tmp_path: Path):
+    """In a process of its own, which holds one engine."""
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", TIED],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(root), "VLLM_LOGGING_LEVEL": "ERROR"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
 
 
 def test_it_ends_turns_encodes_replies_and_refuses_prompts_as_the_sampler_of_transformers_does(

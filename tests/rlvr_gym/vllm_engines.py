@@ -29,8 +29,11 @@ BLOCK = 32
 """Tokens that vLLM caches together: prompts below are longer, so that a stale cache would be used."""
 
 
-def saved_llama(folder: Path) -> PreTrainedModel:
-    """The model, also in that folder with a tokenizer and a generation config that would change every sample."""
+def saved_llama(folder: Path, *, tied: bool = False) -> PreTrainedModel:
+    """The model, also in that folder with a tokenizer and a generation config that would change every sample.
+
+    `tied`: its head is its embedding.
+    """
     config = LlamaConfig(
         vocab_size=14,
         hidden_size=64,
@@ -43,7 +46,7 @@ def saved_llama(folder: Path) -> PreTrainedModel:
         bos_token_id=1,
         eos_token_id=2,
         pad_token_id=0,
-        tie_word_embeddings=False,
+        tie_word_embeddings=tied,
     )
     with torch.random.fork_rng():
         torch.manual_seed(0)

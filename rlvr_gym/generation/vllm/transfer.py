@@ -11,12 +11,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from vllm.distributed.weight_transfer import WeightTransferEngine, WeightTransferEngineFactory
 from vllm.distributed.weight_transfer.base import WeightTransferInitInfo, WeightTransferUpdateInfo
+from vllm.model_executor.layers.vocab_parallel_embedding import UnquantizedEmbeddingMethod
 from vllm.model_executor.model_loader.reload import finalize_layerwise_reload, initialize_layerwise_reload
 from vllm.model_executor.model_loader.reload.layerwise import _place_kernel_tensors, get_layerwise_info
 
@@ -43,6 +45,8 @@ class WholeWeights(WeightTransferEngine[NoInit, WholeUpdate]):
 
     init_info_cls = NoInit
     update_info_cls = WholeUpdate
+    _tied: frozenset[str] = frozenset()
+    """Parameters that are another one under a second name, as of a head that is the embedding: they get no values."""
 
     def init_transfer_engine(self, init_info: NoInit) -> None:
         """Nothing to do."""
@@ -51,6 +55,9 @@ class WholeWeights(WeightTransferEngine[NoInit, WholeUpdate]):
         """Prepare every layer for new weights."""
         # An earlier update that broke off left layers half prepared, which would count its weights once more.
         _give_up_reload(self.model)
+        # While a reload is prepared every layer has tensors of its own, and what is tied cannot be told.
+        second = _names(self.model, twice=True) - _names(self.model)
+        self._tied = frozenset(name for name in second if _is_plain(_layer(self.model, name)))
         initialize_layerwise_reload(self.model)
 
     def update_weights(self, update_info: dict[str, object]) -> None:
@@ -64,7 +71,7 @@ class WholeWeights(WeightTransferEngine[NoInit, WholeUpdate]):
         """Load the weights; raises RuntimeError where some of the model's got none."""
         try:
             weights = load_file(update_info.path) if update_info.path else update_info.tensors or {}
-            wanted = {name for name, _ in self.model.named_parameters()}
+            wanted = _names(self.model) - self._tied
             loaded = self.model.load_weights(weights.items())
             lacking = sorted(wanted - loaded) if loaded is not None else []
             if lacking:
@@ -78,9 +85,27 @@ class WholeWeights(WeightTransferEngine[NoInit, WholeUpdate]):
     def finish_weight_update(self) -> None:
         """Put the last layers in their places."""
         finalize_layerwise_reload(self.model, self.model_config)
+        for name in self._tied:
+            # On a CPU it computes with a packed copy, which nothing else has made anew.
+            layer = _layer(self.model, name)
+            layer.quant_method.process_weights_after_loading(layer)
 
     def shutdown(self) -> None:
         """Nothing is held."""
+
+
+def _names(model: nn.Module, *, twice: bool = False) -> set[str]:
+    """Names of the parameters; `twice` adds those that are another one's second name."""
+    return {name for name, _ in model.named_parameters(remove_duplicate=not twice)}
+
+
+def _layer(model: nn.Module, parameter: str) -> Any:
+    return model.get_submodule(parameter.rpartition(".")[0])
+
+
+def _is_plain(layer: Any) -> bool:
+    """Whether it is an embedding, or a head, of which nothing is quantised."""
+    return isinstance(getattr(layer, "quant_method", None), UnquantizedEmbeddingMethod)
 
 
 def _give_up_reload(model: nn.Module) -> None:
