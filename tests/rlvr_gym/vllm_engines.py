@@ -24,7 +24,7 @@ from rlvr_gym.verdicts import Completion
 DIGITS = "0123456789"
 CONTEXT = 256
 START_SECONDS = 900.0
-"""How long a server may take to start: half a minute of imports by two processes, on a machine with other work."""
+"""Longest start of a server: half a minute of imports by two processes, on a machine with other work."""
 BLOCK = 32
 """Tokens that vLLM caches together: prompts below are longer, so that a stale cache would be used."""
 
@@ -114,7 +114,7 @@ class RunningServer:
 
     @property
     def running(self) -> bool:
-        """Whether it has not been killed."""
+        """True until it has been killed."""
         return self._process.poll() is None
 
     def wait(self, seconds: float = START_SECONDS) -> None:

@@ -104,7 +104,7 @@ def _layer(model: nn.Module, parameter: str) -> Any:
 
 
 def _is_plain(layer: Any) -> bool:
-    """Whether it is an embedding, or a head, of which nothing is quantised."""
+    """True for an embedding, or a head, of which nothing is quantised."""
     return isinstance(getattr(layer, "quant_method", None), UnquantizedEmbeddingMethod)
 
 
