@@ -36,7 +36,7 @@ REVERSE = [
     *["algorithm.kl_coefficient=0", "algorithm.aggregation=token_mean", "algorithm.clip_high=0.28"],
     *["batch.prompts=32", "batch.group_size=16", "batch.minibatches=4", "optimizer.learning_rate=1e-3"],
     *["warmup.steps=150", "warmup.batch_size=128", "warmup.learning_rate=3e-3", "warmup.label_noise=0.5"],
-    *["eval.every=10", "eval.tasks=200", "run.checkpoint_every=1000", "run.steps=40"],
+    *["eval.every=10", "eval.tasks=200", "run.checkpoint_every=1000", "run.steps=60"],
     "optimizer.schedule=linear",
 ]
 """A warm-up on labels half of which are wrong, and then a reward that only says right or wrong."""
