@@ -20,11 +20,13 @@ def python(kind: str) -> str:
     return sys.executable if kind == "real" else str(warm.commands(**warm.ONE_THREAD) / "python")
 
 
-ENVIRONMENT = {**os.environ, **warm.ONE_THREAD}
+def environment() -> dict[str, str]:
+    """Return the variables of now: tests of other files may have left some."""
+    return {**os.environ, **warm.ONE_THREAD}
 
 
 def run(kind: str, code: str, *arguments: str, **more) -> subprocess.CompletedProcess[str]:
-    more = {"env": ENVIRONMENT, **more}
+    more = {"env": environment(), **more}
     command = [python(kind), *arguments, "-c", code, "a word"]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, **more)
 
@@ -37,10 +39,10 @@ def is_warm(done: subprocess.CompletedProcess[str]) -> bool:
 def test_the_server_runs_what_it_can_and_a_new_process_what_it_cannot() -> None:
     assert not is_warm(run("real", TELLS))
     assert is_warm(run("warm", TELLS))
-    assert is_warm(run("warm", TELLS, env={**ENVIRONMENT, "COLUMNS": "33", "PATH": "/bin"}))
-    assert not is_warm(run("warm", TELLS, env={**ENVIRONMENT, "HF_HUB_OFFLINE": "other"}))
-    assert not is_warm(run("warm", TELLS, env={**ENVIRONMENT, "NEVER_HEARD_OF": "1"}))
-    assert not is_warm(run("warm", TELLS, env={**ENVIRONMENT, "OMP_NUM_THREADS": "2"}))
+    assert is_warm(run("warm", TELLS, env={**environment(), "COLUMNS": "33", "PATH": "/bin"}))
+    assert not is_warm(run("warm", TELLS, env={**environment(), "HF_HUB_OFFLINE": "other"}))
+    assert not is_warm(run("warm", TELLS, env={**environment(), "NEVER_HEARD_OF": "1"}))
+    assert not is_warm(run("warm", TELLS, env={**environment(), "OMP_NUM_THREADS": "2"}))
     assert not is_warm(run("warm", TELLS, "-P"))
 
 
@@ -100,7 +102,7 @@ def test_output_that_cannot_be_written_ends_it_as_a_new_process() -> None:
     for kind in PYTHONS:
         with Path("/dev/full").open("w") as full:
             command = [python(kind), "-c", "print('x')"]
-            done = subprocess.run(command, stdout=full, stderr=-1, text=True, env=ENVIRONMENT, check=False)
+            done = subprocess.run(command, stdout=full, stderr=-1, text=True, env=environment(), check=False)
         ends.append((done.returncode, done.stderr.splitlines()[-1]))
     assert ends[0] == ends[1]
     assert ends[0][0] != 0
@@ -128,7 +130,7 @@ except KeyboardInterrupt:
 )
 def test_a_signal_reaches_the_program(kind: str, number: signal.Signals, status: int, said: str) -> None:
     command = [python(kind), "-c", WAITS]
-    with subprocess.Popen(command, stdout=-1, stderr=-1, text=True, env=ENVIRONMENT) as process:
+    with subprocess.Popen(command, stdout=-1, stderr=-1, text=True, env=environment()) as process:
         assert process.stdout is not None
         program = int(process.stdout.readline())
         process.send_signal(number)
@@ -145,13 +147,15 @@ def test_a_script_finds_its_neighbours_and_its_name(kind: str, tmp_path: Path) -
     (tmp_path / "neighbour.py").write_text("word = 'found'")
     (tmp_path / "script.py").write_text("import sys, neighbour; print(neighbour.word, __file__, sys.argv)")
     command = [python(kind), "script.py", "-x"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=ENVIRONMENT, check=False)
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, env=environment(), check=False
+    )
     assert done.stdout.replace(f"{tmp_path}/", "") == "found script.py ['script.py', '-x']\n", done.stderr
 
 
 def test_rlvr_is_the_installed_command() -> None:
     said = [
-        subprocess.run([str(folder / "rlvr"), "--version"], capture_output=True, text=True, env=ENVIRONMENT)
+        subprocess.run([str(folder / "rlvr"), "--version"], capture_output=True, text=True, env=environment())
         for folder in (Path(sys.executable).parent, warm.commands(**warm.ONE_THREAD))
     ]
     assert said[0].stdout == said[1].stdout != ""

@@ -131,8 +131,8 @@ class AuditReport(_Record):
     untried: tuple[str, ...]
     """Families that had nothing to try, because the tasks' solutions do not show where an answer stands, say."""
     blind: bool = False
-    """True where no task's solution is known, of a verifier that is not open-ended: nothing near a right answer was
-    tried."""
+    """True where nothing was tried that is made from a right answer or declared by the verifier, and that is not
+    open-ended: no solution is known."""
 
     @property
     def attacks(self) -> int:

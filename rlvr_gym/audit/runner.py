@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from rlvr_gym.audit import families
 from rlvr_gym.audit.canary import Canaries
 from rlvr_gym.audit.families import FAMILIES
 from rlvr_gym.audit.process import Judged, JudgeProcess, Lost
@@ -107,7 +108,7 @@ def audit(
         tasks_fingerprint=env.tasks.fingerprint,
         families=tuple(_results(trials, again, left_out)),
         untried=tuple(family.name for family in FAMILIES if family.name not in tried),
-        blind=_blind(env, chosen),
+        blind=tried <= families.BLIND and _closed(env, chosen),
     )
 
 
@@ -138,9 +139,9 @@ def _shown_to(env: Environment, tasks: Sequence[Task]) -> str:
     return "the solutions" if known else "plain answers ('I do not know.') to the questions"
 
 
-def _blind(env: Environment, tasks: Sequence[Task]) -> bool:
-    closed = any(not part.open_ended for task in tasks for part in parts_of(env.verifier, task))
-    return closed and all(env.solution(task) is None for task in tasks)
+def _closed(env: Environment, tasks: Sequence[Task]) -> bool:
+    """True when some task is judged by more than open-ended verifiers."""
+    return any(not part.open_ended for task in tasks for part in parts_of(env.verifier, task))
 
 
 def _questions(

@@ -26,7 +26,7 @@ from tests.rlvr_gym.scripted import ScriptedGenerator, coin, echo_env
 
 say = coin(0.5)
 def slowly(prompt, sample):
-    time.sleep(0.002)
+    time.sleep(0.002 * {concurrency})  # as many samples a second whoever draws them
     return say(prompt, sample)
 
 def run():

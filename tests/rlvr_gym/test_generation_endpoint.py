@@ -262,10 +262,11 @@ def test_nobody_at_the_address_is_found_out_before_anything_else():
 def test_a_server_that_went_away_ends_the_evaluation_long_before_every_sample_has_failed(tmp_path: Path):
     generator = EndpointGenerator(NOBODY, "parrot", tries=2, backoff_seconds=0.001, concurrency=4)
     with pytest.raises(
-        rg.TooManyUnscored, match=r"the last 64 samples could not be had.*no answer from.*2 tries"
+        rg.TooManyUnscored, match=r"the last \d+ samples could not be had.*no answer from.*2 tries"
     ):
         rg.evaluate(echo_env(500), generator, n=8, sampling=SAMPLING, run_dir=tmp_path)
-    assert len(read_samples(tmp_path / "samples.jsonl")) == 64
+    # Those that were had in one moment with the 64th are kept too.
+    assert 64 <= len(read_samples(tmp_path / "samples.jsonl")) <= 64 + 32
     generator.close()
 
 

@@ -35,4 +35,9 @@ FAMILIES = (
     hostile.FAMILY,
 )
 
-__all__ = ["FAMILIES", "Family", "Try"]
+BLIND = frozenset(
+    family.name for family in (nothing.FAMILY, null_tests.FAMILY, injection.FAMILY, hostile.FAMILY)
+)
+"""Families that can be tried without knowing what a right answer looks like."""
+
+__all__ = ["BLIND", "FAMILIES", "Family", "Try"]
