@@ -282,6 +282,8 @@ def _run(
         text = _on_the_command_line(error)
         problems.append(f"{name}: {text}" if several else text)
         return None
+    if limit is not None and len(plan.tasks) < limit:
+        note(f"'{name}' has {len(plan.tasks)} different tasks, fewer than the {limit} that were asked for")
     return Run(name=name, env=env, plan=plan, limit=limit, folder=folder)
 
 

@@ -25,6 +25,29 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
     return int(exited.value.code or 0), said.out, said.err
 
 
+FEW = """
+import rlvr_gym as rg
+
+TASKS = [rg.Task(id=str(i), prompt=f"{i}?", reference=str(i)) for i in range(3)]
+
+
+@rg.register("acme/Few-v0")
+def few():
+    return rg.Environment(rg.TaskSet.from_tasks(TASKS, name="few"), rg.verifiers.Exact("whole"))
+"""
+
+
+def test_fewer_tasks_than_were_asked_for_are_said(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("few.py").write_text(FEW)
+    small = ("few.py:few", "model.path=tiny", "sampling.max_tokens=4", "--n", "1")
+    assert (
+        "has 3 different tasks, fewer than the 9 that were asked for"
+        in run(capsys, *small, "--limit", "9")[2]
+    )
+    assert "different tasks" not in run(capsys, *small, "--limit", "3", "--out", "other")[2]
+
+
 def test_a_tiny_model_is_evaluated_and_the_same_command_resumes(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     code, out, err = run(capsys, *TINY)
