@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import groupby
@@ -17,6 +18,9 @@ T = TypeVar("T")
 
 _LONGEST_WAIT_SECONDS = 60.0
 """An environment may give its answers any time; a wait may not be longer than a lock can take."""
+
+_PATIENCE_SECONDS = 1.0
+"""Time for requests to end that nobody wants any more: a generator that is closed under them leaves sockets open."""
 
 News = queue.SimpleQueue[tuple[int, Completion] | int | BaseException]
 """News of the free order: a lane's turn was sampled, a lane's turn was answered, or sampling broke down."""
@@ -53,23 +57,26 @@ class Samplers:
         """Number of requests without a completion yet."""
         self._generator, self._sampling, self._news = generator, sampling, news
         self._requests = queue.SimpleQueue[tuple[int, GenerationRequest] | None]()
-        self._threads = 0
+        self._threads: list[threading.Thread] = []
 
     def ask(self, requests: Sequence[tuple[int, GenerationRequest]]) -> None:
         """Have these lanes' turns sampled."""
         self.asked += len(requests)
         for request in requests:
             self._requests.put(request)
-        while self._threads < min(self.asked, self._generator.concurrency):
-            name = f"rlvr-sampler-{self._threads}"
-            threading.Thread(target=self._work, name=name, daemon=True).start()
-            self._threads += 1
+        while len(self._threads) < min(self.asked, self._generator.concurrency):
+            name = f"rlvr-sampler-{len(self._threads)}"
+            self._threads.append(threading.Thread(target=self._work, name=name, daemon=True))
+            self._threads[-1].start()
 
     def stop(self) -> None:
-        """End the threads once what they sample is there; what is left is not sampled."""
+        """End the threads. Requests that nobody has begun are dropped; the others are waited for, but not long."""
         _taken(self._requests)
-        for _ in range(self._threads):
+        for _ in self._threads:
             self._requests.put(None)
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def _work(self) -> None:
         try:

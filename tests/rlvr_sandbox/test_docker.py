@@ -357,13 +357,15 @@ def test_an_engine_killed_and_started_again_is_found_again_and_keeps_nothing(
 
 
 @needs_own_engine
-def test_containers_of_a_client_killed_while_its_engine_was_away_are_removed(daemon: Dockerd):
+def test_the_next_client_removes_containers_of_one_killed_while_its_engine_was_away(daemon: Dockerd):
     with contextlib.closing(Engine(daemon.host)) as engine:
-        process, _ = client(daemon.host, stand_in(engine))
+        image = stand_in(engine)
+        process, _ = client(daemon.host, image)
         daemon.kill()
         process.kill()
         process.wait()
-        daemon.start()
+        daemon.start()  # which mostly removes them itself, and not always
+        DockerBackend(daemon.host, image=image).close()
         wait_until_no_sandboxes(engine, 60)
 
 
