@@ -133,8 +133,11 @@ def _explain(model: type[BaseModel], problem: Any) -> str:
     if problem["type"] == "missing":
         return f"{path}: Field required; give {' '.join(_wanted(model, problem['loc']))}"
     if problem["type"] in ("model_type", "model_attributes_type"):
-        keys = ", ".join(f"{path}.{key}" for key in _group_at(model, problem["loc"]).model_fields)
-        return f"{path} is a group of settings, not {problem['input']!r}; possible: {keys}"
+        fields, value = _group_at(model, problem["loc"]).model_fields, problem["input"]
+        named = next((key for key in ("id", "path") if key in fields and isinstance(value, str)), None)
+        meant = f"; to name one, write {path}.{named}={value}" if named else ""
+        keys = ", ".join(f"{path}.{key}" for key in fields)
+        return f"{path} is a group of settings, not {value!r}{meant}; possible: {keys}"
     if problem["type"] == "union_tag_invalid":
         context = problem["ctx"]
         tag = context["discriminator"].strip("'")

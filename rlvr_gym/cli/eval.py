@@ -120,7 +120,7 @@ def evaluate_model(
         note(
             f"{run.name}: {named.name}, {run.plan.n} samples of {len(run.plan.tasks):,} tasks, into {run.folder}"
         )
-        with Display(run.name, progress_console()) as display:
+        with Display(run.name, progress_console(), generator=generator) as display:
             return evaluate(
                 run.env,
                 generator,

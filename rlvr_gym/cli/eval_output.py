@@ -16,6 +16,7 @@ from rich.text import Text
 from rlvr_gym.cli.live import Screen, bar, duration, time_left
 from rlvr_gym.evaluation import Estimate, EvaluationResult, Progress
 from rlvr_gym.evaluation.rounds import widest_half_width
+from rlvr_gym.generation.base import CountsTokens, Generator
 from rlvr_gym.verdicts import Outcome
 
 
@@ -25,8 +26,12 @@ class Display:
     Where stderr is no terminal, but a log, there is a line every half minute.
     """
 
-    def __init__(self, name: str, console: Console | None = None) -> None:
+    def __init__(
+        self, name: str, console: Console | None = None, *, generator: Generator | None = None
+    ) -> None:
         self._name = name
+        self._counter = generator if isinstance(generator, CountsTokens) else None
+        self._counted_before = self._counter.tokens_sampled if self._counter else 0
         self._progress: Progress | None = None
         self._screen = Screen(console or Console(stderr=True), self._lines, self._line)
         self._began = time.monotonic()
@@ -49,7 +54,7 @@ class Display:
         done, total = self._progress.samples_done, self._progress.samples
         after = f"{done:,} of {total:,} samples  {gone}"
         drawn = bar(done, total, self._screen.console.width - len(self._name) - len(after) - 5)
-        said = "  ".join(facts(self._progress, time.monotonic() - self._began))
+        said = "  ".join(facts(self._progress, time.monotonic() - self._began, self._tokens()))
         return [
             Text.assemble((self._name, "bold"), "  ", (drawn, "green"), "  " if drawn else "", after),
             Text(f"  {said}"),
@@ -57,18 +62,24 @@ class Display:
 
     def _line(self) -> str:
         seconds = time.monotonic() - self._began
-        said = facts(self._progress, seconds) if self._progress else ["sampling"]
+        said = facts(self._progress, seconds, self._tokens()) if self._progress else ["sampling"]
         return "  ".join([self._name, *said, f"{duration(seconds)} gone"])
 
+    def _tokens(self) -> int:
+        """Tokens sampled so far, in unfinished samples too where the generator counts them."""
+        if self._counter is not None:
+            return self._counter.tokens_sampled - self._counted_before
+        return self._progress.completion_tokens if self._progress else 0
 
-def facts(progress: Progress, seconds: float) -> list[str]:
+
+def facts(progress: Progress, seconds: float, tokens: int) -> list[str]:
     """Describe the progress of an evaluation after `seconds`. The time left assumes that it goes on at this pace."""
     said = [f"{progress.tasks_done:,} of {progress.tasks:,} tasks"]
     if progress.pass_at_1 is not None and progress.interval is not None:
         low, high = progress.interval.low, progress.interval.high
         said.append(f"pass@1 {progress.pass_at_1:.3f} ({low:.3f} to {high:.3f})")
-    if progress.completion_tokens:
-        said.append(f"{progress.completion_tokens / seconds:,.0f} tokens/s")
+    if tokens:
+        said.append(f"{tokens / seconds:,.0f} tokens/s")
     resumed = progress.samples_resumed
     left = time_left(seconds, progress.samples_done - resumed, progress.samples - resumed)
     return [*said, left] if left else said

@@ -55,7 +55,9 @@ def new(
         except OSError:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-    typer.echo(f"{folder} is written. Next: cd {folder} && pip install -e . && pytest && rlvr play {name}")
+    typer.echo(
+        f"{folder} is written. Next: cd {folder} && pip install -e '.[dev]' && pytest && rlvr play {name}"
+    )
 
 
 def _write(folder: Path, name: str, module: str) -> None:

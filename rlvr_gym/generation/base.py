@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -80,6 +80,16 @@ class Generator(Protocol):
         They run from just after its `token_ids` (closing the turn first, where sampling was cut off before
         an end-of-turn token) to where the next sampled turn begins.
         """
+        ...
+
+
+@runtime_checkable
+class CountsTokens(Protocol):
+    """What a generator may offer for a display: how far a call of `generate` has come before its first group ends."""
+
+    @property
+    def tokens_sampled(self) -> int:
+        """Number of tokens sampled so far, those of unfinished completions included. Read from any thread."""
         ...
 
 

@@ -24,6 +24,7 @@ from rlvr_gym.errors import ConfigError
 from rlvr_gym.generation.tiny import PRINTABLE, tiny_model
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_HUB_ID = re.compile(r"(?!\.)[\w.-]+(/(?!\.)[\w.-]+)?")  # `./x` and `../x` are folders
 _POSSIBLE = (
     "possible: a folder written by save_pretrained, a Hugging Face id such as "
     "'HuggingFaceTB/SmolLM2-135M-Instruct', 'tiny', or 'tiny:CHARACTERS' for a tiny model with this alphabet"
@@ -61,7 +62,7 @@ class _Source:
     """The source of a model; says what was looked for if something is missing."""
 
     def __init__(self, name: str, folder: Path) -> None:
-        if not folder.is_dir() and not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name):
+        if not folder.is_dir() and not _HUB_ID.fullmatch(name):
             raise ConfigError(f"no model '{name}': there is no folder {folder.absolute()}; {_POSSIBLE}")
         self._local = folder.is_dir()
         self._name = str(folder) if self._local else name

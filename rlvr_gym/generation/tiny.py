@@ -51,6 +51,7 @@ def tiny_model(
         resid_pdrop=0.0,
         embd_pdrop=0.0,
         attn_pdrop=0.0,
+        activation_function="gelu_pytorch_tanh",  # GPT-2's own `gelu_new`, in one operation
         initializer_range=0.1,
         bos_token_id=_SPECIAL_TOKENS.index("<bos>"),
         eos_token_id=_SPECIAL_TOKENS.index("<eos>"),

@@ -71,6 +71,7 @@ class TransformersGenerator:
         self.end_ids = self._prompts.end_ids
         self.weights_version: int | None = 0
         self._updates = 0
+        self._tokens_before, self._under_way = 0, list[Sequence[PromptSamples]]()
         with self._as_sampler(), torch.autocast(next(model.parameters()).device.type, enabled=False):
             self.memory = choose_memory(model, self.context)
 
@@ -84,6 +85,11 @@ class TransformersGenerator:
             for prompt in self._prompts.encode(prompts, n, sampling)
         ]
         return self._sample(groups, sampling)
+
+    @property
+    def tokens_sampled(self) -> int:
+        """Number of tokens sampled so far, as `CountsTokens` says."""
+        return self._tokens_before + sum(map(_tokens, tuple(self._under_way)))
 
     def encode_reply(self, completion: Completion, messages: Sequence[Message]) -> tuple[int, ...]:
         """The ids between a sampled turn and the next, as `Generator.encode_reply` says."""
@@ -134,16 +140,27 @@ class TransformersGenerator:
             max_rows=self.max_batch_rows,
             max_tokens=self.max_batch_tokens,
         )
-        while decoding.unfinished:
-            if self._updates != updates:
-                raise TrainingError(
-                    "the weights were changed by update_weights while completions were under way, whose keys and "
-                    "values are those of the old ones: sample these prompts again"
-                )
-            with self._as_sampler():
-                finished = decoding.until_a_group_finishes()
-            for group in finished:
-                yield group.index, self._completions(group, version)
+        with self._counted(groups):
+            while decoding.unfinished:
+                if self._updates != updates:
+                    raise TrainingError(
+                        "the weights were changed by update_weights while completions were under way, whose keys and "
+                        "values are those of the old ones: sample these prompts again"
+                    )
+                with self._as_sampler():
+                    finished = decoding.until_a_group_finishes()
+                for group in finished:
+                    yield group.index, self._completions(group, version)
+
+    @contextmanager
+    def _counted(self, groups: Sequence[PromptSamples]) -> Iterator[None]:
+        """Count the tokens of these groups while they grow, and afterwards."""
+        self._under_way.append(groups)
+        try:
+            yield
+        finally:
+            self._under_way.remove(groups)
+            self._tokens_before += _tokens(groups)
 
     def _completions(self, group: PromptSamples, version: int) -> list[Completion]:
         return [
@@ -172,3 +189,7 @@ class TransformersGenerator:
             torch.clear_autocast_cache()
             for module in training:
                 module.training = True
+
+
+def _tokens(groups: Sequence[PromptSamples]) -> int:
+    return sum(len(row.token_ids) for group in groups for row in group.rows)

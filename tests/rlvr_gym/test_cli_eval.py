@@ -1,3 +1,4 @@
+import dataclasses
 import io
 import json
 import re
@@ -13,7 +14,7 @@ from rlvr_gym.cli import live
 from rlvr_gym.cli.eval_output import Display, facts, report
 from rlvr_gym.cli.main import main
 from rlvr_gym.evaluation import Interval, Progress, read_samples
-from tests.rlvr_gym.scripted import ScriptedGenerator, echo_env
+from tests.rlvr_gym.scripted import ScriptedGenerator, coin, echo_env
 
 TINY = ("arithmetic", "model.path=tiny", "env.digits=1", "sampling.max_tokens=4", "--limit", "6", "--n", "4")
 
@@ -198,7 +199,7 @@ PROGRESS = Progress(
 
 def test_the_live_line_says_how_far_how_good_how_fast_and_how_long():
     # 20 samples in 10 s, and 56 are left
-    assert facts(PROGRESS, 10.0) == [
+    assert facts(PROGRESS, 10.0, 2000) == [
         "5 of 20 tasks", "pass@1 0.500 (0.250 to 0.750)", "200 tokens/s", "0:00:28 left",
     ]  # fmt: skip
 
@@ -221,6 +222,21 @@ def test_the_live_lines_are_whole_on_narrow_terminals_too(width: int):
     assert "24of80samples" in seen
     assert ("━━━" in seen) == (width >= 60)
     assert re.search(r"5of20taskspass@10\.500\(0\.250to0\.750\)[\d,]+tokens/s0:00:00left", seen)
+
+
+def test_the_live_lines_count_tokens_of_samples_that_are_not_finished(monkeypatch: pytest.MonkeyPatch):
+    class Counting(ScriptedGenerator):
+        tokens_sampled = 700
+
+    monkeypatch.setattr(live, "SILENCE_SECONDS", 0.05)
+    log, generator = io.StringIO(), Counting(coin(0.5))
+    with Display("arithmetic", Console(file=log), generator=generator) as display:
+        display.show(dataclasses.replace(PROGRESS, completion_tokens=0))
+        generator.tokens_sampled += 10**9
+        time.sleep(0.4)
+    told = re.search(r"([\d,]+) tokens/s", log.getvalue())
+    assert told is not None
+    assert 10**9 < int(told[1].replace(",", "")) < 10**11
 
 
 def test_a_log_has_a_sign_of_life_while_no_sample_comes(monkeypatch: pytest.MonkeyPatch):

@@ -53,7 +53,7 @@ def refused(place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         (("train", "quickstart", "batch.prompts=1" + "0" * 15), "batch.prompts: Input should be less than"),
         (
             ("train", "quickstart", "model=tiny"),
-            "model is a group of settings, not 'tiny'; possible: model.path, ",
+            "model is a group of settings, not 'tiny'; to name one, write model.path=tiny; possible: model.path, ",
         ),
         (("train", "quickstart", "eval=true"), "eval is a group of settings, not True; possible: eval.env, "),
         (("train", "quickstart", "eval={"), "cannot read the value of 'eval={' as YAML: "),

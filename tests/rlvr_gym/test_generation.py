@@ -19,7 +19,7 @@ from transformers import (
 )
 
 from rlvr_gym.errors import ConfigError, TrainingError
-from rlvr_gym.generation.base import GenerationRequest, SamplingParams
+from rlvr_gym.generation.base import CountsTokens, GenerationRequest, SamplingParams
 from rlvr_gym.generation.conformance import check_generator
 from rlvr_gym.generation.tiny import character_tokenizer, tiny_model
 from rlvr_gym.generation.transformers import TransformersGenerator
@@ -275,6 +275,25 @@ def test_a_yielded_group_did_not_wait_for_the_others():
         assert len(passes) == 2
         list(groups)
         assert len(passes) > 10
+
+
+def test_tokens_are_counted_while_they_are_sampled_and_stay_counted():
+    generator = digits_generator()
+    assert isinstance(generator, CountsTokens)
+    counts: list[int] = []
+    hook = generator.model.register_forward_hook(lambda *_: counts.append(generator.tokens_sampled))
+    said = sample(generator, n=3, max_tokens=20)
+    hook.remove()
+    whole = sum(len(c.token_ids) for group in said.values() for c in group)
+    assert counts == sorted(counts)
+    assert counts[0] == 0 < counts[-1] <= whole
+    assert generator.tokens_sampled == whole
+
+    broken_off = generator.generate(PROMPTS, 3, SamplingParams(max_tokens=20))
+    next(broken_off)
+    seen = generator.tokens_sampled
+    broken_off.close()  # pyright: ignore[reportAttributeAccessIssue]
+    assert generator.tokens_sampled == seen > whole
 
 
 def test_prompts_are_computed_once_and_no_token_after_the_last():

@@ -48,11 +48,16 @@ def test_the_hash_changes_with_any_weight():
     assert weights_hash(model) != before
 
 
-def test_a_path_that_is_not_there_says_what_was_looked_for_and_what_is_possible():
-    with pytest.raises(
-        ConfigError, match=r"no model './nowhere/at/all': there is no folder /.*all; possible: .*tiny"
-    ):
-        load_model("./nowhere/at/all")
+@pytest.mark.parametrize(
+    "path", ["./nowhere/at/all", "./nowhere", "../nowhere", "../../nowhere", "runs/../nowhere"]
+)
+def test_a_path_that_is_not_there_says_what_was_looked_for_and_what_is_possible(path: str):
+    with pytest.raises(ConfigError) as refused:
+        load_model(path)
+    assert f"no model '{path}': there is no folder /" in str(refused.value)
+    assert "the hub" not in str(refused.value)
+    assert "possible: " in str(refused.value)
+    assert "'tiny'" in str(refused.value)
 
 
 def test_a_folder_without_a_model_names_what_it_holds(tmp_path: Path):

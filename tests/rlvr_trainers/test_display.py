@@ -9,6 +9,7 @@ from rich.console import Console
 from rlvr_trainers.run.display import Display
 
 from rlvr_gym.cli import live
+from tests.rlvr_gym.scripted import ScriptedGenerator, coin
 
 METRICS = {
     "reward/mean": 0.25,
@@ -104,6 +105,25 @@ def test_a_log_has_a_sign_of_life_within_a_step_that_takes_long(monkeypatch: pyt
     )
     time.sleep(0.2)
     assert out.getvalue().splitlines() == said
+
+
+def test_tokens_are_told_while_a_call_of_the_generator_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Counting(ScriptedGenerator):
+        tokens_sampled = 500
+
+    monkeypatch.setattr(live, "SILENCE_SECONDS", 0.05)
+    (display, out), generator = plain(), Counting(coin(0.5))
+    display.watch(generator)
+    display.start("training", 10)
+    display.phase("generate")
+    assert "tok/s" not in display.doing
+    generator.tokens_sampled += 1_000_000
+    time.sleep(0.2)
+    assert re.search(r"sampling  [\d,]+ tok/s", display.doing)
+    display.phase("update")
+    assert "tok/s" not in display.doing
+    display.stop()
+    assert re.search(r"sampling [\d,]+ tok/s", out.getvalue())
 
 
 def shown(width: int, *, phase: str = "generate") -> str:

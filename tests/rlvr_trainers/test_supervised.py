@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from rlvr_trainers.algorithms.demonstrations import demonstrations, labels_of
+from rlvr_trainers.algorithms.demonstrations import Demonstrations, labels_of
 from rlvr_trainers.config import TrainConfig
 from rlvr_trainers.learner.microbatches import microbatches
 from rlvr_trainers.learner.policy import Policy
@@ -51,7 +51,7 @@ def test_the_share_of_wrong_labels_is_what_it_says_and_they_are_always_the_same_
 
 def test_a_demonstration_is_the_label_and_the_end_of_the_turn() -> None:
     env, policy = config().env.make(), Policy(config().model, seed=0)
-    shown = demonstrations(policy, [env.tasks.at(0)], ["42"]).tokens
+    shown = Demonstrations(policy).batch([env.tasks.at(0)], ["42"]).tokens
     said = shown.targets_N.tolist()
     assert policy.tokenizer.decode(said[:-1]) == "42"
     assert said[-1] == policy.end_id
@@ -62,7 +62,7 @@ def test_the_gradient_is_that_of_the_mean_over_tokens_whatever_the_microbatches(
     env, policy = config().env.make(), Policy(config().model, seed=0)
     policy.model.double()
     tasks = env.tasks.take(9)
-    batch = demonstrations(policy, tasks, ["1234"[: 1 + i % 4] for i in range(9)])
+    batch = Demonstrations(policy).batch(tasks, ["1234"[: 1 + i % 4] for i in range(9)])
 
     def gradient(budget: int) -> tuple[float, list[torch.Tensor]]:
         policy.model.zero_grad()
@@ -88,7 +88,7 @@ def test_warming_up_teaches_the_solutions() -> None:
     settings = config("warmup.steps=60", "warmup.batch_size=64", "warmup.learning_rate=3e-3")
     env, policy = settings.env.make(), Policy(settings.model, seed=0)
     tasks = env.tasks.take(20)
-    batch = demonstrations(policy, tasks, [str(env.solution(task)) for task in tasks]).tokens
+    batch = Demonstrations(policy).batch(tasks, [str(env.solution(task)) for task in tasks]).tokens
     before, _ = policy.logprobs(batch, temperature=1.0)
     warm_up(policy, env, settings, Display(), Mesh())
     after, _ = policy.logprobs(batch, temperature=1.0)

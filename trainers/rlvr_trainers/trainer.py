@@ -91,6 +91,7 @@ class Trainer:
         self.models = Models(Policy(config.model, seed=config.run.seed, checkpoint=checkpoint, loaded=model))
         sampler = sampler_for(config, self.models.policy, self.env, self.mesh)
         self.generator, self.weights = sampler.generator, sampler.weights
+        self.display.watch(self.generator)
         refuse_prompts_without_room(config, self.env, held_out, self.generator)
         self.algorithm = config.algorithm.build(self._surroundings())
         self.learner = self._learner()

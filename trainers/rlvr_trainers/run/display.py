@@ -14,6 +14,7 @@ from rich.text import Text
 
 from rlvr_gym.cli.live import Screen, bar, duration, time_left
 from rlvr_gym.evaluation.progress import Progress
+from rlvr_gym.generation.base import CountsTokens, Generator
 from rlvr_trainers.metrics import Metrics
 
 LINES = 20
@@ -48,14 +49,17 @@ class _Phase:
     done: int = 0
     wanted: int = 0
     tokens: int = 0
+    counted_before: int = 0
 
-    def told(self) -> list[str]:
+    def told(self, counted: int | None) -> list[str]:
+        """Describe it; `counted` are the tokens that the generator has ever sampled, where it counts them."""
         seconds = time.monotonic() - self.began
         said = [self.name]
         if self.wanted:
             said[0] += f" {self.done:,} of {self.wanted:,} samples"
-        if self.tokens and seconds > 0:
-            said.append(f"{self.tokens / seconds:,.0f} tok/s")
+        tokens = self.tokens if counted is None else counted - self.counted_before
+        if tokens and seconds > 0:
+            said.append(f"{tokens / seconds:,.0f} tok/s")
         said.append(duration(seconds))
         left = time_left(seconds, self.done, self.wanted)
         return [*said, left] if left else said
@@ -79,6 +83,11 @@ class Display:
         self._advised: set[str] = set()
         self._step, self._first, self._began = 0, 0, 0.0
         self._phase = _Phase()
+        self._counter: CountsTokens | None = None
+
+    def watch(self, generator: Generator) -> None:
+        """Say how fast this generator samples, also within a call, if it counts its tokens."""
+        self._counter = generator if isinstance(generator, CountsTokens) else None
 
     def say(self, text: str) -> None:
         """One line of text, above the live ones."""
@@ -119,7 +128,7 @@ class Display:
         told = DOING.get(name, name)
         if told != self._phase.name:
             before = self._phase
-            self._phase = _Phase(name=told)
+            self._phase = _Phase(name=told, counted_before=self._counted() or 0)
             if {told, before.name} == {"sampling", "judging"}:  # these alternate over the same samples
                 self._phase.done, self._phase.wanted = before.done, before.wanted
 
@@ -160,7 +169,10 @@ class Display:
     @property
     def doing(self) -> str:
         """Describe the current phase, its progress, and how long it has taken."""
-        return "  ".join(self._phase.told())
+        return "  ".join(self._phase.told(self._counted()))
+
+    def _counted(self) -> int | None:
+        return None if self._counter is None else self._counter.tokens_sampled
 
     def _times(self) -> list[str]:
         seconds = time.monotonic() - self._began
@@ -186,6 +198,6 @@ class Display:
         """The line for a log after a long silence."""
         parts = [f"{self._step} of {self._total} steps done"] if self._total else []
         if self._phase.name:
-            parts.append(" ".join(self._phase.told()))
+            parts.append(" ".join(self._phase.told(self._counted())))
         gone, *left = self._times()
         return f"{self._title}: {'; '.join([*parts, f'{gone} gone', *left])}"

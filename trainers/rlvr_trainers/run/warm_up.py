@@ -6,7 +6,7 @@ from rlvr_gym.clock import PhaseClock
 from rlvr_gym.environments.base import Environment
 from rlvr_gym.errors import TrainingError
 from rlvr_gym.seeding import derive_seed
-from rlvr_trainers.algorithms.demonstrations import demonstrations, labels_of
+from rlvr_trainers.algorithms.demonstrations import Demonstrations, labels_of
 from rlvr_trainers.config import TrainConfig
 from rlvr_trainers.learner.learner import Learner
 from rlvr_trainers.learner.models import Models
@@ -39,12 +39,13 @@ def warm_up(policy: Policy, env: Environment, config: TrainConfig, display: Disp
         mesh=mesh,
         rate_setting="warmup.learning_rate",
     )
+    shown = Demonstrations(policy)
     display.start("warm-up", settings.steps)
     for step in range(1, settings.steps + 1):
         tasks = [task for _ in range(settings.batch_size) for task in stream.draw(1)]
         labels = labels_of(env, tasks, noise=settings.label_noise, seed=config.run.seed)
         try:
-            metrics = learner.update(demonstrations(policy, tasks, labels), PhaseClock(), seed=step)
+            metrics = learner.update(shown.batch(tasks, labels), PhaseClock(), seed=step)
         except TrainingError as error:
             raise TrainingError(f"warm-up step {step}: {error}") from error
         display.advance(step, f"loss {metrics['loss']:.3f}")
