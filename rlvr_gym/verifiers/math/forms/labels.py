@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from rlvr_gym.verifiers.math.notation import FUNCTIONS
-from rlvr_gym.verifiers.math.texts import TEXT, is_doubt
+from rlvr_gym.verifiers.math.forms.texts import TEXT, is_doubt
+from rlvr_gym.verifiers.math.text.notation import FUNCTIONS
 
 _NAME = r"[A-Za-zα-ωΑ-Ω∠△][A-Za-zα-ωΑ-Ω' ∠△]*(?:_(?:\w|\{[\w,]+\}))?"
 _ARGUMENTS = r"(?:\s*\([A-Za-zα-ω]\w*(?:,\s*[A-Za-zα-ω])*\))?"

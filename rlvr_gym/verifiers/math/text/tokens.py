@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from rlvr_gym.verifiers.math.notation import FUNCTIONS, GREEK, NARY, UNIT_VECTORS
+from rlvr_gym.verifiers.math.text.notation import FUNCTIONS, GREEK, NARY, UNIT_VECTORS
 
 
 class Unparsable(Exception):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from rlvr_gym.verifiers.math.cross_products import cross_product
-from rlvr_gym.verifiers.math.nodes import Node, Num, Op, Sym
-from rlvr_gym.verifiers.math.notation import FUNCTIONS, NARY
-from rlvr_gym.verifiers.math.tokens import Token, Unparsable, is_letter, tokens
+from rlvr_gym.verifiers.math.expressions.cross_products import cross_product
+from rlvr_gym.verifiers.math.expressions.nodes import Node, Num, Op, Sym
+from rlvr_gym.verifiers.math.text.notation import FUNCTIONS, NARY
+from rlvr_gym.verifiers.math.text.tokens import Token, Unparsable, is_letter, tokens
 
 MAX_CHARACTERS = 4000
 MAX_NODES = 2000

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from functools import partial
 
-from rlvr_gym.verifiers.math.nodes import (
+from rlvr_gym.verifiers.math.expressions.nodes import (
     SERIES,
     Node,
     Num,
@@ -17,7 +17,7 @@ from rlvr_gym.verifiers.math.nodes import (
     symbols,
     with_plain_indices,
 )
-from rlvr_gym.verifiers.math.numbers import (
+from rlvr_gym.verifiers.math.expressions.numbers import (
     NoValue,
     Numbers,
     TooLarge,

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from rlvr_gym.verifiers.math.forms import Form, Labelled, Listed, Matrix, Ordered, Relation, Scalar
-from rlvr_gym.verifiers.math.labels import arguments, index_of
-from rlvr_gym.verifiers.math.nodes import with_other_letters
+from rlvr_gym.verifiers.math.expressions.nodes import with_other_letters
+from rlvr_gym.verifiers.math.forms.kinds import Form, Labelled, Listed, Matrix, Ordered, Relation, Scalar
+from rlvr_gym.verifiers.math.forms.labels import arguments, index_of
 
 
 def bound(names: Sequence[str]) -> Mapping[str, str]:

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from fractions import Fraction
 from functools import reduce
 
-from rlvr_gym.verifiers.math.forms import Ordered, Scalar
-from rlvr_gym.verifiers.math.nodes import Node, Num, Op, Sym, substituted, symbols
-from rlvr_gym.verifiers.math.notation import UNIT_VECTORS
-from rlvr_gym.verifiers.math.sameness import same_everywhere
-from rlvr_gym.verifiers.math.units import Unit
+from rlvr_gym.verifiers.math.expressions.nodes import Node, Num, Op, Sym, substituted, symbols
+from rlvr_gym.verifiers.math.expressions.sameness import same_everywhere
+from rlvr_gym.verifiers.math.forms.kinds import Ordered, Scalar
+from rlvr_gym.verifiers.math.forms.units import Unit
+from rlvr_gym.verifiers.math.text.notation import UNIT_VECTORS
 
 _UNITS = tuple(UNIT_VECTORS.values())
 

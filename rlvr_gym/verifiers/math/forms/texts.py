@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from rlvr_gym.verifiers.math.forms import Words
-from rlvr_gym.verifiers.math.notation import FUNCTIONS, NARY
-from rlvr_gym.verifiers.math.numerals import value_of_words
+from rlvr_gym.verifiers.math.forms.kinds import Words
+from rlvr_gym.verifiers.math.forms.numerals import value_of_words
+from rlvr_gym.verifiers.math.text.notation import FUNCTIONS, NARY
 
 TEXT = re.compile(r"\\text\{([^{}]*)\}")
 _MATHEMATICS = FUNCTIONS | NARY | {"sqrt", "pi", "inf", "infty"}

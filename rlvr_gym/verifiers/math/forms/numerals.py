@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from rlvr_gym.verifiers.math.forms import Based
+from rlvr_gym.verifiers.math.forms.kinds import Based
 
 _UNDER_TWENTY = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "

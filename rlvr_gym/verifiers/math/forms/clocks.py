@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from rlvr_gym.verifiers.math.forms import Clock
+from rlvr_gym.verifiers.math.forms.kinds import Clock
 
 _HALF = r"(?:\\text\{)?\s*([ap])\.?\s?m\.?\s*\}?"
 _CLOCK = re.compile(rf"(\d{{1,2}})\s*:\s*(\d{{2}})(?:\s*:\s*(\d{{2}}))?\s*(?:{_HALF})?", re.IGNORECASE)

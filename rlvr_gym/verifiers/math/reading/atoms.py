@@ -6,15 +6,23 @@ import re
 from dataclasses import replace
 from fractions import Fraction
 
-from rlvr_gym.verifiers.math.expression import parse
-from rlvr_gym.verifiers.math.forms import Scalar
-from rlvr_gym.verifiers.math.nodes import Node, Num, Op, symbols
-from rlvr_gym.verifiers.math.notation import FUNCTIONS
-from rlvr_gym.verifiers.math.numerals import value_of_words
-from rlvr_gym.verifiers.math.texts import TEXT
-from rlvr_gym.verifiers.math.things import EVERYDAY
-from rlvr_gym.verifiers.math.tokens import Unparsable
-from rlvr_gym.verifiers.math.units import ANGLE, FILLERS, NONE, STERLING, Unit, may_be_counted, parse_unit
+from rlvr_gym.verifiers.math.expressions.grammar import parse
+from rlvr_gym.verifiers.math.expressions.nodes import Node, Num, Op, symbols
+from rlvr_gym.verifiers.math.forms.kinds import Scalar
+from rlvr_gym.verifiers.math.forms.numerals import value_of_words
+from rlvr_gym.verifiers.math.forms.texts import TEXT
+from rlvr_gym.verifiers.math.forms.things import EVERYDAY
+from rlvr_gym.verifiers.math.forms.units import (
+    ANGLE,
+    FILLERS,
+    NONE,
+    STERLING,
+    Unit,
+    may_be_counted,
+    parse_unit,
+)
+from rlvr_gym.verifiers.math.text.notation import FUNCTIONS
+from rlvr_gym.verifiers.math.text.tokens import Unparsable
 
 _CURRENCY = re.compile(r"(-?)\s*(?:USD|US)?\s*([$€£¥₹]|(?<=USD))\s*(?=[-\d.\\])")
 _UNIT_START = re.compile(

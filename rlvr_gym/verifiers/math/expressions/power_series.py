@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
-from rlvr_gym.verifiers.math.nodes import SERIES, Node, Num, Op, fingerprint, symbols
-from rlvr_gym.verifiers.math.numbers import NoValue, Numbers, Undecided, Value, numbers
+from rlvr_gym.verifiers.math.expressions.nodes import SERIES, Node, Num, Op, fingerprint, symbols
+from rlvr_gym.verifiers.math.expressions.numbers import NoValue, Numbers, Undecided, Value, numbers
 
 _POINTS = 4
 _MAX_VARIABLES = 2

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from rlvr_gym.verifiers.math.forms import Scalar
-from rlvr_gym.verifiers.math.nodes import Node, Num, Op, Sym, mentions, substituted, symbols
-from rlvr_gym.verifiers.math.power_series import same_series
-from rlvr_gym.verifiers.math.sameness import same_everywhere, same_value
-from rlvr_gym.verifiers.math.units import ANGLE, RADIAN
+from rlvr_gym.verifiers.math.expressions.nodes import Node, Num, Op, Sym, mentions, substituted, symbols
+from rlvr_gym.verifiers.math.expressions.power_series import same_series
+from rlvr_gym.verifiers.math.expressions.sameness import same_everywhere, same_value
+from rlvr_gym.verifiers.math.forms.kinds import Scalar
+from rlvr_gym.verifiers.math.forms.units import ANGLE, RADIAN
 
 
 def same_quantity(gold: Scalar, answer: Scalar) -> bool | None:

@@ -7,13 +7,11 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from functools import lru_cache
 
-from rlvr_gym.verifiers.math.atoms import counted_briefly, counted_in_parts, in_sterling, quantities, scalar
-from rlvr_gym.verifiers.math.binding import bound, renamed, with_bound_arguments
-from rlvr_gym.verifiers.math.brackets import closing_at, split
-from rlvr_gym.verifiers.math.clocks import clock
-from rlvr_gym.verifiers.math.domains import stated
-from rlvr_gym.verifiers.math.expression import MAX_CHARACTERS, parse
-from rlvr_gym.verifiers.math.forms import (
+from rlvr_gym.verifiers.math.expressions.grammar import MAX_CHARACTERS, parse
+from rlvr_gym.verifiers.math.expressions.nodes import Num
+from rlvr_gym.verifiers.math.forms.clocks import clock
+from rlvr_gym.verifiers.math.forms.domains import stated
+from rlvr_gym.verifiers.math.forms.kinds import (
     Choice,
     Form,
     Labelled,
@@ -27,14 +25,9 @@ from rlvr_gym.verifiers.math.forms import (
     Without,
     Words,
 )
-from rlvr_gym.verifiers.math.labels import NAME
-from rlvr_gym.verifiers.math.matrices import MATRIX, computed
-from rlvr_gym.verifiers.math.nodes import Num
-from rlvr_gym.verifiers.math.normalise import normalise
-from rlvr_gym.verifiers.math.numerals import based, other_locale
-from rlvr_gym.verifiers.math.progressions import spelt_out
-from rlvr_gym.verifiers.math.relations import SIGNS, congruence, relation
-from rlvr_gym.verifiers.math.texts import (
+from rlvr_gym.verifiers.math.forms.labels import NAME
+from rlvr_gym.verifiers.math.forms.numerals import based, other_locale
+from rlvr_gym.verifiers.math.forms.texts import (
     announced,
     date_or_ordinal,
     number_set,
@@ -45,15 +38,28 @@ from rlvr_gym.verifiers.math.texts import (
     words,
     words_and_signs,
 )
-from rlvr_gym.verifiers.math.tokens import Unparsable
-from rlvr_gym.verifiers.math.units import Unit
-from rlvr_gym.verifiers.math.vectors import of_unit_vectors
-from rlvr_gym.verifiers.math.whole_numbers import (
+from rlvr_gym.verifiers.math.forms.units import Unit
+from rlvr_gym.verifiers.math.reading.atoms import (
+    counted_briefly,
+    counted_in_parts,
+    in_sterling,
+    quantities,
+    scalar,
+)
+from rlvr_gym.verifiers.math.reading.binding import bound, renamed, with_bound_arguments
+from rlvr_gym.verifiers.math.reading.matrices import MATRIX, computed
+from rlvr_gym.verifiers.math.reading.normalise import normalise
+from rlvr_gym.verifiers.math.reading.progressions import spelt_out
+from rlvr_gym.verifiers.math.reading.relations import SIGNS, congruence, relation
+from rlvr_gym.verifiers.math.reading.vectors import of_unit_vectors
+from rlvr_gym.verifiers.math.reading.whole_numbers import (
     QUALIFIER,
     parameters,
     with_integer_signs,
     without_parameters,
 )
+from rlvr_gym.verifiers.math.text.brackets import closing_at, split
+from rlvr_gym.verifiers.math.text.tokens import Unparsable
 
 MAX_ITEMS = 64
 _MAX_NESTING = 8

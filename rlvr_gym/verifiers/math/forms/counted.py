@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
-from rlvr_gym.verifiers.math.forms import (
+from rlvr_gym.verifiers.math.forms.kinds import (
     Choice,
     Form,
     Labelled,
@@ -24,8 +24,8 @@ from rlvr_gym.verifiers.math.forms import (
     Union,
     Without,
 )
-from rlvr_gym.verifiers.math.things import EVERYDAY
-from rlvr_gym.verifiers.math.units import NOT_UNITS, Unit, may_be_counted, singular
+from rlvr_gym.verifiers.math.forms.things import EVERYDAY
+from rlvr_gym.verifiers.math.forms.units import NOT_UNITS, Unit, may_be_counted, singular
 
 _BETWEEN_DOLLARS = re.compile(r"\$([^$]*)\$|\\\((.*?)\\\)|\\\[(.*?)\\\]", re.DOTALL)
 _OPTION = re.compile(r"\([A-E]\)|(?<![A-Za-z])[A-E][.):]")

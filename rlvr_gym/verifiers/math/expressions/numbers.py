@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from rlvr_gym.verifiers.math.exact_arithmetic import MAX_BITS, exact_power, gcd, lcm, remainder
-from rlvr_gym.verifiers.math.nodes import SERIES, Node, Num, Op, Sym, depends_by_index, size
+from rlvr_gym.verifiers.math.expressions.exact_arithmetic import MAX_BITS, exact_power, gcd, lcm, remainder
+from rlvr_gym.verifiers.math.expressions.nodes import SERIES, Node, Num, Op, Sym, depends_by_index, size
 
 _DIGITS = 40
 _FINER_DIGITS = 120

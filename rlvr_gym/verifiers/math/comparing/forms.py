@@ -6,9 +6,21 @@ from collections.abc import Iterable, Sequence
 from enum import Enum
 from fractions import Fraction
 
-from rlvr_gym.verifiers.math.clocks import same_time
-from rlvr_gym.verifiers.math.exact_arithmetic import remainder
-from rlvr_gym.verifiers.math.forms import (
+from rlvr_gym.verifiers.math.comparing.quantities import same_quantity
+from rlvr_gym.verifiers.math.comparing.real_sets import FLIPPED, Unsolved, real_set, same_set
+from rlvr_gym.verifiers.math.comparing.rearranging import rearranged
+from rlvr_gym.verifiers.math.expressions.exact_arithmetic import remainder
+from rlvr_gym.verifiers.math.expressions.nodes import (
+    Node,
+    Num,
+    Op,
+    Sym,
+    symbols,
+    written_fraction,
+)
+from rlvr_gym.verifiers.math.expressions.sameness import proportional, same_everywhere
+from rlvr_gym.verifiers.math.forms.clocks import same_time
+from rlvr_gym.verifiers.math.forms.kinds import (
     Based,
     Choice,
     Clock,
@@ -25,19 +37,7 @@ from rlvr_gym.verifiers.math.forms import (
     Without,
     Words,
 )
-from rlvr_gym.verifiers.math.labels import same_label
-from rlvr_gym.verifiers.math.nodes import (
-    Node,
-    Num,
-    Op,
-    Sym,
-    symbols,
-    written_fraction,
-)
-from rlvr_gym.verifiers.math.quantities import same_quantity
-from rlvr_gym.verifiers.math.real_sets import FLIPPED, Unsolved, real_set, same_set
-from rlvr_gym.verifiers.math.rearranging import rearranged
-from rlvr_gym.verifiers.math.sameness import proportional, same_everywhere
+from rlvr_gym.verifiers.math.forms.labels import same_label
 
 
 class Sameness(Enum):

@@ -8,7 +8,10 @@ from fractions import Fraction
 from functools import reduce
 from typing import Any
 
-from rlvr_gym.verifiers.math.forms import (
+from rlvr_gym.verifiers.math.expressions.nodes import Node, Num, Op, Sym, substituted, symbols
+from rlvr_gym.verifiers.math.expressions.numbers import NoValue, Undecided, numbers
+from rlvr_gym.verifiers.math.expressions.sameness import same_everywhere
+from rlvr_gym.verifiers.math.forms.kinds import (
     Form,
     Labelled,
     Listed,
@@ -18,9 +21,6 @@ from rlvr_gym.verifiers.math.forms import (
     Union,
     Without,
 )
-from rlvr_gym.verifiers.math.nodes import Node, Num, Op, Sym, substituted, symbols
-from rlvr_gym.verifiers.math.numbers import NoValue, Undecided, numbers
-from rlvr_gym.verifiers.math.sameness import same_everywhere
 
 _MAX_INEQUALITIES = 12
 INFINITY: Node = Op("inf", ())

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from rlvr_gym.verifiers.math.nodes import Node, Num, Op, Sym, substituted, symbols
-from rlvr_gym.verifiers.math.sameness import same_everywhere
+from rlvr_gym.verifiers.math.expressions.nodes import Node, Num, Op, Sym, substituted, symbols
+from rlvr_gym.verifiers.math.expressions.sameness import same_everywhere
 
 _ZERO, _ONE, _TWO = (Num(Fraction(value)) for value in (0, 1, 2))
 _MAX_VARIABLES = 4

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from rlvr_gym.verifiers.math.brackets import closing_at, places, split
-from rlvr_gym.verifiers.math.texts import TEXT
+from rlvr_gym.verifiers.math.forms.texts import TEXT
+from rlvr_gym.verifiers.math.text.brackets import closing_at, places, split
 
 _MAX_CHARACTERS = 400
 _CONNECTING = (

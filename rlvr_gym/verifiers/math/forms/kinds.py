@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from rlvr_gym.verifiers.math.nodes import Node
-from rlvr_gym.verifiers.math.units import Unit
+from rlvr_gym.verifiers.math.expressions.nodes import Node
+from rlvr_gym.verifiers.math.forms.units import Unit
 
 
 @dataclass(frozen=True, slots=True)

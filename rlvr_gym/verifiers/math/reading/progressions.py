@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
 
-from rlvr_gym.verifiers.math.forms import Form, Scalar, Words
-from rlvr_gym.verifiers.math.nodes import Num, written_fraction
-from rlvr_gym.verifiers.math.units import Unit
+from rlvr_gym.verifiers.math.expressions.nodes import Num, written_fraction
+from rlvr_gym.verifiers.math.forms.kinds import Form, Scalar, Words
+from rlvr_gym.verifiers.math.forms.units import Unit
 
 ELLIPSIS = Words("…")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from rlvr_gym.verifiers.math.nodes import Node, Num, Op, Sym
+from rlvr_gym.verifiers.math.expressions.nodes import Node, Num, Op, Sym
 
 _NAME = r"\{\s*(?:\\[a-z]+\s*)?(?:\{\s*)?\\?[A-Za-z][^{}]*\}(?:\s*\})?|\s*(?:\\[A-Za-z]+|[A-Za-z])"
 _VECTOR = (

@@ -6,7 +6,9 @@ import math
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
-from rlvr_gym.verifiers.math.forms import (
+from rlvr_gym.verifiers.math.expressions.nodes import Node, Num, Op, symbols, written_fraction
+from rlvr_gym.verifiers.math.expressions.numbers import NoValue, Undecided, equal, numbers
+from rlvr_gym.verifiers.math.forms.kinds import (
     Choice,
     Congruence,
     Form,
@@ -20,8 +22,6 @@ from rlvr_gym.verifiers.math.forms import (
     Union,
     Without,
 )
-from rlvr_gym.verifiers.math.nodes import Node, Num, Op, symbols, written_fraction
-from rlvr_gym.verifiers.math.numbers import NoValue, Undecided, equal, numbers
 
 _ATOMS = frozenset({"neg", "percent", "degrees", "pi", "e", "i", "inf"})
 """Operations that only spell a number or constant."""

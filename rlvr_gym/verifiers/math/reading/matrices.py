@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable
 from functools import reduce
 
-from rlvr_gym.verifiers.math.brackets import places
-from rlvr_gym.verifiers.math.expression import parse
-from rlvr_gym.verifiers.math.forms import Form, Matrix, Scalar
-from rlvr_gym.verifiers.math.nodes import Node, Op
-from rlvr_gym.verifiers.math.tokens import Unparsable
-from rlvr_gym.verifiers.math.units import Unit
+from rlvr_gym.verifiers.math.expressions.grammar import parse
+from rlvr_gym.verifiers.math.expressions.nodes import Node, Op
+from rlvr_gym.verifiers.math.forms.kinds import Form, Matrix, Scalar
+from rlvr_gym.verifiers.math.forms.units import Unit
+from rlvr_gym.verifiers.math.text.brackets import places
+from rlvr_gym.verifiers.math.text.tokens import Unparsable
 
 MATRIX = re.compile(
     r"\\begin\{([bpB]?(?:small)?matrix|array)\}(?:\{[clr| ]*\})?((?:(?!\\begin).)*?)\\end\{\1\}", re.DOTALL

@@ -9,8 +9,8 @@ import re
 import unicodedata
 from functools import lru_cache
 
-from rlvr_gym.verifiers.math.cross_products import with_cross_products
-from rlvr_gym.verifiers.math.notation import (
+from rlvr_gym.verifiers.math.expressions.cross_products import with_cross_products
+from rlvr_gym.verifiers.math.text.notation import (
     FUNCTIONS,
     GREEK,
     NARY,

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 
-from rlvr_gym.verifiers.math import labels
-from rlvr_gym.verifiers.math.atoms import side
-from rlvr_gym.verifiers.math.brackets import places, split
-from rlvr_gym.verifiers.math.expression import parse
-from rlvr_gym.verifiers.math.forms import (
+from rlvr_gym.verifiers.math.expressions.grammar import parse
+from rlvr_gym.verifiers.math.expressions.nodes import Node, Num, Op, symbols
+from rlvr_gym.verifiers.math.expressions.numbers import NoValue, Undecided, equal, terminating
+from rlvr_gym.verifiers.math.expressions.sameness import same_everywhere
+from rlvr_gym.verifiers.math.forms import labels
+from rlvr_gym.verifiers.math.forms.kinds import (
     Congruence,
     Form,
     Labelled,
@@ -24,12 +25,11 @@ from rlvr_gym.verifiers.math.forms import (
     Without,
     Words,
 )
-from rlvr_gym.verifiers.math.nodes import Node, Num, Op, symbols
-from rlvr_gym.verifiers.math.numbers import NoValue, Undecided, equal, terminating
-from rlvr_gym.verifiers.math.sameness import same_everywhere
-from rlvr_gym.verifiers.math.texts import number_set
-from rlvr_gym.verifiers.math.tokens import Unparsable
-from rlvr_gym.verifiers.math.units import NONE, Unit
+from rlvr_gym.verifiers.math.forms.texts import number_set
+from rlvr_gym.verifiers.math.forms.units import NONE, Unit
+from rlvr_gym.verifiers.math.reading.atoms import side
+from rlvr_gym.verifiers.math.text.brackets import places, split
+from rlvr_gym.verifiers.math.text.tokens import Unparsable
 
 SIGNS = "=<>≤≥≠≈∈"
 _VALUE_OF_FUNCTION = re.compile(r"([fghFGHPQ])\s*\(([a-z])\)")
