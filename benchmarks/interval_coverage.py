@@ -13,8 +13,8 @@ import math
 
 import numpy as np
 
-from rlvr_gym.evaluation.estimators import pass_at_k
-from rlvr_gym.evaluation.intervals import bootstrap_means, mean_interval
+from rlvr_gym.evaluation.statistics.estimators import pass_at_k
+from rlvr_gym.evaluation.statistics.intervals import bootstrap_means, mean_interval
 
 PASS_RATES = {
     "even": (1.0, 1.0),

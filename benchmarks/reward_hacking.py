@@ -26,7 +26,7 @@ from rlvr_trainers.recipe import load_recipe
 from rlvr_trainers.trainer import Trainer
 
 import rlvr_gym as rg
-from rlvr_gym.evaluation.intervals import wilson
+from rlvr_gym.evaluation.statistics.intervals import wilson
 from rlvr_gym.files import read_lines
 
 VERIFIERS = ("weak", "hardened")

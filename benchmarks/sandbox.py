@@ -45,9 +45,9 @@ from rlvr_sandbox import (
     StdioTest,
     StdioTests,
 )
-from rlvr_sandbox.build import image_tag
-from rlvr_sandbox.engine import DEFAULT_HOST
-from rlvr_sandbox.owners import Owner
+from rlvr_sandbox.engines.build import image_tag
+from rlvr_sandbox.engines.engine import DEFAULT_HOST
+from rlvr_sandbox.engines.owners import Owner
 
 SUM = "print(sum(map(int, input().split())))\n"
 ADD = "def add(a, b):\n    return a + b\n"

@@ -14,8 +14,8 @@ import argparse
 
 import numpy as np
 
-from rlvr_gym.evaluation.intervals import mean_interval
 from rlvr_gym.evaluation.rounds import FIRST_ROUND, GROWTH
+from rlvr_gym.evaluation.statistics.intervals import mean_interval
 
 PASS_RATES = {"even": (1.0, 1.0), "all or nothing": (0.3, 0.3), "hard": (0.2, 2.0)}
 PROBLEMS = 4_000

@@ -24,7 +24,7 @@ from pydantic.fields import FieldInfo
 from rlvr_trainers import TrainConfig, load_recipe, recipe_names
 
 from rlvr_gym import registry
-from rlvr_gym.cli.main import commands
+from rlvr_gym.cli.known import commands
 from rlvr_gym.environments.base import EnvironmentCard
 
 DOCS = Path(__file__).parent

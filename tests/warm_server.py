@@ -30,8 +30,8 @@ HEAVY = (
     "transformers.models.auto.modeling_auto", "transformers.models.auto.tokenization_auto",
     "transformers.models.gpt2.modeling_gpt2", "gymnasium", "jsonschema", "pydantic", "rich.console", "rich.live",
     "rich.markdown", "rich.table", "sympy", "typer", "yaml", "torch.utils.tensorboard", "rlvr_gym.cli.main",
-    "rlvr_gym.cli.eval", "rlvr_gym.cli.report", "rlvr_gym.evaluation", "rlvr_gym.generation.transformers",
-    "rlvr_trainers.cli", "rlvr_trainers.trainer",
+    "rlvr_gym.cli.commands.eval.command", "rlvr_gym.cli.commands.report", "rlvr_gym.evaluation",
+    "rlvr_gym.generation.transformers", "rlvr_trainers.cli", "rlvr_trainers.trainer",
 )  # fmt: skip
 FIRST = 3
 """The first descriptor that a new process does not have."""

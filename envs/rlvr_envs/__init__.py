@@ -1,24 +1,24 @@
-"""The bundled environments, one module each; importing this package registers them."""
+"""The bundled environments, a module each in the folder of its family; importing this package registers them."""
 
-from rlvr_envs.ambiguous import ambiguous
-from rlvr_envs.apps import apps
-from rlvr_envs.arithmetic import arithmetic
-from rlvr_envs.code_contests import code_contests
-from rlvr_envs.code_jsonl import code_jsonl
-from rlvr_envs.countdown import countdown
-from rlvr_envs.gsm8k import gsm8k
-from rlvr_envs.guess import guess
-from rlvr_envs.hackable import hackable
-from rlvr_envs.humaneval import humaneval
-from rlvr_envs.ifeval import ifeval
-from rlvr_envs.instructions import instructions
+from rlvr_envs.code.apps import apps
+from rlvr_envs.code.code_contests import code_contests
+from rlvr_envs.code.code_jsonl import code_jsonl
+from rlvr_envs.code.humaneval import humaneval
+from rlvr_envs.code.livecodebench import livecodebench
+from rlvr_envs.code.mbpp import mbpp
 from rlvr_envs.jsonl import jsonl
-from rlvr_envs.livecodebench import livecodebench
-from rlvr_envs.math500 import math500
-from rlvr_envs.mbpp import mbpp
-from rlvr_envs.python_tool import python_tool
-from rlvr_envs.repair import repair
-from rlvr_envs.reverse import reverse
+from rlvr_envs.math.arithmetic import arithmetic
+from rlvr_envs.math.countdown import countdown
+from rlvr_envs.math.gsm8k import gsm8k
+from rlvr_envs.math.math500 import math500
+from rlvr_envs.probes.ambiguous import ambiguous
+from rlvr_envs.probes.hackable import hackable
+from rlvr_envs.text.ifeval import ifeval
+from rlvr_envs.text.instructions import instructions
+from rlvr_envs.text.reverse import reverse
+from rlvr_envs.turns.guess import guess
+from rlvr_envs.turns.python_tool import python_tool
+from rlvr_envs.turns.repair import repair
 
 __all__ = [
     "ambiguous",

@@ -11,6 +11,7 @@ import importlib.util
 import json
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from itertools import accumulate
 from pathlib import Path
 
 import gymnasium
@@ -84,7 +85,7 @@ def record(report: AuditReport) -> Path:
 def fingerprint(id: str) -> str:
     """A hash of the code of the environment's package, of this library's that judges, and of the versions it uses."""
     digest = hashlib.sha256(json.dumps([id, *_versions()]).encode())
-    for name in sorted({_module(id).partition(".")[0], *_OURS}):
+    for name in sorted({_package(id), *_OURS}):
         digest.update(_code_hash(name).encode())
     return digest.hexdigest()[:16]
 
@@ -92,11 +93,10 @@ def fingerprint(id: str) -> str:
 @cache
 def _code_hash(name: str) -> str:
     """A hash of a module's Python source, of all of it where it is a package."""
-    spec = importlib.util.find_spec(name)
-    if spec is None or spec.origin is None:
+    origin = _origin(name)
+    if origin is None:
         return ""
-    origin = Path(spec.origin)
-    files = sorted(origin.parent.rglob("*.py")) if spec.submodule_search_locations else [origin]
+    files = sorted(origin.parent.rglob("*.py")) if origin.name == "__init__.py" else [origin]
     digest = hashlib.sha256()
     for file in files:
         content = file.read_bytes()
@@ -120,9 +120,21 @@ def _module(id: str) -> str:
     return entry_point.partition(":")[0] if isinstance(entry_point, str) else "__main__"
 
 
+def _package(id: str) -> str:
+    """The package that brings an environment: the outermost around its module that has a file, not a namespace."""
+    around = list(accumulate(_module(id).split("."), "{}.{}".format))
+    return next((name for name in around if _origin(name)), around[0])
+
+
 def _folder(id: str) -> Path | None:
-    spec = None if _module(id) == "__main__" else importlib.util.find_spec(_module(id))
-    return Path(spec.origin).parent if spec and spec.origin else None
+    origin = _origin(_package(id))
+    return origin.parent if origin else None
+
+
+def _origin(name: str) -> Path | None:
+    """The file of a module or of a package's `__init__`, None where it has none."""
+    spec = None if name == "__main__" else importlib.util.find_spec(name)
+    return Path(spec.origin) if spec and spec.origin else None
 
 
 def _kept(path: Path) -> dict[str, Badge]:

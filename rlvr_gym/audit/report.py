@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from rlvr_gym.evaluation.intervals import wilson
+from rlvr_gym.evaluation.statistics.intervals import wilson
 from rlvr_gym.verifiers.attacks import Attack, Expectation
 
 TOLERATED_FALSE_POSITIVES = 0.01

@@ -1,1 +1,1 @@
-"""The `rlvr` command line, one module per sub-command."""
+"""The `rlvr` command line: `main` finds a sub-command in `commands`, by the names in `known`."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rlvr_gym.cli.topic_names import TOPICS
+from rlvr_gym.cli.known import commands
+from rlvr_gym.cli.topics.names import TOPICS
 from rlvr_gym.errors import ConfigError
 
 SHELLS = ("bash", "zsh", "fish", "powershell", "pwsh")
@@ -41,8 +42,6 @@ def complete_run(incomplete: str) -> Completions:
 
 def complete_help(incomplete: str) -> Completions:
     """Topics and commands."""
-    from rlvr_gym.cli.main import commands
-
     named = {**TOPICS, **dict.fromkeys(commands(), "command")}
     return [(name, said) for name, said in named.items() if name.startswith(incomplete)]
 

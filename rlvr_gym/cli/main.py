@@ -13,34 +13,15 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from importlib.metadata import EntryPoint, entry_points, version
+from importlib.metadata import EntryPoint, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rlvr_gym.cli.known import commands
 from rlvr_gym.errors import ConfigError, DataError, RlvrError
 
 if TYPE_CHECKING:
     import typer
-
-GROUP = "rlvr_gym.commands"
-"""Packages bring commands of their own through this entry-point group: Typer apps, or functions for one."""
-
-OWN = {
-    "eval": "rlvr_gym.cli.eval:evaluate_model",
-    "compare": "rlvr_gym.cli.compare:compare_runs",
-    "rescore": "rlvr_gym.cli.rescore:rescore_run",
-    "report": "rlvr_gym.cli.report:report_runs",
-    "view": "rlvr_gym.cli.view:view_runs",
-    "verify": "rlvr_gym.cli.verify:verify",
-    "audit": "rlvr_gym.cli.audit:audit_environment",
-    "envs": "rlvr_gym.cli.envs:envs",
-    "help": "rlvr_gym.cli.help:show_help",
-    "overlap": "rlvr_gym.cli.overlap:overlap",
-    "play": "rlvr_gym.cli.play:play",
-    "new": "rlvr_gym.cli.new:new",
-    "sandbox": "rlvr_gym.cli.sandbox:app",
-    "serve": "rlvr_gym.cli.serve:serve",
-}
 
 TRAIN_EXTRA = {"accelerate", "peft", "safetensors", "tensorboard", "tokenizers", "torch", "transformers"}
 """Packages that the extra `train` brings."""
@@ -73,12 +54,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _say(f"error: {message}", style="red")
         _report_to_torchrun(f"error: {message}")
         sys.exit(2 if isinstance(error, ConfigError | DataError | ModuleNotFoundError) else 1)
-
-
-def commands() -> dict[str, EntryPoint]:
-    """Every sub-command by name: our own, then those of other packages."""
-    own = {name: EntryPoint(name, target, GROUP) for name, target in OWN.items()}
-    return {**{point.name: point for point in sorted(entry_points(group=GROUP))}, **own}
 
 
 def _run(arguments: Sequence[str]) -> None:

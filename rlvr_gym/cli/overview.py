@@ -13,6 +13,9 @@ from functools import cache
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
+from rlvr_gym.cli.known import commands
+from rlvr_gym.cli.topics.names import TOPICS
+
 GROUPS = {
     "Train and measure": ("train", "eval", "compare", "rescore", "report", "view", "plot"),
     "Judge": ("audit", "verify", "overlap", "play"),
@@ -36,9 +39,6 @@ EXAMPLES = (
 
 def show() -> None:
     """Print every command with a line on what it does, topics, and where to begin."""
-    from rlvr_gym.cli.main import commands
-    from rlvr_gym.cli.topic_names import TOPICS
-
     known = commands()
     print("Usage: rlvr COMMAND [ARGUMENTS] [OPTIONS]\n")
     print("rlvr-gym: rewards you can trust, gradients you can check, error bars you can believe.")

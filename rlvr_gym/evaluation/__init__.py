@@ -1,15 +1,22 @@
 """Evaluation: estimators, intervals, and the run that feeds them."""
 
 from rlvr_gym.evaluation.answers import wrong_answers
-from rlvr_gym.evaluation.estimators import avg_at_n, best_at_k, g_pass_at_k, maj_at_k, pass_at_k, pass_hat_k
-from rlvr_gym.evaluation.intervals import Interval, mean_interval, wilson
 from rlvr_gym.evaluation.judging import judge_all
 from rlvr_gym.evaluation.progress import Progress
 from rlvr_gym.evaluation.run import ModelName, Plan, evaluate, plan_for
 from rlvr_gym.evaluation.samples import Conditions, Sample, read_history, read_samples
+from rlvr_gym.evaluation.statistics.estimators import (
+    avg_at_n,
+    best_at_k,
+    g_pass_at_k,
+    maj_at_k,
+    pass_at_k,
+    pass_hat_k,
+)
+from rlvr_gym.evaluation.statistics.intervals import Interval, mean_interval, wilson
+from rlvr_gym.evaluation.statistics.summary import EvaluationResult, Noise, summarize
+from rlvr_gym.evaluation.statistics.tallies import Estimate, Tally, estimate, tally
 from rlvr_gym.evaluation.stored import StoredRun, read_run
-from rlvr_gym.evaluation.summary import EvaluationResult, Noise, summarize
-from rlvr_gym.evaluation.tallies import Estimate, Tally, estimate, tally
 
 __all__ = [
     "Conditions",

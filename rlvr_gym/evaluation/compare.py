@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from rlvr_gym.errors import ConfigError
-from rlvr_gym.evaluation.intervals import Interval, difference_interval
 from rlvr_gym.evaluation.samples import Conditions, Sample
-from rlvr_gym.evaluation.summary import truncation_rate
-from rlvr_gym.evaluation.tallies import Tally, clusters_of, pass_measure, tally
+from rlvr_gym.evaluation.statistics.intervals import Interval, difference_interval
+from rlvr_gym.evaluation.statistics.summary import truncation_rate
+from rlvr_gym.evaluation.statistics.tallies import Tally, clusters_of, pass_measure, tally
 from rlvr_gym.seeding import derive_seed
 
 Pair = tuple[Tally, Tally]

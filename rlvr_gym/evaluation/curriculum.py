@@ -15,10 +15,10 @@ import numpy as np
 
 from rlvr_gym.environments.pass_rates import PassRate
 from rlvr_gym.errors import ConfigError
-from rlvr_gym.evaluation.intervals import mean_interval
 from rlvr_gym.evaluation.samples import Sample
-from rlvr_gym.evaluation.summary import truncation_rate
-from rlvr_gym.evaluation.tallies import Tally, clusters_of, tally
+from rlvr_gym.evaluation.statistics.intervals import mean_interval
+from rlvr_gym.evaluation.statistics.summary import truncation_rate
+from rlvr_gym.evaluation.statistics.tallies import Tally, clusters_of, tally
 from rlvr_gym.files import write_atomically
 from rlvr_gym.seeding import derive_seed
 

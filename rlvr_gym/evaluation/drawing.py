@@ -11,8 +11,8 @@ from rlvr_gym.errors import TooManyUnscored
 from rlvr_gym.evaluation.progress import OnProgress, Reporter
 from rlvr_gym.evaluation.rounds import rounds, widest_half_width
 from rlvr_gym.evaluation.samples import Sample, SampleStore
-from rlvr_gym.evaluation.summary import commonest_fault
-from rlvr_gym.evaluation.tallies import Tally, estimate, pass_measure, tally
+from rlvr_gym.evaluation.statistics.summary import commonest_fault
+from rlvr_gym.evaluation.statistics.tallies import Tally, estimate, pass_measure, tally
 from rlvr_gym.generation.base import Generator
 from rlvr_gym.play import Seat, play
 from rlvr_gym.rollouts import Rollout

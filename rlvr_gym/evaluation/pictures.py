@@ -11,7 +11,7 @@ from rlvr_sandbox.installing import pip_install
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.evaluation.compare import Difference, compare, in_common
 from rlvr_gym.evaluation.samples import Sample
-from rlvr_gym.evaluation.tallies import Estimate, estimate, pass_measure, tally
+from rlvr_gym.evaluation.statistics.tallies import Estimate, estimate, pass_measure, tally
 
 Both = tuple[Sequence[Sample], Sequence[Sample]]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rlvr_gym.evaluation.intervals import Interval, running_interval
-from rlvr_gym.evaluation.tallies import Tally, clusters_of, pass_measure
+from rlvr_gym.evaluation.statistics.intervals import Interval, running_interval
+from rlvr_gym.evaluation.statistics.tallies import Tally, clusters_of, pass_measure
 
 _SECONDS_BETWEEN_REPORTS = 0.1
 

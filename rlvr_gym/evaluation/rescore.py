@@ -17,8 +17,8 @@ from rlvr_gym.evaluation.answers import wrong_answers
 from rlvr_gym.evaluation.judging import judge_all
 from rlvr_gym.evaluation.run import SAMPLES, SUMMARY, held
 from rlvr_gym.evaluation.samples import Sample
+from rlvr_gym.evaluation.statistics.summary import EvaluationResult, commonest_fault, summarize
 from rlvr_gym.evaluation.stored import StoredRun, read_run
-from rlvr_gym.evaluation.summary import EvaluationResult, commonest_fault, summarize
 from rlvr_gym.files import append_lines, write_atomically
 from rlvr_gym.tasks import Task
 from rlvr_gym.verdicts import Completion, Outcome

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 
-from rlvr_gym.evaluation.tallies import Estimate
+from rlvr_gym.evaluation.statistics.tallies import Estimate
 from rlvr_gym.seeding import derive_seed
 from rlvr_gym.tasks import Task
 

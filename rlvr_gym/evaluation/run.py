@@ -17,8 +17,8 @@ from rlvr_gym.evaluation.answers import wrong_answers
 from rlvr_gym.evaluation.drawing import Drawing
 from rlvr_gym.evaluation.progress import OnProgress
 from rlvr_gym.evaluation.samples import Conditions, SampleStore
+from rlvr_gym.evaluation.statistics.summary import EvaluationResult, summarize
 from rlvr_gym.evaluation.stored import Held, refuse_foreign
-from rlvr_gym.evaluation.summary import EvaluationResult, summarize
 from rlvr_gym.files import write_atomically
 from rlvr_gym.generation.base import Generator, SamplingParams
 from rlvr_gym.tasks import Task

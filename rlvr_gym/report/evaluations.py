@@ -21,7 +21,7 @@ from rlvr_gym.evaluation import (
     tally,
 )
 from rlvr_gym.evaluation.compare import Comparison, compare
-from rlvr_gym.evaluation.tallies import pass_measure
+from rlvr_gym.evaluation.statistics.tallies import pass_measure
 from rlvr_gym.report.settings import settings
 from rlvr_gym.verdicts import Outcome
 

@@ -10,7 +10,7 @@ from rlvr_sandbox.backends.base import Channel
 from rlvr_sandbox.errors import ImageMismatch, SandboxLost
 from rlvr_sandbox.image.frames import BrokenFrame, Reader, pack
 from rlvr_sandbox.image.version import supervisor_version
-from rlvr_sandbox.judge import Execution, Judging, limits_for, request
+from rlvr_sandbox.judging.judge import Execution, Judging, limits_for, request
 from rlvr_sandbox.programs import Limits, Program
 
 START_WITHIN_SECONDS = 60.0

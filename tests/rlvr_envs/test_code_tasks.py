@@ -1,5 +1,5 @@
 import pytest
-from rlvr_envs.code_tasks import ask, asserts
+from rlvr_envs.code.code_tasks import ask, asserts
 
 import rlvr_gym as rg
 

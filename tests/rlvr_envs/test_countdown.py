@@ -1,8 +1,8 @@
 import itertools
 
 import pytest
-from rlvr_envs.countdown import Problem
-from rlvr_envs.expressions import evaluate
+from rlvr_envs.math.countdown import Problem
+from rlvr_envs.math.expressions import evaluate
 
 import rlvr_gym as rg
 

@@ -4,7 +4,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rlvr_envs.expressions import evaluate
+from rlvr_envs.math.expressions import evaluate
 
 
 @pytest.mark.parametrize(

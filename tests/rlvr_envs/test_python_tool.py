@@ -1,5 +1,5 @@
 import pytest
-from rlvr_envs.python_tool import HOW_TO
+from rlvr_envs.turns.python_tool import HOW_TO
 
 import rlvr_gym as rg
 from tests.rlvr_envs.code_rows import GSM8K, MBPP

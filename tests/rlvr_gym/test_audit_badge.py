@@ -32,7 +32,8 @@ def package(tmp_path, monkeypatch):
     badges._code_hash.cache_clear()
     yield folder
     badges._code_hash.cache_clear()
-    sys.modules.pop("badgetest", None)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "badgetest"]:
+        del sys.modules[name]
     gymnasium.registry.pop(ID, None)
     registry._cards.pop(ID, None)
 
@@ -98,6 +99,34 @@ def test_recording_is_deterministic_and_keeps_the_badges_of_others(package):
     assert set(json.loads(path.read_text())) == {ID, "another/Env-v0"}
     path.unlink()
     assert badges.record(report()).read_bytes() == first
+
+
+@pytest.mark.parametrize("file", ["family/fixed.py", "family/deeper/fixed.py"])
+def test_an_environment_in_a_folder_of_its_package_has_its_badge_with_the_package(package, file):
+    module = package / file
+    module.parent.mkdir(parents=True)
+    for folder in (package / "family", module.parent):
+        (folder / "__init__.py").write_text("")
+    module.write_text(MODULE)
+    (package / "__init__.py").write_text("")
+    rg.make(f"badgetest.{file.removesuffix('.py').replace('/', '.')}:badgetest/Fixed-v0")
+    assert badges.record(report()) == package / "audits.json"
+    assert badges.badge(ID) is not None
+    (package / "__init__.py").write_text("# changed\n")
+    badges._code_hash.cache_clear()
+    assert badges.badge(ID) is None
+
+
+def test_a_package_within_a_namespace_keeps_its_own_badges(package):
+    inner = package / "inner"
+    inner.mkdir()
+    (package / "__init__.py").rename(inner / "__init__.py")
+    rg.make("badgetest.inner:badgetest/Fixed-v0")
+    assert badges.record(report()) == inner / "audits.json"
+    assert badges.badge(ID) is not None
+    (inner / "__init__.py").write_text(MODULE + "\n# changed\n")
+    badges._code_hash.cache_clear()
+    assert badges.badge(ID) is None
 
 
 def test_an_unsound_verifier_earns_no_badge(package):

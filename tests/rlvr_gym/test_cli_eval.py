@@ -10,8 +10,8 @@ import yaml
 from rich.console import Console
 
 import rlvr_gym as rg
-from rlvr_gym.cli import live
-from rlvr_gym.cli.eval_output import Display, facts, report
+from rlvr_gym.cli.commands.eval.output import Display, facts, report
+from rlvr_gym.cli.display import live
 from rlvr_gym.cli.main import main
 from rlvr_gym.evaluation import Interval, Progress, read_samples
 from tests.rlvr_gym.scripted import ScriptedGenerator, coin, echo_env

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rlvr_gym.cli import sandbox
+from rlvr_gym.cli.commands import sandbox
 from rlvr_gym.cli.main import main
 
 needs_bubblewrap = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")

@@ -11,7 +11,7 @@ import rlvr_gym as rg
 from rlvr_gym.cli.main import main
 from rlvr_gym.evaluation import ModelName, Sample, Tally, summarize
 from rlvr_gym.evaluation.compare import compare, crossings, difference, in_common
-from rlvr_gym.evaluation.intervals import difference_interval
+from rlvr_gym.evaluation.statistics.intervals import difference_interval
 from tests.rlvr_gym.scripted import ScriptedGenerator, coin, echo_env, echo_tasks, same_text
 
 

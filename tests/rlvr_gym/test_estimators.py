@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlvr_gym.errors import ConfigError
-from rlvr_gym.evaluation.estimators import (
+from rlvr_gym.evaluation.statistics.estimators import (
     avg_at_n,
     best_at_k,
     g_pass_at_k,

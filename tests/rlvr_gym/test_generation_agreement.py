@@ -9,10 +9,9 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from rlvr_gym.errors import ConfigError, TrainingError
-from rlvr_gym.generation import agreement
-from rlvr_gym.generation.lockstep import Memory
 from rlvr_gym.generation.tiny import character_tokenizer, tiny_model
-from rlvr_gym.generation.transformers import TransformersGenerator
+from rlvr_gym.generation.transformers import TransformersGenerator, agreement
+from rlvr_gym.generation.transformers.lockstep import Memory
 
 SMALL: dict[str, Any] = {
     "hidden_size": 32,

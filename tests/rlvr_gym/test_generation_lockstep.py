@@ -18,9 +18,9 @@ from transformers import (
 
 from rlvr_gym.generation.base import SamplingParams
 from rlvr_gym.generation.conformance import check_generator
-from rlvr_gym.generation.lockstep import Memory
 from rlvr_gym.generation.tiny import character_tokenizer
 from rlvr_gym.generation.transformers import TransformersGenerator
+from rlvr_gym.generation.transformers.lockstep import Memory
 from tests.rlvr_gym.test_generation import (
     DIGITS,
     PROMPTS,

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from rlvr_gym.errors import ConfigError
-from rlvr_gym.evaluation.estimators import pass_at_k
-from rlvr_gym.evaluation.intervals import mean_interval, standard_error, wilson, within_set_error
+from rlvr_gym.evaluation.statistics.estimators import pass_at_k
+from rlvr_gym.evaluation.statistics.intervals import mean_interval, standard_error, wilson, within_set_error
 
 
 def test_wilson_gives_the_textbook_interval():

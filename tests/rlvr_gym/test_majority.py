@@ -2,7 +2,7 @@ import pytest
 
 import rlvr_gym as rg
 from rlvr_gym.evaluation import Tally, estimate, summarize, wrong_answers
-from rlvr_gym.evaluation.tallies import maj_measure, pass_measure
+from rlvr_gym.evaluation.statistics.tallies import maj_measure, pass_measure
 from tests.rlvr_gym.scripted import ScriptedGenerator, echo_env
 
 SAMPLING = rg.SamplingParams(max_tokens=16)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field
 
-from rlvr_gym.cli.settings_table import REQUIRED, kind_of, meaning_of, sections
+from rlvr_gym.cli.display.settings_table import REQUIRED, kind_of, meaning_of, sections
 from rlvr_gym.config import Config
 
 

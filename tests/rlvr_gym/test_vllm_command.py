@@ -10,8 +10,8 @@ import httpx2
 import pytest
 import torch
 
+from rlvr_gym.cli.commands.serve import server_commands
 from rlvr_gym.cli.main import main
-from rlvr_gym.cli.serve import server_commands
 from rlvr_gym.errors import ConfigError, TrainingError
 from rlvr_gym.generation.vllm.command import ServerCommand
 from rlvr_gym.generation.vllm.model import ServedModel

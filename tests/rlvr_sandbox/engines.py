@@ -18,11 +18,11 @@ from pathlib import Path
 
 import pytest
 from rlvr_sandbox.backends.base import Channel
-from rlvr_sandbox.build import LABEL, image_tag
-from rlvr_sandbox.engine import Engine
+from rlvr_sandbox.engines.build import LABEL, image_tag
+from rlvr_sandbox.engines.engine import Engine
+from rlvr_sandbox.engines.owners import OWNED, Owner
 from rlvr_sandbox.errors import SandboxError, SandboxUnavailable
 from rlvr_sandbox.image.version import supervisor_version
-from rlvr_sandbox.owners import OWNED, Owner
 
 STAND_IN = "rlvr-sandbox-stand-in"
 _OBEY = """

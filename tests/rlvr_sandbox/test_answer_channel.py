@@ -23,7 +23,7 @@ from rlvr_sandbox import (
 from rlvr_sandbox.backends.attached import Streams
 from rlvr_sandbox.image.frames import BrokenFrame, Reader
 from rlvr_sandbox.image.talk import values
-from rlvr_sandbox.judge import Execution, Judging
+from rlvr_sandbox.judging.judge import Execution, Judging
 
 SAMPLE, WHOLE = 3_000, 100_000
 TAGS = (*values._READERS, "handle", "name", "value", "__class__", "", "[")

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from rlvr_sandbox import build as recipe
 from rlvr_sandbox.backends.docker import DockerBackend
-from rlvr_sandbox.build import LABEL, build, image_tag
-from rlvr_sandbox.engine import Engine
+from rlvr_sandbox.engines import build as recipe
+from rlvr_sandbox.engines.build import LABEL, build, image_tag
+from rlvr_sandbox.engines.engine import Engine
 from rlvr_sandbox.errors import BuildFailed, SandboxUnavailable
 from rlvr_sandbox.image.version import supervisor_version
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from rlvr_sandbox import Comparison
-from rlvr_sandbox.comparison import readable, same_output, same_value
+from rlvr_sandbox.judging.comparison import readable, same_output, same_value
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 from rlvr_sandbox import CaseResult, Program, ProgramOutcome, Result, Trust, conformance
-from rlvr_sandbox.conformance.escapes import escapes_to
+from rlvr_sandbox.conformance.machine.escapes import escapes_to
 
 
 @pytest.mark.parametrize("attack", conformance.ATTACKS, ids=lambda attack: attack.name)

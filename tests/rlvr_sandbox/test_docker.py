@@ -19,8 +19,9 @@ import pytest
 import requests
 from rlvr_sandbox.backends.attached import AttachedContainer
 from rlvr_sandbox.backends.docker import DockerBackend
-from rlvr_sandbox.build import image_tag
-from rlvr_sandbox.engine import Engine
+from rlvr_sandbox.engines.build import image_tag
+from rlvr_sandbox.engines.engine import Engine
+from rlvr_sandbox.engines.owners import Owner
 from rlvr_sandbox.errors import (
     DaemonUnreachable,
     ImageMismatch,
@@ -29,7 +30,6 @@ from rlvr_sandbox.errors import (
     SandboxLost,
     SandboxUnavailable,
 )
-from rlvr_sandbox.owners import Owner
 from rlvr_sandbox.programs import MIB
 
 from tests.rlvr_sandbox.engines import (
@@ -238,7 +238,8 @@ def test_the_next_client_removes_what_a_killed_one_created_and_never_started(
     image: str, backend: DockerBackend, engine: Engine
 ):
     code = (
-        "import json; from rlvr_sandbox.owners import Owner; print(json.dumps(Owner.this_process().labels()))"
+        "import json; from rlvr_sandbox.engines.owners import Owner; "
+        "print(json.dumps(Owner.this_process().labels()))"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     left = engine.api.create_container(image, labels=json.loads(said))["Id"]

@@ -7,10 +7,10 @@ import time
 
 import pytest
 from rlvr_sandbox import Program, ProgramOutcome, Sandbox, StdioTest, StdioTests, Trust
-from rlvr_sandbox import hosts as hosts_module
-from rlvr_sandbox.engine import Engine
+from rlvr_sandbox.backends import hosts as hosts_module
+from rlvr_sandbox.backends.hosts import Host, docker_hosts
+from rlvr_sandbox.engines.engine import Engine
 from rlvr_sandbox.errors import SandboxLost, SandboxUnavailable
-from rlvr_sandbox.hosts import Host, docker_hosts
 
 from tests.rlvr_sandbox.engines import Dockerd, needs_own_engine, sandboxes, shared_daemon
 

@@ -22,7 +22,7 @@ from rlvr_sandbox import (
     Trust,
 )
 from rlvr_sandbox.image.sides.program import INVALID_STATUS
-from rlvr_sandbox.judge import SHOWN_CHARACTERS, Execution, Judging, request
+from rlvr_sandbox.judging.judge import SHOWN_CHARACTERS, Execution, Judging, request
 
 LIMITS = Limits(cpu_seconds=2.0, wall_seconds=8.0, memory_bytes=64 << 20, output_bytes=1000)
 THREE_SUMS = StdioTests(

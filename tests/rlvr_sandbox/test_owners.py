@@ -5,7 +5,7 @@ import subprocess
 import sys
 from typing import Any
 
-from rlvr_sandbox.owners import Owner, abandoned
+from rlvr_sandbox.engines.owners import Owner, abandoned
 
 NOW = 1_000_000.0
 
@@ -15,7 +15,7 @@ def container(owner: Owner, *, state: str = "running", age: float = 1.0) -> dict
 
 
 def ended_process() -> Owner:
-    code = "from rlvr_sandbox.owners import Owner; o = Owner.this_process(); print(o.machine, o.pid, o.born)"
+    code = "from rlvr_sandbox.engines.owners import Owner; o = Owner.this_process(); print(o.machine, o.pid, o.born)"
     said = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from rlvr_sandbox import BlockingSandbox, Program, ProgramOutcome, Sandbox, StdioTest, StdioTests
 from rlvr_sandbox.backends.docker import DockerBackend
-from rlvr_sandbox.engine import Engine
+from rlvr_sandbox.engines.engine import Engine
 
 from tests.rlvr_sandbox.engines import (
     Dockerd,
@@ -84,7 +84,7 @@ program = Program(source="import time; time.sleep(60)", tests=StdioTests(tests=(
 with Sandbox.open_sync("docker", slots=2) as box:
     futures = [box.submit(program) for _ in range(4)]
     time.sleep(1)
-    from rlvr_sandbox.owners import Owner, PROCESS
+    from rlvr_sandbox.engines.owners import Owner, PROCESS
     print(Owner.this_process().labels()[PROCESS], flush=True)
     time.sleep(60)
 """

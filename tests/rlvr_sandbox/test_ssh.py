@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from rlvr_sandbox import Program, ProgramOutcome, Sandbox, StdioTest, StdioTests
 from rlvr_sandbox.backends.docker import DockerBackend
-from rlvr_sandbox.engine import Engine
+from rlvr_sandbox.engines.engine import Engine
+from rlvr_sandbox.engines.ssh import Tunnel
 from rlvr_sandbox.errors import DaemonUnreachable
-from rlvr_sandbox.ssh import Tunnel
 
 from tests.rlvr_sandbox.engines import Dockerd, needs_docker, needs_own_engine, sandboxes, shared_daemon
 

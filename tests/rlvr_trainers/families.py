@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 
-from rlvr_gym.generation.lockstep import Memory
+from rlvr_gym.generation.transformers.lockstep import Memory
 
 SAMPLED: dict[Memory, str] = {
     Memory.ROWS: """

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from rlvr_trainers.run.display import Display
 
-from rlvr_gym.cli import live
+from rlvr_gym.cli.display import live
 from tests.rlvr_gym.scripted import ScriptedGenerator, coin
 
 METRICS = {

@@ -19,11 +19,11 @@ from rich.text import Text
 
 from rlvr_gym import registry
 from rlvr_gym.cli.completion import Completions
+from rlvr_gym.cli.display.settings_table import Section, option_rows, sections, table
+from rlvr_gym.cli.display.tables import listing
 from rlvr_gym.cli.exits import Exit
 from rlvr_gym.cli.loudness import Loudness, loudness
 from rlvr_gym.cli.manual import Manual, documented
-from rlvr_gym.cli.settings_table import Section, option_rows, sections, table
-from rlvr_gym.cli.tables import listing
 from rlvr_gym.config import Settings, merge, parse_overrides
 from rlvr_gym.errors import ConfigError
 from rlvr_trainers.config import TrainConfig

@@ -1,18 +1,18 @@
 """Mathematical answers: read whole, compared by value, never executed.
 
-`verifier` asks the layers, the cheapest first. A module imports only those above it in the part it stands in, and
-those of the parts before:
+`verifier` asks the layers, the cheapest first. A room imports only from those above it:
 
-- text: `same_text` (copies), `notation` (the plain notation), `normalise` (any text to it), `brackets` (where to cut
-  it), `domains` (what is said of its letters behind it);
-- expressions: `nodes`, `tokens`, `expression` (the grammar), `exact_arithmetic` and `numbers` (values),
-  `sameness` (of two expressions);
-- kinds of answer: `units`, `things`, `forms` (what an answer can be), `counted` (words beside a value), and one module
-  for each way to write one: `numerals`, `clocks`, `texts`, `labels`, `atoms` (values with a unit), `matrices`,
-  `vectors`, `progressions`, `relations`, `binding` (letters that may have another name);
-- `reading`: from the plain notation to forms, one for each thing that a text may be;
-- comparing: `power_series`, `quantities`, `real_sets`, `rearranging`, and `comparing` of any two forms;
-- on top: `simplified` (arithmetic left to do), and `algebra`, the door to sympy, which runs `symbolic` in a worker.
+- `text`: the plain notation and its words (`notation`, `tokens`), where to cut it (`brackets`), copies (`same_text`);
+- `expressions`: `nodes`, the `grammar`, values (`exact_arithmetic`, `numbers`), `sameness` of two expressions, also
+  of such with infinite sums (`power_series`);
+- `forms`: the `kinds` of answer that there are, `units` and words beside a value (`things`, `counted`), and what is
+  read by itself: `numerals`, `clocks`, `texts`, `labels`, `domains` (what is said of the letters of an answer);
+- `reading`: `normalise` (any text to the plain notation) and `answer` (from there to forms, one for each thing that
+  a text may be), which asks a module for each way to write one: `atoms` (values with a unit), `matrices`, `vectors`,
+  `progressions`, `relations`, `whole_numbers`, `binding` (letters that may have another name);
+- `comparing`: `forms` (any two), which asks `quantities`, `real_sets`, `rearranging`; and `simplified`, arithmetic
+  that is left to do;
+- on top: `algebra`, the door to sympy, which runs `symbolic` in a worker.
 """
 
 from rlvr_gym.verifiers.math.verifier import Math

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache, lru_cache
 
-from rlvr_gym.verifiers.math.notation import COMMANDS, FUNCTIONS
+from rlvr_gym.verifiers.math.text.notation import COMMANDS, FUNCTIONS
 from rlvr_gym.verifiers.workers import Overrun, WorkerPool
 
 MAX_CHARACTERS = 1000

@@ -15,15 +15,15 @@ from rlvr_gym.verdicts import Completion, Verdict
 from rlvr_gym.verifiers.answers import AnswerContract, Malformed
 from rlvr_gym.verifiers.base import Verifier
 from rlvr_gym.verifiers.math import algebra
-from rlvr_gym.verifiers.math.comparing import Sameness, same
-from rlvr_gym.verifiers.math.counted import has_words, may_be_an_option, question, unknown_words
-from rlvr_gym.verifiers.math.domains import agree, stated
-from rlvr_gym.verifiers.math.expression import MAX_CHARACTERS
-from rlvr_gym.verifiers.math.forms import Choice, Clock, Form, Listed, Words
-from rlvr_gym.verifiers.math.normalise import normalise
-from rlvr_gym.verifiers.math.reading import read
-from rlvr_gym.verifiers.math.same_text import same_up_to_layout
-from rlvr_gym.verifiers.math.simplified import work_left
+from rlvr_gym.verifiers.math.comparing.forms import Sameness, same
+from rlvr_gym.verifiers.math.comparing.simplified import work_left
+from rlvr_gym.verifiers.math.expressions.grammar import MAX_CHARACTERS
+from rlvr_gym.verifiers.math.forms.counted import has_words, may_be_an_option, question, unknown_words
+from rlvr_gym.verifiers.math.forms.domains import agree, stated
+from rlvr_gym.verifiers.math.forms.kinds import Choice, Clock, Form, Listed, Words
+from rlvr_gym.verifiers.math.reading.answer import read
+from rlvr_gym.verifiers.math.reading.normalise import normalise
+from rlvr_gym.verifiers.math.text.same_text import same_up_to_layout
 from rlvr_gym.verifiers.workers import Overrun
 
 

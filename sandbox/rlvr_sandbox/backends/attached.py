@@ -10,7 +10,7 @@ import struct
 import weakref
 from collections.abc import Callable
 
-from rlvr_sandbox.engine import Engine
+from rlvr_sandbox.engines.engine import Engine
 from rlvr_sandbox.errors import SandboxLost, SandboxUnavailable
 
 _REQUEST = (

@@ -20,7 +20,7 @@ def _docker() -> Backend:
 
 def _docker_hosts(addresses: Sequence[str]) -> tuple[Backend, ...]:
     with _docker_package():
-        from rlvr_sandbox.hosts import docker_hosts
+        from rlvr_sandbox.backends.hosts import docker_hosts
     return docker_hosts([address.strip() for address in addresses])
 
 

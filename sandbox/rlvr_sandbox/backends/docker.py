@@ -18,12 +18,12 @@ from pathlib import Path
 import docker.errors
 
 from rlvr_sandbox.backends.attached import AttachedContainer, attach
-from rlvr_sandbox.build import LABEL, REPOSITORY, image_tag
-from rlvr_sandbox.engine import Engine
+from rlvr_sandbox.engines.build import LABEL, REPOSITORY, image_tag
+from rlvr_sandbox.engines.engine import Engine
+from rlvr_sandbox.engines.owners import OWNED, Owner, abandoned
 from rlvr_sandbox.errors import ImageMismatch, ImageMissing, SandboxError, SandboxUnavailable
 from rlvr_sandbox.image.layout import WORK
 from rlvr_sandbox.image.version import supervisor_version
-from rlvr_sandbox.owners import OWNED, Owner, abandoned
 from rlvr_sandbox.programs import MIB
 from rlvr_sandbox.results import Trust
 

@@ -15,23 +15,20 @@ import time
 from collections.abc import Iterable
 from typing import Protocol
 
-from rlvr_sandbox.conformance import (
-    accounting,
+from rlvr_sandbox.conformance.cases import BLAMED, Attack, Honest, stdio
+from rlvr_sandbox.conformance.honest import asserts as honest_asserts
+from rlvr_sandbox.conformance.honest import calls as honest_calls
+from rlvr_sandbox.conformance.honest import computing as honest_computing
+from rlvr_sandbox.conformance.honest import machine as honest_machine
+from rlvr_sandbox.conformance.honest import objects as honest_objects
+from rlvr_sandbox.conformance.honest import sharing as honest_sharing
+from rlvr_sandbox.conformance.honest import stdio as honest_stdio
+from rlvr_sandbox.conformance.machine import accounting, bombs, escapes, huge_answers, leftovers
+from rlvr_sandbox.conformance.verdicts import (
     always_equal,
-    bombs,
     early_exit,
-    escapes,
     forged_answers,
     forged_verdicts,
-    honest_asserts,
-    honest_calls,
-    honest_computing,
-    honest_machine,
-    honest_objects,
-    honest_sharing,
-    honest_stdio,
-    huge_answers,
-    leftovers,
     malformed,
     reaching_in,
     reading_the_tests,
@@ -39,7 +36,6 @@ from rlvr_sandbox.conformance import (
     tampering,
     weak_comparisons,
 )
-from rlvr_sandbox.conformance.cases import BLAMED, Attack, Honest, stdio
 from rlvr_sandbox.programs import Limits, Program
 from rlvr_sandbox.results import ProgramOutcome, Result
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from rlvr_gym.evaluation.intervals import running_interval
+from rlvr_gym.evaluation.statistics.intervals import running_interval
 from rlvr_gym.rollouts import Group
 from rlvr_trainers.metrics import Metrics
 

@@ -12,7 +12,7 @@ from typing import final
 from rich.console import Console
 from rich.text import Text
 
-from rlvr_gym.cli.live import Screen, bar, duration, time_left
+from rlvr_gym.cli.display.live import Screen, bar, duration, time_left
 from rlvr_gym.evaluation.progress import Progress
 from rlvr_gym.generation.base import CountsTokens, Generator
 from rlvr_trainers.metrics import Metrics

@@ -12,7 +12,7 @@ from rlvr_gym.environments.base import Environment
 from rlvr_gym.evaluation.progress import OnProgress
 from rlvr_gym.evaluation.run import evaluate
 from rlvr_gym.evaluation.samples import Sample
-from rlvr_gym.evaluation.summary import EvaluationResult, summarize
+from rlvr_gym.evaluation.statistics.summary import EvaluationResult, summarize
 from rlvr_gym.generation.base import Generator, SamplingParams
 from rlvr_gym.seeding import derive_seed
 from rlvr_gym.tasks import Task, TaskSet

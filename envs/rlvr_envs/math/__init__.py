@@ -1,0 +1,1 @@
+"""Mathematics: problems whose answer is a number or an expression."""

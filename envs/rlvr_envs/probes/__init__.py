@@ -1,0 +1,1 @@
+"""Probes: small environments in which a flaw of training or of a verifier shows."""

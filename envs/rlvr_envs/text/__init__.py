@@ -1,0 +1,1 @@
+"""Text: instructions on how to write, and text to change."""

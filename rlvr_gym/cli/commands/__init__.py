@@ -1,0 +1,1 @@
+"""The sub-commands, one module each; `main` imports the one that is asked for."""

@@ -1,0 +1,1 @@
+"""`rlvr eval`: its options, the command, and what it prints and writes."""

@@ -1,0 +1,1 @@
+"""The topics of `rlvr help`: their names, and their texts."""

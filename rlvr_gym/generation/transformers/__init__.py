@@ -1,0 +1,9 @@
+"""transformers as an engine: a model in this process, decoded in batches whose rows come and go.
+
+`generator` is the engine; `agreement` finds out how a model remembers; `decoding` goes by keys and values (`cache`),
+and `lockstep` is for models that keep other state.
+"""
+
+from rlvr_gym.generation.transformers.generator import TransformersGenerator
+
+__all__ = ["TransformersGenerator"]

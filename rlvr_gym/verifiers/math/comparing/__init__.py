@@ -1,0 +1,1 @@
+"""Comparing two answers whose forms are known; `forms` asks the others."""

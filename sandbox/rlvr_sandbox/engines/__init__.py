@@ -1,0 +1,1 @@
+"""Docker engines: reaching one, saying whose a container is, making the image."""
