@@ -58,7 +58,9 @@ def test_a_model_that_vllm_cannot_compute_on_a_cpu_is_refused_with_another_engin
     saved_llama(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**config, "head_dim": 16}))
-    with pytest.raises(ConfigError, match=r"heads .* have 16 dimensions.* generator\.engine=transformers"):
+    with pytest.raises(
+        ConfigError, match=r"heads have 16 dimensions.* 32 or more.* generator\.engine=transformers"
+    ):
         ServedModel(tmp_path).refuse_small_heads()
 
 
