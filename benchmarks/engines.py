@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -36,7 +37,6 @@ from rlvr_gym.generation.vllm.command import ServerCommand
 
 _CONTEXT = 512
 _PROMPT_TOKENS = 40
-_PORT = 8765
 
 
 def main() -> None:
@@ -47,7 +47,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         options.model = options.model or _tiny_llama(Path(folder) / "tiny-llama")
         figures: dict[str, list[dict[str, float]]] = {side: [] for side in _ENGINES}
-        with _server(options.model) as options.session:
+        options.port = _free_port()
+        with _server(options.model, options.port, Path(folder) / "server.log") as options.session:
             for _ in range(options.rounds):
                 for side in _ENGINES:
                     figures[side].append(_run(side, options))
@@ -64,7 +65,8 @@ def _options() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model")
-    parser.add_argument("--session", type=int, help=argparse.SUPPRESS)
+    for name in ("session", "port"):
+        parser.add_argument(f"--{name}", type=int, help=argparse.SUPPRESS)
     for name, default in [("prompts", 8), ("n", 8), ("tokens", 64), ("repeats", 3), ("rounds", 2)]:
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--side", help=argparse.SUPPRESS)
@@ -134,30 +136,40 @@ def _vllm(options: argparse.Namespace) -> tuple[Any, Callable[[], float]]:
 def _servers(options: argparse.Namespace) -> tuple[Any, Callable[[], float]]:
     from rlvr_gym.generation.vllm.servers import VLLMServersGenerator
 
-    generator = VLLMServersGenerator([f"http://127.0.0.1:{_PORT}"], options.model)
+    generator = VLLMServersGenerator([f"http://127.0.0.1:{options.port}"], options.model)
     return generator, lambda: _cpu_seconds_of(options.session)
 
 
 @contextmanager
-def _server(model: str) -> Iterator[int]:
+def _server(model: str, port: int, log: Path) -> Iterator[int]:
     """A vLLM server; gives the session that its processes are in."""
-    command = ServerCommand(model=model, port=_PORT, dtype="float32", context=_CONTEXT, gpus=())
-    server = subprocess.Popen(
-        command.arguments(),
-        env={**_one_thread(), **command.environment},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    command = ServerCommand(model=model, port=port, dtype="float32", context=_CONTEXT, gpus=())
+    with log.open("wb") as written:
+        server = subprocess.Popen(
+            command.arguments(),
+            env={**_one_thread(), **command.environment},
+            stdout=written,
+            stderr=written,
+            start_new_session=True,
+        )
     try:
-        while server.poll() is None:
-            with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{_PORT}/health", timeout=2):
+        while True:
+            with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2):
                 break
+            if server.poll() is not None:
+                sys.exit(f"the server did not start:\n{log.read_text()[-4000:]}")
             time.sleep(0.5)
         yield server.pid
     finally:
-        os.killpg(server.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)
         server.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
 
 
 def _cpu_seconds_of(session: int) -> float:

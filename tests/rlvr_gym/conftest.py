@@ -64,7 +64,7 @@ def vllm_servers_started(
         yield servers
     finally:
         for server in servers:
-            server.kill()
+            server.close()
 
 
 @pytest.fixture

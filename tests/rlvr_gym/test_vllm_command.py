@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx2
 import pytest
 import torch
 
-from rlvr_gym.cli.commands.serve import server_commands
+from rlvr_gym.cli.commands.serve import refuse_taken_ports, server_commands
 from rlvr_gym.cli.main import main
 from rlvr_gym.errors import ConfigError, TrainingError
 from rlvr_gym.generation.vllm.command import ServerCommand
@@ -58,7 +62,9 @@ def test_a_model_that_vllm_cannot_compute_on_a_cpu_is_refused_with_another_engin
     saved_llama(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**config, "head_dim": 16}))
-    with pytest.raises(ConfigError, match=r"heads .* have 16 dimensions.* generator\.engine=transformers"):
+    with pytest.raises(
+        ConfigError, match=r"heads have 16 dimensions.* 32 or more.* generator\.engine=transformers"
+    ):
         ServedModel(tmp_path).refuse_small_heads()
 
 
@@ -108,6 +114,51 @@ def test_serve_refuses_what_cannot_be_started(
 ):
     with pytest.raises(ConfigError, match=said):
         server_commands("m", gpus, gpus_per_server, 8000, "127.0.0.1", "auto", context)
+
+
+def test_serve_refuses_a_port_where_another_server_listens():
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(ConfigError, match=f"port {port} of 127.0.0.1 .*give another --port"):
+            refuse_taken_ports([ServerCommand(model="m", port=port, gpus=())])
+    refuse_taken_ports([ServerCommand(model="m", port=port, gpus=())])
+
+
+STAND_IN = """
+import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+class Healthy(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+
+HTTPServer(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1])), Healthy).serve_forever()
+"""
+
+
+def test_servers_end_with_the_command_that_started_them(tmp_path: Path):
+    """Also where it is ended from outside, by SIGTERM. The server is a stand-in for vLLM's, which takes a minute."""
+    package = tmp_path / "vllm" / "entrypoints" / "openai"
+    package.mkdir(parents=True)
+    (package / "api_server.py").write_text(STAND_IN)
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = found.getsockname()[1]
+    program = [sys.executable, "-c", "from rlvr_gym.cli.main import main; main()"]
+    serving = subprocess.Popen(
+        [*program, "serve", "m", "--gpus", "0", "--context", "64", "--port", f"{port}"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert serving.stdout is not None
+    with serving, serving.stdout as said:
+        ready = f"ready: generator.engine=vllm_servers generator.urls=[http://127.0.0.1:{port}]\n"
+        assert ready in iter(said.readline, "")
+        serving.terminate()
+        assert serving.wait() == 130
+    refuse_taken_ports([ServerCommand(model="m", port=port, gpus=())])
 
 
 @pytest.mark.parametrize(

@@ -20,13 +20,14 @@ from rlvr_gym.generation.base import GenerationRequest, SamplingParams
 from rlvr_gym.generation.conformance import check_trainable_generator
 from rlvr_gym.generation.transformers import TransformersGenerator
 from rlvr_gym.verdicts import Completion, FinishReason
-from tests.rlvr_gym.vllm_engines import BLOCK, CONTEXT, PROMPTS, follows, request
+from tests.rlvr_gym.vllm_engines import BLOCK, CONTEXT, LAST_RESORT_SECONDS, PROMPTS, follows, request
 
 if TYPE_CHECKING:
     from rlvr_gym.generation.vllm.engine import VLLMGenerator
 
 pytestmark = [
     pytest.mark.vllm,
+    pytest.mark.timeout(LAST_RESORT_SECONDS),
     pytest.mark.filterwarnings("ignore"),  # vLLM's own deprecations, at its first steps
 ]
 
@@ -55,7 +56,6 @@ check_trainable_generator(generator, model, PROMPTS, tolerance=1e-4)
 """
 
 
-@pytest.mark.timeout(900)
 def test_a_model_whose_head_is_its_embedding_gets_new_weights_in_both(needs_vllm: None, tmp_path: Path):
     """In a process of its own, which holds one engine."""
     root = Path(__file__).parents[2]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import time
 from pathlib import Path
 
 import pytest
@@ -16,13 +15,18 @@ from rlvr_gym.generation.conformance import check_trainable_generator
 from rlvr_gym.generation.vllm.servers import VLLMServersGenerator
 from rlvr_gym.generation.vllm.weights_file import WeightsFile
 from rlvr_gym.verdicts import Completion
-from tests.rlvr_gym.vllm_engines import PROMPTS, START_SECONDS, RunningServer, follows, request
+from tests.rlvr_gym.vllm_engines import (
+    LAST_RESORT_SECONDS,
+    PROMPTS,
+    RunningServer,
+    follows,
+    request,
+    wait_for_all,
+)
 
 pytestmark = [
     pytest.mark.vllm,
-    pytest.mark.timeout(
-        2 * START_SECONDS
-    ),  # the first test waits for the servers, the last for one started anew
+    pytest.mark.timeout(LAST_RESORT_SECONDS),
     pytest.mark.filterwarnings("ignore"),  # other people's deprecations, in older versions
 ]
 
@@ -151,10 +155,7 @@ def test_a_server_killed_in_the_middle_is_left_out_and_taken_back_with_current_w
     generator.update_weights(newest.named_parameters(), 2)
     vllm_servers[1].start()  # with its first weights
     vllm_servers[1].wait()
-    ends = time.monotonic() + 60
-    while generator._fleet.trouble() != "all servers answer" and time.monotonic() < ends:
-        time.sleep(0.2)
-    assert generator._fleet.trouble() == "all servers answer"
-    vllm_servers[0].kill()
+    wait_for_all(generator)
+    generator._fleet._servers[0].trouble = "left out, so that the other one samples"
     samples_follow(generator, newest)
     generator.close()

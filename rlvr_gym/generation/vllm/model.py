@@ -77,8 +77,8 @@ class ServedModel:
         size = getattr(text, "head_dim", None) or (text.hidden_size // heads if heads else None)
         if size is not None and size < SMALLEST_HEAD_ON_A_CPU:
             raise ConfigError(
-                f"the attention heads of '{self.name}' have {size} dimensions, and on a CPU vLLM needs "
-                f"{SMALLEST_HEAD_ON_A_CPU} or more: take generator.engine=transformers for this model"
+                f"the model's attention heads have {size} dimensions, and on a CPU vLLM needs "
+                f"{SMALLEST_HEAD_ON_A_CPU} or more: take generator.engine=transformers for it"
             )
 
     def _generation_config(self) -> GenerationConfig:

@@ -9,8 +9,9 @@ from typing import Any
 import httpx2
 from pydantic import BaseModel, Field, ValidationError
 
-_SHORT_SECONDS = 10.0
-"""For questions that a server answers at once."""
+_CONNECT_SECONDS = 10.0
+_SHORT_SECONDS = 60.0
+"""For questions that a server answers at once, between two steps of its engine or on a machine with other work."""
 
 
 class ServerLost(Exception):
@@ -157,7 +158,7 @@ class Server:
         self._call("POST", path, body, seconds=self._timeout_seconds)
 
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None, *, seconds: float) -> Any:
-        limits = httpx2.Timeout(seconds, connect=min(_SHORT_SECONDS, seconds))
+        limits = httpx2.Timeout(seconds, connect=min(_CONNECT_SECONDS, seconds))
         try:
             response = self._client.request(method, self.url + path, json=body, timeout=limits)
         except httpx2.ReadTimeout as error:
