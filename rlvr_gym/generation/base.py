@@ -121,8 +121,9 @@ class TrainableGenerator(Generator, Protocol):
         """Sample from these weights from now on, and call them `version`.
 
         `weights` are all parameters of the model under the names of transformers (`named_parameters`: tied ones
-        once), as whole tensors of any device. Names and shapes are compared before anything is changed, and
-        nothing that was computed from the old weights (prefix caches) is used again. Completions that are under way
+        once), as tensors of any device. Those that are spread over processes (DTensor) are gathered one at a time: then
+        all these processes update their generators together. Names and shapes are compared before anything is changed,
+        and nothing that was computed from the old weights (prefix caches) is used again. Completions that are under way
         either go on, their later tokens computed from the new weights alone, or are ended by a TrainingError.
 
         Raises TrainingError that names the parameters which are missing, unknown or of another shape.

@@ -47,6 +47,13 @@ def whole_update(
     return given
 
 
+def whole(tensor: Tensor) -> Tensor:
+    """The tensor itself; one that is spread over processes is gathered, for which all of them call this together."""
+    from torch.distributed.tensor import DTensor
+
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
 def refuse_unknown_weights(version: int | None) -> int:
     """The version that is sampled from; raises TrainingError where an update failed or was refused."""
     if version is None:

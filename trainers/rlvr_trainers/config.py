@@ -23,6 +23,7 @@ from rlvr_trainers.settings import (
     DynamicSamplingConfig,
     EvalConfig,
     GeneratorConfig,
+    MeshConfig,
     ModelConfig,
     MonitorConfig,
     OptimizerConfig,
@@ -53,6 +54,7 @@ class TrainConfig(Config):
     optimizer: OptimizerConfig = OptimizerConfig()
     warmup: WarmupConfig | None = None
     eval: EvalConfig | None = None
+    mesh: MeshConfig = MeshConfig()
     monitor: MonitorConfig = MonitorConfig()
     run: RunConfig = RunConfig()
 

@@ -5,6 +5,9 @@ the judged rollouts, so that advantages and denominators are computed from the w
 gradients, which are plain sums over sequences, are then summed over ranks. What could differ between ranks
 (whether a step succeeded, which evaluation was best, whether a stop was asked for) is settled by all of them
 together.
+
+Each rank holds the whole model, or, with `mesh.shard: N`, one of N parts of its weights, gradients and optimizer
+state: N neighbouring ranks hold one replica among them.
 """
 
 from __future__ import annotations
@@ -16,8 +19,9 @@ from typing import Any, TypeVar, final
 
 import torch
 import torch.distributed as dist
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
-from rlvr_gym.errors import RlvrError, TrainingError
+from rlvr_gym.errors import ConfigError, RlvrError, TrainingError
 
 T = TypeVar("T")
 
@@ -27,12 +31,17 @@ class Mesh:
     """The process group of this run; a single process where none was started.
 
     Every method but `share` is for all ranks to call at the same place; each raises TrainingError when
-    another rank has ended.
+    another rank has ended. `shard` is the number of ranks that share one replica's weights. Raises ConfigError where
+    that does not divide the number of ranks.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, shard: int = 1) -> None:
         self.world = int(os.environ.get("WORLD_SIZE", "1"))
         self.rank = int(os.environ.get("RANK", "0"))
+        self.shard = shard
+        refuse_uneven_shards(shard, self.world)
+        self._devices: DeviceMesh | None = None
+        self._told: RlvrError | None = None
         self._ours = self.world > 1 and not dist.is_initialized()
         if self._ours:
             if torch.cuda.is_available():
@@ -44,6 +53,20 @@ class Mesh:
         """True in the process that writes files and speaks to the user."""
         return self.rank == 0
 
+    @property
+    def sharded(self) -> bool:
+        """True where a rank holds only a part of the weights."""
+        return self.shard > 1
+
+    def devices(self, device_type: str) -> DeviceMesh:
+        """The ranks as FSDP knows them: by shard, and before that by replica where there are several."""
+        if self._devices is None:
+            replicas = self.world // self.shard
+            shape = (replicas, self.shard) if replicas > 1 else (self.shard,)
+            names = ("replicas", "shards") if replicas > 1 else ("shards",)
+            self._devices = init_device_mesh(device_type, shape, mesh_dim_names=names)
+        return self._devices
+
     def share(self, everything: Sequence[T]) -> list[T]:
         """This rank's part of a sequence that all ranks hold."""
         return list(everything[self.rank :: self.world])
@@ -53,7 +76,7 @@ class Mesh:
         if self.world == 1:
             return list(mine)
         parts: list[Any] = [None] * self.world
-        with _others_needed():
+        with others_needed():
             dist.all_gather_object(parts, list(mine))
         longest = max(len(part) for part in parts)
         return [part[i] for i in range(longest) for part in parts if i < len(part)]
@@ -69,8 +92,13 @@ class Mesh:
             error = raised
         for failure in self.gather([error]):
             if failure is not None:
-                raise error or failure
+                self._told = error or failure
+                raise self._told
         return result  # type: ignore[return-value] # a T: no rank has failed
+
+    def all_know(self, error: BaseException) -> bool:
+        """Return whether all ranks have failed at the same place, so that they can go on doing things together."""
+        return self._told is not None and self._told in (error, error.__cause__)
 
     def agreed(self, value: T) -> T:
         """The first rank's value."""
@@ -80,9 +108,13 @@ class Mesh:
         """Return whether the condition holds on any rank."""
         return any(self.gather([condition]))
 
+    def largest(self, number: int) -> int:
+        """The largest of all ranks' numbers."""
+        return max(self.gather([number]))
+
     def sum_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
-        """Add up gradients over ranks, in place."""
-        if self.world == 1:
+        """Add up gradients over ranks, in place; those of sharded weights are summed by the backward pass itself."""
+        if self.world == 1 or self.sharded:
             return
         for parameter in parameters:
             if parameter.grad is None:
@@ -92,7 +124,7 @@ class Mesh:
     def summed(self, tensor: torch.Tensor) -> torch.Tensor:
         """A tensor added up over ranks, in place."""
         if self.world > 1:
-            with _others_needed():
+            with others_needed():
                 dist.all_reduce(tensor)
         return tensor
 
@@ -103,11 +135,27 @@ class Mesh:
             self._ours = False
 
 
+def refuse_uneven_shards(shard: int, world: int) -> None:
+    """Raise ConfigError unless `world` processes make whole replicas of `shard` processes each."""
+    if world % shard:
+        raise ConfigError(
+            f"mesh.shard={shard} splits the model over {shard} processes, and this run has {world}: give "
+            f"--processes {shard} (or a multiple of it), or mesh.shard=1"
+        )
+
+
 @contextmanager
-def _others_needed() -> Iterator[None]:
+def others_needed(*, alone: bool = False) -> Iterator[None]:
+    """Around what all ranks do together: raises TrainingError where one of them is gone.
+
+    With `alone`, around what may also fail for reasons of its own.
+    """
     try:
         yield
     except RuntimeError as error:
+        network = isinstance(error, dist.DistError) or "gloo" in str(error)
+        if alone and not network:
+            raise
         raise TrainingError(
             f"another process of this run has ended; its own message says why ({str(error).partition(chr(10))[0]})"
         ) from error

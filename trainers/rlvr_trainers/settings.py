@@ -37,6 +37,18 @@ class ModelConfig(Config):
     lora: LoraConfig | None = None
 
 
+class MeshConfig(Config):
+    """How the processes of a run share the model.
+
+    The processes are `shard` to a replica: the rest of their number is replicas. Native FSDP2 holds weights, gradients
+    and optimizer states in parts, and gathers a layer at a time when it is computed with. Gradients are those of one
+    process.
+    """
+
+    shard: int = Field(default=1, ge=1)
+    """Number of processes that the weights are split over; 1: each process holds the whole model."""
+
+
 class RewardConfig(Config):
     """The reward of a rollout: `wrong` at score 0, `right` at score 1, linear between (DAPO: -1 and 1).
 

@@ -11,6 +11,7 @@ import torch
 
 from rlvr_gym.clock import PhaseClock
 from rlvr_gym.environments.base import Environment
+from rlvr_gym.errors import ConfigError
 from rlvr_gym.registry import short_name
 from rlvr_gym.seeding import derive_seed
 from rlvr_trainers.algorithms.base import Surroundings
@@ -78,18 +79,26 @@ class Trainer:
     ) -> None:
         self.config = config
         self.env, held_out = environments(config, env, held_out)
-        self.mesh = Mesh()
+        self.mesh = Mesh(shard=config.mesh.shard)
+        if model is not None and self.mesh.sharded:
+            raise ConfigError(
+                "mesh.shard: a model that is given as an object is trained where it is, in one piece; save it, and "
+                "name its folder as model.path"
+            )
         self.display = display if display and self.mesh.first else Display()
         folder = config.run.dir or Path("runs") / f"{name}-{short_name(config.env.id)}"
         fingerprint = self.env.tasks.fingerprint
         self.records = RunRecords(folder, config, name=name, tasks=fingerprint, mesh=self.mesh)
-        checkpoints = Checkpoints(folder, keep=config.run.keep)
+        checkpoints = Checkpoints(folder, keep=config.run.keep, mesh=self.mesh)
         resumable = self.mesh.together(lambda: self.records.resumable(checkpoints.steps()))
         self.resumed_from = self.mesh.agreed(resumable)
 
         checkpoint = None if self.resumed_from is None else checkpoints.path(self.resumed_from)
-        self.models = Models(Policy(config.model, seed=config.run.seed, checkpoint=checkpoint, loaded=model))
+        self.models = Models(
+            Policy(config.model, seed=config.run.seed, checkpoint=checkpoint, loaded=model, mesh=self.mesh)
+        )
         sampler = sampler_for(config, self.models.policy, self.env, self.mesh)
+        self.models.policy.shard()
         self.generator, self.weights = sampler.generator, sampler.weights
         self.display.watch(self.generator)
         refuse_prompts_without_room(config, self.env, held_out, self.generator)
@@ -121,7 +130,8 @@ class Trainer:
         self.solved: str | None = None
         """The figures of a run that ended because nearly all was right; None for any other."""
         if self.resumed_from is not None:
-            self._restore(*checkpoints.load(self.resumed_from))
+            tensors, state = checkpoints.load(self.resumed_from)
+            self._restore(tensors, state, checkpoints.shards(self.resumed_from))
 
     def _surroundings(self) -> Surroundings:
         config = self.config
@@ -304,7 +314,7 @@ class Trainer:
             return
         stored = self.records.folder / "reference.pt" if self.config.warmup else None
         if self.resumed_from is None:
-            self.models.freeze_reference(keep_at=stored if self.mesh.first else None)
+            self.models.freeze_reference(keep_at=stored)
         else:
             self.models.reload_reference(self.config.model, seed=self.config.run.seed, kept_at=stored)
 
@@ -330,9 +340,9 @@ class Trainer:
             **self.held_out.state,
         }
 
-    def _restore(self, tensors: State, state: State) -> None:
+    def _restore(self, tensors: State, state: State, shards: Path | None) -> None:
         torch.set_rng_state(tensors["torch_rng"])
-        self.learner.restore(tensors, state["updates"])
+        self.learner.restore(tensors, state["updates"], shards=shards)
         self.step, self.source.state = state["step"], state["source"]
         self.empty_steps = state["empty_steps"]
         self.monitor.state, self.held_out.state = state["monitor"], state

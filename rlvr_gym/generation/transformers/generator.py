@@ -14,7 +14,7 @@ from rlvr_gym.generation.base import GenerationRequest, SamplingParams, TokenSeq
 from rlvr_gym.generation.prompts import TokenPrompts
 from rlvr_gym.generation.transformers.agreement import choose_memory
 from rlvr_gym.generation.transformers.decoding import PromptSamples
-from rlvr_gym.generation.weights import refuse_unknown_weights, whole_update
+from rlvr_gym.generation.weights import refuse_unknown_weights, whole, whole_update
 from rlvr_gym.tasks import Message
 from rlvr_gym.verdicts import Completion, WeightsSpan
 
@@ -108,7 +108,7 @@ class TransformersGenerator:
         with torch.no_grad():
             for name, weight in own.items():
                 if given[name] is not weight:
-                    weight.copy_(given[name])
+                    weight.copy_(whole(given[name]))
         self.weights_version = version
 
     def score(self, sequences: Sequence[TokenSequence], temperature: float = 1.0) -> list[tuple[float, ...]]:

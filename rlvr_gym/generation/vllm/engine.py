@@ -23,7 +23,7 @@ from rlvr_gym.generation.base import GenerationRequest, SamplingParams, TokenSeq
 from rlvr_gym.generation.prompts import EncodedPrompt
 from rlvr_gym.generation.vllm.model import ServedModel
 from rlvr_gym.generation.vllm.names import BACKEND, EXTENSION, FIRST_WEIGHTS
-from rlvr_gym.generation.weights import refuse_unknown_weights, whole_update
+from rlvr_gym.generation.weights import refuse_unknown_weights, whole, whole_update
 from rlvr_gym.tasks import Message
 from rlvr_gym.verdicts import Completion, WeightsSpan
 
@@ -111,7 +111,7 @@ class VLLMGenerator:
         self.weights_version = None
         given = whole_update(weights, self._shapes)
         try:
-            self._load(given, str(version))
+            self._load({name: whole(weight) for name, weight in given.items()}, str(version))
         except (RuntimeError, ValueError, KeyError, AssertionError, OSError) as error:
             raise TrainingError(f"vLLM did not take the weights of version {version}: {error}") from error
         self._versions[str(version)] = version

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Generic, TypeVar, final
 
 import numpy as np
@@ -12,12 +13,14 @@ from torch import Tensor
 
 from rlvr_gym.clock import PhaseClock
 from rlvr_gym.errors import TrainingError
+from rlvr_gym.generation.weights import whole
 from rlvr_gym.seeding import derive_seed
 from rlvr_trainers.batch import TokenBatch
 from rlvr_trainers.learner.microbatches import microbatches
 from rlvr_trainers.learner.models import Models, Role
-from rlvr_trainers.learner.optimizer import optimizer_and_schedule
-from rlvr_trainers.mesh import Mesh
+from rlvr_trainers.learner.optimizer import optimizer_and_schedule, restore_optimizer, shards_of
+from rlvr_trainers.learner.shards import save_shards
+from rlvr_trainers.mesh import Mesh, others_needed
 from rlvr_trainers.objectives.base import Batch, Objective
 from rlvr_trainers.objectives.token_table import TokenTable, step_metrics
 from rlvr_trainers.settings import BatchConfig, OptimizerConfig
@@ -99,22 +102,32 @@ class Learner(Generic[B]):
         model = self.models.of(role)
         logprobs_BT = torch.zeros(tokens.mask_BT.shape)
         entropy_BT = torch.zeros(tokens.mask_BT.shape)
-        for rows in self._microbatches(tokens):
+        mine = self._microbatches(tokens)
+        for rows in mine:
             part = tokens.select(rows).to(model.device)
             values, entropies = model.logprobs(part, temperature=self._temperature, with_entropy=with_entropy)
             width = values.shape[1]
             logprobs_BT[rows, :width] = values.float().cpu()
             if entropies is not None:
                 entropy_BT[rows, :width] = entropies.float().cpu()
+        for idle in self._idle_passes(tokens, len(mine)):
+            model.logprobs(idle.to(model.device), temperature=self._temperature)
         return self.mesh.summed(logprobs_BT), self.mesh.summed(entropy_BT)
 
     def tensors(self) -> State:
-        """The part of a checkpoint that goes beside the weights, as tensors."""
-        return {"optimizer": self._optimizer.state_dict(), "schedule": self._schedule.state_dict()}
+        """The part of a checkpoint that goes beside the weights, as tensors; without what `save_shards` writes."""
+        optimizer = self._optimizer.state_dict()
+        if self.mesh.sharded:
+            optimizer["state"] = {}
+        return {"optimizer": optimizer, "schedule": self._schedule.state_dict()}
 
-    def restore(self, tensors: State, updates: int) -> None:
-        """Go on from a checkpoint."""
-        self._optimizer.load_state_dict(tensors["optimizer"])
+    def save_shards(self, folder: Path) -> None:
+        """Write the optimizer's state, every process its part."""
+        save_shards(shards_of(self._optimizer), folder)
+
+    def restore(self, tensors: State, updates: int, *, shards: Path | None = None) -> None:
+        """Go on from a checkpoint, whose `shards` are where `save_shards` wrote them, if it did."""
+        restore_optimizer(self._optimizer, tensors["optimizer"], shards)
         self._schedule.load_state_dict(tensors["schedule"])
         self.updates = updates
 
@@ -130,18 +143,39 @@ class Learner(Generic[B]):
         budget = self._batch.microbatch_tokens
         return microbatches(tokens.lengths_B.tolist(), budget, part=self.mesh.rank, parts=self.mesh.world)
 
+    def _idle_passes(self, tokens: TokenBatch, mine: int) -> list[TokenBatch]:
+        """What to compute, and count for nothing, until every process that holds shards has made as many passes.
+
+        Each pass gathers weights, and they are gathered from all.
+        """
+        if not self.mesh.sharded:
+            return []
+        shortest = tokens.select([int(tokens.lengths_B.argmin())])
+        return [shortest] * (self.mesh.largest(mine) - mine)
+
     def _accumulate_gradients(self, minibatch: B) -> list[TokenTable]:
         """Gradients of one optimizer step's loss; the token tables of all microbatches of all processes."""
         objective = self._objective(minibatch)
         tables = []
-        for rows in self._microbatches(minibatch.tokens):
+        mine = self._microbatches(minibatch.tokens)
+        idle = self._idle_passes(minibatch.tokens, len(mine))
+        for number, rows in enumerate(mine, 1):
+            self._policy.last_pass(number == len(mine) + len(idle))
             part = minibatch.select(rows).to(self._policy.device)
             logprobs_BT, entropy_BT = self._policy.logprobs(
                 part.tokens, temperature=self._temperature, with_entropy=objective.needs_entropy
             )
             loss, table = objective.loss(part, rows, logprobs_BT, entropy_BT)
-            loss.backward()
+            with others_needed(alone=True):
+                loss.backward()
             tables.append(table.cpu())
+        for left, tokens in enumerate(reversed(idle)):
+            self._policy.last_pass(left == len(idle) - 1)
+            logprobs_BT, _ = self._policy.logprobs(
+                tokens.to(self._policy.device), temperature=self._temperature
+            )
+            with others_needed(alone=True):
+                logprobs_BT.backward(torch.zeros_like(logprobs_BT))
         self.mesh.sum_gradients(self._policy.parameters)
         tables = self.mesh.gather(tables)
         self._check(tables)
@@ -149,7 +183,10 @@ class Learner(Generic[B]):
 
     def _optimizer_step(self) -> float:
         """Clip, check, step; the gradient's norm before clipping."""
-        norm = torch.nn.utils.clip_grad_norm_(self._policy.parameters, self._settings.max_grad_norm)
+        with others_needed(alone=True):
+            norm = whole(
+                torch.nn.utils.clip_grad_norm_(self._policy.parameters, self._settings.max_grad_norm)
+            )
         if not torch.isfinite(norm):
             raise TrainingError(self._not_finite("gradient norm", float(norm)))
         # Counted before it is taken: one that is broken off midway has changed the weights.

@@ -42,7 +42,8 @@ class Models:
 
     def reload_reference(self, config: ModelConfig, *, seed: int, kept_at: Path | None = None) -> None:
         """Take the model that the run began with: as `config` names it, with the weights kept at `kept_at`."""
-        reference = Policy(config, seed=seed).frozen_copy()
+        reference = Policy(config, seed=seed, mesh=self.policy.mesh)
         if kept_at is not None:
             reference.load_reference(kept_at)
-        self._reference = reference
+        reference.shard()
+        self._reference = reference.frozen_copy()

@@ -23,11 +23,23 @@ from rlvr_gym.errors import ConfigError, TrainingError
 from rlvr_gym.generation.loading import load_model
 from rlvr_gym.generation.prompts import TokenPrompts
 from rlvr_gym.generation.transformers import TransformersGenerator
+from rlvr_gym.generation.weights import whole
 from rlvr_gym.memory import peak_memory_bytes
 from rlvr_gym.seeding import derive_seed
 from rlvr_trainers.batch import TokenBatch
 from rlvr_trainers.disk import writing
 from rlvr_trainers.learner.logprobs import base_model, token_logprobs
+from rlvr_trainers.learner.model_folder import ordinary_parts, write_folder
+from rlvr_trainers.learner.sharding import (
+    Scorer,
+    give_back,
+    spread,
+    sum_over_replicas,
+    take_weights,
+    without_weights,
+)
+from rlvr_trainers.learner.shards import load_shards, save_shards
+from rlvr_trainers.mesh import Mesh, others_needed
 from rlvr_trainers.settings import LoraConfig, ModelConfig
 
 LoadedModel = tuple[PreTrainedModel, PreTrainedTokenizerBase]
@@ -38,7 +50,9 @@ class Policy:
     """A causal LM with its tokenizer, in float32 weights, computing in `config.dtype`.
 
     Dropout is off in sampling and in training alike, so that both see the same distribution. It is the model that
-    `config` names, or `loaded` where one is at hand; from `checkpoint` where there is one.
+    `config` names, or `loaded` where one is at hand; from `checkpoint` where there is one. In a run whose `mesh` is
+    sharded it is a whole model on the CPU until `shard`; from then on, all processes call together what computes with
+    the weights or writes them.
     """
 
     def __init__(
@@ -48,9 +62,14 @@ class Policy:
         seed: int,
         checkpoint: Path | None = None,
         loaded: LoadedModel | None = None,
+        mesh: Mesh | None = None,
     ) -> None:
-        self.config = config
+        self.config, self.mesh = config, mesh or Mesh()
         self.device = _device(config.device)
+        self._scorer: Scorer | None = None
+        """Computes with weights that are spread over processes; None while this process holds them all."""
+        self._blank: Any = None
+        """The model without weights, to make copies of."""
         source = config.path if checkpoint is None or config.lora else str(checkpoint)
         getLogger("transformers.modeling_utils").addFilter(_no_padding_advice)
         with _without_progress_bars():
@@ -62,10 +81,17 @@ class Policy:
             )
         base_model(self.model)
         _own_memory(self.model)
-        self.model.to(self.device)
+        if not self.mesh.sharded:
+            self.model.to(self.device)
         self.model.eval()
         if config.gradient_checkpointing:
             _checkpoint_gradients(self.model)
+
+    def shard(self) -> None:
+        """Keep this process's part of the weights where the run's mesh says so, and give up the others'."""
+        if self.mesh.sharded:
+            self._blank = without_weights(self.model)
+            self._scorer = spread(self.model, self.mesh.devices(self.device.type))
 
     @property
     def parameters(self) -> list[torch.nn.Parameter]:
@@ -90,7 +116,7 @@ class Policy:
 
     def generator_apart(self) -> TransformersGenerator:
         """A sampler on a copy of these weights, which it keeps until it is given others."""
-        model = copy.deepcopy(self.model)
+        model = copy.deepcopy(self.model).to(self.device)
         model = model.merge_and_unload() if self.config.lora else model
         dtype = getattr(torch, self.config.dtype)
         return TransformersGenerator(model.requires_grad_(False), self.tokenizer, dtype=dtype)
@@ -99,25 +125,53 @@ class Policy:
         self, batch: TokenBatch, *, temperature: float, with_entropy: bool = False
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Log-probabilities (B, T) of the batch's completion tokens, and their entropies when asked for."""
+        how: dict[str, Any] = {"temperature": temperature, "with_entropy": with_entropy}
         with self._autocast():
-            return token_logprobs(self.model, batch, temperature=temperature, with_entropy=with_entropy)
+            if self._scorer is None:
+                return token_logprobs(self.model, batch, **how)
+            with others_needed(alone=True):
+                result = self._scorer(batch, **how)
+        if not torch.is_grad_enabled():
+            give_back(self._scorer)
+        return result
+
+    def last_pass(self, last: bool) -> None:
+        """Say whether the next backward pass is the last before the gradients are used.
+
+        Sums over shards are needed after each, sums over replicas once.
+        """
+        if self._scorer is not None:
+            sum_over_replicas(self._scorer, last)
 
     def frozen_copy(self) -> Policy:
         """The policy as it is now, never to change."""
         twin = copy.copy(self)
-        twin.model = copy.deepcopy(self.model).requires_grad_(False)
+        if self._scorer is None:
+            twin.model = copy.deepcopy(self.model).requires_grad_(False)
+        else:
+            twin.model = copy.deepcopy(self._blank).requires_grad_(False)
+            twin._scorer = spread(twin.model, self.mesh.devices(self.device.type))
+            take_weights(twin.model, self.model)
         return twin
 
     def keep_reference(self, path: Path) -> None:
-        """Write the weights that KL will be measured to."""
+        """Write the weights that KL will be measured to: a file, or a folder of parts where they are spread."""
         with writing("the reference model", path.parent):
-            torch.save(self.model.state_dict(), path)
+            if self._scorer is not None:
+                save_shards(dict(self.model.named_parameters()), path.with_suffix(""))
+            elif self.mesh.first:
+                torch.save(self.model.state_dict(), path)
 
     def load_reference(self, path: Path) -> None:
-        """Take those weights."""
+        """Take those weights, which must not be spread yet."""
+        own = dict(self.model.named_parameters())
+        parts = path.with_suffix("")
         try:
-            self.model.load_state_dict(torch.load(path, weights_only=True))
-        except (OSError, EOFError, RuntimeError, UnpicklingError) as error:
+            if parts.is_dir():
+                load_shards(parts, lambda name, _: own[name].data)
+            else:
+                self.model.load_state_dict(torch.load(path, weights_only=True))
+        except (OSError, EOFError, RuntimeError, KeyError, UnpicklingError) as error:
             raise TrainingError(
                 f"cannot read {path}, the model that KL is measured to, which this run began with: {error}; "
                 "a new run in another run.dir makes its own"
@@ -125,19 +179,44 @@ class Policy:
 
     def save(self, folder: Path) -> None:
         """Write weights (the adapter alone with LoRA) and tokenizer in Hugging Face's format."""
+        if self._scorer is not None and self.config.lora is None:
+            self.save_merged(folder)
+            return
         with _without_progress_bars():
-            self.model.save_pretrained(folder)
-            self.tokenizer.save_pretrained(folder)
+            adapter = self._gathered_adapter()
+            if self.mesh.first or adapter is None:
+                self.model.save_pretrained(folder, state_dict=adapter)
+                self.tokenizer.save_pretrained(folder)
 
     def save_merged(self, folder: Path) -> None:
         """Write an ordinary model folder, a LoRA adapter merged into its base."""
         with _without_progress_bars():
-            self._merged().save_pretrained(folder)
-            self.tokenizer.save_pretrained(folder)
+            if self._scorer is None:
+                self._merged().save_pretrained(folder)
+            else:
+                write_folder(self.model, self._scorer, folder, writes=self.mesh.first)
+            if self.mesh.first or self._scorer is None:
+                self.tokenizer.save_pretrained(folder)
 
-    def merged_parameters(self) -> Iterator[tuple[str, torch.nn.Parameter]]:
-        """Name the parameters of the ordinary model, tied ones once, a LoRA adapter merged into its base."""
-        yield from self._merged().named_parameters()
+    def merged_parameters(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """Name the parameters of the ordinary model, tied ones once, a LoRA adapter merged into its base.
+
+        Those of a sharded model stay spread over processes (`rlvr_gym.generation.weights.whole` gathers one).
+        """
+        if self._scorer is None:
+            yield from self._merged().named_parameters()
+            return
+        for part in ordinary_parts(self.model, self._scorer):
+            yield from part
+
+    def _gathered_adapter(self) -> dict[str, torch.Tensor] | None:
+        """The whole LoRA adapter where weights are spread, which is small; None where it is whole in the model."""
+        if self._scorer is None:
+            return None
+        with others_needed():
+            return {
+                name: whole(p.detach()).cpu() for name, p in self.model.named_parameters() if p.requires_grad
+            }
 
     def _merged(self) -> Any:
         return copy.deepcopy(self.model).merge_and_unload() if self.config.lora else self.model
@@ -150,7 +229,10 @@ class Policy:
 
     @contextmanager
     def _autocast(self) -> Iterator[None]:
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.config.dtype == "bfloat16"):
+        lower = self.config.dtype == "bfloat16"
+        # A cache of converted weights would keep all layers whole until the end of the pass.
+        cached = self._scorer is None
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=lower, cache_enabled=cached):
             yield
 
 

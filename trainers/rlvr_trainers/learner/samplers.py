@@ -53,10 +53,11 @@ def make_sampler(
     """Start, or connect to, the engine of `config`, to sample from `policy` at `temperature`.
 
     `prompts` are token ids that the weights are proven on. With a `buffer` of older samples the engine has weights of
-    its own. Raises ConfigError where the engine cannot be had.
+    its own, and where those of the `policy`, which is whole yet, are going to be sharded. Raises ConfigError where the
+    engine cannot be had.
     """
     ahead = buffer.max_staleness > 0
-    if config.engine == "transformers" and not ahead:
+    if config.engine == "transformers" and not ahead and not mesh.sharded:
         own = policy.generator()
         return Sampler(generator=own, weights=SharedWeights(own, policy))
     generator = _apart(config, policy)

@@ -9,6 +9,7 @@ import torch
 
 from rlvr_gym.errors import TrainingError
 from rlvr_gym.generation.base import TokenSequence, TrainableGenerator
+from rlvr_gym.generation.weights import whole
 from rlvr_trainers.batch import TokenBatch
 from rlvr_trainers.learner.policy import Policy
 from rlvr_trainers.mesh import Mesh
@@ -113,9 +114,15 @@ class SentWeights:
         self._mesh.together(lambda: self._publish(version))
 
     def _publish(self, version: int) -> None:
+        weights: Iterable[tuple[str, torch.Tensor]] = self._policy.merged_parameters()
+        if self._shared and self._mesh.sharded:
+            weights = _gathered(weights, keeps=self._mesh.first)
+        expected = (
+            self._proof.expected() if self._mesh.first or self._mesh.sharded or not self._shared else []
+        )
         if self._mesh.first or not self._shared:
-            self._generator.update_weights(self._policy.merged_parameters(), version)
-            self._proof.check(self._proof.expected(), version)
+            self._generator.update_weights(weights, version)
+            self._proof.check(expected, version)
 
 
 @final
@@ -136,7 +143,8 @@ class PostedWeights:
 
     def publish(self, version: int) -> None:
         """Copy the weights and post them for the sampler's next call."""
-        weights = [(name, weight.detach().clone()) for name, weight in self._policy.merged_parameters()]
+        merged = self._policy.merged_parameters()
+        weights = [(name, whole(weight).detach().clone()) for name, weight in merged]
         expected = self._proof.expected()
 
         def load() -> None:
@@ -144,6 +152,16 @@ class PostedWeights:
             self._proof.check(expected, version)
 
         self._post(version, load)
+
+
+def _gathered(weights: Iterable[tuple[str, torch.Tensor]], *, keeps: bool) -> list[tuple[str, torch.Tensor]]:
+    """Whole weights in the memory of the process that keeps them: servers take them as one file."""
+    kept: list[tuple[str, torch.Tensor]] = []
+    for name, weight in weights:
+        gathered = whole(weight)
+        if keeps:
+            kept.append((name, gathered.cpu()))
+    return kept
 
 
 def probe_tokens(probes: Sequence[TokenSequence]) -> TokenBatch:

@@ -14,8 +14,12 @@ import torch
 
 from rlvr_gym.errors import TrainingError
 from rlvr_trainers.disk import DISK_ERRORS, not_written
+from rlvr_trainers.mesh import Mesh
 
 State = dict[str, Any]
+
+SHARDS = "optimizer"
+"""Folder within a checkpoint of what processes write in parts."""
 
 
 @final
@@ -23,12 +27,13 @@ class Checkpoints:
     """`checkpoints/step-N/`: the last `keep` of a run, and the best.
 
     Each is an ordinary `save_pretrained` folder with `optimizer.pt` (tensors: optimizer, RNG) and
-    `trainer.json` (everything else). A folder appears under its name only when it is complete and on disk.
+    `trainer.json` (everything else). Of a model that is sharded over the processes of `mesh`, the optimizer's state is
+    in `optimizer/`, in parts. A folder appears under its name only when it is complete and on disk.
     """
 
-    def __init__(self, run_dir: Path, *, keep: int) -> None:
+    def __init__(self, run_dir: Path, *, keep: int, mesh: Mesh | None = None) -> None:
         self.folder = run_dir / "checkpoints"
-        self._keep = keep
+        self._keep, self._mesh = keep, mesh
 
     def steps(self) -> list[int]:
         """Steps that have a complete checkpoint, in order."""
@@ -39,31 +44,68 @@ class Checkpoints:
         """The folder of a step's checkpoint."""
         return self.folder / f"step-{step}"
 
-    def save(self, step: int, save_model: Callable[[Path], None], tensors: State, state: State) -> Path:
+    def save(
+        self,
+        step: int,
+        save_model: Callable[[Path], None],
+        tensors: State,
+        state: State,
+        *,
+        save_shards: Callable[[Path], None] | None = None,
+    ) -> Path:
         """Write a checkpoint, then delete those that need not be kept.
 
-        `state["best"]` is {"step": ..., "score": ...} or None. Raises TrainingError when it cannot be
-        written; the checkpoints already there stay as they are.
+        `state["best"]` is {"step": ..., "score": ...} or None. Where the model is sharded, all processes call this
+        together; `save_model`, and `save_shards` for `optimizer/`, are then called in each of them. Raises
+        TrainingError when it cannot be written; the checkpoints already there stay as they are.
         """
         temporary = self.folder / f".step-{step}.tmp"
-        self.clear_away()
-        try:
+
+        def begin() -> None:
+            self.clear_away()
             temporary.mkdir(parents=True)
-            save_model(temporary)
+
+        def finish() -> None:
             torch.save(tensors, temporary / "optimizer.pt")
             (temporary / "trainer.json").write_text(json.dumps(state), encoding="utf-8")
-            for path in temporary.iterdir():
+            for path in temporary.rglob("*"):
                 _sync(path)
             _sync(temporary)
             self._remove(step)
             os.replace(temporary, self.path(step))
             _sync(self.folder)
             self._prune(state.get("best"))
-        except DISK_ERRORS as error:
-            message = self._failure(step, error)
-            self.clear_away()
-            raise TrainingError(message) from error
+
+        self._do(step, begin, alone=True)
+        self._do(step, lambda: save_model(temporary))
+        if save_shards is not None:
+            self._do(step, lambda: save_shards(temporary / SHARDS))
+        self._do(step, finish, alone=True)
         return self.path(step)
+
+    def _do(self, step: int, work: Callable[[], object], *, alone: bool = False) -> None:
+        """Do a part of a checkpoint's writing, `alone` on the first process; it fails on all or on none."""
+        together = self._mesh if self._mesh and self._mesh.sharded else None
+        first = together is None or together.first
+
+        def attempt() -> None:
+            try:
+                if first or not alone:
+                    work()
+            except DISK_ERRORS as error:
+                raise TrainingError(self._failure(step, error)) from error
+
+        try:
+            together.together(attempt) if together else attempt()
+        except TrainingError:
+            if first:
+                self.clear_away()
+            raise
+
+    def shards(self, step: int) -> Path | None:
+        """The folder of the optimizer's state where it is in parts."""
+        folder = self.path(step) / SHARDS
+        return folder if folder.is_dir() else None
 
     def load(self, step: int) -> tuple[State, State]:
         """(tensors, state) of a checkpoint."""

@@ -22,7 +22,7 @@ State = dict[str, Any]
 
 @final
 class Saver:
-    """Writes checkpoints of whole steps, on the first process.
+    """Writes checkpoints of whole steps, on the first process, or on all of them where the model is sharded.
 
     A checkpoint holds the model, the optimizer, the random state of torch, and what `state` gives. `trained` says
     how the model was prompted and sampled.
@@ -48,13 +48,16 @@ class Saver:
     def save(self, *, anew: bool = False) -> None:
         """Save this step, `anew` also where it has a checkpoint already; all processes call it together."""
         whole_at, self._whole_at = self._whole_at, None  # what cannot be written now is not tried again
-        self._mesh.together(lambda: self._write(anew=anew))
+        if self._mesh.sharded:
+            self._write(anew=anew)
+        else:
+            self._mesh.together(lambda: self._write(anew=anew))
         self._whole_at = whole_at
 
     def save_if_whole(self) -> None:
         """Save unless the weights are those of a half-done step, which is done again from the last checkpoint.
 
-        Waits for no other process: the others may be anywhere, or gone.
+        Waits for no other process, which may be anywhere, or gone; but of a sharded model all processes must call it.
         """
         if self._whole_at == self._learner.updates:
             self._write(anew=False)
@@ -62,9 +65,10 @@ class Saver:
     def save_after(self, error: BaseException) -> Path | None:
         """Keep what is whole although the run failed; returns the latest checkpoint.
 
-        A failure to keep it is told together with `error`. Weights that cannot be sampled from are not kept.
+        A failure to keep it is told together with `error`. Weights that cannot be sampled from are not kept, nor are
+        sharded ones where another process may not have come to the same end.
         """
-        if not isinstance(error, UnusableWeights):
+        if self._may_keep(error):
             try:
                 self.save_if_whole()
             except TrainingError as another:
@@ -72,12 +76,25 @@ class Saver:
         steps = self.checkpoints.steps()
         return self.checkpoints.path(steps[-1]) if steps else None
 
+    def _may_keep(self, error: BaseException) -> bool:
+        unusable = isinstance(error, UnusableWeights)
+        if not self._mesh.sharded:
+            return not unusable
+        return self._mesh.all_know(error) and not self._mesh.any(unusable)
+
     def finish(self, folder: Path) -> None:
         """Write the finished model, an ordinary model folder."""
-        if self._mesh.first:
+
+        def write() -> None:
             with writing("the finished model", folder):
                 self._policy.save_merged(folder)
-                self._trained.write(folder)
+                if self._mesh.first:
+                    self._trained.write(folder)
+
+        if self._mesh.sharded:
+            self._mesh.together(write)
+        elif self._mesh.first:
+            write()
 
     @property
     def _policy(self) -> Policy:
@@ -85,10 +102,16 @@ class Saver:
 
     def _write(self, *, anew: bool) -> None:
         state = self._state()
-        if self._mesh.first and (anew or state["step"] not in self.checkpoints.steps()):
+        if self._mesh.sharded:
+            due = self._mesh.agreed(anew or state["step"] not in self.checkpoints.steps())
+        else:
+            due = self._mesh.first and (anew or state["step"] not in self.checkpoints.steps())
+        if due:
             tensors = {**self._learner.tensors(), "torch_rng": torch.get_rng_state()}
-            self.checkpoints.save(state["step"], self._save_model, tensors, state)
+            shards = self._learner.save_shards if self._mesh.sharded else None
+            self.checkpoints.save(state["step"], self._save_model, tensors, state, save_shards=shards)
 
     def _save_model(self, folder: Path) -> None:
         self._policy.save(folder)
-        self._trained.write(folder)
+        if self._mesh.first:
+            self._trained.write(folder)

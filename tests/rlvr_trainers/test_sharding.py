@@ -1,0 +1,142 @@
+"""Weights in parts: the same training as of one process, whatever number of processes holds whatever parts."""
+
+import functools
+import os
+import socket
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from rlvr_trainers.batch import TokenBatch
+from rlvr_trainers.mesh import Mesh
+from transformers import Gemma2Config, Gemma2ForCausalLM, MixtralConfig, MixtralForCausalLM
+
+from rlvr_gym import Rollout
+from rlvr_gym.generation.tiny import character_tokenizer
+from tests import warm
+from tests.rlvr_trainers.batches import credited
+from tests.rlvr_trainers.sharded_rank import three_steps
+
+Cases = dict[str, dict[str, Any]]
+Make = Callable[..., Any]
+LAYOUTS = {"2 replicated": (2, 1), "2 sharded": (2, 2), "2 x 2": (4, 2)}
+"""Processes, and those of them that hold one replica."""
+
+EVERYWHERE = ("llama", "one microbatch", "tied", "float32")
+"""Cases of every layout; the others are of two processes that share one replica."""
+
+
+def together(script: str, arguments: Sequence[object], processes: int, seconds: float = 120) -> None:
+    """Run `script` in so many processes of one group; one that fails fails the test."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    python = str(warm.commands(**warm.ONE_THREAD) / "python")
+    command = [python, str(Path(__file__).with_name(script)), *map(str, arguments)]
+    group = {"WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, **warm.ONE_THREAD}
+    ranks = [
+        subprocess.Popen(
+            command,
+            env={**os.environ, **group, "RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in range(processes)
+    ]
+    try:
+        said = [rank.communicate(timeout=seconds)[0] for rank in ranks]
+    finally:
+        for rank in ranks:
+            rank.kill()
+    assert [rank.returncode for rank in ranks] == [0] * processes, "\n".join(said)
+
+
+def tiny_gemma() -> Gemma2ForCausalLM:
+    """Logits of its own making: capped at 30 by a tanh."""
+    torch.manual_seed(0)
+    shape: dict[str, Any] = {"vocab_size": 23, "hidden_size": 16, "intermediate_size": 24, "head_dim": 8}
+    heads: dict[str, Any] = {"num_attention_heads": 2, "num_key_value_heads": 1, "num_hidden_layers": 2}
+    return Gemma2ForCausalLM(Gemma2Config(**shape | heads, initializer_range=0.4)).eval()
+
+
+def tiny_mixtral() -> MixtralForCausalLM:
+    """Experts that not every process's tokens reach."""
+    torch.manual_seed(0)
+    shape: dict[str, Any] = {
+        "vocab_size": 23,
+        "hidden_size": 16,
+        "intermediate_size": 24,
+        "num_hidden_layers": 2,
+    }
+    heads: dict[str, Any] = {"num_attention_heads": 2, "num_key_value_heads": 2, "num_local_experts": 8}
+    eager: dict[str, Any] = {"experts_implementation": "eager"}  # the only one in float64
+    config = MixtralConfig(**shape | heads | eager, initializer_range=0.4)
+    return MixtralForCausalLM(config).eval()
+
+
+@pytest.fixture
+def cases(tiny_llama: Make, tiny_gpt2: Make, mixed_rollouts: tuple[list[Rollout], list[int]]) -> Cases:
+    """Steps over 6, 5 and 1 of sequences that are uneven, partly unscored and partly filtered."""
+    groups = [0] * 6 + [1] * 5 + [2]
+    tokens = TokenBatch.of_rollouts(mixed_rollouts[0], groups, filter_truncated=True)
+    wave = torch.sin(torch.arange(tokens.mask_BT.numel(), dtype=torch.float64)).view(tokens.mask_BT.shape)
+    tables = {"old_logprobs_BT": -3 + wave, "ref_logprobs_BT": -3 - wave}
+    batch = credited(tokens, [(-1.0) ** i * (i + 1) for i in range(12)], **tables)
+    loss = {
+        "kl_coefficient": 0.1,
+        "entropy_coefficient": 0.01,
+        "clip_high": 0.28,
+        "aggregation": "token_mean",
+    }
+
+    def case(
+        model: Any, weights: torch.dtype = torch.float64, budget: int = 24, **settings: Any
+    ) -> dict[str, Any]:
+        tokenizer = character_tokenizer("0123456789>", context=64)
+        named: dict[str, Any] = {"model": model, "dtype": weights, "budget": budget, "settings": settings}
+        return {**named, "tokenizer": tokenizer, "batch": batch, "loss": loss}
+
+    lora: dict[str, Any] = {"lora": {"rank": 2, "alpha": 8}}
+    return {
+        "llama": case(tiny_llama()),
+        "one microbatch": case(tiny_llama(), budget=10_000),
+        "tied": case(tiny_gpt2()),
+        "capped": case(tiny_gemma()),
+        "experts": case(tiny_mixtral()),
+        "adapter": case(tiny_llama(), **lora),
+        "recomputed": case(tiny_llama(), gradient_checkpointing=True),
+        "recomputed adapter": case(tiny_gpt2(), gradient_checkpointing=True, **lora),
+        "float32": case(tiny_llama(), torch.float32),
+        "bfloat16": case(tiny_llama(), torch.float32, dtype="bfloat16"),
+    }
+
+
+TOLERANCES = {"float32": 2e-5, "bfloat16": 2e-2, "capped": 1e-7, "experts": 1e-7}
+"""Largest difference of other cases than those computed in float64 alone, which are held to 1e-10."""
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_gradients_weights_and_metrics_are_those_of_one_process(
+    cases: Cases, layout: str, tmp_path: Path
+) -> None:
+    processes, shard = LAYOUTS[layout]
+    some = {name: case for name, case in cases.items() if name in EVERYWHERE or layout == "2 sharded"}
+    torch.save(some, tmp_path / "cases.pt")
+    together("sharded_rank.py", [tmp_path / "cases.pt", tmp_path / "result.pt", shard], processes)
+    results = torch.load(tmp_path / "result.pt")
+    for name, case in some.items():
+        found, expected = results[name], three_steps(case, Mesh())
+        tolerance = TOLERANCES.get(name, 1e-10)
+        close = functools.partial(
+            torch.testing.assert_close, rtol=0, msg=lambda text, name=name: f"{name}: {text}"
+        )
+        close(found["gradients"], expected["gradients"], atol=tolerance)
+        close(found["weights"], expected["weights"], atol=tolerance)
+        close(found["logprobs"], expected["logprobs"], atol=max(1e-5, 10 * tolerance))
+        assert found["metrics"] == pytest.approx(expected["metrics"], rel=max(1e-9, 10 * tolerance)), name
+        assert max(float(gradient.abs().max()) for gradient in expected["gradients"]) > 1e-3
+        assert found["held"] <= expected["held"] / shard + 64, name  # short weights are padded
