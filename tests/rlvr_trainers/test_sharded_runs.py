@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from rlvr_gym import ConfigError
 from rlvr_gym.config import parse_overrides
 from rlvr_gym.files import read_lines
 from rlvr_gym.generation.loading import load_model
-from tests.rlvr_trainers.test_ranks import SMALL, measured
+from tests.rlvr_trainers.test_ranks import SMALL, measured, outcomes, start
 from tests.rlvr_trainers.test_sharding import ranks_of
 
 RUN = [
@@ -83,6 +84,40 @@ def test_an_adapter_in_bfloat16_with_recomputed_activations_trains_sharded(tmp_p
     assert rows[0]["sampler/mismatch"] < 0.05
     assert (tmp_path / "run" / "checkpoints" / "step-2" / "adapter_model.safetensors").exists()
     load_model(tmp_path / "run" / "model")
+
+
+def test_what_one_process_reports_stops_both_and_keeps_the_last_whole_step(tmp_path: Path) -> None:
+    settings = ["run.steps=5", "run.checkpoint_every=100", "mesh.shard=2"]
+    both = outcomes(start("dr_grpo", tmp_path, *settings, fault="reported"))
+    assert [status for status, _ in both] == [1, 1], both
+    assert all("error: after step 1: reported" in output for _, output in both)
+    assert steps(tmp_path) == ["step-0", "step-1"]
+
+
+def test_a_process_that_breaks_down_ends_both_and_leaves_the_last_checkpoint(tmp_path: Path) -> None:
+    settings = ["run.steps=5", "run.checkpoint_every=100", "mesh.shard=2"]
+    (first, said), (second, traceback) = outcomes(start("dr_grpo", tmp_path, *settings, fault="unforeseen"))
+    assert first != 0
+    assert second != 0
+    assert "RuntimeError: unforeseen" in traceback
+    assert "error: another process of this run has ended" in said
+    assert steps(tmp_path) == ["step-0"]
+
+
+def test_a_stop_asked_of_one_process_saves_the_shards_of_both(tmp_path: Path) -> None:
+    processes = start("dr_grpo", tmp_path, "run.steps=100000", "run.checkpoint_every=100000", "mesh.shard=2")
+    until = time.monotonic() + 200
+    while not any(row["step"] >= 1 for row in read_lines(tmp_path / "metrics.jsonl")):
+        assert time.monotonic() < until
+        assert processes[0].poll() is None, processes[0].communicate()
+        time.sleep(0.02)
+    processes[1].send_signal(signal.SIGINT)
+    both = outcomes(processes)
+    assert [status for status, _ in both] == [0, 0], both
+    saved = max(int(name.removeprefix("step-")) for name in steps(tmp_path))
+    assert [output.splitlines()[-1] for _, output in both] == [f"finished False after {saved}"] * 2
+    parts = tmp_path / "checkpoints" / f"step-{saved}" / "optimizer"
+    assert sorted(path.name for path in parts.glob("__*")) == ["__0_0.distcp", "__1_0.distcp"]
 
 
 def test_shards_that_the_processes_do_not_divide_into_are_refused(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from tests.rlvr_trainers.sharded_saving_rank import one_step
 from tests.rlvr_trainers.test_sharding import tiny_mixtral, together
 
 Make = Callable[..., Any]
-LORA = {"lora": {"rank": 2, "alpha": 8}}
+LORA: dict[str, Any] = {"lora": {"rank": 2, "alpha": 8}}
 
 
 @pytest.fixture
