@@ -35,13 +35,13 @@ def no_room(here: bool) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def one_step(policy: Policy) -> Any:
-    """The optimizer after a step on log-probabilities that both processes add up."""
-    optimizer, _ = optimizer_and_schedule(
-        policy.parameters, OptimizerConfig(learning_rate=0.01), total_updates=1
-    )
+def one_step(policy: Policy, *, times: int = 1) -> Any:
+    """The optimizer after a step on log-probabilities `times` over, which processes add up."""
+    settings = OptimizerConfig(learning_rate=0.01)
+    optimizer, _ = optimizer_and_schedule(policy.parameters, settings, total_updates=1)
     probe = TokenSequence(prompt_token_ids=(4, 5), token_ids=(6, 7, 8))
-    policy.logprobs(probe_tokens([probe]), temperature=1.0)[0].sum().backward()
+    logprobs, _ = policy.logprobs(probe_tokens([probe]), temperature=1.0)
+    (times * logprobs.sum()).backward()
     optimizer.step()
     return optimizer
 
@@ -67,12 +67,8 @@ def write(name: str, case: dict[str, Any], folder: Path, mesh: Mesh) -> None:
 
     save(1)
     for rank in (0, 1):
-        with (
-            pytest.raises(
-                TrainingError, match=r"cannot write the checkpoint of step 2 .*resumes from step 1"
-            ),
-            no_room(mesh.rank == rank),
-        ):
+        told = r"cannot write the checkpoint of step 2 .*resumes from step 1"
+        with pytest.raises(TrainingError, match=told), no_room(mesh.rank == rank):
             save(2)
         assert checkpoints.steps() == [1]
     save(3)

@@ -29,8 +29,10 @@ EVERYWHERE = ("llama", "one microbatch", "tied", "float32")
 """Cases of every layout; the others are of two processes that share one replica."""
 
 
-def together(script: str, arguments: Sequence[object], processes: int, seconds: float = 120) -> None:
-    """Run `script` in so many processes of one group; one that fails fails the test."""
+def ranks_of(
+    script: str, arguments: Sequence[object], processes: int, seconds: float = 240
+) -> list[tuple[int, str]]:
+    """Run `script` in so many processes of one group: (exit status, output) of each."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
@@ -52,7 +54,13 @@ def together(script: str, arguments: Sequence[object], processes: int, seconds: 
     finally:
         for rank in ranks:
             rank.kill()
-    assert [rank.returncode for rank in ranks] == [0] * processes, "\n".join(said)
+    return [(rank.returncode, output) for rank, output in zip(ranks, said, strict=True)]
+
+
+def together(script: str, arguments: Sequence[object], processes: int) -> None:
+    """Run `script` in so many processes of one group; one that fails fails the test."""
+    outcomes = ranks_of(script, arguments, processes)
+    assert [status for status, _ in outcomes] == [0] * processes, "\n".join(output for _, output in outcomes)
 
 
 def tiny_gemma() -> Gemma2ForCausalLM:

@@ -1,6 +1,7 @@
 """One of several processes of a whole training run. Run by test_ranks."""
 
 import sys
+from typing import Any
 
 import torch
 from rlvr_trainers.recipe import load_recipe
@@ -19,7 +20,8 @@ def main(recipe: str, fault: str, *settings: str) -> None:
         if trainer.mesh.rank == 1 and trainer.step >= 1 and fault != "none":
             raise TrainingError("reported") if fault == "reported" else RuntimeError("unforeseen")
 
-    trainer.models.policy.model.register_forward_pre_hook(break_down)
+    generator: Any = trainer.generator
+    generator.model.register_forward_pre_hook(break_down)
     try:
         result = trainer.run()
     except RlvrError as error:

@@ -28,6 +28,7 @@ from rlvr_gym.config import Settings, merge, parse_overrides
 from rlvr_gym.errors import ConfigError
 from rlvr_trainers.config import TrainConfig
 from rlvr_trainers.recipe import load_recipe, recipe_names, recipe_settings, recipe_summary
+from rlvr_trainers.settings import MeshConfig
 
 if TYPE_CHECKING:
     from rlvr_trainers.trainer import Trainer, TrainResult
@@ -148,6 +149,8 @@ def train(
     """Train a model on an environment; the same command resumes."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     config = load_recipe(recipe, _given(settings or [], model))
+    if config.mesh.shard > 1:
+        _refuse_uneven_shards(config, processes)
     if processes > 1 and not dry_run:
         named = [] if model is None else ["--model", model]
         flags = [flag for flag, on in (("--json", as_json), *_loudness_flags()) if on]
@@ -155,6 +158,8 @@ def train(
     from rlvr_trainers.run.display import Display
     from rlvr_trainers.trainer import Trainer
 
+    if dry_run:
+        config = config.model_copy(update={"mesh": MeshConfig()})  # this process looks at the whole model
     console = Console(stderr=as_json, quiet=loudness() is Loudness.QUIET)
     display = Display(console, each_step=loudness() is Loudness.VERBOSE)
     first = int(os.environ.get("RANK", "0")) == 0
@@ -173,6 +178,13 @@ def train(
         said = json.dumps(_as_json(result), indent=1) if as_json else _summary(result)
         Console().print(said, highlight=False, markup=False, soft_wrap=True)
     raise typer.Exit(Exit.DONE if result.finished else Exit.INTERRUPTED)
+
+
+def _refuse_uneven_shards(config: TrainConfig, processes: int) -> None:
+    """Raise ConfigError, before any process is started, where the model cannot be shared by so many."""
+    from rlvr_trainers.mesh import refuse_uneven_shards
+
+    refuse_uneven_shards(config.mesh.shard, max(processes, int(os.environ.get("WORLD_SIZE", "1"))))
 
 
 def _given(settings: Sequence[str], model: str | None) -> Settings:

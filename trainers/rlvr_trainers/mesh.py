@@ -153,7 +153,7 @@ def others_needed(*, alone: bool = False) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        network = isinstance(error, dist.DistError) or "gloo" in str(error)
+        network = isinstance(error, dist.DistError) or any(name in str(error) for name in ("gloo", "NCCL"))
         if alone and not network:
             raise
         raise TrainingError(

@@ -40,13 +40,12 @@ class ModelConfig(Config):
 class MeshConfig(Config):
     """How the processes of a run share the model.
 
-    The processes are `shard` to a replica: the rest of their number is replicas. Native FSDP2 holds weights, gradients
-    and optimizer states in parts, and gathers a layer at a time when it is computed with. Gradients are those of one
-    process.
+    Every `shard` of them hold one replica together: each a part of the weights, gradients and optimizer states (native
+    FSDP2), and a whole layer only while it is computed with. Gradients are those of one process.
     """
 
     shard: int = Field(default=1, ge=1)
-    """Number of processes that the weights are split over; 1: each process holds the whole model."""
+    """Processes that a replica is split over; it divides their number. 1: each holds the whole model."""
 
 
 class RewardConfig(Config):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pickle
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, final
 
@@ -28,7 +29,7 @@ def save_shards(tensors: Mapping[str, Tensor], folder: Path) -> None:
     Raises OSError or RuntimeError on all of them where one could not write.
     """
     try:
-        with others_needed():
+        with others_needed(), _alone_where_alone():
             save(dict(tensors), storage_writer=FileSystemWriter(folder))
     except CheckpointException as failed:
         raise _first_failure(failed) from failed
@@ -48,13 +49,19 @@ def load_shards(folder: Path, like: Callable[[str, torch.Size], Tensor]) -> dict
         if isinstance(about, TensorStorageMetadata)
     }
     try:
-        with warnings.catch_warnings():
-            # That no process group is used is what is asked for.
-            warnings.filterwarnings("ignore", message="torch.distributed is disabled", category=UserWarning)
+        with _alone_where_alone():
             load(tensors, storage_reader=reader, no_dist=True)
     except CheckpointException as failed:
         raise _first_failure(failed) from failed
     return tensors
+
+
+@contextmanager
+def _alone_where_alone() -> Iterator[None]:
+    """Around what takes no process group for a single process: which is meant."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="torch.distributed is disabled", category=UserWarning)
+        yield
 
 
 def _first_failure(failed: CheckpointException) -> Exception:

@@ -80,7 +80,7 @@ class Saver:
         unusable = isinstance(error, UnusableWeights)
         if not self._mesh.sharded:
             return not unusable
-        return self._mesh.all_know(error) and not self._mesh.any(unusable)
+        return self._mesh.all_know(error) and not self._mesh.agreed(unusable)
 
     def finish(self, folder: Path) -> None:
         """Write the finished model, an ordinary model folder."""
