@@ -17,6 +17,8 @@ from rlvr_trainers.batch import TokenBatch
 from rlvr_trainers.learner.microbatches import microbatches
 from rlvr_trainers.learner.models import Models, Role
 from rlvr_trainers.learner.optimizer import optimizer_and_schedule
+from rlvr_trainers.learner.plan import Microbatch
+from rlvr_trainers.learner.policy import Policy
 from rlvr_trainers.mesh import Mesh
 from rlvr_trainers.objectives.base import Batch, Objective
 from rlvr_trainers.objectives.token_table import TokenTable, step_metrics
@@ -99,9 +101,12 @@ class Learner(Generic[B]):
         model = self.models.of(role)
         logprobs_BT = torch.zeros(tokens.mask_BT.shape)
         entropy_BT = torch.zeros(tokens.mask_BT.shape)
-        for rows in self._microbatches(tokens):
+        for microbatch in self._microbatches(model, tokens, [True] * tokens.size):
+            rows = microbatch.rows
             part = tokens.select(rows).to(model.device)
-            values, entropies = model.logprobs(part, temperature=self._temperature, with_entropy=with_entropy)
+            values, entropies = model.logprobs(
+                part, temperature=self._temperature, with_entropy=with_entropy, bundles=microbatch.bundles
+            )
             width = values.shape[1]
             logprobs_BT[rows, :width] = values.float().cpu()
             if entropies is not None:
@@ -125,22 +130,31 @@ class Learner(Generic[B]):
         parts = np.split(order, self._batch.minibatches)
         return [np.flatnonzero(np.isin(groups, part)).tolist() for part in parts]
 
-    def _microbatches(self, tokens: TokenBatch) -> list[list[int]]:
+    def _microbatches(self, model: Policy, tokens: TokenBatch, learns_B: Sequence[bool]) -> list[Microbatch]:
         """This process's microbatches."""
-        budget = self._batch.microbatch_tokens
-        return microbatches(tokens.lengths_B.tolist(), budget, part=self.mesh.rank, parts=self.mesh.world)
+        budget, part, parts = self._batch.microbatch_tokens, self.mesh.rank, self.mesh.world
+        if self._batch.save_compute:
+            return model.planner(budget, part=part, parts=parts).plan(tokens, learns_B)
+        lengths = tokens.lengths_B.tolist()
+        return [Microbatch(rows=rows) for rows in microbatches(lengths, budget, part=part, parts=parts)]
 
     def _accumulate_gradients(self, minibatch: B) -> list[TokenTable]:
         """Gradients of one optimizer step's loss; the token tables of all microbatches of all processes."""
         objective = self._objective(minibatch)
         tables = []
-        for rows in self._microbatches(minibatch.tokens):
-            part = minibatch.select(rows).to(self._policy.device)
-            logprobs_BT, entropy_BT = self._policy.logprobs(
-                part.tokens, temperature=self._temperature, with_entropy=objective.needs_entropy
-            )
-            loss, table = objective.loss(part, rows, logprobs_BT, entropy_BT)
-            loss.backward()
+        learns_B = objective.learns(minibatch).tolist()
+        for microbatch in self._microbatches(self._policy, minibatch.tokens, learns_B):
+            part = minibatch.select(microbatch.rows).to(self._policy.device)
+            with torch.set_grad_enabled(microbatch.learns):
+                logprobs_BT, entropy_BT = self._policy.logprobs(
+                    part.tokens,
+                    temperature=self._temperature,
+                    with_entropy=objective.needs_entropy,
+                    bundles=microbatch.bundles,
+                )
+                loss, table = objective.loss(part, microbatch.rows, logprobs_BT, entropy_BT)
+            if microbatch.learns:
+                loss.backward()
             tables.append(table.cpu())
         self.mesh.sum_gradients(self._policy.parameters)
         tables = self.mesh.gather(tables)

@@ -27,7 +27,10 @@ from rlvr_gym.memory import peak_memory_bytes
 from rlvr_gym.seeding import derive_seed
 from rlvr_trainers.batch import TokenBatch
 from rlvr_trainers.disk import writing
+from rlvr_trainers.learner.hidden_states import Bundles
 from rlvr_trainers.learner.logprobs import base_model, token_logprobs
+from rlvr_trainers.learner.plan import Planner
+from rlvr_trainers.learner.sharing import mask_kind, operations
 from rlvr_trainers.settings import LoraConfig, ModelConfig
 
 LoadedModel = tuple[PreTrainedModel, PreTrainedTokenizerBase]
@@ -96,11 +99,28 @@ class Policy:
         return TransformersGenerator(model.requires_grad_(False), self.tokenizer, dtype=dtype)
 
     def logprobs(
-        self, batch: TokenBatch, *, temperature: float, with_entropy: bool = False
+        self,
+        batch: TokenBatch,
+        *,
+        temperature: float,
+        with_entropy: bool = False,
+        bundles: Bundles | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Log-probabilities (B, T) of the batch's completion tokens, and their entropies when asked for."""
+        how: dict[str, Any] = {"temperature": temperature, "with_entropy": with_entropy, "bundles": bundles}
         with self._autocast():
-            return token_logprobs(self.model, batch, temperature=temperature, with_entropy=with_entropy)
+            return token_logprobs(self.model, batch, **how)
+
+    def planner(self, budget_tokens: int, *, part: int, parts: int) -> Planner:
+        """Plan what this model computes together, and what each of so many processes computes."""
+        base = base_model(self.model)
+        return Planner(
+            budget_tokens=budget_tokens,
+            operations=operations(base),
+            mask=partial(mask_kind, base),
+            part=part,
+            parts=parts,
+        )
 
     def frozen_copy(self) -> Policy:
         """The policy as it is now, never to change."""
