@@ -129,6 +129,9 @@ class BatchConfig(Config):
     """Passes over the samples of a rollout step."""
     microbatch_tokens: int = Field(default=16384, ge=1)
     """Padded tokens of one forward and backward pass at most: lower it where memory runs out."""
+    save_compute: bool = True
+    """Compute what sequences begin with in common once, and leave those without gradient out of the backward pass. Not
+    with mesh.shard, which computes every sequence whole."""
 
     @model_validator(mode="after")
     def _minibatches_divide(self) -> BatchConfig:

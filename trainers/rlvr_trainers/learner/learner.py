@@ -19,6 +19,8 @@ from rlvr_trainers.batch import TokenBatch
 from rlvr_trainers.learner.microbatches import microbatches
 from rlvr_trainers.learner.models import Models, Role
 from rlvr_trainers.learner.optimizer import optimizer_and_schedule, restore_optimizer, shards_of
+from rlvr_trainers.learner.plan import Microbatch
+from rlvr_trainers.learner.policy import Policy
 from rlvr_trainers.learner.shards import save_shards
 from rlvr_trainers.mesh import Mesh, others_needed
 from rlvr_trainers.objectives.base import Batch, Objective
@@ -102,10 +104,13 @@ class Learner(Generic[B]):
         model = self.models.of(role)
         logprobs_BT = torch.zeros(tokens.mask_BT.shape)
         entropy_BT = torch.zeros(tokens.mask_BT.shape)
-        mine = self._microbatches(tokens)
-        for rows in mine:
+        mine = self._microbatches(model, tokens, [True] * tokens.size)
+        for microbatch in mine:
+            rows = microbatch.rows
             part = tokens.select(rows).to(model.device)
-            values, entropies = model.logprobs(part, temperature=self._temperature, with_entropy=with_entropy)
+            values, entropies = model.logprobs(
+                part, temperature=self._temperature, with_entropy=with_entropy, bundles=microbatch.bundles
+            )
             width = values.shape[1]
             logprobs_BT[rows, :width] = values.float().cpu()
             if entropies is not None:
@@ -138,10 +143,14 @@ class Learner(Generic[B]):
         parts = np.split(order, self._batch.minibatches)
         return [np.flatnonzero(np.isin(groups, part)).tolist() for part in parts]
 
-    def _microbatches(self, tokens: TokenBatch) -> list[list[int]]:
+    def _microbatches(self, model: Policy, tokens: TokenBatch, learns_B: Sequence[bool]) -> list[Microbatch]:
         """This process's microbatches."""
-        budget = self._batch.microbatch_tokens
-        return microbatches(tokens.lengths_B.tolist(), budget, part=self.mesh.rank, parts=self.mesh.world)
+        budget, part, parts = self._batch.microbatch_tokens, self.mesh.rank, self.mesh.world
+        # Processes that hold shards gather weights together, forward and backward, in passes that must be alike.
+        if self._batch.save_compute and not self.mesh.sharded:
+            return model.planner(budget, part=part, parts=parts).plan(tokens, learns_B)
+        lengths = tokens.lengths_B.tolist()
+        return [Microbatch(rows=rows) for rows in microbatches(lengths, budget, part=part, parts=parts)]
 
     def _idle_passes(self, tokens: TokenBatch, mine: int) -> list[TokenBatch]:
         """What to compute, and count for nothing, until every process that holds shards has made as many passes.
@@ -157,17 +166,23 @@ class Learner(Generic[B]):
         """Gradients of one optimizer step's loss; the token tables of all microbatches of all processes."""
         objective = self._objective(minibatch)
         tables = []
-        mine = self._microbatches(minibatch.tokens)
+        learns_B = objective.learns(minibatch).tolist()
+        mine = self._microbatches(self._policy, minibatch.tokens, learns_B)
         idle = self._idle_passes(minibatch.tokens, len(mine))
-        for number, rows in enumerate(mine, 1):
+        for number, microbatch in enumerate(mine, 1):
             self._policy.last_pass(number == len(mine) + len(idle))
-            part = minibatch.select(rows).to(self._policy.device)
-            logprobs_BT, entropy_BT = self._policy.logprobs(
-                part.tokens, temperature=self._temperature, with_entropy=objective.needs_entropy
-            )
-            loss, table = objective.loss(part, rows, logprobs_BT, entropy_BT)
-            with others_needed(alone=True):
-                loss.backward()
+            part = minibatch.select(microbatch.rows).to(self._policy.device)
+            with torch.set_grad_enabled(microbatch.learns):
+                logprobs_BT, entropy_BT = self._policy.logprobs(
+                    part.tokens,
+                    temperature=self._temperature,
+                    with_entropy=objective.needs_entropy,
+                    bundles=microbatch.bundles,
+                )
+                loss, table = objective.loss(part, microbatch.rows, logprobs_BT, entropy_BT)
+            if microbatch.learns:
+                with others_needed(alone=True):
+                    loss.backward()
             tables.append(table.cpu())
         for left, tokens in enumerate(reversed(idle)):
             self._policy.last_pass(left == len(idle) - 1)

@@ -8,7 +8,6 @@ Shapes: B sequences, T completion tokens, N action tokens, C tokens of a chunk, 
 
 from __future__ import annotations
 
-import inspect
 import weakref
 from collections.abc import Callable, Iterator
 from enum import Enum
@@ -22,6 +21,7 @@ from transformers import PreTrainedModel
 
 from rlvr_gym.errors import ConfigError
 from rlvr_trainers.batch import TokenBatch
+from rlvr_trainers.learner.hidden_states import Bundles, agree, predicting_states
 
 Head = Callable[[Tensor], Tensor]
 """Hidden states (C, H) -> logits (C, V)."""
@@ -34,6 +34,7 @@ def token_logprobs(
     temperature: float,
     chunk_tokens: int = 512,
     with_entropy: bool = False,
+    bundles: Bundles | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     """log_softmax(logits / temperature) of each action token, and the entropy of each such distribution.
 
@@ -46,10 +47,10 @@ def token_logprobs(
         temperature: the sampling temperature.
         chunk_tokens: how many tokens' logits exist at a time.
         with_entropy: whether to compute entropies; None is returned otherwise.
+        bundles: the sequences that are computed together, of a batch that lies one a row; None computes each alone.
     """
     causal_lm = _causal_lm(model)
-    hidden = _hidden_states(base_model(causal_lm), batch)
-    hidden_NH = hidden.reshape(-1, hidden.shape[-1])[batch.predictors_N]
+    hidden_NH = predicting_states(base_model(causal_lm), batch, bundles)
     head = _head(model)
     how = (temperature, chunk_tokens, with_entropy)
     if isinstance(head, nn.Linear) and type(head) is nn.Linear:  # subclasses (quantized) compute other things
@@ -62,62 +63,6 @@ def token_logprobs(
 
 def _scattered(values_N: Tensor, mask_BT: Tensor) -> Tensor:
     return values_N.new_zeros(mask_BT.shape).masked_scatter(mask_BT, values_N)
-
-
-def _hidden_states(base: nn.Module, batch: TokenBatch) -> Tensor:
-    if batch.is_packed:
-        _verify_packing(base)
-    inputs = {"input_ids": batch.input_ids}
-    if _takes_positions(base) and (batch.is_packed or _counts_from_zero(base)):
-        inputs["position_ids"] = batch.position_ids
-    return base(**inputs, use_cache=False, return_dict=True).last_hidden_state
-
-
-def _takes_positions(base: nn.Module) -> bool:
-    """A model that does not has relative positions."""
-    return "position_ids" in inspect.signature(base.forward).parameters
-
-
-_counting: weakref.WeakKeyDictionary[nn.Module, bool] = weakref.WeakKeyDictionary()
-
-
-@torch.no_grad()
-def _counts_from_zero(base: nn.Module) -> bool:
-    """Return whether a model's positions begin at 0, as a batch's do; RoBERTa's begin after the id of its padding."""
-    if base not in _counting:
-        ids = torch.tensor([[5, 6, 7, 8]], device=next(base.parameters()).device)
-        with torch.autocast(ids.device.type, enabled=False):
-            told = base(
-                input_ids=ids,
-                position_ids=torch.arange(4, device=ids.device)[None],
-                use_cache=False,
-                return_dict=True,
-            )
-            alone = base(input_ids=ids, use_cache=False, return_dict=True)
-        _counting[base] = _agree(told.last_hidden_state, alone.last_hidden_state)
-    return _counting[base]
-
-
-_packs: weakref.WeakSet[nn.Module] = weakref.WeakSet()
-
-
-@torch.no_grad()
-def _verify_packing(base: nn.Module) -> None:
-    """Raise ConfigError unless a sequence packed behind another is read as it is alone; once per model."""
-    if base in _packs:
-        return
-    ids = torch.tensor([[3, 2, 1, 0, 0, 1, 2, 3]], device=next(base.parameters()).device)
-    positions = torch.arange(4, device=ids.device).repeat(1, 2)
-    with torch.autocast(ids.device.type, enabled=False):
-        if _takes_positions(base):
-            packed = base(input_ids=ids, position_ids=positions, use_cache=False, return_dict=True)
-            alone = base(
-                input_ids=ids[:, 4:], position_ids=positions[:, 4:], use_cache=False, return_dict=True
-            )
-            if _agree(packed.last_hidden_state[:, 4:], alone.last_hidden_state):
-                _packs.add(base)
-                return
-    raise ConfigError(f"{type(base).__name__} does not keep packed sequences apart: leave them one a row")
 
 
 def _any_head_logprobs(
@@ -324,7 +269,7 @@ def _find_kind(model: Any) -> _HeadKind:
         logits_CV = model(input_ids=ids, use_cache=False, return_dict=True).logits[0]
         output = base_model(causal_lm)(input_ids=ids, use_cache=False, return_dict=True)
         hidden_CH = output.last_hidden_state[0]
-        if not _agree(_own_logits(causal_lm, hidden_CH), logits_CV):
+        if not agree(_own_logits(causal_lm, hidden_CH), logits_CV):
             raise ConfigError(
                 f"cannot score tokens with {type(causal_lm).__name__} a chunk at a time: its logits do not "
                 "follow from its base model's hidden states (prompt tuning, or an encoder-decoder?); use a "
@@ -332,12 +277,5 @@ def _find_kind(model: Any) -> _HeadKind:
             )
         waves_CH = torch.sin(torch.arange(hidden_CH.numel(), device=device)).view_as(hidden_CH).to(hidden_CH)
         loud_CH = waves_CH * (100 / embedding(waves_CH).abs().max())
-        plain = all(_agree(embedding(h), _own_logits(causal_lm, h)) for h in (hidden_CH, loud_CH))
+        plain = all(agree(embedding(h), _own_logits(causal_lm, h)) for h in (hidden_CH, loud_CH))
     return _HeadKind.MODULE if plain else _HeadKind.OWN
-
-
-def _agree(one: Tensor, other: Tensor) -> bool:
-    if one.shape != other.shape:
-        return False
-    tolerance = 2e-2 if one.dtype in (torch.bfloat16, torch.float16) else 1e-4
-    return bool((one - other).abs().max() <= tolerance * other.abs().max())

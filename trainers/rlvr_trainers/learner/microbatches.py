@@ -31,6 +31,20 @@ def microbatches(
     return [batch for batch in batches if batch]
 
 
+def even_budget(lengths: Sequence[int], budget_tokens: int, *, parts: int = 1) -> int:
+    """The smallest budget that takes no more microbatches than `budget_tokens`: they are even, and none is larger."""
+    longest_first = sorted(lengths, reverse=True)[::parts]
+    count = len(_microbatch_sizes(longest_first, budget_tokens))
+    low, high = 1, budget_tokens
+    while low < high:
+        middle = (low + high) // 2
+        if len(_microbatch_sizes(longest_first, middle)) <= count:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
 def _microbatch_sizes(lengths: Sequence[int], budget_tokens: int) -> list[int]:
     """Number of sequences in each microbatch, the longest sequences first."""
     sizes: list[int] = []

@@ -28,8 +28,10 @@ from rlvr_gym.memory import peak_memory_bytes
 from rlvr_gym.seeding import derive_seed
 from rlvr_trainers.batch import TokenBatch
 from rlvr_trainers.disk import writing
+from rlvr_trainers.learner.hidden_states import Bundles
 from rlvr_trainers.learner.logprobs import base_model, token_logprobs
 from rlvr_trainers.learner.model_folder import ordinary_parts, write_folder
+from rlvr_trainers.learner.plan import Planner
 from rlvr_trainers.learner.sharding import (
     Scorer,
     give_back,
@@ -39,6 +41,7 @@ from rlvr_trainers.learner.sharding import (
     without_weights,
 )
 from rlvr_trainers.learner.shards import load_shards, save_shards
+from rlvr_trainers.learner.sharing import mask_kind, operations
 from rlvr_trainers.mesh import Mesh, others_needed
 from rlvr_trainers.settings import LoraConfig, ModelConfig
 
@@ -122,10 +125,15 @@ class Policy:
         return TransformersGenerator(model.requires_grad_(False), self.tokenizer, dtype=dtype)
 
     def logprobs(
-        self, batch: TokenBatch, *, temperature: float, with_entropy: bool = False
+        self,
+        batch: TokenBatch,
+        *,
+        temperature: float,
+        with_entropy: bool = False,
+        bundles: Bundles | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Log-probabilities (B, T) of the batch's completion tokens, and their entropies when asked for."""
-        how: dict[str, Any] = {"temperature": temperature, "with_entropy": with_entropy}
+        how: dict[str, Any] = {"temperature": temperature, "with_entropy": with_entropy, "bundles": bundles}
         with self._autocast():
             if self._scorer is None:
                 return token_logprobs(self.model, batch, **how)
@@ -142,6 +150,17 @@ class Policy:
         """
         if self._scorer is not None:
             sum_over_replicas(self._scorer, last)
+
+    def planner(self, budget_tokens: int, *, part: int, parts: int) -> Planner:
+        """Plan what this model computes together, and what each of so many processes computes."""
+        base = base_model(self.model)
+        return Planner(
+            budget_tokens=budget_tokens,
+            operations=operations(base),
+            mask=partial(mask_kind, base),
+            part=part,
+            parts=parts,
+        )
 
     def frozen_copy(self) -> Policy:
         """The policy as it is now, never to change."""

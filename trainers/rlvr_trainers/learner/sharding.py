@@ -13,6 +13,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from rlvr_trainers.batch import TokenBatch
+from rlvr_trainers.learner.hidden_states import Bundles
 from rlvr_trainers.learner.logprobs import token_logprobs
 
 
@@ -25,10 +26,17 @@ class Scorer(nn.Module):
         self.model = model
 
     def forward(
-        self, batch: TokenBatch, *, temperature: float, with_entropy: bool = False
+        self,
+        batch: TokenBatch,
+        *,
+        temperature: float,
+        with_entropy: bool = False,
+        bundles: Bundles | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """As `token_logprobs`."""
-        return token_logprobs(self.model, batch, temperature=temperature, with_entropy=with_entropy)
+        return token_logprobs(
+            self.model, batch, temperature=temperature, with_entropy=with_entropy, bundles=bundles
+        )
 
 
 def spread(model: nn.Module, devices: DeviceMesh) -> Scorer:

@@ -43,6 +43,10 @@ class Objective(Protocol[B]):
         """True when `loss` needs the entropies of the tokens' distributions."""
         ...
 
+    def learns(self, minibatch: B) -> Tensor:
+        """(B,) False for a sequence of the step whose loss has no gradient, whatever its log-probabilities are."""
+        ...
+
     def loss(
         self, part: B, rows: Sequence[int], logprobs_BT: Tensor, entropy_BT: Tensor | None
     ) -> tuple[Tensor, TokenTable]:

@@ -21,6 +21,10 @@ class CrossEntropyObjective:
     def __init__(self, minibatch: ScoredBatch) -> None:
         self._tokens = int(minibatch.tokens.mask_BT.sum())
 
+    def learns(self, minibatch: ScoredBatch) -> Tensor:
+        """Every sequence with a token in the loss."""
+        return minibatch.tokens.mask_BT.any(1)
+
     def loss(
         self, part: ScoredBatch, rows: Sequence[int], logprobs_BT: Tensor, entropy_BT: Tensor | None
     ) -> tuple[Tensor, TokenTable]:

@@ -48,6 +48,14 @@ class PolicyGradientObjective:
             else top_entropy_mask(entropies(minibatch.tokens), minibatch.tokens.mask_BT, share)
         )
 
+    def learns(self, minibatch: CreditedBatch) -> Tensor:
+        """Sequences with an advantage, where that alone moves the policy; with KL or entropy in the loss, all."""
+        mask_BT = minibatch.tokens.mask_BT
+        kl = self._config.needs_reference and self._config.kl_place != "reward"
+        if kl or self._config.entropy_coefficient != 0:
+            return mask_BT.any(1)
+        return (mask_BT & (minibatch.advantages_BT != 0)).any(1)
+
     def loss(
         self, part: CreditedBatch, rows: Sequence[int], logprobs_BT: Tensor, entropy_BT: Tensor | None
     ) -> tuple[Tensor, TokenTable]:

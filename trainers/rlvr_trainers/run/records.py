@@ -29,8 +29,8 @@ _NAMES = {"tasks": "the training tasks (by fingerprint)"}
 _PACKAGES = ("rlvr-gym", "torch", "transformers", "numpy", "gymnasium", "math-verify", "sympy")
 
 _FREE_TO_CHANGE = {
-    "recipe", "batch.microbatch_tokens", "dynamic_sampling.max_rounds", "mesh.shard", "run.dir", "run.checkpoint_every",
-    "run.keep", "run.samples_per_step", "run.max_unscored", "run.max_mismatch", "run.trackers",
+    "recipe", "batch.microbatch_tokens", "batch.save_compute", "dynamic_sampling.max_rounds", "mesh.shard", "run.dir",
+    "run.checkpoint_every", "run.keep", "run.samples_per_step", "run.max_unscored", "run.max_mismatch", "run.trackers",
     *(f"monitor.{name}" for name in MonitorConfig.model_fields),
 }  # fmt: skip
 """Settings that a resumed run may have changed: the finished steps would have been the same under others. So

@@ -29,7 +29,11 @@ def warm_up(policy: Policy, env: Environment, config: TrainConfig, display: Disp
     learner = Learner(
         Models(policy=policy),
         CrossEntropyObjective,
-        batch=BatchConfig(prompts=1, microbatch_tokens=config.batch.microbatch_tokens),
+        batch=BatchConfig(
+            prompts=1,
+            microbatch_tokens=config.batch.microbatch_tokens,
+            save_compute=config.batch.save_compute,
+        ),
         optimizer=OptimizerConfig(
             learning_rate=settings.learning_rate, max_grad_norm=config.optimizer.max_grad_norm
         ),
