@@ -200,9 +200,9 @@ def _members(model: type[BaseModel], path: Sequence[str | int]) -> dict[str, typ
     return {_tag_of(o, field.discriminator): o for o in get_args(field.annotation) if _is_group(o)}
 
 
-def _is_group(annotation: Any) -> TypeGuard[type[BaseModel]]:
+def _is_group(annotation: object) -> TypeGuard[type[BaseModel]]:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
-def _tag_of(group: type[BaseModel], discriminator: Any) -> str:
+def _tag_of(group: type[BaseModel], discriminator: object) -> str:
     return str(group.model_fields[discriminator].default) if isinstance(discriminator, str) else ""

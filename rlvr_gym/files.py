@@ -11,6 +11,11 @@ from typing import Any
 
 from rlvr_gym.errors import DataError
 
+Json = Any
+"""A JSON value: None, a bool, a number, a text, or a list or dict of such. Whoever reads one looks at what it is."""
+JsonObject = dict[str, Json]
+"""A JSON object: a row of a file, a question to another process, the data of a page."""
+
 
 def write_atomically(path: Path, text: str) -> None:
     """Replace `path` by `text`: a reader, or a crash at any moment, sees the old content or the new."""
@@ -50,7 +55,7 @@ def writing_to(path: Path) -> Iterator[None]:
         raise
 
 
-def append_lines(path: Path, rows: list[dict[str, Any]]) -> None:
+def append_lines(path: Path, rows: list[JsonObject]) -> None:
     """Append JSON lines in one write. A line torn off by an earlier crash is removed first."""
     drop_torn_line(path)
     # The escape that replaces a lone surrogate here, \ud800, is JSON's own: the row comes back as it was.
@@ -58,13 +63,13 @@ def append_lines(path: Path, rows: list[dict[str, Any]]) -> None:
         file.write(_json_lines(rows))
 
 
-def keep_lines(path: Path, wanted: Callable[[dict[str, Any]], bool]) -> None:
+def keep_lines(path: Path, wanted: Callable[[JsonObject], bool]) -> None:
     """Cut a JSON-lines file down to the rows that are wanted, atomically; no file is no rows."""
     if path.exists():
         write_atomically(path, _json_lines([row for row in read_lines(path) if wanted(row)]))
 
 
-def _json_lines(rows: list[dict[str, Any]]) -> str:
+def _json_lines(rows: list[JsonObject]) -> str:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
@@ -80,7 +85,7 @@ def drop_torn_line(path: Path) -> None:
         file.truncate(content.rfind(b"\n") + 1)
 
 
-def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+def read_lines(path: Path) -> Iterator[JsonObject]:
     """The rows of a JSON-lines file, none for a missing one; an incomplete last line is left out.
 
     Raises DataError naming the line for any other line that is not JSON.

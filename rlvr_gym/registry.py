@@ -14,7 +14,7 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, TypeVar
@@ -177,7 +177,7 @@ def about(name: str) -> str:
     return " ".join([inspect.getdoc(creator) or "", *described])
 
 
-def _check_types(id: str, accepted: dict[str, inspect.Parameter], given: dict[str, Any]) -> None:
+def _check_types(id: str, accepted: dict[str, inspect.Parameter], given: Mapping[str, object]) -> None:
     """Raise ConfigError for an option that is not what the environment's signature says it is."""
     for key, value in given.items():
         annotation = accepted[key].annotation

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from rlvr_gym.errors import ConfigError, DataError
+from rlvr_gym.files import Json
 
 Row = dict[str, Any]
 
@@ -127,7 +128,7 @@ def _json_values(place: str, row: Row) -> Row:
         raise DataError(f"{place}: {error}") from error
 
 
-def _json_value(value: Any) -> Any:
+def _json_value(value: object) -> Json:
     match value:
         case None | bool() | int() | float() | str():
             return value

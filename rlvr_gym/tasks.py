@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import JsonValue, ValidationError
 
-from rlvr_gym.errors import ConfigError, DataError, TasksLeftOut, VerifierFault
+from rlvr_gym.errors import ConfigError, DataError, TasksLeftOut
+from rlvr_gym.golds import check_gold, left_out
 from rlvr_gym.rows import Row, hub_rows, jsonl_rows, parquet_rows
 from rlvr_gym.seeding import derive_rng, derive_seed
 from rlvr_gym.task import Message, Task
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
     from rlvr_gym.verifiers.base import Verifier
 
 __all__ = ["Message", "Task", "TaskSet"]
-
-
-_NAMED = 5
-"""Number of left-out tasks that are named; their total is always given."""
 
 
 class TaskSet(ABC):
@@ -202,7 +199,7 @@ class _StoredTaskSet(TaskSet):
         refused = self._refused
         kept = [task for task in self._loaded if task.id not in refused]
         if refused:
-            said = _left_out(refused, len(self._loaded), self._places)
+            said = left_out(refused, len(self._loaded), self._places)
             if not kept:
                 raise DataError(f"{self.label} holds no tasks: {said}")
             warnings.warn(f"{self.label}: {said}", TasksLeftOut, stacklevel=2)
@@ -221,7 +218,7 @@ class _StoredTaskSet(TaskSet):
             if task is None:
                 continue
             if self._verifier is not None:
-                _check_gold(self._verifier, task, place)
+                check_gold(self._verifier, task, place)
             if task.id in places:
                 raise DataError(f"{place}: task id '{task.id}' already stands at {places[task.id]}")
             places[task.id] = place
@@ -342,24 +339,6 @@ class _ProceduralTaskSet(TaskSet):
         if task_id not in self._index_of:
             raise KeyError(f"no task '{task_id}' among the first {limit:,} of '{self.name}' ({self.split})")
         return self.at(self._index_of[task_id])
-
-
-def _left_out(refused: Mapping[str, str], total: int, places: Mapping[str, str]) -> str:
-    """The tasks that are left out, in one sentence."""
-    named = [f"{places[id]}: task '{id}': {reason}" for id, reason in list(refused.items())[:_NAMED]]
-    if len(refused) > _NAMED:
-        named.append(f"and {len(refused) - _NAMED:,} more")
-    return f"{len(refused):,} of {total:,} tasks are left out, as they cannot be judged: {'; '.join(named)}"
-
-
-def _check_gold(verifier: Verifier, task: Task, place: str) -> None:
-    try:
-        verifier.check(task)
-    except (VerifierFault, ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
-        known = isinstance(error, VerifierFault | DataError)
-        why = str(error) if known else f"{type(verifier).__name__} cannot use it: {error!r}"
-        named = f"task '{task.id}'" in why
-        raise DataError(f"{place}: {why}" if named else f"{place}: task '{task.id}': {why}") from error
 
 
 def _digest_of(tasks: Iterable[Task], *settings: JsonValue) -> str:

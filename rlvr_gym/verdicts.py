@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from pydantic import (
     BaseModel,
@@ -15,6 +14,8 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
+
+from rlvr_gym.files import JsonObject
 
 
 class FinishReason(StrEnum):
@@ -133,9 +134,9 @@ class Verdict(BaseModel):
         return self
 
     @model_serializer(mode="wrap")
-    def _without_absent_span(self, fields: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_absent_span(self, fields: SerializerFunctionWrapHandler) -> JsonObject:
         """Only steps have a span: what is stored of other verdicts does not speak of it."""
-        stored: dict[str, Any] = fields(self)
+        stored: JsonObject = fields(self)
         if self.span is None:
             stored.pop("span", None)
         return stored

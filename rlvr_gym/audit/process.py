@@ -13,11 +13,12 @@ import sys
 import time
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Self
+from typing import Self
 
 from gymnasium.envs.registration import EnvSpec
 
 from rlvr_gym.errors import VerifierFault
+from rlvr_gym.files import JsonObject
 from rlvr_gym.tasks import Task
 from rlvr_gym.verdicts import Verdict
 
@@ -104,7 +105,7 @@ class JudgeProcess:
             raise VerifierFault(f"a fresh interpreter cannot build the environment: {why}")
         self._peak_bytes = said["peak_bytes"]
 
-    def _ask(self, question: dict[str, Any], seconds: float) -> dict[str, Any] | Lost:
+    def _ask(self, question: JsonObject, seconds: float) -> JsonObject | Lost:
         """The reply to a question; the process is ended where there is none."""
         deadline = time.monotonic() + seconds
         try:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rlvr_gym.cli.known import commands
 from rlvr_gym.errors import ConfigError, DataError, RlvrError
@@ -112,7 +112,7 @@ def _app(arguments: Sequence[str], completing: bool) -> typer.Typer:
     return app
 
 
-def _add(app: typer.Typer, name: str, command: Any) -> None:
+def _add(app: typer.Typer, name: str, command: typer.Typer | Callable[..., object]) -> None:
     """Add a command, or an app of several, with its manual in its help."""
     import typer
 
@@ -149,7 +149,7 @@ def _stand_in(point: EntryPoint) -> Callable[[], None]:
     return missing
 
 
-def _prepared(function: Callable[..., Any]) -> Callable[..., Any]:
+def _prepared(function: Callable[..., object]) -> Callable[..., object]:
     """The command with --quiet and --verbose, which a Ctrl-C ends in one line."""
     import typer
 
@@ -157,7 +157,7 @@ def _prepared(function: Callable[..., Any]) -> Callable[..., Any]:
     from rlvr_gym.cli.loudness import Quiet, Verbose, choose
 
     @functools.wraps(function)
-    def run(*args: Any, quiet: bool = False, verbose: bool = False, **kwargs: Any) -> Any:
+    def run(*args: object, quiet: bool = False, verbose: bool = False, **kwargs: object) -> object:
         choose(quiet=quiet, verbose=verbose)
         try:
             return function(*args, **kwargs)

@@ -17,7 +17,7 @@ from typer.core import TyperCommand, TyperGroup
 from rlvr_gym.cli.exits import MEANINGS, Exit
 from rlvr_gym.errors import ConfigError
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+Function = TypeVar("Function", bound=Callable[..., object])
 
 _WORDS = "rlvr.words"
 _UsageError: Any = typer.BadParameter.__bases__[0]
@@ -41,7 +41,7 @@ class Manual:
     bare: Callable[[], RenderableType] | None = None
 
 
-_manuals: dict[Callable[..., Any], Manual] = {}
+_manuals: dict[Callable[..., object], Manual] = {}
 
 
 def documented(manual: Manual) -> Callable[[Function], Function]:
@@ -54,7 +54,7 @@ def documented(manual: Manual) -> Callable[[Function], Function]:
     return keep
 
 
-def manual_of(function: Callable[..., Any]) -> Manual | None:
+def manual_of(function: Callable[..., object]) -> Manual | None:
     """The manual of a command's function, None where it has none."""
     return _manuals.get(function)
 
@@ -111,7 +111,7 @@ def _told_in_a_line(ctx: Any) -> Iterator[None]:
         raise ConfigError(f"{said}; `{ctx.command_path} --help` says what it takes") from None
 
 
-def command_class(function: Callable[..., Any]) -> type[Command]:
+def command_class(function: Callable[..., object]) -> type[Command]:
     """The class of a command for Typer, with the manual of `function`."""
     return type("Command", (Command,), {"manual": manual_of(function)})
 

@@ -37,12 +37,12 @@ class TextSpace(gymnasium.Space[str]):
         """Text has no fixed-size array form."""
         return False
 
-    def sample(self, mask: Any = None, probability: Any = None) -> str:
+    def sample(self, mask: object = None, probability: object = None) -> str:
         """A random printable string of up to 32 characters; masks mean nothing here."""
         length = int(self.np_random.integers(0, 33))
         return "".join(string.printable[i] for i in self.np_random.integers(0, len(string.printable), length))
 
-    def contains(self, x: Any) -> bool:
+    def contains(self, x: object) -> bool:
         """True if `x` is a string."""
         return isinstance(x, str)
 
@@ -236,7 +236,7 @@ class Environment(gymnasium.Env[str, str]):
             raise gymnasium.error.ResetNeeded("call reset() first: no episode is under way")
         return self.task.prompt
 
-    def _info(self, **more: Any) -> Info:
+    def _info(self, **more: object) -> Info:
         assert self.task is not None
         return {"task": self.task.id, "turn": len(self._replies), **more}
 

@@ -255,7 +255,7 @@ class GroupVectorEnv(gymnasium.vector.VectorEnv[tuple[str, ...], Sequence[str], 
             infos = self._add_info(infos, step.info, lane)
         return tuple(observations), rewards, terminations, truncations, infos
 
-    def close_extras(self, **kwargs: Any) -> None:
+    def close_extras(self, **kwargs: object) -> None:
         """Let the judging threads end, as they also do once nobody holds this environment any more."""
         self._end_threads()
 

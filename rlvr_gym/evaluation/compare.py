@@ -6,7 +6,6 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from rlvr_gym.evaluation.samples import Conditions, Sample
 from rlvr_gym.evaluation.statistics.intervals import Interval, difference_interval
 from rlvr_gym.evaluation.statistics.summary import truncation_rate
 from rlvr_gym.evaluation.statistics.tallies import Tally, clusters_of, pass_measure, tally
+from rlvr_gym.files import JsonObject
 from rlvr_gym.seeding import derive_seed
 
 Pair = tuple[Tally, Tally]
@@ -82,14 +82,14 @@ class Comparison:
     gained: tuple[str, ...]
     lost: tuple[str, ...]
     crossings: tuple[Crossing, ...]
-    notes: tuple[tuple[str, Any, Any], ...]
+    notes: tuple[tuple[str, object, object], ...]
 
     @property
     def crosses_for_certain(self) -> bool:
         """True if one model is better at some k and the other at another, both with their intervals off zero."""
         return {1, -1} <= {difference.sign for difference in self.differences.values()}
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """All of it as JSON values; a number that does not exist is None."""
         return {
             **asdict(self),
@@ -282,12 +282,12 @@ def _refuse_other_tasks(one: Conditions, other: Conditions) -> None:
     )
 
 
-def told(setting: Any) -> str:
+def told(setting: object) -> str:
     """A setting as it is spoken of; None, as `Comparison.notes` has it, is one that was not set."""
     return "not set" if setting is None else str(setting)
 
 
-def _differing(one: Conditions, other: Conditions) -> Iterable[tuple[str, Any, Any]]:
+def _differing(one: Conditions, other: Conditions) -> Iterable[tuple[str, object, object]]:
     """Conditions that differ, the model, which is what is compared, left out."""
     flat = [
         {
@@ -307,7 +307,7 @@ def _mean(values: Sequence[float] | np.ndarray) -> float:
     return float(np.mean(values)) if len(values) else math.nan
 
 
-def _finite(numbers: dict[str, Any]) -> dict[str, Any]:
+def _finite(numbers: JsonObject) -> JsonObject:
     return {
         name: None if isinstance(value, float) and math.isnan(value) else value
         for name, value in numbers.items()

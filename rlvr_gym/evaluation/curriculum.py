@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from rlvr_gym.evaluation.samples import Sample
 from rlvr_gym.evaluation.statistics.intervals import mean_interval
 from rlvr_gym.evaluation.statistics.summary import truncation_rate
 from rlvr_gym.evaluation.statistics.tallies import Tally, clusters_of, tally
-from rlvr_gym.files import write_atomically
+from rlvr_gym.files import JsonObject, write_atomically
 from rlvr_gym.seeding import derive_seed
 
 GROUP_SIZES = (4, 8, 16, 32)
@@ -84,7 +83,7 @@ class Forecast:
     budget: Budget
     judging_seconds: tuple[float, float]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """All numbers as JSON values."""
         groups = [{**asdict(group), "resampling": _finite(group.resampling)} for group in self.groups]
         return {**asdict(self), "groups": groups}

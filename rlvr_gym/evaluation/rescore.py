@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from rlvr_gym.environments.base import Environment
 from rlvr_gym.errors import ConfigError, DataError, TooManyUnscored
@@ -19,7 +18,7 @@ from rlvr_gym.evaluation.run import SAMPLES, SUMMARY, held
 from rlvr_gym.evaluation.samples import Sample
 from rlvr_gym.evaluation.statistics.summary import EvaluationResult, commonest_fault, summarize
 from rlvr_gym.evaluation.stored import StoredRun, read_run
-from rlvr_gym.files import append_lines, write_atomically
+from rlvr_gym.files import JsonObject, append_lines, write_atomically
 from rlvr_gym.tasks import Task
 from rlvr_gym.verdicts import Completion, Outcome
 
@@ -132,7 +131,7 @@ def keep(folder: Path, rescoring: Rescoring) -> None:
         write_atomically(folder / SUMMARY, json.dumps(rescoring.after.to_json(), indent=2) + "\n")
 
 
-def _record(rescoring: Rescoring) -> dict[str, Any]:
+def _record(rescoring: Rescoring) -> JsonObject:
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "rlvr-gym": version("rlvr-gym"),

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from rlvr_gym.environments.base import Environment
 from rlvr_gym.errors import ConfigError
@@ -244,7 +244,7 @@ def conditions_of(env: Environment, model: ModelName, sampling: SamplingParams, 
     )
 
 
-def _write_config(folder: Path, conditions: Conditions, model: ModelName, **asked: Any) -> None:
+def _write_config(folder: Path, conditions: Conditions, model: ModelName, **asked: object) -> None:
     import yaml  # here, because it is a good part of what `import rlvr_gym` would cost
 
     versions = {"python": platform.python_version()}

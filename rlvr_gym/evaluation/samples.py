@@ -7,12 +7,11 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from rlvr_gym.errors import ConfigError, DataError
-from rlvr_gym.files import append_lines
+from rlvr_gym.files import JsonObject, append_lines
 from rlvr_gym.generation.base import SamplingParams
 from rlvr_gym.rollouts import Rollout
 from rlvr_gym.tasks import Message, Task
@@ -223,8 +222,8 @@ def _refuse_shrinking(path: Path | None, keys: Iterable[Key], tasks: set[str], n
         )
 
 
-def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def _flat(settings: JsonObject, prefix: str = "") -> JsonObject:
+    flat: JsonObject = {}
     for key, value in settings.items():
         flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value})
     return flat

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from rlvr_gym.errors import ConfigError, RlvrError
 from rlvr_gym.evaluation.samples import Conditions, Sample, read_samples
-from rlvr_gym.files import read_lines
+from rlvr_gym.files import JsonObject, read_lines
 
 _LOGS = (".log", ".txt", ".out", ".err")
 
@@ -98,7 +97,7 @@ class StoredRun:
     """An evaluation as its folder holds it: what was asked for (`config.yaml`), and the latest of every sample."""
 
     folder: Path
-    config: dict[str, Any]
+    config: JsonObject
     conditions: Conditions
     samples: tuple[Sample, ...] = field(repr=False)
 

@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from rlvr_gym.errors import ConfigError
+from rlvr_gym.files import JsonObject
 
 _MARK = "\U0010fffd"
 """Stands before the text of a control token that came with a message. For private use: no text of anyone's."""
@@ -158,7 +159,7 @@ class _Guarded:
                 f"a message holds the text of a control token, and a {type(tokenizer).__name__} cannot be kept "
                 "from reading it as one; possible: a tokenizer with a tokenizer.json"
             )
-        state: dict[str, Any] = json.loads(tokenizer.backend_tokenizer.to_str())
+        state: JsonObject = json.loads(tokenizer.backend_tokenizer.to_str())
         state["truncation"] = state["padding"] = None
         for token in state["added_tokens"]:
             if name := names.get(token["content"]):
@@ -177,7 +178,7 @@ class _Guarded:
         return tuple(self._original.get(id, id) for id in ids)
 
 
-def _rename(model: dict[str, Any], names: Mapping[str, str]) -> None:
+def _rename(model: JsonObject, names: Mapping[str, str]) -> None:
     """Rename tokens in a tokenizer's model, whose algorithm could arrive at them letter by letter."""
     vocabulary = model["vocab"]
     if isinstance(vocabulary, dict):

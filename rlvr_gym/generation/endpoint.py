@@ -15,12 +15,12 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
 
 import httpx2
 from pydantic import BaseModel, Field, ValidationError
 
 from rlvr_gym.errors import ConfigError
+from rlvr_gym.files import JsonObject
 from rlvr_gym.generation.base import GenerationRequest, SamplingParams
 from rlvr_gym.seeding import derive_seed
 from rlvr_gym.tasks import Message
@@ -148,8 +148,8 @@ class EndpointGenerator:
         wait = self.backoff_seconds * 2 ** (attempt - 1) * self._jitter.uniform(0.5, 1.0)
         return min(max(wait, asked or 0.0), _LONGEST_WAIT_SECONDS)
 
-    def _body(self, prompt: GenerationRequest, seed: int, sampling: SamplingParams) -> dict[str, Any]:
-        body: dict[str, Any] = {
+    def _body(self, prompt: GenerationRequest, seed: int, sampling: SamplingParams) -> JsonObject:
+        body: JsonObject = {
             "model": self.model,
             "messages": [{"role": m.role, "content": m.content} for m in prompt.messages],
             "temperature": sampling.temperature,
@@ -160,7 +160,7 @@ class EndpointGenerator:
         # Not part of OpenAI's own interface, which refuses it; other servers know it.
         return body | ({"top_k": sampling.top_k} if sampling.top_k else {})
 
-    def _ask(self, body: dict[str, Any]) -> Completion:
+    def _ask(self, body: JsonObject) -> Completion:
         """One request. Raises `_Transient` or `_Lost`, and ConfigError for what no other request will survive."""
         status, headers, content = self._post(body)
         if status == 200:
@@ -175,7 +175,7 @@ class EndpointGenerator:
             raise ConfigError(self._refusal(status, content))
         raise _Lost(f"{self.url} answered {status}: {said}")
 
-    def _post(self, body: dict[str, Any]) -> tuple[int, httpx2.Headers, bytes]:
+    def _post(self, body: JsonObject) -> tuple[int, httpx2.Headers, bytes]:
         deadline = time.monotonic() + self.timeout_seconds
         late = f"{self.url} had not answered after {self.timeout_seconds:g} s"
         content = bytearray()

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from rlvr_gym.evaluation import Sample
+from rlvr_gym.files import JsonObject
 from rlvr_gym.report.duplicates import clusters
 from rlvr_gym.report.places import answer_places, in_javascript
 from rlvr_gym.report.titles import titles
@@ -18,7 +19,7 @@ from rlvr_gym.verdicts import Verdict
 T = TypeVar("T")
 
 
-def of_evaluation(samples: Iterable[Sample], run: int, limit: int) -> list[dict[str, Any]]:
+def of_evaluation(samples: Iterable[Sample], run: int, limit: int) -> list[JsonObject]:
     """The groups of an evaluation by task, with at most about `limit` samples, evenly chosen where it has more."""
     groups: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
@@ -36,7 +37,7 @@ def of_evaluation(samples: Iterable[Sample], run: int, limit: int) -> list[dict[
     ]
 
 
-def describe(groups: Sequence[dict[str, Any]]) -> None:
+def describe(groups: Sequence[JsonObject]) -> None:
     """Give every group a title that people can read, and every sample the number of its near-duplicates' cluster."""
     prompts = [group["prompt"][-1]["content"] if group["prompt"] else "" for group in groups]
     for group, title in zip(groups, titles(prompts), strict=True):
@@ -53,7 +54,7 @@ def _natural(name: str) -> list[tuple[str, int, str]]:
     return [(text, len(digits.lstrip("0")), digits) for text, digits in parts]
 
 
-def of_training(samples: Iterable[TrainingSample], run: int, limit: int) -> list[dict[str, Any]]:
+def of_training(samples: Iterable[TrainingSample], run: int, limit: int) -> list[JsonObject]:
     """The groups of a training run that were recorded, in the same way."""
     groups: dict[tuple[int, str], list[TrainingSample]] = defaultdict(list)
     for sample in samples:
@@ -80,7 +81,7 @@ def _even(groups: Sequence[tuple[T, list[Any]]], limit: int) -> list[tuple[T, li
     return [groups[place * len(groups) // count] for place in range(count)]
 
 
-def _evaluated(sample: Sample) -> dict[str, Any]:
+def _evaluated(sample: Sample) -> JsonObject:
     final = Message(role="assistant", content=sample.completion)
     return {
         "sample": sample.sample,
@@ -92,7 +93,7 @@ def _evaluated(sample: Sample) -> dict[str, Any]:
     }
 
 
-def _trained(sample: TrainingSample) -> dict[str, Any]:
+def _trained(sample: TrainingSample) -> JsonObject:
     return {
         "sample": sample.sample,
         "turns": _messages(sample.messages),
@@ -106,7 +107,7 @@ def _trained(sample: TrainingSample) -> dict[str, Any]:
     }
 
 
-def _judged(verdict: Verdict, text: str) -> dict[str, Any]:
+def _judged(verdict: Verdict, text: str) -> JsonObject:
     parts = {
         name: {"outcome": str(p.outcome), "score": p.score, "detail": p.detail}
         for name, p in verdict.parts.items()

@@ -22,6 +22,7 @@ from rlvr_gym.evaluation import (
 )
 from rlvr_gym.evaluation.compare import Comparison, compare
 from rlvr_gym.evaluation.statistics.tallies import pass_measure
+from rlvr_gym.files import JsonObject
 from rlvr_gym.report.settings import settings
 from rlvr_gym.verdicts import Outcome
 
@@ -32,7 +33,7 @@ MOST_BREAKDOWNS = 6
 _FIRST = ("difficulty", "level", "subject", "type", "category")
 
 
-def evaluation(run: StoredRun, name: str) -> dict[str, Any]:
+def evaluation(run: StoredRun, name: str) -> JsonObject:
     """Everything about one evaluation but its samples."""
     tallies = tally(run.samples)
     # Powers of 2, for a curve, and every k that the run itself reports.
@@ -77,7 +78,7 @@ def _solved(result: EvaluationResult, tallies: Sequence[Tally]) -> list[int]:
     return [sum(share == 0 for share in shares), *map(int, counts), sum(share == 1 for share in shares)]
 
 
-def breakdowns(samples: Sequence[Sample], tallies: Sequence[Tally]) -> list[dict[str, Any]]:
+def breakdowns(samples: Sequence[Sample], tallies: Sequence[Tally]) -> list[JsonObject]:
     """pass@1 with its interval by every property in the tasks' metadata that divides them into a few parts."""
     metadata = {sample.task: sample.metadata for sample in samples}
     found = []
@@ -120,13 +121,13 @@ def _ranges(values: Mapping[str, float]) -> list[tuple[str, set[str]]]:
     return parts
 
 
-def _part(label: str, tallies: Sequence[Tally]) -> dict[str, Any] | None:
+def _part(label: str, tallies: Sequence[Tally]) -> JsonObject | None:
     if not any(one.scored for one in tallies):
         return None
     return {"label": label, "problems": len(tallies), **_point(estimate(tallies, pass_measure, 1))}
 
 
-def lengths(samples: Sequence[Sample], max_tokens: int) -> dict[str, Any] | None:
+def lengths(samples: Sequence[Sample], max_tokens: int) -> JsonObject | None:
     """Count completions by outcome and number of tokens; None if tokens were not counted."""
     known = {
         outcome: [
@@ -149,7 +150,7 @@ def lengths(samples: Sequence[Sample], max_tokens: int) -> dict[str, Any] | None
     }
 
 
-def comparisons(runs: Sequence[StoredRun], names: Sequence[str]) -> tuple[list[int], list[dict[str, Any]]]:
+def comparisons(runs: Sequence[StoredRun], names: Sequence[str]) -> tuple[list[int], list[JsonObject]]:
     """Number the groups of evaluations that ask the same tasks, and compare each with the first of its group."""
     firsts: list[tuple[StoredRun, str]] = []
     sets, found = [], []
@@ -168,7 +169,7 @@ def comparisons(runs: Sequence[StoredRun], names: Sequence[str]) -> tuple[list[i
     return sets, found
 
 
-def _compared(comparison: Comparison) -> dict[str, Any]:
+def _compared(comparison: Comparison) -> JsonObject:
     numbers = comparison.to_json()
     return {
         "problems": comparison.problems,

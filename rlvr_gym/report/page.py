@@ -12,12 +12,11 @@ from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from typing import Any
 
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.evaluation import StoredRun, read_run
 from rlvr_gym.evaluation.stored import Held, held_by
-from rlvr_gym.files import write_atomically
+from rlvr_gym.files import JsonObject, write_atomically
 from rlvr_gym.report.browsing import describe, of_evaluation, of_training
 from rlvr_gym.report.evaluations import comparisons, evaluation
 from rlvr_gym.report.training import TrainingRun, read_training, training
@@ -77,7 +76,7 @@ def refuse_no_runs(folders: Sequence[Path]) -> None:
     _names(folders)
 
 
-def report_data(runs: Sequence[Run], samples: int) -> dict[str, Any]:
+def report_data(runs: Sequence[Run], samples: int) -> JsonObject:
     """All that a report shows, as JSON values."""
     names = _names([run.folder for run in runs])
     described, groups = [], []
@@ -99,20 +98,20 @@ def report_data(runs: Sequence[Run], samples: int) -> dict[str, Any]:
     }
 
 
-def _compare(runs: Sequence[Run], described: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _compare(runs: Sequence[Run], described: Sequence[JsonObject]) -> list[JsonObject]:
     """Number the runs of each kind by what may stand in one picture, and compare evaluations of the same tasks."""
     evaluated = [(run, one) for run, one in zip(runs, described, strict=True) if isinstance(run, StoredRun)]
     sets, compared = comparisons([run for run, _ in evaluated], [one["name"] for _, one in evaluated])
     for (_, one), number in zip(evaluated, sets, strict=True):
         one["set"] = number
-    known: dict[Any, int] = {}
+    known: dict[tuple[object, object], int] = {}
     for one in described:
         if one["kind"] == "training":
             one["set"] = known.setdefault((one["environment"], one["tasks"]), len(known))
     return compared
 
 
-def page(data: dict[str, Any], *, live: str = "") -> str:
+def page(data: JsonObject, *, live: str = "") -> str:
     """The HTML of a report, or of a page that asks the server it came from for what is newer than the version `live`.
 
     The data stand in a block that is no script, with every `<` escaped, and reach the page as text alone. A
@@ -190,7 +189,7 @@ def _hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def as_json(data: Any) -> str:
+def as_json(data: object) -> str:
     """JSON that may stand in a page: it holds no `<`, and no number that JSON does not know."""
     text = json.dumps(_finite(data), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     # Half a surrogate pair, which some samplers produce, is no UTF-8; its escape is JSON all the same.
@@ -198,7 +197,7 @@ def as_json(data: Any) -> str:
     return text.replace("<", "\\u003c")
 
 
-def _finite(data: Any) -> Any:
+def _finite(data: object) -> object:
     """JSON knows no infinity, and nothing that is not a number: None stands for both."""
     if isinstance(data, dict):
         return {key: _finite(value) for key, value in data.items()}

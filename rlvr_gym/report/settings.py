@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 
-def settings(config: Mapping[str, Any]) -> list[tuple[str, str]]:
+def settings(config: Mapping[str, object]) -> list[tuple[str, str]]:
     """Every setting of a run's `config.yaml` by its dotted name, in the order of the file; its versions last."""
     versions = config.get("versions")
     named = _flat({key: value for key, value in config.items() if key != "versions"})
     return [*named, *(_flat(versions, "versions.") if isinstance(versions, Mapping) else [])]
 
 
-def _flat(values: Mapping[Any, Any], prefix: str = "") -> list[tuple[str, str]]:
+def _flat(values: Mapping[str, object], prefix: str = "") -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for key, value in values.items():
         if isinstance(value, Mapping) and value:
@@ -24,5 +23,5 @@ def _flat(values: Mapping[Any, Any], prefix: str = "") -> list[tuple[str, str]]:
     return found
 
 
-def _written(value: Any) -> str:
+def _written(value: object) -> str:
     return "none" if value is None else json.dumps(value, ensure_ascii=False, default=str)

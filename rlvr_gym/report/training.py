@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rlvr_gym.config import read_yaml
 from rlvr_gym.errors import ConfigError, DataError
-from rlvr_gym.files import read_lines
+from rlvr_gym.files import JsonObject, read_lines
 from rlvr_gym.report.settings import settings
 from rlvr_gym.tasks import Message
 from rlvr_gym.verdicts import FinishReason, Verdict
@@ -134,8 +134,8 @@ class TrainingRun(NamedTuple):
     """A training run as its folder holds it."""
 
     folder: Path
-    config: dict[str, Any]
-    metrics: list[dict[str, Any]]
+    config: JsonObject
+    metrics: list[JsonObject]
     samples: list[TrainingSample]
 
 
@@ -150,7 +150,7 @@ def read_training(folder: Path) -> TrainingRun:
     return TrainingRun(folder, config, metrics, samples)
 
 
-def _sample(row: dict[str, Any], place: str) -> TrainingSample:
+def _sample(row: JsonObject, place: str) -> TrainingSample:
     try:
         return TrainingSample.model_validate(row)
     except ValidationError as error:
@@ -159,7 +159,7 @@ def _sample(row: dict[str, Any], place: str) -> TrainingSample:
         raise DataError(f"{place} is not a sample of a training run: {field}: {problem['msg']}") from error
 
 
-def training(run: TrainingRun, name: str) -> dict[str, Any]:
+def training(run: TrainingRun, name: str) -> JsonObject:
     """Everything about one training run but its samples."""
     config, last = run.config, run.metrics[-1]
     return {
@@ -180,23 +180,23 @@ def training(run: TrainingRun, name: str) -> dict[str, Any]:
     }
 
 
-def _at(config: dict[str, Any], group: str, key: str) -> Any:
+def _at(config: JsonObject, group: str, key: str) -> Any:
     settings = config.get(group)
     return settings.get(key) if isinstance(settings, dict) else None
 
 
-def _held_out(row: dict[str, Any]) -> dict[str, Any]:
+def _held_out(row: JsonObject) -> JsonObject:
     names = {"value": "eval/pass@1", "low": "eval/pass@1/low", "high": "eval/pass@1/high"}
     return {"step": row["step"], **{name: row.get(metric) for name, metric in names.items()}}
 
 
-def _detectors(rows: Sequence[dict[str, Any]]) -> list[str]:
+def _detectors(rows: Sequence[JsonObject]) -> list[str]:
     """The detectors that said at some step whether there was an alarm."""
     alarms = (_ALARM.fullmatch(metric) for row in rows for metric in row)
     return sorted({alarm[1] for alarm in alarms if alarm})
 
 
-def _detector(name: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _detector(name: str, rows: Sequence[JsonObject]) -> JsonObject:
     """Count a detector's looks and alarms, and list the unbroken runs of steps with an alarm."""
     metric = f"detectors/{name}/alarm"
     looks = [(row["step"], row[metric] > 0) for row in rows if metric in row]
@@ -211,7 +211,7 @@ def _detector(name: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _panel(panel: Panel, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _panel(panel: Panel, rows: Sequence[JsonObject]) -> JsonObject:
     lines = []
     for metric, label in panel.metrics.items():
         points = [[row["step"], row[metric]] for row in rows if _is_number(row.get(metric))]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from rlvr_sandbox.errors import BadTests
 
@@ -93,10 +92,10 @@ class StdioTests:
 class CallTest:
     """Arguments for one call, and the value it must return: JSON values all."""
 
-    arguments: tuple[Any, ...] = ()
-    expected: Any
-    keywords: Mapping[str, Any] = field(default_factory=dict)
-    alternatives: tuple[Any, ...] = ()
+    arguments: tuple[object, ...] = ()
+    expected: object
+    keywords: Mapping[str, object] = field(default_factory=dict)
+    alternatives: tuple[object, ...] = ()
     """Other values that are right as well."""
 
 
@@ -162,6 +161,6 @@ class Program:
     """Leave out the tests after the first that fails: they count as failed. The reward is the same."""
 
 
-def _some(values: tuple[Any, ...], what: str = "tests") -> None:
+def _some(values: tuple[object, ...], what: str = "tests") -> None:
     if not values:
         raise BadTests(f"there are no {what}: a program would pass without having been judged")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import select
 import time
-from typing import Any
 
 from rlvr_sandbox.backends.base import Channel
 from rlvr_sandbox.errors import ImageMismatch, SandboxLost
 from rlvr_sandbox.image.frames import BrokenFrame, Reader, pack
+from rlvr_sandbox.image.messages import Message
 from rlvr_sandbox.image.version import supervisor_version
 from rlvr_sandbox.judging.judge import Execution, Judging, limits_for, request
 from rlvr_sandbox.programs import Limits, Program
@@ -67,7 +67,7 @@ class Supervisor:
         """From now on run cells, with no program in between."""
         self._channel.write(pack({"do": "session", "limits": limits_for(limits), "preload": []}))
 
-    def run_cell(self, source: str, limits: Limits) -> tuple[dict[str, Any], list[bytes]]:
+    def run_cell(self, source: str, limits: Limits) -> tuple[Message, list[bytes]]:
         """Run one cell of a session: the supervisor's facts, standard output and standard error."""
         self._deadline = time.monotonic() + limits.wall_seconds + GRACE_SECONDS
         self._channel.write(pack({"do": "cell"}, [source.encode("utf-8", "surrogatepass")]))
@@ -83,7 +83,7 @@ class Supervisor:
         """End it. For the thread that uses it."""
         self._channel.kill()
 
-    def _frame(self, *said: str) -> tuple[dict[str, Any], list[bytes]]:
+    def _frame(self, *said: str) -> tuple[Message, list[bytes]]:
         try:
             frame = self._reader.frame()
         except BrokenFrame as error:
@@ -115,14 +115,14 @@ _FACTS: dict[str, tuple[type, ...]] = {
 }
 
 
-def _check(facts: dict[str, Any], kinds: dict[str, tuple[type, ...]], blobs: list[bytes], count: int) -> None:
+def _check(facts: Message, kinds: dict[str, tuple[type, ...]], blobs: list[bytes], count: int) -> None:
     """Raise SandboxLost where a supervisor's report is not what one says that is in order."""
     wrong = [name for name, kind in kinds.items() if type(facts.get(name)) not in kind]
     if wrong or len(blobs) != count or facts["stopped"] not in _STOPPED:
         raise SandboxLost(f"the supervisor does not make sense: {', '.join(wrong) or 'a report'}")
 
 
-def _execution(header: dict[str, Any], blobs: list[bytes]) -> Execution:
+def _execution(header: Message, blobs: list[bytes]) -> Execution:
     _check(header, _FACTS, blobs, 3)
     stdout, stderr, answer = blobs
     return Execution(

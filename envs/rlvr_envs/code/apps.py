@@ -8,6 +8,7 @@ from typing import Any
 import rlvr_gym as rg
 from rlvr_envs.code.code_tasks import ANSWER, FORMAT, IMPORTED, STDIO_FORMAT, ask
 from rlvr_envs.sources import stored_tasks
+from rlvr_gym.files import JsonObject
 from rlvr_gym.rows import Row
 from rlvr_gym.verifiers.code import CallCase, Calls, CodeVerifier, Problem, Stdio, StdioCase
 
@@ -66,7 +67,7 @@ def to_task(row: Row) -> rg.Task | None:
     )
 
 
-def _stdio(published: dict[str, Any]) -> Stdio:
+def _stdio(published: JsonObject) -> Stdio:
     pairs = zip(published["inputs"], published["outputs"], strict=True)
     return Stdio(
         tests=tuple(StdioCase(input=_text(given), output=_text(wanted)) for given, wanted in pairs),
@@ -79,7 +80,7 @@ def _text(published: str | list[Any]) -> str:
     return published if isinstance(published, str) else "\n".join(map(str, published)) + "\n"
 
 
-def _calls(function: str, published: dict[str, Any], starter_code: str) -> Calls:
+def _calls(function: str, published: JsonObject, starter_code: str) -> Calls:
     wrapped = all(isinstance(wanted, list) and len(wanted) == 1 for wanted in published["outputs"])
     pairs = zip(published["inputs"], published["outputs"], strict=True)
     return Calls(

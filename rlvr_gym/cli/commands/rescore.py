@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -17,6 +17,7 @@ from rlvr_gym.cli.options import AsJson
 from rlvr_gym.cli.settings import environment_of
 from rlvr_gym.evaluation import read_run
 from rlvr_gym.evaluation.rescore import Rejudged, Rescoring, keep, rescore
+from rlvr_gym.files import JsonObject
 from rlvr_gym.verdicts import Outcome, Verdict
 
 MANUAL = Manual(
@@ -66,7 +67,7 @@ def rescore_run(
     Console(highlight=False).print(_kept(rescoring, run, dry_run), markup=False, soft_wrap=True)
 
 
-def _as_json(rescoring: Rescoring, folder: Path, *, kept: bool) -> dict[str, Any]:
+def _as_json(rescoring: Rescoring, folder: Path, *, kept: bool) -> JsonObject:
     flips = [
         {"then": then, "now": now, "samples": count}
         for (then, now), count in sorted(rescoring.matrix.items())

@@ -7,9 +7,9 @@ import functools
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, TypeVar
 
 import typer
 from rich.console import Console
@@ -34,6 +34,7 @@ from rlvr_sandbox.installing import pip_install
 from rlvr_gym.cli.manual import Manual, documented
 from rlvr_gym.cli.options import AsJson
 from rlvr_gym.errors import ConfigError, RlvrError
+from rlvr_gym.files import JsonObject
 
 Host = Annotated[
     str | None,
@@ -59,16 +60,18 @@ PROGRAMS = {
 }
 """The programs that measure throughput: one with a single test for each kind."""
 
+Case = TypeVar("Case")
+
 app = typer.Typer(
     no_args_is_help=True, help="Build the image in which programs run; check what runs them here."
 )
 
 
-def _named(function: Callable[..., Any]) -> Callable[..., Any]:
+def _named(function: Callable[..., object]) -> Callable[..., object]:
     """The command, whose sandbox errors are told as errors of ours."""
 
     @functools.wraps(function)
-    def run(*args: Any, **kwargs: Any) -> Any:
+    def run(*args: object, **kwargs: object) -> object:
         try:
             return function(*args, **kwargs)
         except SandboxError as error:
@@ -148,7 +151,7 @@ def check(
     Exits with 1 where no backend works, or one of them was fooled or refused an honest program.
     """
     console = Console(soft_wrap=True, highlight=False, quiet=as_json)
-    told: dict[str, dict[str, Any]] = {}
+    told: dict[str, JsonObject] = {}
     slots = len(os.sched_getaffinity(0))
     opened: dict[str, BlockingSandbox] = {}
     try:
@@ -206,7 +209,7 @@ def _attacked(console: Console, name: str, box: BlockingSandbox, *, full: bool) 
     return found
 
 
-def _some(families: Any, *, full: bool) -> list[Any]:
+def _some(families: Iterable[tuple[Case, ...]], *, full: bool) -> list[Case]:
     return [case for family in families for case in (family if full else family[:SAMPLE])]
 
 

@@ -154,7 +154,7 @@ def _is_text(node: ast.stmt) -> bool:
     )
 
 
-def models_in(annotation: Any) -> list[type[BaseModel]]:
+def models_in(annotation: object) -> list[type[BaseModel]]:
     """The models among what a field may hold, through `Annotated`, `X | Y` and None."""
     if get_origin(annotation) is Annotated:
         return models_in(get_args(annotation)[0])
@@ -170,7 +170,7 @@ def default_of(field: FieldInfo) -> Any:
     )
 
 
-def _group_of(field: FieldInfo, value: Any) -> type[BaseModel] | None:
+def _group_of(field: FieldInfo, value: object) -> type[BaseModel] | None:
     """The model that a field's value is of, None where it is off, or no model."""
     found = models_in(field.annotation)
     if not found or value is None:
@@ -192,7 +192,7 @@ def _fit(model: type[BaseModel], given: Settings) -> tuple[int, int]:
     return tagged, len(set(given) & set(model.model_fields))
 
 
-def _as_settings(value: Any) -> Settings:
+def _as_settings(value: object) -> Settings:
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     return dict(value) if isinstance(value, Mapping) else {}
@@ -223,7 +223,7 @@ def _with_tags(row: Row, tags: Mapping[str, str], group: str) -> Row:
     return replace(row, kind=tags[name]) if name in tags else row
 
 
-def _row(key: str, name: str, field: FieldInfo, value: Any, model: type[BaseModel]) -> Row:
+def _row(key: str, name: str, field: FieldInfo, value: object, model: type[BaseModel]) -> Row:
     limits = _limits(field.metadata)
     kind = kind_of(field.annotation) + (f", {limits}" if limits else "")
     meaning = meaning_of(model, name)
@@ -231,7 +231,7 @@ def _row(key: str, name: str, field: FieldInfo, value: Any, model: type[BaseMode
     return Row(key=key, value=_told(value), kind=kind, meaning=meaning, changed=changed)
 
 
-def _told(value: Any) -> str:
+def _told(value: object) -> str:
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -245,7 +245,7 @@ def _told(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def kind_of(annotation: Any) -> str:
+def kind_of(annotation: object) -> str:
     """An annotation as people say it: `int`, `text`, `a | b`, `list of text`, `float or null`."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:

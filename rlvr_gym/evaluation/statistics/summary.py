@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from rlvr_gym.evaluation.statistics.tallies import (
     pass_measure,
     tally,
 )
+from rlvr_gym.files import JsonObject
 from rlvr_gym.verdicts import Outcome
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class EvaluationResult:
         """Number of samples that could not be judged."""
         return self.outcomes[Outcome.UNSCORED]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """All numbers, without the samples; a number that does not exist is None."""
         numbers = {
             name: getattr(self, name) for name in self.__slots__ if name not in ("conditions", "samples")

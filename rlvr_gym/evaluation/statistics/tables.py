@@ -12,6 +12,7 @@ from rlvr_sandbox.installing import pip_install
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.evaluation.samples import Conditions, Sample
 from rlvr_gym.evaluation.statistics.tallies import Estimate
+from rlvr_gym.files import JsonObject
 
 if TYPE_CHECKING:
     import pyarrow
@@ -31,7 +32,7 @@ def of_samples(samples: Sequence[Sample]) -> pyarrow.Table:
     return _arrow().Table.from_pylist([_row(sample) for sample in samples])
 
 
-def _row(sample: Sample) -> dict[str, Any]:
+def _row(sample: Sample) -> JsonObject:
     row = sample.model_dump(mode="json", exclude={*Conditions.model_fields, "verdict"})
     verdict = sample.verdict
     parts = {name: part.score for name, part in verdict.parts.items()}

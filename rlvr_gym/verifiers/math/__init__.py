@@ -3,15 +3,16 @@
 `verifier` asks the layers, the cheapest first. A room imports only from those above it:
 
 - `text`: the plain notation and its words (`notation`, `tokens`), where to cut it (`brackets`), copies (`same_text`);
-- `expressions`: `nodes`, the `grammar`, values (`exact_arithmetic`, `numbers`), `sameness` of two expressions, also
-  of such with infinite sums (`power_series`);
+- `expressions`: `nodes`, the `grammar` (which reads by a `cursor`), values (`exact_arithmetic`, `numbers`) and when
+  two are equal (`values`), `sameness` of two expressions, also of such with infinite sums (`power_series`);
 - `forms`: the `kinds` of answer that there are, `units` and words beside a value (`things`, `counted`), and what is
   read by itself: `numerals`, `clocks`, `texts`, `labels`, `domains` (what is said of the letters of an answer);
-- `reading`: `normalise` (any text to the plain notation) and `answer` (from there to forms, one for each thing that
-  a text may be), which asks a module for each way to write one: `atoms` (values with a unit), `matrices`, `vectors`,
-  `progressions`, `relations`, `whole_numbers`, `binding` (letters that may have another name);
-- `comparing`: `forms` (any two), which asks `quantities`, `real_sets`, `rearranging`; and `simplified`, arithmetic
-  that is left to do;
+- `reading`: `normalise` (any text to the plain notation), `plainer` (without what stands around it) and `answer` (from
+  there to forms, one for each thing that a text may be), which asks a module for each way to write one: `atoms`
+  (values with a unit), `matrices`, `vectors`, `progressions`, `relations`, `whole_numbers`, `binding` (letters that
+  may have another name);
+- `comparing`: `forms` (any two), which asks `quantities`, `numerals`, `real_sets`, `rearranging`; `sameness` is what
+  they answer; and `simplified`, arithmetic that is left to do;
 - on top: `algebra`, the door to sympy, which runs `symbolic` in a worker.
 """
 

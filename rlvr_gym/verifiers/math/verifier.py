@@ -15,7 +15,8 @@ from rlvr_gym.verdicts import Completion, Verdict
 from rlvr_gym.verifiers.answers import AnswerContract, Malformed
 from rlvr_gym.verifiers.base import Verifier
 from rlvr_gym.verifiers.math import algebra
-from rlvr_gym.verifiers.math.comparing.forms import Sameness, same
+from rlvr_gym.verifiers.math.comparing.forms import same
+from rlvr_gym.verifiers.math.comparing.sameness import Sameness
 from rlvr_gym.verifiers.math.comparing.simplified import work_left
 from rlvr_gym.verifiers.math.expressions.grammar import MAX_CHARACTERS
 from rlvr_gym.verifiers.math.forms.counted import has_words, may_be_an_option, question, unknown_words

@@ -8,12 +8,19 @@ level, whose checking is exponential in the document's depth (stopped after `MAX
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextvars import ContextVar
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, Protocol, final
 
 from rlvr_gym.errors import ConfigError
+from rlvr_gym.files import Json, JsonObject
 from rlvr_gym.verifiers.regex import compile_linear
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
+
+    Errors = Iterator[ValidationError]
+    Check = Callable[["_Validator", Json, Json, Json], Iterable[ValidationError] | None]
 
 MAX_STEPS = 200_000
 """A step is a keyword applied, an element of what it is applied to, or a hundred characters of that."""
@@ -23,11 +30,21 @@ class TooManySteps(Exception):
     """The document would take too long to check."""
 
 
+class _Validator(Protocol):
+    """The part of a validator of jsonschema that the check of a keyword needs."""
+
+    def is_type(self, instance: Json, type: str) -> bool: ...
+
+    def descend(
+        self, instance: Json, schema: Json, path: str | int | None = None, schema_path: str | None = None
+    ) -> Iterable[ValidationError]: ...
+
+
 @final
 class BoundedSchema:
     """A JSON Schema. Raises ConfigError for one that is invalid or that cannot be checked in bounded time."""
 
-    def __init__(self, schema: dict[str, Any]) -> None:
+    def __init__(self, schema: JsonObject) -> None:
         from jsonschema import SchemaError, validators
 
         schema = copy.deepcopy(schema)
@@ -42,7 +59,7 @@ class BoundedSchema:
             raise ConfigError("a schema inside a schema cannot name a '$schema' of its own")
         _refuse_foreign_references(schema, draft)
         self._patterns = _compile_patterns(schema)
-        own: dict[str, Any] = {
+        own: dict[str, Check] = {
             "pattern": self._pattern,
             "patternProperties": self._pattern_properties,
             "additionalProperties": self._additional_properties,
@@ -51,7 +68,7 @@ class BoundedSchema:
         checks = {name: _counted(own.get(name, check)) for name, check in draft.VALIDATORS.items()}
         self._validator: Any = validators.extend(draft, checks)(schema)
 
-    def first_error(self, text: str, document: Any) -> str | None:
+    def first_error(self, text: str, document: Json) -> str | None:
         """Return the first error in `document`, or None. Raises TooManySteps."""
         token = _budget.set(_Budget(document))
         try:
@@ -60,18 +77,20 @@ class BoundedSchema:
             _budget.reset(token)
         return None if error is None else f"{path_text(error.absolute_path)}: {error.message[:200]}"
 
-    def _pattern(self, validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[Any]:
+    def _pattern(self, validator: _Validator, pattern: str, instance: Json, schema: Json) -> Errors:
         if validator.is_type(instance, "string") and not self._patterns[pattern].search(instance):
             yield _mismatch(f"{instance[:80]!r} does not match {pattern!r}")
 
-    def _pattern_properties(self, validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[Any]:
+    def _pattern_properties(self, validator: _Validator, value: Json, instance: Json, schema: Json) -> Errors:
         if validator.is_type(instance, "object"):
             for pattern, subschema in value.items():
                 for key, below in instance.items():
                     if self._patterns[pattern].search(key):
                         yield from validator.descend(below, subschema, path=key, schema_path=pattern)
 
-    def _additional_properties(self, validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[Any]:
+    def _additional_properties(
+        self, validator: _Validator, value: Json, instance: Json, schema: Json
+    ) -> Errors:
         if not validator.is_type(instance, "object"):
             return
         patterns = [self._patterns[pattern] for pattern in schema.get("patternProperties", {})]
@@ -92,23 +111,23 @@ def path_text(parts: Iterable[str | int]) -> str:
 class _Budget:
     """The steps taken over one document."""
 
-    def __init__(self, document: Any) -> None:
+    def __init__(self, document: Json) -> None:
         self._steps = 0
         self._sizes: dict[int, int] = {}
         self._measure(document)
 
-    def spend(self, instance: Any) -> None:
+    def spend(self, instance: Json) -> None:
         self._steps += 1 + self._size(instance) // 100
         if isinstance(instance, (list, dict)):
             self._steps += len(instance)
         if self._steps > MAX_STEPS:
             raise TooManySteps
 
-    def _size(self, instance: Any) -> int:
+    def _size(self, instance: Json) -> int:
         return len(instance) if isinstance(instance, str) else self._sizes.get(id(instance), 1)
 
-    def _measure(self, node: Any) -> int:
-        below: Iterable[Any] = ()
+    def _measure(self, node: Json) -> int:
+        below: Iterable[Json] = ()
         if isinstance(node, dict):
             below = (*node, *node.values())
         elif isinstance(node, list):
@@ -122,15 +141,15 @@ class _Budget:
 _budget: ContextVar[_Budget] = ContextVar("budget")
 
 
-def _counted(check: Any) -> Any:
-    def counted(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[Any]:
+def _counted(check: Check) -> Check:
+    def counted(validator: _Validator, value: Json, instance: Json, schema: Json) -> Errors:
         _budget.get().spend(instance)
         yield from check(validator, value, instance, schema) or ()
 
     return counted
 
 
-def _subschemas(schema: Any) -> Iterator[dict[str, Any]]:
+def _subschemas(schema: Json) -> Iterator[JsonObject]:
     """Every mapping in a schema that may be a schema; values that are data are left out."""
     if isinstance(schema, dict):
         yield schema
@@ -142,7 +161,7 @@ def _subschemas(schema: Any) -> Iterator[dict[str, Any]]:
             yield from _subschemas(value)
 
 
-def _compile_patterns(schema: dict[str, Any]) -> dict[str, Any]:
+def _compile_patterns(schema: JsonObject) -> dict[str, Any]:
     nodes = list(_subschemas(schema))
     named = [node["pattern"] for node in nodes if isinstance(node.get("pattern"), str)]
     of_keys = [node["patternProperties"] for node in nodes if "patternProperties" in node]
@@ -157,7 +176,7 @@ def _compile_patterns(schema: dict[str, Any]) -> dict[str, Any]:
         raise ConfigError(f"the schema's pattern cannot be used: {error}") from error
 
 
-def _refuse_foreign_references(schema: dict[str, Any], draft: Any) -> None:
+def _refuse_foreign_references(schema: JsonObject, draft: Any) -> None:
     from referencing import Registry
     from referencing.exceptions import Unresolvable
     from referencing.jsonschema import specification_with
@@ -177,14 +196,14 @@ def _refuse_foreign_references(schema: dict[str, Any], draft: Any) -> None:
                 ) from error
 
 
-def _unique_items(validator: Any, unique: bool, instance: Any, schema: Any) -> Iterator[Any]:
+def _unique_items(validator: _Validator, unique: bool, instance: Json, schema: Json) -> Errors:
     if unique and validator.is_type(instance, "array"):
         seen = {_key(element) for element in instance}
         if len(seen) < len(instance):
             yield _mismatch("an element stands there twice")
 
 
-def _key(value: Any) -> Any:
+def _key(value: Json) -> Hashable:
     """Equal keys for values that JSON Schema calls equal: 1 and 1.0 are, 1 and true are not."""
     if isinstance(value, dict):
         return frozenset((name, _key(below)) for name, below in value.items())
@@ -193,7 +212,7 @@ def _key(value: Any) -> Any:
     return (bool, value) if isinstance(value, bool) else value
 
 
-def _mismatch(message: str) -> Any:
+def _mismatch(message: str) -> ValidationError:
     from jsonschema.exceptions import ValidationError
 
     return ValidationError(message)

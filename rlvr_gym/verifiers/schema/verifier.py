@@ -6,10 +6,11 @@ import json
 import math
 import re
 from collections.abc import Callable
-from typing import Any, final
+from typing import final
 
 from pydantic import BaseModel, ValidationError
 
+from rlvr_gym.files import Json, JsonObject
 from rlvr_gym.tasks import Task
 from rlvr_gym.verdicts import Completion, Verdict
 from rlvr_gym.verifiers.answers import AnswerContract, Marker
@@ -45,7 +46,7 @@ class JsonSchema(Verifier):
     open_ended = True
 
     def __init__(
-        self, schema: dict[str, Any] | type[BaseModel], *, contract: AnswerContract | str = Marker.WHOLE
+        self, schema: JsonObject | type[BaseModel], *, contract: AnswerContract | str = Marker.WHOLE
     ) -> None:
         self.contract = AnswerContract.of(contract)
         self._first_error = (
@@ -76,7 +77,7 @@ class JsonSchema(Verifier):
 _BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 
 
-def _parse(text: str) -> Any:
+def _parse(text: str) -> Json:
     """The document in `text`, strictly. Raises ValueError with the reason."""
     if len(text) > MAX_CHARACTERS:
         raise ValueError(f"longer than {MAX_CHARACTERS:,} characters")
@@ -101,7 +102,7 @@ def _parse(text: str) -> Any:
     return document
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object(pairs: list[tuple[str, Json]]) -> JsonObject:
     found = dict(pairs)
     if len(found) < len(pairs):
         keys = [key for key, _ in pairs]
@@ -123,8 +124,8 @@ def _finite(number: str) -> float:
     return value
 
 
-def _model_errors(model: type[BaseModel]) -> Callable[[str, Any], str | None]:
-    def first_error(text: str, document: Any) -> str | None:
+def _model_errors(model: type[BaseModel]) -> Callable[[str, Json], str | None]:
+    def first_error(text: str, document: Json) -> str | None:
         try:
             model.model_validate_json(text, strict=True)
         except ValidationError as error:

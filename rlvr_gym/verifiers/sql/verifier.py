@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import cache
-from typing import Any, final
+from typing import final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rlvr_gym.errors import ConfigError, VerifierFault
+from rlvr_gym.files import JsonObject
 from rlvr_gym.tasks import Task
 from rlvr_gym.verdicts import Completion, Verdict
 from rlvr_gym.verifiers.answers import AnswerContract, Marker
@@ -143,7 +144,7 @@ class Sql(Verifier):
             yield Attack(family="SQL, restated", tries=tries, text=text, expectation=Expectation.PASS)
 
     def _compared(self, problem: SqlProblem, candidate: str | None) -> dict[str, str]:
-        question: dict[str, Any] = {
+        question: JsonObject = {
             "schema": problem.schema_sql,
             "databases": problem.model_dump(mode="json")["databases"],
             "gold": problem.gold,

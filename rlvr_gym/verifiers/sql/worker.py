@@ -185,7 +185,7 @@ def _without_clock(database: sqlite3.Connection) -> None:
         database.create_function(name, -1, timeless(name, moments), deterministic=True)
 
 
-def _reads_clock(moment: Any) -> bool:
+def _reads_clock(moment: object) -> bool:
     """Return whether SQLite reads a moment as "now": it reads blobs as texts, and texts up to a null character."""
     if isinstance(moment, bytes):
         moment = moment.decode(errors="replace")
@@ -254,7 +254,7 @@ def _same_row(gold: Row, said: Row) -> bool:
     return len(gold) == len(said) and all(map(_same_cell, gold, said))
 
 
-def _same_cell(gold: Any, said: Any) -> bool:
+def _same_cell(gold: object, said: object) -> bool:
     """SQL's equality, with NULL the same as NULL: 1 is 1.0 and not '1'. Floats may differ by rounding."""
     if isinstance(gold, float) or isinstance(said, float):
         return (

@@ -15,9 +15,9 @@ import threading
 import time
 import weakref
 from pathlib import Path
-from typing import Any
 
 from rlvr_gym.errors import VerifierFault
+from rlvr_gym.files import Json, JsonObject
 
 _START_SECONDS = 60.0
 _MAX_FRAME_BYTES = 64 << 20
@@ -69,7 +69,7 @@ class WorkerPool:
         weakref.finalize(self, _kill_all, self._alive)
         _pools.add(self)
 
-    def call(self, task: Any, *, timeout_seconds: float) -> Any:
+    def call(self, task: Json, *, timeout_seconds: float) -> Json:
         """The function's value for `task`.
 
         Raises Overrun when the work overran its time or memory or killed its worker, and VerifierFault when
@@ -145,7 +145,7 @@ class WorkerPool:
 class _Worker:
     """One process and the pipes to it."""
 
-    def __init__(self, setup: dict[str, Any]) -> None:
+    def __init__(self, setup: JsonObject) -> None:
         self.calls = 0
         self._ready = False
         lifeline, self._lifeline = os.pipe()
@@ -194,7 +194,7 @@ class _Worker:
             raise VerifierFault(f"a worker process could not load its function: {said['fault']}")
         self._ready = True
 
-    def ask(self, task: Any, deadline: float) -> dict[str, Any]:
+    def ask(self, task: Json, deadline: float) -> JsonObject:
         """The reply to one task. Raises Overrun when it is not there by `deadline` (of `time.monotonic`)."""
         self.calls += 1
         self._send(task, deadline)
@@ -226,7 +226,7 @@ class _Worker:
             os.close(self._lifeline)
             self._lifeline = -1
 
-    def _send(self, value: Any, deadline: float) -> None:
+    def _send(self, value: Json, deadline: float) -> None:
         body = json.dumps(value).encode()
         frame = memoryview(struct.pack(">I", len(body)) + body)
         pipe = self._stdin.fileno()
@@ -239,7 +239,7 @@ class _Worker:
             except BrokenPipeError:
                 raise self._end() from None
 
-    def _receive(self, deadline: float) -> dict[str, Any]:
+    def _receive(self, deadline: float) -> JsonObject:
         (length,) = struct.unpack(">I", self._read_exactly(4, deadline))
         if length > _MAX_FRAME_BYTES:
             raise VerifierFault(f"a worker's reply of {length} bytes is over the limit of {_MAX_FRAME_BYTES}")

@@ -38,7 +38,7 @@ def main() -> None:
         _write(replies, _answer(function, _read(requests)))
 
 
-def _answer(function: Callable[[Any], Any], task: Any) -> dict[str, Any]:
+def _answer(function: Callable[[object], object], task: object) -> dict[str, object]:
     try:
         return {"value": function(task)}
     except MemoryError:
@@ -64,7 +64,7 @@ def _limit(memory_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _load(module: str, file: str, function: str) -> Callable[[Any], Any]:
+def _load(module: str, file: str, function: str) -> Callable[[object], object]:
     spec = importlib.util.spec_from_file_location(module, file)
     assert spec is not None
     assert spec.loader is not None
@@ -90,7 +90,7 @@ def _read_exactly(pipe: int, count: int) -> bytes:
     return b"".join(chunks)
 
 
-def _write(pipe: int, value: Any) -> None:
+def _write(pipe: int, value: object) -> None:
     body = json.dumps(value).encode()
     frame = struct.pack(">I", len(body)) + body
     try:

@@ -4,5 +4,5 @@
             supervisor/       forks/    -> sides/tests.py     the tests of assert style, another uid
 
 `talk/` is what the two say to each other, `stand_ins/` what each has in the place of the other's objects. `frames.py`,
-`layout.py` and `version.py` are used on the host's side too.
+`messages.py`, `layout.py` and `version.py` are used on the host's side too.
 """

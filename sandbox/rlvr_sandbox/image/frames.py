@@ -3,7 +3,9 @@
 import json
 import struct
 from collections.abc import Callable, Sequence
-from typing import Any, TypeGuard
+from typing import TypeGuard
+
+from rlvr_sandbox.image.messages import Message
 
 _LENGTHS = struct.Struct(">II")
 MAX_HEADER_BYTES = 4 << 20
@@ -14,7 +16,7 @@ class BrokenFrame(Exception):
     """Bytes arrived that are no frame: the other side is not what it should be."""
 
 
-def pack(header: dict[str, Any], blobs: Sequence[bytes] = ()) -> bytes:
+def pack(header: Message, blobs: Sequence[bytes] = ()) -> bytes:
     """One frame: `header`, with the lengths of `blobs` added to it, and the blobs."""
     head = json.dumps({**header, "blobs": [len(blob) for blob in blobs]}).encode()
     return b"".join((_LENGTHS.pack(len(head), sum(map(len, blobs))), head, *blobs))
@@ -40,7 +42,7 @@ class Reader:
         """True where bytes beyond the last frame have arrived already."""
         return bool(self._buffer)
 
-    def frame(self) -> tuple[dict[str, Any], list[bytes]] | None:
+    def frame(self) -> tuple[Message, list[bytes]] | None:
         """The next frame, waiting for it; None at the end of the stream. Raises BrokenFrame."""
         if not self._fill(_LENGTHS.size):
             return None

@@ -17,7 +17,6 @@ import sys
 import types
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 if __name__ == "__main__":  # the package around this folder is the host's, and may not be here
     _package = types.ModuleType("rlvr_sandbox")
@@ -26,6 +25,7 @@ if __name__ == "__main__":  # the package around this folder is the host's, and 
 
 from rlvr_sandbox.image.frames import Reader, pack
 from rlvr_sandbox.image.layout import SITE, WORK
+from rlvr_sandbox.image.messages import Message
 from rlvr_sandbox.image.supervisor.accounts import account
 from rlvr_sandbox.image.supervisor.execution import Execution, Session, sealed
 from rlvr_sandbox.image.supervisor.zygotes import Ground, Zygote, ZygoteGone, Zygotes
@@ -70,7 +70,7 @@ class Mux:
                 self._serve_session(header)
             self._zygotes.prepare()
 
-    def _run(self, header: dict[str, Any], blobs: list[bytes]) -> None:
+    def _run(self, header: Message, blobs: list[bytes]) -> None:
         self._told_to_stop = False
         source = sealed(blobs[0])
         clean = True
@@ -83,7 +83,7 @@ class Mux:
             os.close(source)
         self._say({"said": "done", "clean": clean})
 
-    def _execute(self, header: dict[str, Any], index: int, source: int, given: bytes, *, last: bool) -> bool:
+    def _execute(self, header: Message, index: int, source: int, given: bytes, *, last: bool) -> bool:
         """Run once and tell the host, of the last one together with what follows. Whether all is as before."""
         program_by = self._zygotes.take(header["preload"])
         tests_by = self._zygotes.take(header["preload"]) if header["kind"] == "asserts" else program_by
@@ -98,8 +98,8 @@ class Mux:
                 self._zygotes.give_back(used)
 
     def _setting(
-        self, header: dict[str, Any], uids: tuple[int, int], program_by: Zygote, tests_by: Zygote
-    ) -> dict[str, Any]:
+        self, header: Message, uids: tuple[int, int], program_by: Zygote, tests_by: Zygote
+    ) -> Message:
         bare = self._ground.one_uid and not self._ground.wrapper
         # Without a uid or a namespace of its own, a program's processes are counted with all of the user's.
         limits = {**header["limits"], "processes": None} if bare else header["limits"]
@@ -113,7 +113,7 @@ class Mux:
             "host": (self._in, self._listen),
         }
 
-    def _serve_session(self, header: dict[str, Any]) -> None:
+    def _serve_session(self, header: Message) -> None:
         """Run the host's cells until one ends the session. The host ends it by closing its pipe."""
         by = self._zygotes.take(header["preload"])
         session = Session(**self._setting(header, self._fresh_uids(), by, by))
@@ -136,13 +136,13 @@ class Mux:
         header, _ = self._next_frame()
         self._told_to_stop = header["do"] == "stop"
 
-    def _next_frame(self) -> tuple[dict[str, Any], list[bytes]]:
+    def _next_frame(self) -> tuple[Message, list[bytes]]:
         frame = self._reader.frame()
         if frame is None:
             raise HostGone
         return frame
 
-    def _say(self, header: dict[str, Any], blobs: list[bytes] | None = None, *, hold: bool = False) -> None:
+    def _say(self, header: Message, blobs: list[bytes] | None = None, *, hold: bool = False) -> None:
         """Tell the host; on `hold` together with the next, as each write wakes up all that is in between."""
         self._unsent += pack(header, blobs or [])
         if hold:

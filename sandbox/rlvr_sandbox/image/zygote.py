@@ -9,25 +9,22 @@ from __future__ import annotations
 
 import _signal  # pyright: ignore[reportMissingImports] - what `signal` wraps in enums, in every fork anew
 import _sitebuiltins
-import _thread
 import builtins
 import contextlib
 import ctypes
 import gc
 import importlib
 import json
-import math
 import os
-import resource
 import select
 import signal
 import socket
 import sys
 import time
 import types
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 if __name__ == "__main__":  # the package around this folder is the host's, and may not be here
     _package = types.ModuleType("rlvr_sandbox")
@@ -38,9 +35,11 @@ if __name__ == "__main__":  # the package around this folder is the host's, and 
 
     _put_off = PutOff()  # before what follows imports the modules that have hooks
 
+from rlvr_sandbox.image.forks.limits import limit, limit_all_forks, set_thread_stacks
 from rlvr_sandbox.image.forks.rehearsal import rehearse
 from rlvr_sandbox.image.forks.seccomp import Filter
 from rlvr_sandbox.image.layout import SITE, WRITABLE
+from rlvr_sandbox.image.messages import Message
 from rlvr_sandbox.image.sides import program, tests
 
 MAX_ORDER_BYTES = 1 << 16
@@ -50,12 +49,6 @@ _CAPSET_SELF = (ctypes.c_uint32 * 2)(0x20080522, 0)
 _NO_CAPABILITIES = (ctypes.c_uint32 * 6)()
 _libc = ctypes.CDLL(None)
 _capset, _prctl = _libc.capset, _libc.prctl  # looked up here once, not in every fork
-_FILE_BYTES = 64 << 20
-_STACK_BYTES = 1 << 30
-_THREAD_STACK_BYTES = 16 << 20
-_ADDRESS_SPACE_BESIDE_MEMORY = _STACK_BYTES + (1 << 30)
-_THREADS_WHERE_UNLIMITED = 128
-_ADDRESS_SPACE_OF_THREAD = _THREAD_STACK_BYTES + (1 << 20)
 
 # What most programs import: imported once here, not once in every program.
 _COMMON = tuple(
@@ -96,7 +89,7 @@ def _become_a_zygote(preload: Sequence[str], *, one_uid: bool, memory_files: boo
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)  # out of reach of programs that have our uid
-    _set_thread_stacks(libc)
+    set_thread_stacks(libc)
     builtins.exit = _sitebuiltins.Quitter("exit", "Ctrl-D (i.e. EOF)")  # what `site` would have set
     builtins.quit = _sitebuiltins.Quitter("quit", "Ctrl-D (i.e. EOF)")
     program.prepare_streams()
@@ -110,19 +103,10 @@ def _become_a_zygote(preload: Sequence[str], *, one_uid: bool, memory_files: boo
         rehearse()
     program.settle()
     tests.settle()
-    _limit_all_forks()
+    limit_all_forks()
     Filter(memory_files=memory_files).put_on()
     gc.collect()
     gc.freeze()
-
-
-def _set_thread_stacks(libc: ctypes.CDLL) -> None:
-    """Threads get a stack of ordinary size: by default glibc gives each as much as the main thread may grow to."""
-    _thread.stack_size(_THREAD_STACK_BYTES)
-    attributes = ctypes.create_string_buffer(256)
-    libc.pthread_attr_init(attributes)
-    libc.pthread_attr_setstacksize(attributes, ctypes.c_size_t(_THREAD_STACK_BYTES))
-    libc.pthread_setattr_default_np(attributes)
 
 
 class Zygote:
@@ -134,7 +118,7 @@ class Zygote:
         self._private = private
         self._running: dict[int, tuple[str, float]] = {}
 
-    def say(self, message: dict[str, Any]) -> None:
+    def say(self, message: Message) -> None:
         """Tell MUX."""
         self._orders.send(json.dumps(message).encode())
 
@@ -174,7 +158,7 @@ class Zygote:
                     }
                 )
 
-    def _fork(self, order: dict[str, Any], descriptors: list[int]) -> None:
+    def _fork(self, order: Message, descriptors: list[int]) -> None:
         started = time.monotonic()
         try:
             pid = os.fork()
@@ -188,7 +172,7 @@ class Zygote:
         if pid > 0:
             self._running[pid] = (order["role"], started)
 
-    def _become(self, order: dict[str, Any], descriptors: list[int]) -> NoReturn:
+    def _become(self, order: Message, descriptors: list[int]) -> NoReturn:
         """In the child: take the uid and the limits, let go of everything of the zygote's, and run."""
         try:
             self._set_up(order, descriptors[:3])
@@ -201,14 +185,14 @@ class Zygote:
         finally:
             os._exit(1)
 
-    def _set_up(self, order: dict[str, Any], streams: list[int]) -> None:
+    def _set_up(self, order: Message, streams: list[int]) -> None:
         _prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
         signal.set_wakeup_fd(-1)
         _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
         program.take_streams(*streams)
         os.setsid()
         os.chdir(order["folder"])
-        _limit(order["limits"])
+        limit(order["limits"])
         if not self._one_uid:
             _take_uid(order["uid"])
         _put_off.register()
@@ -243,7 +227,7 @@ class Zygote:
             return False
         return True
 
-    def _run_as(self, uid: int, act: Any) -> None:
+    def _run_as(self, uid: int, act: Callable[[], None]) -> None:
         pid = os.fork()
         if pid == 0:
             try:
@@ -256,7 +240,7 @@ class Zygote:
         os.waitpid(pid, 0)
 
 
-ROLES: dict[str, Any] = {
+ROLES: dict[str, Callable[..., object]] = {
     "stdio": program.run_stdio,
     "call": program.run_call,
     "asserts": program.run_asserts,
@@ -264,39 +248,6 @@ ROLES: dict[str, Any] = {
     "session": program.run_session,
     "tests": tests.run,
 }
-
-
-def _limit_all_forks() -> None:
-    """Limits that are the same for all programs, taken by the zygote itself: its forks inherit them."""
-    stack = _allowed(resource.RLIMIT_STACK, _STACK_BYTES)
-    resource.setrlimit(resource.RLIMIT_STACK, (stack, resource.getrlimit(resource.RLIMIT_STACK)[1]))
-    for what, value in (
-        (resource.RLIMIT_FSIZE, _FILE_BYTES),
-        (resource.RLIMIT_NOFILE, 256),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_MSGQUEUE, 0),
-        (resource.RLIMIT_MEMLOCK, 0),
-    ):
-        if resource.getrlimit(what) != (value, value):  # gVisor lets some be set by nobody
-            resource.setrlimit(what, (value, value))
-
-
-def _limit(limits: dict[str, Any]) -> None:
-    cpu = math.ceil(limits["cpu_seconds"])
-    threads = limits["processes"] or _THREADS_WHERE_UNLIMITED
-    memory = limits["memory_bytes"] + _ADDRESS_SPACE_BESIDE_MEMORY + threads * _ADDRESS_SPACE_OF_THREAD
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 1))
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    if limits["processes"] is not None:
-        resource.setrlimit(resource.RLIMIT_NPROC, (limits["processes"], limits["processes"]))
-    score = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
-    os.write(score, b"1000")
-    os.close(score)
-
-
-def _allowed(what: int, wanted: int) -> int:
-    hard = resource.getrlimit(what)[1]
-    return wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
 
 
 def _take_uid(uid: int) -> None:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from rlvr_sandbox.image.messages import Encoded, Tagged
 from rlvr_sandbox.programs import Comparison
 
 _DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
@@ -30,7 +31,7 @@ def same_output(expected: str, got: str, comparison: Comparison) -> bool:
     return len(wanted) == len(found) and all(map(_same_number_or_word, wanted, found))
 
 
-def same_value(expected: Any, encoded: Any, float_tolerance: float, depth: int = 0) -> bool:
+def same_value(expected: Any, encoded: Encoded, float_tolerance: float, depth: int = 0) -> bool:
     """Return True where a value that a program returned, encoded by `image.talk.values`, is the `expected` JSON value.
 
     The encoded value is compared as it came, never built: hashes and constructors stay out of its reach.
@@ -56,7 +57,7 @@ def same_value(expected: Any, encoded: Any, float_tolerance: float, depth: int =
     )
 
 
-def _tagged(encoded: Any) -> tuple[str, list[Any]]:
+def _tagged(encoded: Encoded) -> tuple[str, Tagged]:
     """An encoded value's tag and what follows it; no tag where there is none, as a program may write anything."""
     if not isinstance(encoded, list) or not encoded or not isinstance(encoded[0], str):
         return "", []
@@ -76,13 +77,13 @@ _BRACKETS = {
 _SHOWN_PIECES = 10_000
 
 
-def readable(encoded: Any) -> str:
+def readable(encoded: Encoded) -> str:
     """An encoded value for a report; of one that has very many parts, the first."""
     pieces = list(itertools.islice(_pieces(encoded), _SHOWN_PIECES + 1))
     return "".join(pieces) if len(pieces) <= _SHOWN_PIECES else f"{''.join(pieces[:-1])} ..."
 
 
-def _pieces(encoded: Any, depth: int = 0) -> Iterator[str]:
+def _pieces(encoded: Encoded, depth: int = 0) -> Iterator[str]:
     if isinstance(encoded, list | dict):
         tag, items = _tagged(encoded)
     else:
@@ -134,7 +135,7 @@ def _difference(one: str, other: str) -> decimal.Decimal:
         return abs(decimal.Decimal(one) - decimal.Decimal(other))
 
 
-def _number(encoded: Any) -> int | float | None:
+def _number(encoded: Encoded) -> int | float | None:
     if isinstance(encoded, bool):
         return None
     if isinstance(encoded, int | float):
@@ -164,8 +165,8 @@ def _same_number(expected: int | float, number: int | float, float_tolerance: fl
         return False
 
 
-def _same_mapping(expected: Mapping[Any, Any], items: list[Any], float_tolerance: float, depth: int) -> bool:
-    found: dict[str, Any] = {}
+def _same_mapping(expected: Mapping[str, object], items: Tagged, float_tolerance: float, depth: int) -> bool:
+    found: dict[str, Encoded] = {}
     for item in items:
         if not isinstance(item, list) or len(item) != 2 or (key := _key(item[0])) is None:
             return False
@@ -177,7 +178,7 @@ def _same_mapping(expected: Mapping[Any, Any], items: list[Any], float_tolerance
     )
 
 
-def _key(key: Any) -> str | None:
+def _key(key: object) -> str | None:
     """A key as JSON writes it, where all are text: `1` is "1", `True` is "true". None for what JSON refuses."""
     if isinstance(key, str):
         return key

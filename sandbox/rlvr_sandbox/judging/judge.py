@@ -8,9 +8,10 @@ import math
 import re
 import signal
 from dataclasses import dataclass
-from typing import Any, assert_never
+from typing import assert_never
 
 from rlvr_sandbox.errors import BadTests
+from rlvr_sandbox.image.messages import Message
 from rlvr_sandbox.image.sides.program import INVALID_STATUS
 from rlvr_sandbox.judging.comparison import readable, same_output, same_value
 from rlvr_sandbox.programs import AssertTests, CallTest, CallTests, Limits, Program, StdioTests
@@ -38,7 +39,7 @@ class Execution:
     answer: bytes
 
 
-def request(program: Program, packages: frozenset[str]) -> tuple[dict[str, Any], list[bytes]]:
+def request(program: Program, packages: frozenset[str]) -> tuple[Message, list[bytes]]:
     """The frame that asks the supervisor to run `program`: the header and the blobs.
 
     `packages` are those that the sandbox has; what is preloaded of them is what the program imports.
@@ -52,7 +53,7 @@ def request(program: Program, packages: frozenset[str]) -> tuple[dict[str, Any],
     return header, [program.source.encode("utf-8", "surrogatepass"), *_given(program)]
 
 
-def limits_for(limits: Limits) -> dict[str, Any]:
+def limits_for(limits: Limits) -> Message:
     """The limits as the supervisor reads them."""
     return dataclasses.asdict(limits)
 
@@ -165,7 +166,7 @@ class Judging:
         said = _report(execution, len(tests.tests), in_process=tests.in_process)
         for index, source in enumerate(tests.tests):
             outcome, reason = ending
-            got: dict[str, Any] = {}
+            got: Message = {}
             if said is not None:
                 got = said[index]
                 outcome, reason = _said(got, ending)
@@ -250,7 +251,7 @@ def _right_value(tests: CallTests, index: int, answer: bytes) -> tuple[ProgramOu
     return ProgramOutcome.FAILED, "wrong value", readable(said["value"])
 
 
-def _report(execution: Execution, count: int, *, in_process: bool) -> list[dict[str, Any]] | None:
+def _report(execution: Execution, count: int, *, in_process: bool) -> list[Message] | None:
     """The verdict of the tests' process, None unless it is whole and that process ended well."""
     if (execution.status if in_process else execution.tests_status) != 0:
         return None
@@ -263,7 +264,7 @@ def _report(execution: Execution, count: int, *, in_process: bool) -> list[dict[
     return said
 
 
-def _said(said: dict[str, Any], ending: tuple[ProgramOutcome, str]) -> tuple[ProgramOutcome, str]:
+def _said(said: Message, ending: tuple[ProgramOutcome, str]) -> tuple[ProgramOutcome, str]:
     """Read the word of the tests' process on one test; the reason why the program went away is known better here."""
     reason = _text(said, "reason")
     match said.get("outcome"):
@@ -284,7 +285,7 @@ def _said(said: dict[str, Any], ending: tuple[ProgramOutcome, str]) -> tuple[Pro
             return ProgramOutcome.CRASHED, f"the program ended during the test: {reason}"
 
 
-def _text(said: dict[str, Any], key: str) -> str:
+def _text(said: Message, key: str) -> str:
     """A text in a report; empty where there is none, as a program beside its tests may write the report."""
     value = said.get(key)
     return value if isinstance(value, str) else ""

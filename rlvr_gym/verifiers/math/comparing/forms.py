@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from enum import Enum
+from collections.abc import Sequence
 from fractions import Fraction
 
+from rlvr_gym.verifiers.math.comparing.numerals import same_congruence, same_numeral, same_ratio, terms
 from rlvr_gym.verifiers.math.comparing.quantities import same_quantity
 from rlvr_gym.verifiers.math.comparing.real_sets import FLIPPED, Unsolved, real_set, same_set
 from rlvr_gym.verifiers.math.comparing.rearranging import rearranged
-from rlvr_gym.verifiers.math.expressions.exact_arithmetic import remainder
+from rlvr_gym.verifiers.math.comparing.sameness import Sameness, all_of, known
 from rlvr_gym.verifiers.math.expressions.nodes import (
     Node,
-    Num,
     Op,
     Sym,
     symbols,
-    written_fraction,
 )
 from rlvr_gym.verifiers.math.expressions.sameness import proportional, same_everywhere
 from rlvr_gym.verifiers.math.forms.clocks import same_time
@@ -40,19 +38,6 @@ from rlvr_gym.verifiers.math.forms.kinds import (
 from rlvr_gym.verifiers.math.forms.labels import same_label
 
 
-class Sameness(Enum):
-    """The answer to "are they the same?"."""
-
-    YES = "yes"
-    NO = "no"
-    OPEN = "open"
-    """Out of reach of the bounded comparison."""
-
-
-def _known(said: bool | None) -> Sameness:
-    return Sameness.OPEN if said is None else Sameness.YES if said else Sameness.NO
-
-
 def same(gold: Form, answer: Form) -> Sameness:
     """Compare an answer with the gold answer."""
     if isinstance(gold, Labelled) or isinstance(answer, Labelled):
@@ -69,7 +54,7 @@ def same(gold: Form, answer: Form) -> Sameness:
         return _same_set(gold, answer)
     match gold, answer:
         case Scalar(), Scalar():
-            return _known(same_quantity(gold, answer))
+            return known(same_quantity(gold, answer))
         case Ordered(), Ordered():
             return _same_items(gold.items, answer.items) if gold.closing == answer.closing else Sameness.NO
         case Listed(), Listed() if _one_of_several(gold) != _one_of_several(answer):
@@ -81,25 +66,15 @@ def same(gold: Form, answer: Form) -> Sameness:
         case (Matrix(), Ordered("()" | "[]")) | (Ordered("()" | "[]"), Matrix()):
             return _same_items(_vector(gold), _vector(answer))
         case (Ratio() | Scalar(), Ratio() | Scalar()):
-            return _same_ratio(_terms(gold), _terms(answer))
+            return same_ratio(terms(gold), terms(answer))
         case (Based(), Based() | Scalar()) | (Scalar(), Based()):
-            return _same_numeral(gold, answer)
+            return same_numeral(gold, answer)
         case Clock(), Clock():
-            return _known(same_time(gold, answer))
+            return known(same_time(gold, answer))
         case (Congruence(), Congruence() | Scalar()) | (Scalar(), Congruence()):
-            return _same_congruence(gold, answer)
+            return same_congruence(gold, answer)
         case _:
-            return _known(gold == answer)
-
-
-def _all(said: Iterable[Sameness]) -> Sameness:
-    """YES where all are; the first that is not, otherwise. An OPEN one yields to a NO after it."""
-    worst = Sameness.YES
-    for one in said:
-        if one is Sameness.NO:
-            return one
-        worst = one if one is Sameness.OPEN else worst
-    return worst
+            return known(gold == answer)
 
 
 def _same_labelled(gold: Form, answer: Form) -> Sameness:
@@ -178,7 +153,7 @@ def _same_assignment(gold: Form, answer: Form) -> Sameness:
     else:
         values = other.items if isinstance(other, Listed) else (other,)
     if all(isinstance(item.value, Scalar) for item in items) and len(values) == 1 and named is answer:
-        return _all(same(values[0], item.value) for item in items)
+        return all_of(same(values[0], item.value) for item in items)
     return _same_items(values, [item.value for item in items])
 
 
@@ -229,7 +204,7 @@ def _distinct(form: Listed, gold: Listed) -> Sequence[Form]:
 def _same_items(gold: Sequence[Form], answer: Sequence[Form]) -> Sameness:
     if len(gold) != len(answer):
         return Sameness.NO
-    return _all(same(a, b) for a, b in zip(gold, answer, strict=True))
+    return all_of(same(a, b) for a, b in zip(gold, answer, strict=True))
 
 
 def _same_unordered(gold: Sequence[Form], answer: Sequence[Form]) -> Sameness:
@@ -256,7 +231,7 @@ def _is_set(item: Form) -> bool:
 def _same_matrix(gold: Matrix, answer: Matrix) -> Sameness:
     if len(gold.rows) != len(answer.rows):
         return Sameness.NO
-    return _all(_same_items(a, b) for a, b in zip(gold.rows, answer.rows, strict=True))
+    return all_of(_same_items(a, b) for a, b in zip(gold.rows, answer.rows, strict=True))
 
 
 def _vector(form: Form) -> tuple[Form, ...]:
@@ -267,55 +242,6 @@ def _vector(form: Form) -> tuple[Form, ...]:
     if len(rows) == 1:
         return rows[0]
     return tuple(row[0] for row in rows) if rows and len(rows[0]) == 1 else ()
-
-
-def _terms(form: Ratio | Scalar) -> tuple[Node, ...]:
-    return form.terms if isinstance(form, Ratio) else (form.node, Num(Fraction(1)))
-
-
-def _same_ratio(gold: Sequence[Node], answer: Sequence[Node]) -> Sameness:
-    """Return whether the terms are proportional: all cross products with the first terms agree."""
-    if len(gold) != len(answer):
-        return Sameness.NO
-    return _all(
-        _known(same_everywhere(Op("mul", (gold[0], b)), Op("mul", (answer[0], a))))
-        for a, b in zip(gold[1:], answer[1:], strict=True)
-    )
-
-
-def _same_numeral(gold: Form, answer: Form) -> Sameness:
-    """Numerals of the same value; an answer may leave out the base of the gold, but not bring in another than ten."""
-    if isinstance(gold, Based) and isinstance(answer, Based):
-        return _known(_value_of(gold) == _value_of(answer))
-    if isinstance(gold, Based) and isinstance(answer, Scalar):
-        number = answer.node if isinstance(answer.node, Num) and not answer.node.decimal else None
-        return _known(number is not None and str(number.value) == gold.digits)
-    if isinstance(gold, Scalar) and isinstance(answer, Based) and answer.base == 10:
-        return _known(same_everywhere(gold.node, Num(_value_of(answer))))
-    return Sameness.NO
-
-
-def _value_of(numeral: Based) -> Fraction:
-    return Fraction(int(numeral.digits, numeral.base))
-
-
-def _same_congruence(gold: Form, answer: Form) -> Sameness:
-    """Residues that differ by a multiple of one modulus; beside a number a modulus may be left out, if it is larger."""
-    if isinstance(gold, Scalar) and isinstance(answer, Congruence):
-        return _same_congruence(answer, gold)
-    if not isinstance(gold, Congruence):
-        return Sameness.NO
-    modulus = written_fraction(gold.modulus)
-    if isinstance(answer, Scalar):
-        residue = written_fraction(gold.residue)
-        reduced = residue is None or modulus is None or abs(residue) < modulus
-        return _known(same_everywhere(gold.residue, answer.node)) if reduced else Sameness.NO
-    if not isinstance(answer, Congruence) or same_everywhere(gold.modulus, answer.modulus) is not True:
-        return Sameness.NO
-    a, b = written_fraction(gold.residue), written_fraction(answer.residue)
-    if a is not None and b is not None and modulus is not None:
-        return _known(remainder(a - b, modulus) == 0)
-    return _known(same_everywhere(gold.residue, answer.residue))
 
 
 def _same_relation(gold: Relation, answer: Relation) -> Sameness:
@@ -329,8 +255,8 @@ def _same_relation(gold: Relation, answer: Relation) -> Sameness:
             return Sameness.NO
         factor = proportional(a, b)
         if isinstance(factor, Fraction):
-            return _known(factor > 0 or a_sign in "=≠")
-        return Sameness.YES if a_sign == "=" and rearranged(a, b) else _known(factor)
+            return known(factor > 0 or a_sign in "=≠")
+        return Sameness.YES if a_sign == "=" and rearranged(a, b) else known(factor)
     if len(gold.signs) == len(answer.signs) and (said := _same_chain(gold, answer)) is Sameness.YES:
         return said
     names = [{name for node in form.nodes for name in symbols(node)} for form in (gold, answer)]
@@ -342,7 +268,7 @@ def _same_chain(gold: Relation, answer: Relation) -> Sameness:
     nodes, signs = answer.nodes, answer.signs
     for _ in range(2):
         if gold.signs == signs:
-            said = _all(_known(same_everywhere(a, b)) for a, b in zip(gold.nodes, nodes, strict=True))
+            said = all_of(known(same_everywhere(a, b)) for a, b in zip(gold.nodes, nodes, strict=True))
             if said is not Sameness.NO:
                 return said
         nodes, signs = nodes[::-1], tuple(FLIPPED.get(sign, sign) for sign in reversed(signs))
@@ -368,7 +294,7 @@ def _same_set(gold: Form, answer: Form) -> Sameness:
     if gold == answer:
         return Sameness.YES
     try:
-        return _known(same_set(real_set(gold), real_set(answer)))
+        return known(same_set(real_set(gold), real_set(answer)))
     except Unsolved:
         pass
     if isinstance(gold, Union) and isinstance(answer, Union):

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from rlvr_gym.verifiers.math.expressions.nodes import Node, Num, Op, symbols, written_fraction
-from rlvr_gym.verifiers.math.expressions.numbers import NoValue, Undecided, equal, numbers
+from rlvr_gym.verifiers.math.expressions.numbers import NoValue, Undecided, numbers
+from rlvr_gym.verifiers.math.expressions.values import equal
 from rlvr_gym.verifiers.math.forms.kinds import (
     Choice,
     Congruence,

@@ -11,10 +11,8 @@ from typing import Any
 from rlvr_gym.verifiers.math.expressions.exact_arithmetic import MAX_BITS, exact_power, gcd, lcm, remainder
 from rlvr_gym.verifiers.math.expressions.nodes import SERIES, Node, Num, Op, Sym, depends_by_index, size
 
-_DIGITS = 40
-_FINER_DIGITS = 120
-"""The two precisions at which equal values must agree."""
-_SPARE_DIGITS = 15
+DIGITS = 40
+SPARE_DIGITS = 15
 """Number of computed digits that may be wrong."""
 _MAX_GAP_BITS = 350
 """Terms farther apart in size than this cannot be added: the smaller one would be lost, silently."""
@@ -229,7 +227,7 @@ class Numbers:
         if not isinstance(a, Fraction):
             if isinstance(a, self.mp.mpc) or self.magnitude(a) > 100:
                 raise Undecided("the integer part is out of reach")
-            if abs(a - self.mp.nint(a)) < max(1, abs(a)) * self.mp.mpf(10) ** (_SPARE_DIGITS - self.mp.dps):
+            if abs(a - self.mp.nint(a)) < max(1, abs(a)) * self.mp.mpf(10) ** (SPARE_DIGITS - self.mp.dps):
                 raise Undecided("an integer, or too close to one for its integer part to be known")
             return Fraction(int(self.mp.floor(a)))
         return Fraction(math.floor(a))
@@ -329,66 +327,9 @@ class _PerThread(threading.local):
 _per_thread = _PerThread()
 
 
-def numbers(digits: int = _DIGITS) -> Numbers:
+def numbers(digits: int = DIGITS) -> Numbers:
     """This thread's arithmetic at that precision."""
     found = _per_thread.by_digits.get(digits)
     if found is None:
         found = _per_thread.by_digits[digits] = Numbers(digits)
     return found
-
-
-def equal(a: Node, b: Node, variables: Mapping[str, Fraction]) -> bool:
-    """Return whether two expressions have the same value at that point. Raises NoValue and Undecided."""
-    context = numbers()
-    x, y = context.value(a, variables), context.value(b, variables)
-    return equal_values(x, y, lambda finer: (finer.value(a, variables), finer.value(b, variables)))
-
-
-def equal_values(x: Value, y: Value, again: Callable[[Numbers], tuple[Value, Value]]) -> bool:
-    """Return whether two values are the same; `again` gives both with more digits.
-
-    Rational values are compared exactly, others relatively, at two precisions: values that agree only at the lower
-    one differ. A difference that shrinks as the precision grows is a rounding error, as when both values are a
-    disguised zero; one that stays is real, however small.
-    """
-    if isinstance(x, Fraction) and isinstance(y, Fraction):
-        return x == y
-    context, finer = numbers(), numbers(_FINER_DIGITS)
-    if not (context.mp.isfinite(context.real(x)) and context.mp.isfinite(context.real(y))):
-        return bool(context.real(x) == context.real(y))
-    agreed = _agree(context, x, y)
-    rough, x, y = context.real(x) - context.real(y), *again(finer)
-    if _agree(finer, x, y):
-        if agreed and finer.magnitude(x) > MAX_BITS:
-            raise Undecided("too large to tell apart")
-        return True
-    rounding_error = min(abs(rough), 1) * finer.mp.mpf(10) ** -(_FINER_DIGITS - _DIGITS - _SPARE_DIGITS)
-    return bool(abs(finer.real(x) - finer.real(y)) <= rounding_error)
-
-
-def _agree(context: Numbers, x: Value, y: Value) -> bool:
-    x, y = context.real(x), context.real(y)
-    return bool(abs(x - y) <= max(abs(x), abs(y)) * context.mp.mpf(10) ** (_SPARE_DIGITS - context.mp.dps))
-
-
-def right_to_six_digits(decimal: Fraction, value: Value) -> bool:
-    """Return whether a decimal is the value, rounded or cut to at least six significant digits."""
-    context = numbers()
-    value = context.real(value)
-    if isinstance(value, context.mp.mpc) or not value or not decimal or not context.mp.isfinite(value):
-        return False
-    if context.magnitude(value) > 4000 or context.magnitude(value) < -4000:
-        return False
-    scale = context.mp.mpf(10) ** (6 - 1 - int(context.mp.floor(context.mp.log10(abs(value)))))
-    given, true = context.real(decimal) * scale, value * scale
-    rounded = context.mp.nint(given) == context.mp.nint(true)
-    return bool(rounded or int(given) == int(true))
-
-
-def terminating(value: Fraction) -> bool:
-    """Return whether a rational value has a finite decimal."""
-    rest = value.denominator
-    for factor in (2, 5):
-        while rest % factor == 0:
-            rest //= factor
-    return rest == 1

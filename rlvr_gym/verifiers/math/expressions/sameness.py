@@ -17,18 +17,8 @@ from rlvr_gym.verifiers.math.expressions.nodes import (
     symbols,
     with_plain_indices,
 )
-from rlvr_gym.verifiers.math.expressions.numbers import (
-    NoValue,
-    Numbers,
-    TooLarge,
-    Undecided,
-    Value,
-    equal,
-    equal_values,
-    numbers,
-    right_to_six_digits,
-    terminating,
-)
+from rlvr_gym.verifiers.math.expressions.numbers import NoValue, Numbers, TooLarge, Undecided, Value, numbers
+from rlvr_gym.verifiers.math.expressions.values import equal, equal_values, right_to_six_digits, terminating
 
 _POINTS = 6
 _TRIES = 24

@@ -10,7 +10,6 @@ from functools import lru_cache
 from rlvr_gym.verifiers.math.expressions.grammar import MAX_CHARACTERS, parse
 from rlvr_gym.verifiers.math.expressions.nodes import Num
 from rlvr_gym.verifiers.math.forms.clocks import clock
-from rlvr_gym.verifiers.math.forms.domains import stated
 from rlvr_gym.verifiers.math.forms.kinds import (
     Choice,
     Form,
@@ -43,19 +42,19 @@ from rlvr_gym.verifiers.math.reading.atoms import (
     counted_briefly,
     counted_in_parts,
     in_sterling,
+    letters,
     quantities,
     scalar,
 )
 from rlvr_gym.verifiers.math.reading.binding import bound, renamed, with_bound_arguments
 from rlvr_gym.verifiers.math.reading.matrices import MATRIX, computed
 from rlvr_gym.verifiers.math.reading.normalise import normalise
+from rlvr_gym.verifiers.math.reading.plainer import plainer
 from rlvr_gym.verifiers.math.reading.progressions import spelt_out
 from rlvr_gym.verifiers.math.reading.relations import SIGNS, congruence, relation
 from rlvr_gym.verifiers.math.reading.vectors import of_unit_vectors
 from rlvr_gym.verifiers.math.reading.whole_numbers import (
     QUALIFIER,
-    parameters,
-    with_integer_signs,
     without_parameters,
 )
 from rlvr_gym.verifiers.math.text.brackets import closing_at, split
@@ -78,9 +77,7 @@ _EXCEPT = re.compile(
 _SYSTEM = re.compile(
     r"⟦?\s*\\begin\{(cases|aligned|align|gathered|array)\}(?:\{[lcr| ]*\})?(.*)\\end\{\1\}\s*⟧?", re.DOTALL
 )
-_OUTWARD = re.compile(r"([\[\]])([^\[\]()]*,[^\[\]()]*)([\[\]])")
 _IDENTICALLY = re.compile(r"^([A-Za-z]\([a-z]\)\s*|[fghFGHPQ]\s*)≡(?!.*mod)", re.DOTALL)
-_BUILDER = re.compile(rf"⟦[^|:]*[|:]{QUALIFIER.pattern}\s*⟧")
 _NAMED_POINT = re.compile(r"[A-Z]\s*(\(.*\))", re.DOTALL)
 _ALL_BUT = re.compile(r"ℝ\s*-\s*(?=⟦)")
 _RATIO_IN_WORDS = re.compile(r"[1-9]\d*(?:\s*(?:\\text\{\s*to\s*\}|to)\s*[1-9]\d*){1,3}")
@@ -126,7 +123,7 @@ class _Reader:
             return
         names: list[str] = []
         if len(text) < _SMALL:
-            text, names = self._plainer(text)
+            text, names = plainer(text)
             timed, numeral = clock(text), based(text)
             if found := timed or numeral:
                 yield found
@@ -155,29 +152,7 @@ class _Reader:
                 yield money
             if as_answer and (counted := counted_briefly(text)):
                 yield counted
-        yield from _letters(text)
-
-    def _plainer(self, text: str) -> tuple[str, list[str]]:
-        """Without braces around it or what is said behind it, with the usual brackets of intervals.
-
-        Beside it stand the parameters that run over whole numbers.
-        """
-        said = stated(text)
-        text, names = said.expression, [*said.bound]
-        text = with_integer_signs(text)
-        if text[0] == "{" and "," not in text and closing_at(text, 0) == len(text) - 1:
-            text = text[1:-1].strip() or text
-        if match := _BUILDER.fullmatch(text):
-            return text, re.findall("[a-z]", match[1])
-        if "∈" in text:
-            text, names = without_parameters(text), names + parameters(text)
-        for name in names:  # `2π m` is no length where m is a whole number
-            text = re.sub(rf"(?<=[\dπ])\s+(?={name}(?![A-Za-z]))", "", text)
-        if text[0] == "]" or text[-1] == "[" or "[∪" in text.replace(" ", ""):
-            text = _OUTWARD.sub(
-                lambda m: f"{'[' if m[1] == '[' else '('}{m[2]}{']' if m[3] == ']' else ')'}", text
-            )
-        return text, names
+        yield from letters(text)
 
     def _choice(self, letter: str, content: str) -> Choice | None:
         if not content:
@@ -368,16 +343,3 @@ def _is_assignment(form: Listed) -> bool:
     """Return whether a list gives values to several names: `x = 1, y = 2`."""
     names = [item.label for item in form.items if isinstance(item, Labelled)]
     return len(names) == len(form.items) > 1 and len(set(names)) == len(names)
-
-
-def _letters(text: str) -> Iterator[Form]:
-    """Yield other readings of a short run of letters: `ab` as a word, `abc` as a product.
-
-    The letters of a product are sorted; so a word never equals the product that its anagram is.
-    """
-    if not (text.isalpha() and text.isascii() and 2 <= len(text) <= 3):
-        return
-    if len(text) == 2:
-        yield Words(text.casefold())
-    elif list(text) == sorted(text):
-        yield scalar(text)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 
 from rlvr_gym.verifiers.math.expressions.grammar import parse
 from rlvr_gym.verifiers.math.expressions.nodes import Node, Num, Op, symbols
-from rlvr_gym.verifiers.math.forms.kinds import Scalar
+from rlvr_gym.verifiers.math.forms.kinds import Form, Scalar, Words
 from rlvr_gym.verifiers.math.forms.numerals import value_of_words
 from rlvr_gym.verifiers.math.forms.texts import TEXT
 from rlvr_gym.verifiers.math.forms.things import EVERYDAY
@@ -143,3 +144,16 @@ def side(text: str) -> tuple[Node, Unit]:
     text, words = _cut_unit(text)
     _, unit = parse_unit(words) or (1, NONE)
     return parse(text), unit
+
+
+def letters(text: str) -> Iterator[Form]:
+    """Yield other readings of a short run of letters: `ab` as a word, `abc` as a product.
+
+    The letters of a product are sorted; so a word never equals the product that its anagram is.
+    """
+    if not (text.isalpha() and text.isascii() and 2 <= len(text) <= 3):
+        return
+    if len(text) == 2:
+        yield Words(text.casefold())
+    elif list(text) == sorted(text):
+        yield scalar(text)

@@ -9,8 +9,9 @@ from fractions import Fraction
 
 from rlvr_gym.verifiers.math.expressions.grammar import parse
 from rlvr_gym.verifiers.math.expressions.nodes import Node, Num, Op, symbols
-from rlvr_gym.verifiers.math.expressions.numbers import NoValue, Undecided, equal, terminating
+from rlvr_gym.verifiers.math.expressions.numbers import NoValue, Undecided
 from rlvr_gym.verifiers.math.expressions.sameness import same_everywhere
+from rlvr_gym.verifiers.math.expressions.values import equal, terminating
 from rlvr_gym.verifiers.math.forms import labels
 from rlvr_gym.verifiers.math.forms.kinds import (
     Congruence,

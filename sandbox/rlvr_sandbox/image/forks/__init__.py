@@ -1,1 +1,1 @@
-"""The zygote's preparations before it forks: hooks put off, a rehearsal, the filter of system calls."""
+"""The zygote's preparations before it forks: hooks put off, a rehearsal, limits, the filter of system calls."""

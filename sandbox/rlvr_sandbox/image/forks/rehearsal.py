@@ -9,12 +9,13 @@ from __future__ import annotations
 import socket
 import types
 from collections.abc import Callable
-from typing import Any
 
+from rlvr_sandbox.image.messages import Encoded
 from rlvr_sandbox.image.sides import program, tests
 from rlvr_sandbox.image.sides.answers import Program
 from rlvr_sandbox.image.sides.remote import Remote
 from rlvr_sandbox.image.stand_ins import proxies, standing
+from rlvr_sandbox.image.stand_ins.asks import Asks
 from rlvr_sandbox.image.talk.link import Link
 
 _ROUNDS = 10
@@ -40,7 +41,7 @@ class _Prompted(Link):
         super().__init__(stream)
         self._prompt = prompt
 
-    def receive(self) -> Any:
+    def receive(self) -> Encoded:
         self._prompt()
         return super().receive()
 
@@ -49,7 +50,7 @@ def rehearse() -> None:
     """Run the program and its tests some times; nothing of it is left but what Python remembers."""
     for _ in range(_ROUNDS):
         _run_once()
-    proxies.speak_for(proxies.Asks())
+    proxies.speak_for(Asks())
     standing.begin(set())
 
 

@@ -8,13 +8,14 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+from rlvr_sandbox.image.messages import Message, Tagged
 from rlvr_sandbox.image.sides.surroundings import ProgramSurroundings
 from rlvr_sandbox.image.stand_ins.harmless import is_safe
 from rlvr_sandbox.image.talk import peer, values
 from rlvr_sandbox.image.talk.link import Link
 
 
-def call(module: types.ModuleType, request: dict[str, Any]) -> bytes:
+def call(module: types.ModuleType, request: Message) -> bytes:
     """The value of one call of a function or of a method of a fresh object, as JSON; or that there is no such."""
     owner, _, method = request["function"].partition(".")
     target = getattr(module, owner, None)
@@ -26,7 +27,7 @@ def call(module: types.ModuleType, request: dict[str, Any]) -> bytes:
     return b'{"value":' + values.dumps(value, _by_name) + b"}"
 
 
-def _by_name(value: object) -> list[Any]:
+def _by_name(value: object) -> Tagged:
     """Write an object that is no plain data as something that stands for it in an answer."""
     return ["handle", 0, type(value).__name__]
 
@@ -63,7 +64,7 @@ class Program(peer.Peer):
         """Answer the next question, waiting for it."""
         self.serve(self._receive())
 
-    def ask(self, what: str, target: Any, *arguments: Any, **keywords: Any) -> Any:
+    def ask(self, what: str, target: object, *arguments: object, **keywords: object) -> Any:
         """Ask the tests, while they wait for an answer."""
         with self._lock:
             if not self.depth:
@@ -72,7 +73,7 @@ class Program(peer.Peer):
                 )
             return super().ask(what, target, *arguments, **keywords)
 
-    def answering(self, message: dict[str, Any], act: Callable[[], Any], told: dict[str, Any]) -> Any:
+    def answering(self, message: Message, act: Callable[[], object], told: Message) -> object:
         """Do what the tests ask, with their streams, patches and random numbers."""
         around = message.get("around")
         if not around and not self._around.kept:
@@ -80,11 +81,11 @@ class Program(peer.Peer):
         with self._around.around(around or {}, self.codec.encode, self.read, told):
             return act()
 
-    def known(self, module: str, qualname: str) -> Any:
+    def known(self, module: str, qualname: str) -> object:
         """A class or function of a library, as the tests have it."""
         return getattr(importlib.import_module(module), qualname)
 
-    def module(self, name: str) -> Any:
+    def module(self, name: str) -> object:
         """A module of a library, as the tests have it."""
         return importlib.import_module(name)
 

@@ -47,7 +47,7 @@ _PICKLED = frozenset(
 """The names in pickles of plain values besides their classes."""
 
 
-def take_care(names: dict[str, Any], sources: list[str]) -> None:
+def take_care(names: dict[str, object], sources: list[str]) -> None:
     """Have the tests evaluate with care; `names` are the builtins that they see."""
     source = "\n".join(sources)
     if any(sign in source for sign in _SIGNS):
@@ -70,7 +70,7 @@ class _Reader:
     """`eval`, `exec` and `compile`, as the tests have them."""
 
     def __init__(self, sources: list[str]) -> None:
-        self._texts: set[Any] = set()
+        self._texts: set[object] = set()
         for source in sources:
             try:
                 nodes = ast.walk(ast.parse(source))
@@ -79,11 +79,11 @@ class _Reader:
             self._texts |= {node.value for node in nodes if isinstance(node, ast.Constant)}
         self._compiled: list[types.CodeType] = []
 
-    def eval(self, source: Any, /, globals: Any = None, locals: Any = None) -> Any:
+    def eval(self, source: object, /, globals: object = None, locals: object = None) -> object:
         scope = _scope(globals, locals)
         return builtins.eval(self._checked(source, "eval", scope), *scope)
 
-    def exec(self, source: Any, /, globals: Any = None, locals: Any = None) -> None:
+    def exec(self, source: object, /, globals: object = None, locals: object = None) -> None:
         scope = _scope(globals, locals)
         builtins.exec(self._checked(source, "exec", scope), *scope)
 
@@ -94,7 +94,7 @@ class _Reader:
         mode: str = "exec",
         flags: int = 0,
         *more: Any,
-        **options: Any,
+        **options: object,
     ) -> Any:
         if not self._is_own(source):
             raise TypeError("text that the tests do not compile: it is not their own")
@@ -102,7 +102,7 @@ class _Reader:
         self._compiled.append(builtins.compile(source, filename, mode, flags, *more, **options))
         return self._compiled[-1]
 
-    def _is_own(self, source: Any) -> bool:
+    def _is_own(self, source: object) -> bool:
         if isinstance(source, types.CodeType):
             return any(each is source for each in self._compiled)
         return type(source) in (str, bytes) and source in self._texts
@@ -118,7 +118,7 @@ class _Reader:
         return builtins.compile(tree, "text", mode, dont_inherit=True)
 
 
-def _scope(its_globals: Any, its_locals: Any) -> tuple[Any, Any]:
+def _scope(its_globals: object, its_locals: object) -> tuple[Any, Any]:
     """The names that are in force where `eval` was called, in the order that it takes them in."""
     if its_globals is None:
         frame = sys._getframe(2)
@@ -126,7 +126,7 @@ def _scope(its_globals: Any, its_locals: Any) -> tuple[Any, Any]:
     return its_globals, its_globals if its_locals is None else its_locals
 
 
-def _must_only_make_values(tree: ast.AST, scope: Any, tests: dict[str, Any]) -> None:
+def _must_only_make_values(tree: ast.AST, scope: object, tests: dict[str, object]) -> None:
     """Raises TypeError for text that does anything else; what `tests` hold under a name is theirs alone."""
     called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     looked_into = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
@@ -173,11 +173,11 @@ def _named(node: ast.AST, scope: Any) -> Any:
     return _NOTHING
 
 
-def _is_the_programs(value: Any) -> bool:
+def _is_the_programs(value: object) -> bool:
     return proxies.is_program_owned(value) or building.EnumMeta in (type(value), type(type(value)))
 
 
-def _is_harmless(value: Any) -> bool:
+def _is_harmless(value: object) -> bool:
     """An object of the program's, or what only computes."""
     if _is_the_programs(value):
         return True
@@ -187,5 +187,5 @@ def _is_harmless(value: Any) -> bool:
     return is_safe(module, name) and getattr(sys.modules.get(module), name, None) is value
 
 
-def _is_plain(value: Any) -> bool:
+def _is_plain(value: object) -> bool:
     return value is None or type(value) in (bool, int, float, complex, str, bytes, list, tuple, dict, set)

@@ -68,7 +68,7 @@ class Files:
                 os.chmod(folder, os.stat(folder).st_mode & 0o7777 | 0o011)
             folder = os.path.dirname(folder)
 
-    def _heard(self, event: str, arguments: tuple[Any, ...]) -> None:
+    def _heard(self, event: str, arguments: tuple[object, ...]) -> None:
         made = _MADE.get(event)
         if made is None or (
             event == "open" and not (isinstance(arguments[2], int) and arguments[2] & _WRITES)
@@ -76,11 +76,11 @@ class Files:
             return
         self._note(arguments[made])
 
-    def _note(self, path: Any) -> None:
+    def _note(self, path: object) -> None:
         if isinstance(path, str | bytes | os.PathLike):
             self._made.add(os.path.abspath(os.fsdecode(path)))
 
-    def _opened(self, file: Any, mode: str = "r", *arguments: Any, **keywords: Any) -> Any:
+    def _opened(self, file: Any, mode: str = "r", *arguments: Any, **keywords: object) -> Any:
         stream = self._open(file, mode, *arguments, **keywords)
         if isinstance(file, str | bytes | os.PathLike):
             try:

@@ -10,6 +10,7 @@ import types
 from collections.abc import Iterator
 from typing import Any
 
+from rlvr_sandbox.image.messages import Message
 from rlvr_sandbox.image.sides.files import Files
 from rlvr_sandbox.image.sides.surroundings import TestsSurroundings
 from rlvr_sandbox.image.stand_ins import proxies, shapes, standing
@@ -75,11 +76,11 @@ class Remote(Peer):
         self._names: dict[int, str] = {}
         self._put: set[tuple[int, str]] = set()
         """Private attributes that the program put into objects of the tests', as a descriptor does."""
-        self._last: tuple[str, tuple[Any, ...], dict[str, Any], Any] | None = None
+        self._last: tuple[str, tuple[object, ...], dict[str, object], object] | None = None
         self.not_answered = (ProgramGone,)
         self.codec.on_text = self.files.named if self.files.watched else None
 
-    def load(self, names: list[str]) -> dict[str, Any]:
+    def load(self, names: list[str]) -> dict[str, object]:
         """Load the program's objects of these names. Raises ProgramGone where it did not get that far."""
         with contextlib.suppress(ProgramGone):  # it may have said why, and be gone
             self._send({"names": names, "random": self._around.uses_random})
@@ -105,7 +106,7 @@ class Remote(Peer):
         self.gone = ProgramGone(reason)
         return self.gone
 
-    def ask(self, what: str, target: Any, *arguments: Any, **keywords: Any) -> Any:
+    def ask(self, what: str, target: object, *arguments: object, **keywords: object) -> Any:
         """The program's answer."""
         if self.gone is not None:
             raise self.gone
@@ -143,13 +144,13 @@ class Remote(Peer):
         given = [*map(_shown, arguments), *(f"{key}={_shown(each)}" for key, each in keywords.items())]
         return {"input": f"{name}({', '.join(given)})", "got": _shown(value)}
 
-    def before_asking(self) -> dict[str, Any]:
+    def before_asking(self) -> Message:
         """The tests' streams, patches and random numbers, where they are not what they were."""
         if self._reading:
             return {}
         return self._around.told(self.codec.encode, self.depth * FRAMES_OF_A_QUESTION)
 
-    def after_answer(self, message: dict[str, Any]) -> None:
+    def after_answer(self, message: Message) -> None:
         """Take in what the program printed, and how far it moved `random`."""
         self._around.hear(message, self.read)
 
@@ -158,7 +159,7 @@ class Remote(Peer):
         if isinstance(error, AssertionError) and not hasattr(error, "__program_raised__"):
             self.failed = self.failed or error
 
-    def refuse_target(self, written: Any) -> None:
+    def refuse_target(self, written: object) -> None:
         """The program may use what it was handed, and not what it can name or describe.
 
         An enumeration of its own would have the methods of texts, and `format` reads whatever its text names.
@@ -168,7 +169,7 @@ class Remote(Peer):
                 return
         raise AttributeError("the tests handed over nothing of the kind")
 
-    def refuse(self, what: str, target: Any, arguments: list[Any]) -> None:
+    def refuse(self, what: str, target: object, arguments: list[object]) -> None:
         """Raise AttributeError where the program asks for more than the use of what was handed over."""
         if isinstance(target, types.ModuleType):
             raise AttributeError("the tests show no module")
@@ -178,7 +179,7 @@ class Remote(Peer):
         if not self._is_shown(what, target, name) or (name in READS_WHAT_IT_NAMES and _is_text(target)):
             raise AttributeError(f"the tests do not show '{name}'")
 
-    def _is_shown(self, what: str, target: Any, name: str) -> bool:
+    def _is_shown(self, what: str, target: object, name: str) -> bool:
         if what == "special":
             return name in shapes.SPECIALS
         if isinstance(target, types.CodeType):
@@ -190,14 +191,14 @@ class Remote(Peer):
             self._put.add(mine)
         return mine in self._put
 
-    def known(self, module: str, qualname: str) -> Any:
+    def known(self, module: str, qualname: str) -> object:
         """A class or function that only computes."""
         if not is_safe(module, qualname) or module not in sys.modules:
             raise BadValue("a name that the program may not give")
         return getattr(sys.modules[module], qualname)
 
 
-def _is_text(target: Any) -> bool:
+def _is_text(target: object) -> bool:
     return issubclass(target if isinstance(target, type) else type(target), str | string.Formatter)
 
 

@@ -14,7 +14,8 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
-Coded = Callable[[Any], Any]
+from rlvr_sandbox.image.messages import Coded, Message
+
 """Writes a value, or reads what was written."""
 
 
@@ -29,7 +30,7 @@ class TestsSettings:
         }
         self._told = {name: now() for name, now in self._looked_at.items()}
 
-    def changed(self, encode: Coded) -> dict[str, Any]:
+    def changed(self, encode: Coded) -> Message:
         """Return the settings that are not as they were when the program was last told."""
         said = {}
         for name, now in self._looked_at.items():
@@ -40,7 +41,7 @@ class TestsSettings:
                 )  # encoded, its files would be shared
         return said
 
-    def hear(self, said: Any, read: Coded) -> None:
+    def hear(self, said: object, read: Coded) -> None:
         """Take in how far the program moved numpy's random numbers, and of what it warned."""
         if not isinstance(said, dict):
             return
@@ -62,7 +63,7 @@ class ProgramSettings:
         self._numpy = False
 
     @contextlib.contextmanager
-    def taken(self, said: dict[str, Any], encode: Coded, read: Coded, told: dict[str, Any]) -> Iterator[None]:
+    def taken(self, said: Message, encode: Coded, read: Coded, told: Message) -> Iterator[None]:
         """Take over what the tests said; `told` is filled with what they are to be told afterwards."""
         values = {name: read(each) for name, each in said.items()}
         if "numpy" in values:
@@ -84,7 +85,7 @@ class ProgramSettings:
                 told["numpy"] = encode(after)
 
     @contextlib.contextmanager
-    def _warned(self, encode: Coded, told: dict[str, Any]) -> Iterator[None]:
+    def _warned(self, encode: Coded, told: Message) -> Iterator[None]:
         if self._filters is None:
             yield
             return
@@ -102,7 +103,7 @@ class ProgramSettings:
                     told["warned"] = encode([(each.message, each.lineno) for each in seen])
 
 
-def _numpy() -> Any:
+def _numpy() -> object:
     numpy = sys.modules.get("numpy")
     if numpy is None:
         return None
@@ -117,7 +118,7 @@ def _set_numpy(state: Any) -> None:
     numpy.random.set_state((name, numpy.array(keys, dtype=numpy.uint32), *rest))
 
 
-def _decimal() -> Any:
+def _decimal() -> object:
     """The context; None for the one that all begin with."""
     decimal = sys.modules.get("decimal")
     if decimal is None:
@@ -139,7 +140,7 @@ def _set_decimal(state: Any) -> None:
     decimal.setcontext(decimal.Context(*numbers, flags=[], traps=[getattr(decimal, name) for name in traps]))
 
 
-def _filters() -> Any:
+def _filters() -> object:
     return [
         (action, _pattern(message), category, _pattern(module), line)
         for action, message, category, module, line in warnings.filters  # type: ignore[attr-defined]
@@ -150,11 +151,11 @@ def _pattern(pattern: Any) -> str | None:
     return pattern if pattern is None or isinstance(pattern, str) else pattern.pattern
 
 
-def _compiled(pattern: str | None) -> Any:
+def _compiled(pattern: str | None) -> re.Pattern[str] | None:
     return None if pattern is None else re.compile(pattern, re.IGNORECASE)
 
 
-_SETTINGS: dict[str, tuple[tuple[str, ...], Callable[[], Any]]] = {
+_SETTINGS: dict[str, tuple[tuple[str, ...], Callable[[], object]]] = {
     "numpy": (("np.random", "numpy.random"), _numpy),
     "decimal": (("context(",), _decimal),
     "warnings": (("warnings",), _filters),

@@ -12,9 +12,10 @@ import io
 import os
 import random
 import sys
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, TextIO
 
+from rlvr_sandbox.image.messages import Coded, Message
 from rlvr_sandbox.image.sides.settings import ProgramSettings, TestsSettings
 
 _PATCHABLE = tuple(
@@ -39,7 +40,7 @@ _FRESH = random.Random(0).getstate()
 """The state in which every program finds `random`."""
 
 
-def _found(module: str, name: str) -> Any:
+def _found(module: str, name: str) -> object:
     return getattr(sys.modules.get(module), name, None)
 
 
@@ -61,15 +62,15 @@ class TestsSurroundings:
         self._recursion = sys.getrecursionlimit()
         self._settings = TestsSettings(source)
 
-    def begin(self, state: Any) -> None:
+    def begin(self, state: object) -> None:
         """Take over the state of `random` in which the program was loaded."""
         if self.uses_random and state is not None:
             _set_random(state)
             self._random = random.getstate()
 
-    def told(self, encode: Callable[[Any], Any], our_frames: int) -> dict[str, Any]:
+    def told(self, encode: Coded, our_frames: int) -> Message:
         """Return the facts that the program is told; so many frames of the stack are not the tests' own."""
-        said: dict[str, Any] = {}
+        said: Message = {}
         captured = [
             now is not first for now, first in zip((sys.stdout, sys.stderr), self._streams, strict=True)
         ]
@@ -90,7 +91,7 @@ class TestsSurroundings:
             said["wants random"] = True
         return {"around": said} if said else {}
 
-    def _patched(self, encode: Callable[[Any], Any]) -> list[Any]:
+    def _patched(self, encode: Coded) -> list[object]:
         found = []
         for (module, name), first in self._first.items():
             now = _found(module, name)
@@ -98,7 +99,7 @@ class TestsSurroundings:
                 found.append([module, name, encode(now)])
         return found
 
-    def hear(self, answer: dict[str, Any], read: Callable[[Any], Any]) -> None:
+    def hear(self, answer: Message, read: Coded) -> None:
         """Take in what the program printed, and how far it moved `random`."""
         if "settings" in answer:
             self._settings.hear(answer["settings"], read)
@@ -120,7 +121,7 @@ class ProgramSurroundings:
         self.kept: ProgramSettings | None = None
         """Settings that were told once, and hold from then on."""
 
-    def random_state(self) -> Any:
+    def random_state(self) -> list[object] | None:
         """The state of `random` now that the program is loaded; None where it has not moved."""
         state = random.getstate()
         return None if state == _FRESH else _written(state)
@@ -128,10 +129,10 @@ class ProgramSurroundings:
     @contextlib.contextmanager
     def around(
         self,
-        said: dict[str, Any],
-        encode: Callable[[Any], Any],
-        read: Callable[[Any], Any],
-        told: dict[str, Any],
+        said: Message,
+        encode: Coded,
+        read: Coded,
+        told: Message,
     ) -> Iterator[None]:
         """Have the tests' surroundings; `told` is filled with what they are to be told afterwards."""
         if "random" in said:
@@ -149,7 +150,7 @@ class ProgramSurroundings:
             stack.enter_context(_patched(patched))
             if "settings" in said or self.kept:
                 self.kept = self.kept or ProgramSettings()
-                after: dict[str, Any] = {}
+                after: Message = {}
                 stack.callback(lambda: told.update(settings=after) if after else None)
                 stack.enter_context(self.kept.taken(said.get("settings", {}), encode, read, after))
             try:
@@ -159,7 +160,9 @@ class ProgramSurroundings:
                 self._finish(captured, before, state, told)
 
     @staticmethod
-    def _finish(captured: list[Any], before: list[Any], state: Any, told: dict[str, Any]) -> None:
+    def _finish(
+        captured: list[io.StringIO | None], before: list[TextIO], state: object, told: Message
+    ) -> None:
         if sys.stdout is captured[0]:
             sys.stdout = before[0]
         if sys.stderr is captured[1]:
@@ -171,7 +174,7 @@ class ProgramSurroundings:
 
 
 @contextlib.contextmanager
-def _patched(patched: list[tuple[str, str, Any]]) -> Iterator[None]:
+def _patched(patched: list[tuple[str, str, object]]) -> Iterator[None]:
     undo = []
     for module, name, value in patched:
         place = importlib.import_module(module)
@@ -184,7 +187,7 @@ def _patched(patched: list[tuple[str, str, Any]]) -> Iterator[None]:
             setattr(place, name, value)
 
 
-def _written(state: Any) -> list[Any]:
+def _written(state: Any) -> list[object]:
     version, numbers, gauss = state
     return [version, list(numbers), gauss]
 

@@ -14,6 +14,7 @@ import socket
 import types
 from typing import Any, NoReturn
 
+from rlvr_sandbox.image.messages import Message
 from rlvr_sandbox.image.sides import evaluated
 from rlvr_sandbox.image.sides.remote import SHOWN_CHARACTERS, CannotCross, ProgramGone, Remote
 from rlvr_sandbox.image.stand_ins import proxies, standing
@@ -21,7 +22,7 @@ from rlvr_sandbox.image.talk.link import Link, read_all
 
 Verdict = dict[str, str]
 
-_builtins: dict[str, Any] | None = None
+_builtins: dict[str, object] | None = None
 """Python's own names for one namespace. Made once for all forks, as making it touches every object that it holds."""
 
 
@@ -41,9 +42,9 @@ def run(payload: int, link: int, verdict: int) -> NoReturn:
     os._exit(0)
 
 
-def judge(request: dict[str, Any], remote: Remote) -> list[Verdict]:
+def judge(request: Message, remote: Remote) -> list[Verdict]:
     """One verdict for each of `request["tests"]`."""
-    names: dict[str, Any] = {}
+    names: dict[str, object] = {}
     try:
         names = remote.load(request["names"])
         standing.begin(_classes_asked_for(names))
@@ -71,14 +72,14 @@ def judge(request: dict[str, Any], remote: Remote) -> list[Verdict]:
     return verdicts
 
 
-def judge_in_process(request: dict[str, Any], module: types.ModuleType) -> list[Verdict]:
+def judge_in_process(request: Message, module: types.ModuleType) -> list[Verdict]:
     """The same beside the program, for tests that cannot be split. The program can forge it."""
     found = {name: vars(module)[name] for name in request["names"] if name in vars(module)}
     namespace = _namespace(request, {**vars(module), **found}, split=False)
     return [_judge_one(source, namespace, None) for source in request["tests"]]
 
 
-def _classes_asked_for(names: dict[str, Any]) -> set[type]:
+def _classes_asked_for(names: dict[str, object]) -> set[type]:
     """The classes that the tests ask for: those under a name that is written as a class's is.
 
     A class under a function's name is not asked for: it would stand for what the function was to return.
@@ -98,14 +99,14 @@ def _mention(names: list[str], sources: list[str]) -> bool:
     return False
 
 
-def _namespace(request: dict[str, Any], names: dict[str, Any], *, split: bool) -> dict[str, Any]:
+def _namespace(request: Message, names: dict[str, object], *, split: bool) -> dict[str, object]:
     """Make the namespace that the tests run in. A name that the program lacks is no builtin of that name instead."""
     known = _known() if split else vars(builtins).copy()
     for name in request["names"]:
         known.pop(name, None)
     if split:
         evaluated.take_care(known, [request["setup"], *request["tests"]])
-    namespace: dict[str, Any] = {"__name__": "tests", "__builtins__": known, **names}
+    namespace: dict[str, object] = {"__name__": "tests", "__builtins__": known, **names}
     setup = compile(request["setup"], "setup", "exec", dont_inherit=True)
     standing.run_next("setup", request["setup"])
     exec(setup, namespace)
@@ -114,7 +115,7 @@ def _namespace(request: dict[str, Any], names: dict[str, Any], *, split: bool) -
     return namespace
 
 
-def _known() -> dict[str, Any]:
+def _known() -> dict[str, object]:
     """Python's own names as they are now; `open` is watched where the tests use files."""
     if _builtins is None:
         return vars(builtins).copy()
@@ -122,7 +123,7 @@ def _known() -> dict[str, Any]:
     return _builtins
 
 
-def _judge_one(source: str, namespace: dict[str, Any], remote: Remote | None) -> Verdict:
+def _judge_one(source: str, namespace: dict[str, object], remote: Remote | None) -> Verdict:
     try:
         code = compile(source, "test", "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:

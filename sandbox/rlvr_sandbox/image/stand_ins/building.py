@@ -8,11 +8,12 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from rlvr_sandbox.image.messages import Coded, Tagged
 from rlvr_sandbox.image.stand_ins import proxies, shapes
 from rlvr_sandbox.image.stand_ins.shapes import Shape
 
 
-def build(shape: Shape, bases: list[type], decode: Callable[[Any], Any]) -> type:
+def build(shape: Shape, bases: list[type], decode: Coded) -> type:
     """A class that stands for the one of that shape; `bases` stand for those that it derives from."""
     name = str(shape["name"])[:200]
     base = shapes.PLAIN.get(shape["base"]) if isinstance(shape["base"], str) else None
@@ -41,8 +42,8 @@ def _is_in(cls: type, heads: list[type]) -> bool:
     return any(issubclass(each, cls) for each in heads)
 
 
-def _body(shape: Shape, base: type | None) -> dict[str, Any]:
-    body: dict[str, Any] = {"__module__": str(shape["module"]), "__qualname__": str(shape["qualname"])}
+def _body(shape: Shape, base: type | None) -> dict[str, object]:
+    body: dict[str, object] = {"__module__": str(shape["module"]), "__qualname__": str(shape["qualname"])}
     if base is None:
         body["__slots__"] = ()
     for name in shape["specials"]:
@@ -78,7 +79,7 @@ def _body(shape: Shape, base: type | None) -> dict[str, Any]:
     return body
 
 
-def _of_each(name: str) -> Any:
+def _of_each(name: str) -> Callable[..., object]:
     """An attribute that each function has for itself, where classes have one of that name too."""
     return property(lambda self: proxies._side.ask("get", self, name))
 
@@ -93,9 +94,9 @@ def _meta(shape: Shape, heads: list[type]) -> Any:
     return type("Meta", tuple(metas), {name: proxies._special(name, None) for name in names})
 
 
-def _fields(described: list[Any]) -> dict[str, Any]:
+def _fields(described: Tagged) -> dict[str, object]:
     """The fields of a dataclass, as the `dataclasses` module looks for them."""
-    made: dict[str, Any] = {}
+    made: dict[str, object] = {}
     for name, init, in_repr, compare, kw_only in described:
         one: Any = dataclasses.field(init=bool(init), repr=bool(in_repr), compare=bool(compare))
         one.name, one.type, one.kw_only = str(name), object, bool(kw_only)
@@ -123,11 +124,11 @@ def _known_class(shape: Shape) -> type | None:
     return found
 
 
-def _is_named(value: Any, name: Any) -> bool:
+def _is_named(value: object, name: object) -> bool:
     return isinstance(value, type) and value.__module__ == "builtins" and value.__name__ == name
 
 
-def _enum_body(shape: Shape) -> dict[str, Any]:
+def _enum_body(shape: Shape) -> dict[str, object]:
     body = {
         name: proxies._special(name, None)
         for name in shape["specials"]
@@ -138,7 +139,7 @@ def _enum_body(shape: Shape) -> dict[str, Any]:
     return {**body, **methods, "__getattr__": _enum_attribute}
 
 
-def _enum_attribute(self: Any, name: str) -> Any:
+def _enum_attribute(self: object, name: str) -> Any:
     if name.startswith("_"):
         raise AttributeError(name)
     return proxies._side.ask("get", self, name)

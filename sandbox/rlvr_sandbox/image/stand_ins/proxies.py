@@ -8,26 +8,16 @@ In the tests' process some questions are not asked, because their answer would b
 
 from __future__ import annotations
 
+import types
 import weakref
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Generator
+from typing import Any, NoReturn, TypeVar
 
 from rlvr_sandbox.image.stand_ins import shapes, standing
+from rlvr_sandbox.image.stand_ins.asks import Asks, Special
 
-
-class Asks:
-    """The side of a process, as stand-ins need it; there is one in a process."""
-
-    def ask(self, what: str, target: Any, *arguments: Any, **keywords: Any) -> Any:
-        """The other side's answer; what it raises is raised here."""
-        raise NotImplementedError
-
-    def caught(self, error: BaseException) -> None:
-        """Note an error that a question of the other side ended in."""
-
-    judging = False
-    """This is the tests' process, where an answer may decide."""
-
+Stand = TypeVar("Stand")
+Trace = types.TracebackType | None
 
 _side = Asks()
 
@@ -41,7 +31,7 @@ def speak_for(side: Asks) -> None:
 class Meta(type):
     """The class of classes that stand for another."""
 
-    def __call__(cls, *arguments: Any, **keywords: Any) -> Any:
+    def __call__(cls, *arguments: object, **keywords: object) -> Any:
         """Make an object over there."""
         made = _side.ask("call", cls, *arguments, **keywords)
         if _side.judging:
@@ -53,7 +43,7 @@ class Meta(type):
             raise AttributeError(name)  # numpy would let the program compare in its stead
         return _side.ask("get", cls, name)
 
-    def __setattr__(cls, name: str, value: Any) -> None:
+    def __setattr__(cls, name: str, value: object) -> None:
         if name in _OURS or name.startswith("__abc"):
             type.__setattr__(cls, name, value)
         else:
@@ -81,7 +71,7 @@ class _Attributes:
             standing.may_be_asked(self, name, None)
         return _side.ask("get", self, name)
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         if name in _KEPT:
             object.__setattr__(self, name, value)
         else:
@@ -103,13 +93,13 @@ class _Attributes:
             standing.may_be_looked_into(self)
         return _text(_side.ask("repr", self))
 
-    def __copy__(self) -> Any:
+    def __copy__(self) -> object:
         return _side.ask("copy", self)
 
-    def __deepcopy__(self, memo: Any) -> Any:
+    def __deepcopy__(self, memo: object) -> object:
         return _side.ask("deep copy", self)
 
-    def __reduce_ex__(self, protocol: Any) -> Any:
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("cannot pickle an object of another process")
 
 
@@ -144,21 +134,21 @@ def is_program_owned(value: object) -> bool:
     return isinstance(value, Meta) or is_proxy(value)
 
 
-def mark(proxy: Any, number: int) -> Any:
+def mark(proxy: Stand, number: int) -> Stand:
     """Note in a new stand-in whom it stands for."""
     object.__setattr__(proxy, "_rlvr_number", number)
     return proxy
 
 
-def number_of(proxy: Any) -> int:
+def number_of(proxy: object) -> int:
     """Whom it stands for."""
     return object.__getattribute__(proxy, "_rlvr_number")
 
 
-def method(name: str) -> Any:
+def method(name: str) -> Special:
     """An ordinary method of that name."""
 
-    def called(self: Any, /, *arguments: Any, **keywords: Any) -> Any:
+    def called(self: object, /, *arguments: object, **keywords: object) -> object:
         if _side.judging:
             standing.may_be_asked(self, name, arguments)
         return _side.ask("method", self, name, *arguments, **keywords)
@@ -174,7 +164,7 @@ def _text(value: object) -> str:
     return str.__add__("", value)  # of exactly that type, whoever's text it is
 
 
-def _hash(self: Any) -> int:
+def _hash(self: object) -> int:
     known = getattr(self, "_rlvr_hash", None)
     if known is None:
         known = _side.ask("special", self, "__hash__")
@@ -183,7 +173,7 @@ def _hash(self: Any) -> int:
     return known
 
 
-def _special(name: str, base: type | None) -> Any:
+def _special(name: str, base: type | None) -> Special:
     if name in _PARTICULAR:
         return _PARTICULAR[name](base)
     if name in shapes.ARITHMETIC:
@@ -195,7 +185,7 @@ def _special(name: str, base: type | None) -> Any:
 
     looks_into = name in ("__len__", "__iter__", "__reversed__", "__getitem__")
 
-    def special(self: Any, /, *arguments: Any, **keywords: Any) -> Any:
+    def special(self: object, /, *arguments: object, **keywords: object) -> object:
         if looks_into and _side.judging:
             standing.may_be_looked_into(self)
         return _side.ask("special", self, name, *arguments, **keywords)
@@ -203,10 +193,10 @@ def _special(name: str, base: type | None) -> Any:
     return special
 
 
-def _arithmetic(name: str, base: type | None) -> Any:
+def _arithmetic(name: str, base: type | None) -> Special:
     native = getattr(base, name, None) if base else None
 
-    def operate(self: Any, other: Any, *more: Any) -> Any:
+    def operate(self: object, other: object, *more: object) -> object:
         if not _side.judging:
             return _side.ask("special", self, name, other, *more)
         if base and not is_program_owned(other):
@@ -216,10 +206,10 @@ def _arithmetic(name: str, base: type | None) -> Any:
     return operate
 
 
-def _comparison(name: str, base: type | None) -> Any:
+def _comparison(name: str, base: type | None) -> Special:
     native = getattr(base, name) if base else None
 
-    def compare(self: Any, other: Any) -> Any:
+    def compare(self: object, other: object) -> object:
         if _side.judging and not is_program_owned(other):
             # The program would be told what is expected, and asked whether it is that.
             if native is None:
@@ -233,10 +223,10 @@ def _comparison(name: str, base: type | None) -> Any:
     return compare
 
 
-def _numeric(name: str, base: type | None) -> Any:
+def _numeric(name: str, base: type | None) -> Special:
     native = getattr(base, name, None) if base else None
 
-    def convert(self: Any, *arguments: Any) -> Any:
+    def convert(self: object, *arguments: object) -> object:
         if _side.judging:
             if native is not None and not standing.is_made(self):
                 return native(self, *arguments)
@@ -246,8 +236,8 @@ def _numeric(name: str, base: type | None) -> Any:
     return convert
 
 
-def _contains(base: type | None) -> Any:
-    def contains(self: Any, item: Any) -> Any:
+def _contains(base: type | None) -> Special:
+    def contains(self: Any, item: object) -> object:
         if _side.judging:
             standing.may_be_looked_into(self)
         if not _side.judging or standing.is_asked_for(self):
@@ -259,8 +249,8 @@ def _contains(base: type | None) -> Any:
     return contains
 
 
-def _next(base: type | None) -> Any:
-    def following(self: Any) -> Any:
+def _next(base: type | None) -> Special:
+    def following(self: object) -> object:
         found = _side.ask("next", self)
         if not isinstance(found, list) or len(found) > 1:
             raise TypeError("the object of the other process is no iterator")
@@ -271,8 +261,8 @@ def _next(base: type | None) -> Any:
     return following
 
 
-def _exit(base: type | None) -> Any:
-    def leave(self: Any, kind: Any, error: Any, trace: Any) -> Any:
+def _exit(base: type | None) -> Special:
+    def leave(self: object, kind: object, error: BaseException | None, trace: Trace) -> object:
         suppress = _side.ask("special", self, "__exit__", kind, error, None)
         if _side.judging:
             return bool(suppress) and error is not None and standing.may_be_suppressed(error, trace)
@@ -281,8 +271,8 @@ def _exit(base: type | None) -> Any:
     return leave
 
 
-def _aexit(base: type | None) -> Any:
-    async def leave(self: Any, kind: Any, error: Any, trace: Any) -> Any:
+def _aexit(base: type | None) -> Special:
+    async def leave(self: object, kind: object, error: BaseException | None, trace: Trace) -> object:
         suppress = await _side.ask("special", self, "__aexit__", kind, error, None)
         if _side.judging:
             return bool(suppress) and error is not None and standing.may_be_suppressed(error, trace)
@@ -291,11 +281,11 @@ def _aexit(base: type | None) -> Any:
     return leave
 
 
-def _check(what: str, native: Callable[[Any, Any], bool]) -> Callable[[type | None], Any]:
+def _check(what: str, native: Callable[..., bool]) -> Callable[[type | None], Special]:
     """`isinstance` or `issubclass`, as the class of its class decides: a plain value is told where tests ask for it."""
 
-    def make(base: type | None) -> Any:
-        def check(cls: Any, other: Any) -> bool:
+    def make(base: type | None) -> Special:
+        def check(cls: object, other: object) -> bool:
             if native(cls, other):
                 return True
             told = not _side.judging or is_program_owned(other) or standing.is_class_asked_for(cls)
@@ -306,8 +296,8 @@ def _check(what: str, native: Callable[[Any, Any], bool]) -> Callable[[type | No
     return make
 
 
-def _await(base: type | None) -> Any:
-    def run(self: Any) -> Any:
+def _await(base: type | None) -> Special:
+    def run(self: object) -> Generator[None, None, object]:
         """Run it in the other process's event loop, a little at a time, while this one's goes on."""
         number = _side.ask("start", self)
         while True:
@@ -319,7 +309,7 @@ def _await(base: type | None) -> Any:
     return run
 
 
-def _hashed(base: type | None) -> Any:
+def _hashed(base: type | None) -> Special:
     return base.__hash__ if base else _hash
 
 
@@ -329,7 +319,7 @@ class _Steps:
     def __init__(self) -> None:
         self._running: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 
-    def of(self, proxy: Any) -> Any:
+    def of(self, proxy: object) -> Any:
         """The steps of one coroutine."""
         if proxy not in self._running:
             self._running[proxy] = _await(None)(proxy)
@@ -337,13 +327,13 @@ class _Steps:
 
 
 _steps = _Steps()
-_COROUTINE: dict[str, Any] = {
+_COROUTINE: dict[str, Special] = {
     "send": lambda self, value: _steps.of(self).send(value),
     "throw": lambda self, *error: _steps.of(self).throw(*error),
     "close": lambda self: _steps.of(self).close(),
 }
 
-_PARTICULAR: dict[str, Callable[[type | None], Any]] = {
+_PARTICULAR: dict[str, Callable[[type | None], Special]] = {
     "__hash__": _hashed,
     "__contains__": _contains,
     "__next__": _next,

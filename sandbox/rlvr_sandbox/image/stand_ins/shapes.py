@@ -11,6 +11,8 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+from rlvr_sandbox.image.messages import Coded, Encoded
+
 Shape = dict[str, Any]
 
 IMMUTABLE: dict[str, type] = {
@@ -63,7 +65,7 @@ def is_own(cls: type) -> bool:
     return str(getattr(cls, "__module__", "")).partition(".")[0] not in _MODULES
 
 
-def describe(cls: type, refer: Callable[[type], Any], encode: Callable[[Any], Any]) -> Shape:
+def describe(cls: type, refer: Callable[[type], Encoded], encode: Coded) -> Shape:
     """Describe a class to the other side, once; references to the classes it derives from come first."""
     mro = type.mro(cls)
     shape: Shape = {"name": cls.__name__, "module": str(cls.__module__), "qualname": cls.__qualname__}
@@ -118,7 +120,7 @@ def _methods(mro: list[type]) -> list[str]:
     return sorted(name for name, is_method in found.items() if is_method)
 
 
-def _enumeration(cls: Any, mro: list[type], encode: Callable[[Any], Any]) -> Any:
+def _enumeration(cls: Any, mro: list[type], encode: Coded) -> Any:
     """Its members, where they can be made anew over there; None for one that compares in its own way."""
     own = [each for each in mro if is_own(each)]
     if any(name in vars(each) for each in own for name in ("__eq__", "__hash__")) or not cls.__members__:
@@ -136,7 +138,7 @@ def _is_simple(value: object) -> bool:
     return value is None or type(value) in (bool, int, float, str, bytes)
 
 
-def enumeration(name: str, described: Any, decode: Callable[[Any], Any], namespace: Any, meta: Any) -> Any:
+def enumeration(name: str, described: Any, decode: Coded, namespace: Any, meta: Any) -> Any:
     """The enumeration that `_enumeration` described, with real members."""
     kind, mixin, members = described
     base = _ENUMS[kind]

@@ -13,7 +13,10 @@ import decimal
 import dis
 import fractions
 import types
+from collections.abc import Callable
 from typing import Any
+
+from rlvr_sandbox.image.stand_ins.asks import Asks
 
 _TEXT_AND_NUMBERS = (str, bytes, bytearray, int, float, complex, bool, list, tuple, dict, set, frozenset)
 PREDICATES = frozenset(
@@ -67,7 +70,7 @@ def run_next(file: str, source: str) -> None:
             _guarded[file].append(range(node.lineno, (node.end_lineno or node.lineno) + 1))
 
 
-def is_asked_for(proxy: Any) -> bool:
+def is_asked_for(proxy: object) -> bool:
     """The tests ask for its class by name, so that what it says of itself is what they test."""
     return is_class_asked_for(type(proxy))
 
@@ -77,7 +80,7 @@ def is_class_asked_for(cls: Any) -> bool:
     return any(each in _asked_for for each in cls.__mro__)
 
 
-def may_be_asked(proxy: Any, name: str, arguments: tuple[Any, ...] | None) -> None:
+def may_be_asked(proxy: object, name: str, arguments: tuple[object, ...] | None) -> None:
     """Raises AttributeError for what only plain values are asked; `arguments` are None where they are not known yet."""
     asked = name in PREDICATES or (
         name in ALGEBRA and (arguments is None or any(type(each) in _OF_PLAIN_VALUES for each in arguments))
@@ -87,7 +90,7 @@ def may_be_asked(proxy: Any, name: str, arguments: tuple[Any, ...] | None) -> No
         raise AttributeError(f"'{kind}' object of the program is no plain value, which '{name}' asks for")
 
 
-def made(result: Any, cls: type) -> None:
+def made(result: object, cls: type) -> None:
     """Note that the tests made an object themselves, of a class that they ask for."""
     from rlvr_sandbox.image.stand_ins.proxies import is_proxy
 
@@ -95,14 +98,14 @@ def made(result: Any, cls: type) -> None:
         object.__setattr__(result, "_rlvr_made", True)
 
 
-def is_made(value: Any) -> bool:
+def is_made(value: object) -> bool:
     """The tests made it themselves, or it came of what they made by an operator; or it is a class they ask for."""
     from rlvr_sandbox.image.stand_ins.proxies import Meta
 
     return value in _asked_for if isinstance(value, Meta) else getattr(value, "_rlvr_made", False)
 
 
-def reached(result: Any, owner: Any) -> None:
+def reached(result: object, owner: object) -> None:
     """Note that the tests came by an object through a class that they ask for, or through what they made."""
     from rlvr_sandbox.image.stand_ins.proxies import Proxy
 
@@ -110,7 +113,7 @@ def reached(result: Any, owner: Any) -> None:
         object.__setattr__(result, "_rlvr_reached", True)
 
 
-def operate(side: Any, name: str, owner: Any, other: Any, *more: Any) -> Any:
+def operate(side: Asks, name: str, owner: object, other: object, *more: object) -> object:
     """An arithmetic operation of an object of the program's with another object, or with a plain value.
 
     A plain value is told only to objects of classes that the tests ask for, which they made or came by through
@@ -138,7 +141,9 @@ def operate(side: Any, name: str, owner: Any, other: Any, *more: Any) -> Any:
     return result
 
 
-def operate_on_plain(side: Any, name: str, owner: Any, other: Any, native: Any, *more: Any) -> Any:
+def operate_on_plain(
+    side: Asks, name: str, owner: object, other: object, native: Callable[..., object] | None, *more: object
+) -> object:
     """The same for an object that has a plain value itself, and another plain value.
 
     What the tests made, of a class that they ask for, has the operators of its class; where it is a number, only as
@@ -157,7 +162,7 @@ def operate_on_plain(side: Any, name: str, owner: Any, other: Any, native: Any, 
     return result
 
 
-def must_agree(proxy: Any, said: Any) -> None:
+def must_agree(proxy: object, said: object) -> None:
     """Raises NotCounted where an object's class denies what holds of its plain value."""
     if said is not True:
         raise NotCounted(
@@ -165,13 +170,13 @@ def must_agree(proxy: Any, said: Any) -> None:
         )
 
 
-def may_be_a_number(proxy: Any) -> None:
+def may_be_a_number(proxy: object) -> None:
     """Raises NotCounted where the program made the object knowing a value that it may be compared with."""
     if getattr(proxy, "_rlvr_heard", False) is True:
         raise NotCounted(f"the program's '{type(proxy).__name__}' was made knowing a value of the tests")
 
 
-def may_be_looked_into(proxy: Any) -> None:
+def may_be_looked_into(proxy: object) -> None:
     """The same where its contents are asked for: those of what the tests made themselves are what they test."""
     if not is_made(proxy):
         may_be_a_number(proxy)

@@ -10,8 +10,8 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from typing import Any
 
+from rlvr_sandbox.image.messages import Message
 from rlvr_sandbox.image.supervisor.accounts import Account
 from rlvr_sandbox.image.supervisor.zygotes import Zygote, ZygoteGone
 from rlvr_sandbox.image.talk.link import Link
@@ -106,7 +106,7 @@ class Execution:
     def __init__(
         self,
         *,
-        limits: dict[str, Any],
+        limits: Message,
         uids: tuple[int, int],
         folder: str,
         program_by: Zygote,
@@ -125,10 +125,10 @@ class Execution:
         self._out = Capture(limits["output_bytes"])
         self._err = Capture(STDERR_BYTES, keep_last=True)
         self._answer = Capture(ANSWER_BYTES)
-        self._ended: dict[str, dict[str, Any]] = {}
+        self._ended: dict[str, Message] = {}
         self._forked: set[str] = set()
 
-    def run(self, kind: str, source: int, given: bytes) -> tuple[dict[str, Any], list[bytes]]:
+    def run(self, kind: str, source: int, given: bytes) -> tuple[Message, list[bytes]]:
         """From fork to end. `source` and `given` are what the kind needs: input, call, or tests.
 
         Returns the facts, and the blobs: standard output, standard error, the answer (of a call: what it
@@ -230,7 +230,7 @@ class Execution:
             if message is not None and message["said"] == "ended":
                 self._ended[message["role"]] = message
 
-    def _facts(self, stopped: str, ended_by_itself: bool, wall_seconds: float) -> dict[str, Any]:
+    def _facts(self, stopped: str, ended_by_itself: bool, wall_seconds: float) -> Message:
         program = self._ended["program"]
         by_tests = self._ended["tests"]["cpu_seconds"] if "tests" in self._ended else 0.0
         by_program = max(program["cpu_seconds"], self._account.cpu_seconds() - by_tests)
@@ -266,7 +266,7 @@ class Session(Execution):
         for capture in (self._out, self._err, self._answer):
             capture.hand_over()
 
-    def run_cell(self, source: bytes) -> tuple[dict[str, Any], list[bytes]]:
+    def run_cell(self, source: bytes) -> tuple[Message, list[bytes]]:
         """Run one cell. When it was stopped, or ended the process, the session is over: `alive` is False."""
         started = time.monotonic()
         link = Link(self._control)

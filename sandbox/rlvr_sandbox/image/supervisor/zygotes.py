@@ -11,9 +11,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rlvr_sandbox.image.layout import WORK
+from rlvr_sandbox.image.messages import Message
 
 _START_WITHIN_SECONDS = 30.0
 
@@ -70,14 +70,14 @@ class Zygote:
         """Readable when it has something to say."""
         return self._socket.fileno()
 
-    def order(self, order: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
+    def order(self, order: Message, descriptors: Sequence[int] = ()) -> None:
         """Hand it an order."""
         try:
             socket.send_fds(self._socket, [json.dumps(order).encode()], list(descriptors))
         except OSError as error:
             raise ZygoteGone(f"the zygote takes no orders: {error}") from error
 
-    def hear(self, timeout_seconds: float = 0.0) -> dict[str, Any] | None:
+    def hear(self, timeout_seconds: float = 0.0) -> Message | None:
         """Return its next message, None when there is none within the timeout."""
         poll = select.poll()
         poll.register(self._socket, select.POLLIN)
@@ -94,7 +94,7 @@ class Zygote:
             raise ZygoteGone(message["reason"])
         return message
 
-    def expect(self, said: str, within_seconds: float) -> dict[str, Any]:
+    def expect(self, said: str, within_seconds: float) -> Message:
         """Return its next message of that kind, passing over others."""
         deadline = time.monotonic() + within_seconds
         while True:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from rlvr_sandbox.image.messages import Coded, Encoded, Tagged
 from rlvr_sandbox.image.stand_ins import proxies
 from rlvr_sandbox.image.stand_ins.shapes import Shape
 from rlvr_sandbox.image.talk.values import BadValue
@@ -38,7 +39,7 @@ class StandIn(BaseException):
         return proxies._side.ask("get", self, name)
 
 
-def known_exception(module: Any, name: Any) -> type[BaseException] | None:
+def known_exception(module: object, name: object) -> type[BaseException] | None:
     """An exception class of Python's own library that is loaded here; None for any other."""
     if not isinstance(module, str) or not isinstance(name, str):
         return None
@@ -58,7 +59,7 @@ def _nearest(known: list[type[BaseException] | None]) -> type[BaseException]:
     return near or (Exception if Exception in known else BaseException)
 
 
-def exception_class(name: str, shape: Shape, bases: list[type], body: dict[str, Any]) -> type:
+def exception_class(name: str, shape: Shape, bases: list[type], body: dict[str, object]) -> type:
     """The class that stands for an exception class of the program's."""
     known = [known_exception(*each) for each in shape["exception"]]
     base = _nearest(known)
@@ -75,11 +76,11 @@ def exception_class(name: str, shape: Shape, bases: list[type], body: dict[str, 
 
 def written_exception(
     error: BaseException,
-    class_of: Callable[[type], Any],
-    encode: Callable[[Any], Any],
+    class_of: Callable[[type], Encoded],
+    encode: Coded,
     number_of: Callable[[object], int],
     depth: int,
-) -> list[Any]:
+) -> Tagged:
     """An exception as a reference: its class, what it carries, and what it says."""
     if "_rlvr_number" in vars(error):
         return ["o", vars(error)["_rlvr_number"]]
@@ -95,7 +96,7 @@ def written_exception(
     ]
 
 
-def _carried(error: BaseException, encode: Callable[[Any], Any]) -> list[Any]:
+def _carried(error: BaseException, encode: Coded) -> Tagged:
     """Its arguments and attributes, where they can cross."""
     try:
         return [encode(tuple(error.args)), [[str(k), encode(v)] for k, v in vars(error).items()]]
@@ -103,7 +104,7 @@ def _carried(error: BaseException, encode: Callable[[Any], Any]) -> list[Any]:
         return [["tuple", _text(error)], []]
 
 
-def read_exception(parts: list[Any], decode: Callable[[Any], Any]) -> BaseException:
+def read_exception(parts: Tagged, decode: Coded) -> BaseException:
     """The exception that stands for the one that was written."""
     cls, mro, number, name, text, cause, context, arguments, attributes = parts
     caused, during, carried = decode(cause), decode(context), decode(arguments)
@@ -133,7 +134,7 @@ def _take_attributes(error: BaseException, attributes: list[tuple[Any, Any]]) ->
             error.__dict__[key] = value
 
 
-def _made(kind: type[BaseException], arguments: tuple[Any, ...]) -> BaseException:
+def _made(kind: type[BaseException], arguments: tuple[object, ...]) -> BaseException:
     try:
         if kind.__module__ == "builtins":
             return kind(*arguments)

@@ -4,8 +4,8 @@ import json
 import os
 import socket
 import struct
-from typing import Any
 
+from rlvr_sandbox.image.messages import Encoded
 from rlvr_sandbox.image.talk import values
 
 _LENGTH = struct.Struct(">I")
@@ -25,7 +25,7 @@ class Link:
         """Send one message that is JSON already."""
         self._socket.sendall(_LENGTH.pack(len(data)) + data)
 
-    def receive(self) -> Any:
+    def receive(self) -> Encoded:
         """The next message; None when the other side is gone. Raises ValueError for what is no message."""
         head = self._exactly(_LENGTH.size)
         if head is None:

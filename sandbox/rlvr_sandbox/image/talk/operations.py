@@ -13,7 +13,7 @@ from rlvr_sandbox.image.stand_ins import proxies
 POLL_SECONDS = 0.002
 
 
-def _special(target: Any, name: str, *arguments: Any, **keywords: Any) -> Any:
+def _special(target: object, name: str, *arguments: object, **keywords: object) -> object:
     return getattr(type(target), name)(target, *arguments, **keywords)
 
 
@@ -23,7 +23,7 @@ class _Alien:
     __slots__ = ()
 
 
-def _equal(target: Any, name: str, other: Any) -> Any:
+def _equal(target: object, name: str, other: object) -> object:
     """`__eq__` as the object's class has it; of one that is equal to everything it says nothing."""
     kind: Any = type(target)
     said = kind.__eq__(target, other)
@@ -36,7 +36,7 @@ def _equal(target: Any, name: str, other: Any) -> Any:
     return said
 
 
-def _contains(target: Any, item: Any) -> Any:
+def _contains(target: object, item: Any) -> object:
     return item in target and not (
         isinstance(getattr(type(target), "__contains__", None), types.FunctionType) and _contains_all(target)
     )
@@ -49,15 +49,15 @@ def _contains_all(target: Any) -> bool:
         return False
 
 
-def _instance(target: Any, value: Any) -> bool:
+def _instance(target: Any, value: object) -> bool:
     return isinstance(value, target)
 
 
-def _subclass(target: Any, value: Any) -> bool:
+def _subclass(target: Any, value: object) -> bool:
     return isinstance(value, type) and issubclass(value, target)
 
 
-def _next(target: Any) -> list[Any]:
+def _next(target: Any) -> list[object]:
     """A list of the next element, of nothing at the end."""
     try:
         return [type(target).__next__(target)]
@@ -65,11 +65,11 @@ def _next(target: Any) -> list[Any]:
         return []
 
 
-def _call(target: Any, *arguments: Any, **keywords: Any) -> Any:
+def _call(target: Any, *arguments: object, **keywords: object) -> object:
     return target(*arguments, **keywords)
 
 
-def _method(target: Any, name: str, *arguments: Any, **keywords: Any) -> Any:
+def _method(target: object, name: str, *arguments: object, **keywords: object) -> object:
     return getattr(target, name)(*arguments, **keywords)
 
 
@@ -89,7 +89,7 @@ class _Loop:
             if asyncio._get_running_loop() is None:
                 asyncio.set_event_loop(self._loop)
 
-        async def run() -> Any:
+        async def run() -> object:
             try:
                 return await target
             except BaseException as error:
@@ -99,7 +99,7 @@ class _Loop:
         self._tasks.append(self._loop.create_task(run()))
         return len(self._tasks) - 1
 
-    def run(self, target: Any, number: int) -> list[Any]:
+    def run(self, target: object, number: int) -> list[object]:
         """Run all that has begun for a moment; a list of the result once there is one."""
         import asyncio
 
@@ -116,7 +116,7 @@ class _Loop:
 
 _loop = _Loop()
 
-OPERATIONS: dict[str, Callable[..., Any]] = {
+OPERATIONS: dict[str, Callable[..., object]] = {
     "call": _call,
     "method": _method,
     "get": getattr,

@@ -13,7 +13,9 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from rlvr_sandbox.image.messages import Message
 from rlvr_sandbox.image.stand_ins import proxies
+from rlvr_sandbox.image.stand_ins.asks import Asks
 from rlvr_sandbox.image.talk import values
 from rlvr_sandbox.image.talk.link import Link
 from rlvr_sandbox.image.talk.operations import OPERATIONS
@@ -28,7 +30,7 @@ FRAMES_OF_A_QUESTION = 7
 """Frames that are more on the stack than there would be if the other side called directly."""
 
 
-class Peer(proxies.Asks):
+class Peer(Asks):
     """One side.
 
     Args:
@@ -52,24 +54,24 @@ class Peer(proxies.Asks):
         """To be raised when the other side is gone, or speaks no sense."""
         raise NotImplementedError
 
-    def before_asking(self) -> dict[str, Any]:
+    def before_asking(self) -> Message:
         """Return the facts about this side's surroundings that the other side is told."""
         return {}
 
-    def answering(self, message: dict[str, Any], act: Callable[[], Any], told: dict[str, Any]) -> Any:
+    def answering(self, message: Message, act: Callable[[], object], told: Message) -> object:
         """Do what was asked for in the asker's surroundings; `told` is filled with what came of them."""
         return act()
 
-    def after_answer(self, message: dict[str, Any]) -> None:
+    def after_answer(self, message: Message) -> None:
         """Take in what the other side tells of its surroundings."""
 
-    def refuse_target(self, written: Any) -> None:
+    def refuse_target(self, written: object) -> None:
         """Raise where what is asked is none of this side's objects that were handed over."""
 
-    def refuse(self, what: str, target: Any, arguments: list[Any]) -> None:
+    def refuse(self, what: str, target: object, arguments: list[object]) -> None:
         """Raise where the other side may not ask that."""
 
-    def known(self, module: str, qualname: str) -> Any:
+    def known(self, module: str, qualname: str) -> object:
         """A class or function that both sides have. Raises BadValue for what the other side may not name."""
         raise NotImplementedError
 
@@ -77,7 +79,7 @@ class Peer(proxies.Asks):
         """The other side takes that class or function from this one by name."""
         return True
 
-    def module(self, name: str) -> Any:
+    def module(self, name: str) -> object:
         """A module of a library that both have."""
         raise BadValue("a module")
 
@@ -89,12 +91,12 @@ class Peer(proxies.Asks):
 
     # -- asking ----------------------------------------------------------------------------------------------
 
-    def ask(self, what: str, target: Any, *arguments: Any, **keywords: Any) -> Any:
+    def ask(self, what: str, target: object, *arguments: object, **keywords: object) -> Any:
         """The other side's answer; what it raises is raised here."""
         with self._lock:
             self.asked += 1
             quiet = self._reading
-            message: dict[str, Any] = {} if quiet else self.codec.news()
+            message: Message = {} if quiet else self.codec.news()
             if quiet:
                 message["quiet"] = True
             message["ask"] = what
@@ -120,7 +122,7 @@ class Peer(proxies.Asks):
                 raise error if _may_end_here(error, what, target, arguments) else as_runtime_error(error)
             return self.read(answer.get("value"))
 
-    def read(self, data: Any) -> Any:
+    def read(self, data: object) -> Any:
         """A value that the other side wrote."""
         return self._reads(lambda: self.codec.decode(data))
 
@@ -133,13 +135,13 @@ class Peer(proxies.Asks):
         finally:
             self._reading = before
 
-    def _send(self, message: dict[str, Any]) -> None:
+    def _send(self, message: Message) -> None:
         try:
             self._link.send_bytes(json.dumps(message, separators=(",", ":")).encode())
         except OSError:
             raise self.lost("it has ended") from None
 
-    def _receive(self) -> dict[str, Any]:
+    def _receive(self) -> Message:
         try:
             answer = self._link.receive()
         except (ValueError, RecursionError, MemoryError) as error:
@@ -151,11 +153,11 @@ class Peer(proxies.Asks):
 
     # -- answering -------------------------------------------------------------------------------------------
 
-    def serve(self, message: dict[str, Any]) -> None:
+    def serve(self, message: Message) -> None:
         """Answer one question of the other side's."""
         self.depth += 1
         sys.setrecursionlimit(sys.getrecursionlimit() + FRAMES_OF_A_QUESTION)
-        told: dict[str, Any] = {}
+        told: Message = {}
         try:
             key, value = "value", self.answering(message, lambda: self._do(message), told)
         except self.not_answered:
@@ -173,7 +175,7 @@ class Peer(proxies.Asks):
             except OSError:
                 raise self.lost("it has ended") from None
 
-    def _written(self, key: str, value: Any, told: dict[str, Any], *, quiet: bool) -> bytes:
+    def _written(self, key: str, value: object, told: Message, *, quiet: bool) -> bytes:
         try:
             said = {} if quiet else self.codec.news()
             said[key] = self.codec.encode(value)
@@ -191,7 +193,7 @@ class Peer(proxies.Asks):
             )
             return json.dumps({"raised": self.codec.encode(refusal)}).encode()
 
-    def _do(self, message: dict[str, Any]) -> Any:
+    def _do(self, message: Message) -> object:
         what = message["ask"]
         self.refuse_target(message.get("on"))
         target = self.read(message.get("on"))
@@ -201,7 +203,7 @@ class Peer(proxies.Asks):
         return OPERATIONS[what](target, *arguments, **keywords)
 
 
-def _may_end_here(error: BaseException, what: str, target: Any, arguments: tuple[Any, ...]) -> bool:
+def _may_end_here(error: BaseException, what: str, target: object, arguments: tuple[object, ...]) -> bool:
     """An end of an iteration comes out of what iterates only: `all(map(f, ...))` would take it for the end."""
     if isinstance(error, StopAsyncIteration):
         return what == "run"

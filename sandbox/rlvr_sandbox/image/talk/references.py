@@ -14,6 +14,7 @@ import types
 import weakref
 from typing import Any, Protocol, cast
 
+from rlvr_sandbox.image.messages import Tagged
 from rlvr_sandbox.image.stand_ins import building, proxies, shapes
 from rlvr_sandbox.image.stand_ins.harmless import OF_ONE_VALUE
 from rlvr_sandbox.image.talk import values
@@ -32,19 +33,19 @@ class Side(Protocol):
         """Return True where the other side takes that class or function from this one by name."""
         ...
 
-    def known(self, module: str, qualname: str) -> Any:
+    def known(self, module: str, qualname: str) -> object:
         """Return a class or function that both sides have. Raises BadValue for what the other side may not name."""
         ...
 
-    def module(self, name: str) -> Any:
+    def module(self, name: str) -> object:
         """Return a module of a library that both have. Raises BadValue where it may not be named."""
         ...
 
-    def refuse_target(self, written: Any) -> None:
+    def refuse_target(self, written: object) -> None:
         """Raise where what is asked is none of this side's objects that were handed over."""
         ...
 
-    def refuse(self, what: str, target: Any, arguments: list[Any]) -> None:
+    def refuse(self, what: str, target: object, arguments: list[object]) -> None:
         """Raise where the other side may not ask that."""
         ...
 
@@ -70,7 +71,7 @@ class References:
 
     # -- writing ---------------------------------------------------------------------------------------------
 
-    def _refer(self, value: Any, depth: int) -> list[Any]:
+    def _refer(self, value: Any, depth: int) -> Tagged:
         kind = type(value)
         if proxies.is_proxy(value):
             return ["o", proxies.number_of(value)]
@@ -98,7 +99,7 @@ class References:
         named = self._named(value) if isinstance(value, _FUNCTIONS) else None
         return named or self._object(value, depth)
 
-    def _named(self, value: Any) -> list[Any] | None:
+    def _named(self, value: object) -> Tagged | None:
         """A class or function that both sides have, by its name."""
         module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
         if (
@@ -113,8 +114,8 @@ class References:
             return None
         return ["g", module, name] if self._side.may_name(module, name) else None
 
-    def _object(self, value: Any, depth: int) -> list[Any]:
-        said: list[Any] = ["h", self._number(value), self._described(type(value))]
+    def _object(self, value: Any, depth: int) -> Tagged:
+        said: Tagged = ["h", self._number(value), self._described(type(value))]
         base = _plain_base(type(value))
         if base is None:
             return said
@@ -131,12 +132,12 @@ class References:
             self._own.append(value)
         return number
 
-    def _class(self, cls: type) -> list[Any]:
+    def _class(self, cls: type) -> Tagged:
         if id(cls) in self._class_numbers:
             return ["o", self._class_numbers[id(cls)]]
         return self._named(cls) or self._described(cls)
 
-    def _described(self, cls: type) -> list[Any]:
+    def _described(self, cls: type) -> Tagged:
         """A class of this side's; what it is like is told the first time."""
         if cls is types.FunctionType:
             return ["f"]
@@ -151,7 +152,7 @@ class References:
             self._real_enumerations.add(cls)
         return ["k", number, shape]
 
-    def _member(self, value: Any, depth: int) -> list[Any]:
+    def _member(self, value: Any, depth: int) -> Tagged:
         """A member of an enumeration, where there is one like it on the other side."""
         known = self._class(type(value))
         if known[0] == "k" and type(value) not in self._real_enumerations:
@@ -165,7 +166,7 @@ class References:
 
     # -- reading ---------------------------------------------------------------------------------------------
 
-    def _resolve(self, data: list[Any], depth: int) -> Any:
+    def _resolve(self, data: Tagged, depth: int) -> object:
         match data:
             case ["o", int(number)] if 0 <= number < len(self._own):
                 return self._own[number]
@@ -205,7 +206,7 @@ class References:
                 return self._side.module(name)
         raise BadValue("not a value")
 
-    def _their_class(self, number: int, shape: list[Any]) -> Any:
+    def _their_class(self, number: int, shape: Tagged) -> Any:
         if number in self._their_classes:
             return self._their_classes[number]
         if not shape or not isinstance(shape[0], dict):
@@ -220,7 +221,7 @@ class References:
         self._class_numbers[id(made)] = number
         return made
 
-    def _stand_in(self, number: int, cls: Any, more: list[Any], depth: int) -> Any:
+    def _stand_in(self, number: int, cls: object, more: Tagged, depth: int) -> object:
         made = self.codec.decode(cls, depth + 1)
         known = self._theirs.get(number) if number not in self._theirs_kept else self._theirs_kept[number]
         if known is not None:

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from rlvr_sandbox.image.messages import Coded
 from rlvr_sandbox.image.talk.values import BadValue
 
 _ONLY_OURS = 2
@@ -24,7 +25,7 @@ class Entry:
 
     __slots__ = ("kind", "last", "number", "value")
 
-    def __init__(self, number: int, value: Any, kind: Kind | None) -> None:
+    def __init__(self, number: int, value: object, kind: Kind | None) -> None:
         self.number = number
         self.value = value
         self.kind = kind
@@ -62,7 +63,7 @@ class Shared:
             raise BadValue("a container with a number that is not its own")
         self._by_number[number] = self._by_id[id(value)] = Entry(number, value, kind)
 
-    def fill(self, number: int, elements: Any) -> None:
+    def fill(self, number: int, elements: object) -> None:
         """Replace what a container holds by what the other side says it holds."""
         entry = self._entry(number)
         if entry.kind is None or (type(elements) is bytes) != entry.kind.in_bytes(entry.value):
@@ -138,10 +139,10 @@ class Kind:
 
     def __init__(
         self,
-        make: Callable[[Any], Any],
-        elements: Callable[[Any], Any],
+        make: Coded,
+        elements: Coded,
         fill: Callable[[Any, Any], None],
-        extra: Callable[[Any], Any] = lambda value: None,
+        extra: Coded = lambda value: None,
     ) -> None:
         self.make, self.elements, self.fill, self.extra = make, elements, fill, extra
 
@@ -155,16 +156,16 @@ def is_array(value: object) -> bool:
     return type(value).__module__ == "numpy" and type(value).__name__ == "ndarray"
 
 
-def _pairs(kind: Any) -> Callable[[Any], list[Any]]:
+def _pairs(kind: Any) -> Callable[[Any], list[object]]:
     return lambda value: [each for pair in kind.items(value) for each in pair]
 
 
-def _fill_list(value: Any, elements: list[Any]) -> None:
+def _fill_list(value: Any, elements: list[object]) -> None:
     list.__setitem__(value, slice(None), elements)
 
 
-def _fill_pairs(kind: Any) -> Callable[[Any, list[Any]], None]:
-    def fill(value: Any, elements: list[Any]) -> None:
+def _fill_pairs(kind: Any) -> Callable[[Any, list[object]], None]:
+    def fill(value: Any, elements: list[object]) -> None:
         kind.clear(value)
         for key, element in zip(elements[::2], elements[1::2], strict=True):
             kind.__setitem__(value, key, element)
@@ -172,12 +173,12 @@ def _fill_pairs(kind: Any) -> Callable[[Any, list[Any]], None]:
     return fill
 
 
-def _fill_set(value: Any, elements: list[Any]) -> None:
+def _fill_set(value: Any, elements: list[object]) -> None:
     set.clear(value)
     set.update(value, elements)
 
 
-def _fill_deque(value: Any, elements: list[Any]) -> None:
+def _fill_deque(value: Any, elements: list[object]) -> None:
     collections.deque.clear(value)
     collections.deque.extend(value, elements)
 
@@ -216,7 +217,7 @@ def written_dtype(dtype: Any) -> Any:
     return dtype.str if dtype.names is None else dtype.descr
 
 
-def read_dtype(written: Any) -> Any:
+def read_dtype(written: object) -> Any:
     """The dtype that was written so."""
     return sys.modules["numpy"].dtype(written)
 

@@ -16,14 +16,15 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from rlvr_sandbox.image.messages import Coded, Encoded, Tagged
+
 MAX_BYTES = 8 << 20
 MAX_DEPTH = 200
 _PLAIN_INT = 1 << 53
 
-Encoded = Any
-Keep = Callable[[object], list[Any]]
+Keep = Callable[[object], Tagged]
 """Makes a tagged list of an object that is no plain data."""
-Restore = Callable[[list[Any]], object]
+Restore = Callable[[Tagged], object]
 """The other way round."""
 
 
@@ -81,15 +82,16 @@ def decode(data: Encoded, restore: Restore, depth: int = 0) -> object:
     return read(data[1:], lambda inner: decode(inner, restore, depth + 1))
 
 
-Inner = Callable[[Any], Any]
+Writer = Callable[[Any, Coded], Encoded]
+"""Encodes a value of one type, and what is in it by the function that it is given."""
 
 
-def _write_int(value: int, inner: Inner) -> Encoded:
+def _write_int(value: int, inner: Coded) -> Encoded:
     plain = int.__pos__(value)
     return plain if -_PLAIN_INT < plain < _PLAIN_INT else ["int", hex(plain)]
 
 
-def _write_tuple(value: tuple[Any, ...], inner: Inner) -> Encoded:
+def _write_tuple(value: tuple[object, ...], inner: Coded) -> Encoded:
     items = [inner(item) for item in tuple.__iter__(value)]
     fields = getattr(type(value), "_fields", None)
     if isinstance(fields, tuple) and len(fields) == len(items) and all(type(f) is str for f in fields):
@@ -97,15 +99,15 @@ def _write_tuple(value: tuple[Any, ...], inner: Inner) -> Encoded:
     return ["tuple", *items]
 
 
-def _write_dict(tag: str) -> Callable[[dict[Any, Any], Inner], Encoded]:
+def _write_dict(tag: str) -> Writer:
     return lambda value, inner: [tag, *([inner(k), inner(v)] for k, v in dict.items(value))]
 
 
-def _write_each(tag: str, base: Any) -> Callable[[Any, Inner], Encoded]:
+def _write_each(tag: str, base: Any) -> Writer:
     return lambda value, inner: [tag, *(inner(item) for item in base.__iter__(value))]
 
 
-_WRITERS: list[tuple[type, Callable[[Any, Inner], Encoded]]] = [
+_WRITERS: list[tuple[type, Writer]] = [
     (list, _write_each("list", list)),
     (tuple, _write_tuple),
     (collections.Counter, _write_dict("counter")),
@@ -136,7 +138,7 @@ _WRITERS: list[tuple[type, Callable[[Any, Inner], Encoded]]] = [
 _EXACT = dict(_WRITERS)
 
 
-def _writer(kind: type) -> Callable[[Any, Inner], Encoded] | None:
+def _writer(kind: type) -> Writer | None:
     """Return the writer of values of this class: as the first of the bases that it derives from."""
     if type(kind) is type and kind in _EXACT:  # a metaclass may forbid to hash its classes
         return _EXACT[kind]
@@ -147,7 +149,7 @@ def _hex(text: str) -> int:
     return int(text, 16)
 
 
-def _read_named(parts: list[Any], inner: Inner) -> object:
+def _read_named(parts: Tagged, inner: Coded) -> object:
     name, fields, *items = parts
     values = [inner(item) for item in items]
     if len(fields) > 256:
@@ -155,11 +157,11 @@ def _read_named(parts: list[Any], inner: Inner) -> object:
     return collections.namedtuple(str(name), [str(f) for f in fields])(*values)  # type: ignore[misc]
 
 
-def _pairs(parts: list[Any], inner: Inner) -> list[tuple[Any, Any]]:
+def _pairs(parts: Tagged, inner: Coded) -> list[tuple[object, object]]:
     return [(inner(key), inner(value)) for key, value in parts]
 
 
-_READERS: dict[str, Callable[[list[Any], Inner], object]] = {
+_READERS: dict[str, Callable[[Tagged, Coded], object]] = {
     "list": lambda parts, inner: [inner(part) for part in parts],
     "tuple": lambda parts, inner: tuple(inner(part) for part in parts),
     "named": _read_named,
@@ -197,7 +199,7 @@ def _write_numpy(value: Any, keep: Keep, depth: int) -> Encoded:
     return keep(value)
 
 
-def _array(dtype: str, items: Any) -> object:
+def _array(dtype: str, items: object) -> object:
     numpy = sys.modules.get("numpy")
     if numpy is None or dtype not in _DTYPES:
         return items

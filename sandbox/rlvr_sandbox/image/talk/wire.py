@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from rlvr_sandbox.image.messages import Encoded, Message, Tagged
 from rlvr_sandbox.image.talk import values
 from rlvr_sandbox.image.talk.shared import KINDS, TYPES, Shared, is_array, read_dtype
 from rlvr_sandbox.image.talk.values import BadValue
@@ -25,8 +26,6 @@ _BY_VALUE_TAGS = frozenset(
     "int complex bytes range slice decimal fraction datetime date time timedelta ellipsis notimplemented".split()  # noqa: SIM905
 )
 
-Encoded = Any
-
 
 class Codec:
     """Writes and reads values, and keeps the containers in them equal on both sides.
@@ -38,7 +37,7 @@ class Codec:
     """
 
     def __init__(
-        self, first: int, refer: Callable[[Any, int], list[Any]], resolve: Callable[[list[Any], int], Any]
+        self, first: int, refer: Callable[[object, int], Tagged], resolve: Callable[[Tagged, int], object]
     ) -> None:
         self.shared = Shared(first)
         self._refer, self._resolve = refer, resolve
@@ -74,7 +73,7 @@ class Codec:
             return self._numpy(value, depth)
         return self._refer(value, depth)
 
-    def _container(self, value: Any, name: str, depth: int) -> Encoded:
+    def _container(self, value: object, name: str, depth: int) -> Encoded:
         number = self.shared.number_of(value)
         if number is not None:
             return ["s", number]
@@ -89,7 +88,7 @@ class Codec:
             return elements.hex()
         return [self.encode(element, max(depth + 1, 2)) for element in elements]
 
-    def _tuple(self, value: tuple[Any, ...], depth: int) -> Encoded:
+    def _tuple(self, value: tuple[object, ...], depth: int) -> Encoded:
         if depth > 1:
             return ["tuple", *(self.encode(item, depth + 1) for item in value)]
         return self._itself(value, depth)
@@ -145,7 +144,7 @@ class Codec:
             return values._READERS[tag](data[1:], lambda inner: self.decode(inner, depth + 1))
         return self._resolve(data, depth)
 
-    def _new(self, data: list[Any], depth: int) -> Any:
+    def _new(self, data: Tagged, depth: int) -> object:
         _, number, name, extra, contents = data
         kind = KINDS.get(name) if type(name) is str else None
         if kind is None:
@@ -168,16 +167,16 @@ class Codec:
 
     # -- when the turn changes -------------------------------------------------------------------------------
 
-    def news(self) -> dict[str, Any]:
+    def news(self) -> Message:
         """Return what the other side must know of shared containers before it goes on."""
-        said: dict[str, Any] = {}
+        said: Message = {}
         if changed := self.shared.changed():
             said["changed"] = [[number, self.contents(number)] for number in changed]
         if gone := self.shared.let_go():
             said["gone"] = gone
         return said
 
-    def learn(self, said: dict[str, Any]) -> None:
+    def learn(self, said: Message) -> None:
         """Take in the other side's news."""
         gone, changed = said.get("gone", []), said.get("changed", [])
         if not isinstance(gone, list) or not isinstance(changed, list):
@@ -186,7 +185,7 @@ class Codec:
             self.fill(number, contents)
         self.shared.forget([number for number in gone if type(number) is int])
 
-    def share(self, value: Any, name: str) -> Encoded:
+    def share(self, value: object, name: str) -> Encoded:
         """A container of a class of one's own: its elements are shared as those of the base type `name` are."""
         number = self.shared.number_of(value)
         if number is not None:
@@ -195,7 +194,7 @@ class Codec:
         number = self.shared.introduce(value, kind)
         return ["c", number, self.encode(kind.extra(value), 2), self.contents(number, 2)]
 
-    def take_share(self, value: Any, name: str, data: Encoded) -> None:
+    def take_share(self, value: object, name: str, data: Encoded) -> None:
         """Fill `value`, an instance of a class that derives from the base type `name`."""
         if data[0] == "s":
             return
@@ -203,7 +202,7 @@ class Codec:
         self.fill(data[1], data[3], 2)
 
 
-def _scalar(dtype: Any, data: Any) -> Any:
+def _scalar(dtype: object, data: Any) -> Any:
     import numpy
 
     kind = read_dtype(dtype)
