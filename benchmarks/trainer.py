@@ -4,9 +4,10 @@
 
 Each side runs in a process of its own, in turn, `rounds` times. The work of a step: sample `group_size`
 completions of `completion` tokens for each of `prompts` prompts, score them, and take one optimizer step in
-microbatches of `micro` sequences; float32, no KL. Without --model, a 4-layer Llama with a vocabulary of 49,152 is
-made on the spot. Tokens per second are completion tokens over the wall time of all steps but the first; peak
-memory is the process's largest resident set beyond what it held with model and libraries loaded.
+microbatches of `micro` sequences; float32, no KL. Prompts have some 40 tokens, times --prompt-copies. Without
+--model, a 4-layer Llama with a vocabulary of 49,152 is made on the spot. Tokens per second are completion tokens over
+the wall time of all steps but the first; peak memory is the process's largest resident set beyond what it held with
+model and libraries loaded.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ def main() -> None:
     """Run both sides in turn and print their figures and ratios."""
     options = _options()
     if options.side:
+        global _copies
+        _copies = options.prompt_copies
         print(json.dumps(_SIDES[options.side](options)))
         return
     sides = ["ours", *(["trl"] if importlib.util.find_spec("trl") else [])]
@@ -47,6 +50,7 @@ def main() -> None:
                 figures[side].append(_run(side, options))
     print(
         f"{options.prompts} prompts x {options.group_size}, {options.completion} tokens, {options.steps} steps"
+        f"{f', {options.prompt_copies} times the prompt' if options.prompt_copies > 1 else ''}"
     )
     for side in sides:
         speed = statistics.median(f["tokens_per_second"] for f in figures[side])
@@ -68,6 +72,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--model")
     for name, default in [
         ("prompts", 8), ("group-size", 8), ("completion", 128), ("micro", 8), ("steps", 4), ("rounds", 3),
+        ("prompt-copies", 1),
     ]:  # fmt: skip
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--side", choices=list(_SIDES), help=argparse.SUPPRESS)
@@ -123,8 +128,12 @@ def _figures(options: argparse.Namespace, stamps: list[float], before: int) -> d
     return {"tokens_per_second": tokens / (stamps[-1] - stamps[0]), "peak_bytes": _peak() - before}
 
 
+_copies = 1
+"""How often the text of a prompt is repeated in it."""
+
+
 def _prompts() -> list[str]:
-    return [PROMPT.format(i) for i in range(64)]
+    return [PROMPT.format(i) * _copies for i in range(64)]
 
 
 def _reward(text: str) -> float:

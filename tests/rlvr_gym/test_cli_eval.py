@@ -247,3 +247,37 @@ def test_a_log_has_a_sign_of_life_while_no_sample_comes(monkeypatch: pytest.Monk
     said = log.getvalue().splitlines()
     assert len(said) >= 2
     assert said[0] == "arithmetic  sampling  0:00:00 gone"
+
+
+STOPPED_BY_HAND = """
+import itertools
+import rlvr_gym as rg
+
+judged = itertools.count(1)
+
+def check(task, completion):
+    if next(judged) == 6:
+        raise KeyboardInterrupt  # as from a Ctrl-C meanwhile
+    return False
+
+@rg.register("acme/Stopped-v0")
+def build(split="train", seed=0):
+    asked = [rg.Task(id=str(n), prompt=f"Say {n}.", reference=n) for n in range(5)]
+    tasks = rg.TaskSet.from_tasks(asked, name="stopped", split=split)
+    return rg.Environment(tasks, rg.FunctionVerifier(check))
+"""
+
+
+def test_an_evaluation_that_is_stopped_says_what_it_kept_and_how_to_resume(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "stopped_tasks.py").write_text(STOPPED_BY_HAND)
+    monkeypatch.chdir(tmp_path)
+    command = ["eval", "stopped_tasks.py:stopped", "--model", "tiny", "sampling.max_tokens=4", "--n", "2"]
+    with pytest.raises(SystemExit) as exited:
+        main([*command, "--out", "kept"])
+    assert exited.value.code == 130
+    held = len(read_samples(tmp_path / "kept" / "samples.jsonl"))
+    *_, kept, last = capsys.readouterr().err.splitlines()
+    assert last == "interrupted"
+    assert kept.endswith(f"stopped; {held} of 10 samples are kept in kept, and the same command resumes")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, JsonValue, model_validator
@@ -127,8 +127,9 @@ class BatchConfig(Config):
     """Optimizer steps in one pass over a rollout step."""
     epochs: int = Field(default=1, ge=1)
     """Passes over the samples of a rollout step."""
-    microbatch_tokens: int = Field(default=16384, ge=1)
-    """Padded tokens of one forward and backward pass at most: lower it where memory runs out."""
+    microbatch_tokens: Annotated[int, Field(ge=1)] | Literal["auto"] = 16384
+    """Padded tokens of one forward and backward pass at most: lower it where memory runs out; `auto` measures a pass
+    and stays below half of the memory that is available."""
     save_compute: bool = True
     """Compute what sequences begin with in common once, and leave those without gradient out of the backward pass. Not
     with mesh.shard, which computes every sequence whole."""

@@ -69,6 +69,7 @@ class Learner(Generic[B]):
         self._objective, self._batch, self._settings = objective, batch, optimizer
         self._temperature, self._max_mismatch, self._rate_setting = temperature, max_mismatch, rate_setting
         self._policy = models.policy
+        self._found_budget: int | None = None
         self._optimizer, self._schedule = optimizer_and_schedule(
             self._policy.parameters, optimizer, total_updates=total_updates
         )
@@ -145,12 +146,20 @@ class Learner(Generic[B]):
 
     def _microbatches(self, model: Policy, tokens: TokenBatch, learns_B: Sequence[bool]) -> list[Microbatch]:
         """This process's microbatches."""
-        budget, part, parts = self._batch.microbatch_tokens, self.mesh.rank, self.mesh.world
+        budget, part, parts = self._budget_tokens(), self.mesh.rank, self.mesh.world
         # Processes that hold shards gather weights together, forward and backward, in passes that must be alike.
         if self._batch.save_compute and not self.mesh.sharded:
             return model.planner(budget, part=part, parts=parts).plan(tokens, learns_B)
         lengths = tokens.lengths_B.tolist()
         return [Microbatch(rows=rows) for rows in microbatches(lengths, budget, part=part, parts=parts)]
+
+    def _budget_tokens(self) -> int:
+        """Padded tokens of a microbatch at most, the same for all processes."""
+        if self._batch.microbatch_tokens != "auto":
+            return self._batch.microbatch_tokens
+        if self._found_budget is None:
+            self._found_budget = min(self.mesh.gather([self._policy.token_budget()]))
+        return self._found_budget
 
     def _idle_passes(self, tokens: TokenBatch, mine: int) -> list[TokenBatch]:
         """What to compute, and count for nothing, until every process that holds shards has made as many passes.

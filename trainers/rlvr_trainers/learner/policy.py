@@ -28,6 +28,7 @@ from rlvr_gym.memory import peak_memory_bytes
 from rlvr_gym.seeding import derive_seed
 from rlvr_trainers.batch import TokenBatch
 from rlvr_trainers.disk import writing
+from rlvr_trainers.learner.budget import token_budget
 from rlvr_trainers.learner.hidden_states import Bundles
 from rlvr_trainers.learner.logprobs import base_model, token_logprobs
 from rlvr_trainers.learner.model_folder import ordinary_parts, write_folder
@@ -161,6 +162,11 @@ class Policy:
             part=part,
             parts=parts,
         )
+
+    def token_budget(self) -> int:
+        """Padded tokens that a training pass can have in the memory there is, by one measured pass."""
+        with self._autocast():
+            return token_budget(base_model(self.model), self.model.get_output_embeddings().weight)
 
     def frozen_copy(self) -> Policy:
         """The policy as it is now, never to change."""

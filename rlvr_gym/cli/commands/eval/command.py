@@ -107,22 +107,28 @@ def _evaluated(run: Run, *, generator: Generator, model: ModelName, asked: Asked
         f"{run.name}: {model.name}, {run.plan.n} samples of {len(run.plan.tasks):,} tasks, into {run.folder}"
     )
     with Display(run.name, progress_console(), generator=generator) as display:
-        return evaluate(
-            run.env,
-            generator,
-            n=run.plan.n,
-            k=run.plan.ks,
-            sampling=run.plan.sampling,
-            limit=run.limit,
-            seed=asked.seed,
-            model=model,
-            run_dir=run.folder,
-            until_half_width=asked.until_half_width,
-            majority=asked.majority,
-            max_unscored_share=asked.max_unscored,
-            samples_in_flight=asked.in_flight,
-            on_progress=display.show,
-        )
+        try:
+            return evaluate(
+                run.env,
+                generator,
+                n=run.plan.n,
+                k=run.plan.ks,
+                sampling=run.plan.sampling,
+                limit=run.limit,
+                seed=asked.seed,
+                model=model,
+                run_dir=run.folder,
+                until_half_width=asked.until_half_width,
+                majority=asked.majority,
+                max_unscored_share=asked.max_unscored,
+                samples_in_flight=asked.in_flight,
+                on_progress=display.show,
+            )
+        except KeyboardInterrupt:
+            note(
+                f"{run.name}: stopped; {display.kept} are kept in {run.folder}, and the same command resumes"
+            )
+            raise
 
 
 def _evaluate_all(

@@ -47,6 +47,12 @@ class Display:
         """Bring the lines up to date."""
         self._progress = progress
 
+    @property
+    def kept(self) -> str:
+        """Say how many samples there are, of how many."""
+        done, total = (self._progress.samples_done, self._progress.samples) if self._progress else (0, 0)
+        return f"{done:,} of {total:,} samples"
+
     def _lines(self) -> list[Text]:
         gone = duration(time.monotonic() - self._began)
         if self._progress is None:

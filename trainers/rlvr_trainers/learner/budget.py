@@ -1,0 +1,108 @@
+"""How many tokens a forward and backward pass can have in the memory there is."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.weak import WeakIdKeyDictionary
+
+from rlvr_gym.errors import TrainingError
+from rlvr_gym.memory import available_memory_bytes
+
+SHARE = 0.5
+"""Share of the available memory that a pass may use: samplers, and what the measured pass does not show, take more."""
+_TOKENS = 64
+"""Length of the rows that are measured, unless a model has fewer positions."""
+_LOGITS = 4 * 512
+"""Tokens whose logits, or as large a buffer, exist at a time: chunks of `token_logprobs`, and their gradient."""
+
+
+def token_budget(base: Any, head: Tensor, *, available_bytes: int | None = None) -> int:
+    """The largest power of two of padded tokens whose pass stays below a share of the memory that is available.
+
+    Bytes are those of one measured pass, a token; gradients and AdamW's two moments, which are still to come, and a
+    chunk of logits are put aside. A power of two, so that a resumed run most likely finds the same. Leaves gradients
+    as they would be after `zero_grad`. Raises TrainingError where not even one token fits.
+
+    Args:
+        base: the module that computes hidden states.
+        head: the weight (V, H) that makes logits of them.
+        available_bytes: where another than this process's device knows.
+    """
+    if available_bytes is None:
+        available_bytes = _available(next(base.parameters()).device)
+    trained = sum(p.numel() * p.element_size() for p in base.parameters() if p.requires_grad)
+    aside = 3 * trained + _LOGITS * len(head) * 4
+    each = _bytes_per_token(base)
+    tokens = int((SHARE * available_bytes - aside) / each)
+    if tokens < 1:
+        raise TrainingError(
+            f"batch.microbatch_tokens=auto: {SHARE:.0%} of {available_bytes / 1e9:.2f} GB of available memory is less "
+            f"than gradients, optimizer and logits need ({aside / 1e9:.2f} GB) and {each / 1e6:.2f} MB for each token; "
+            "possible: a smaller model, model.lora, or a number of tokens at your own risk"
+        )
+    return 1 << (tokens.bit_length() - 1)
+
+
+def _available(device: torch.device) -> int:
+    if device.type == "cuda":
+        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + cached
+    return available_memory_bytes() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+
+
+@torch.enable_grad()
+def _bytes_per_token(base: Any) -> float:
+    """What a second row adds to the largest number of bytes alive in a pass: all else is the same in both."""
+    one, two = (_peak_bytes(base, rows) for rows in (1, 2))
+    positions = _row_tokens(base)
+    return max(1.0, (two - one) / positions)
+
+
+def _row_tokens(base: Any) -> int:
+    return min(_TOKENS, getattr(base.config.get_text_config(), "max_position_embeddings", None) or _TOKENS)
+
+
+def _peak_bytes(base: Any, rows: int) -> int:
+    ids = torch.ones(rows, _row_tokens(base), dtype=torch.long, device=next(base.parameters()).device)
+    with _LiveBytes() as live:
+        hidden = base(input_ids=ids, use_cache=False, return_dict=True).last_hidden_state
+        if hidden.requires_grad:
+            hidden.sum().backward()
+    base.zero_grad(set_to_none=True)
+    return live.peak
+
+
+class _LiveBytes(TorchDispatchMode):
+    """Counts the bytes of tensors made under it, as long as they live."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.peak = self._alive = 0
+        self._known = WeakIdKeyDictionary()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = {id(t.untyped_storage()) for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)}
+        result = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(result):
+            if isinstance(tensor, Tensor) and id(tensor.untyped_storage()) not in given:
+                self._count(tensor.untyped_storage())
+        return result
+
+    def _count(self, storage: torch.UntypedStorage) -> None:
+        if storage in self._known:
+            return
+        size = storage.nbytes()
+        self._known[storage] = size
+        self._alive += size
+        self.peak = max(self.peak, self._alive)
+        weakref.finalize(storage, self._free, size)
+
+    def _free(self, size: int) -> None:
+        self._alive -= size
