@@ -144,9 +144,9 @@ class Learner(Generic[B]):
         return microbatches(tokens.lengths_B.tolist(), budget, part=self.mesh.rank, parts=self.mesh.world)
 
     def _idle_passes(self, tokens: TokenBatch, mine: int) -> list[TokenBatch]:
-        """What to compute, and count for nothing, until every process that holds shards has made as many passes.
+        """Samples to compute and to count for nothing, until every process that holds shards has made as many passes.
 
-        Each pass gathers weights, and they are gathered from all.
+        Each pass gathers weights, and they are gathered from all processes.
         """
         if not self.mesh.sharded:
             return []
