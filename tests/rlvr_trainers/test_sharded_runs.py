@@ -127,6 +127,11 @@ def test_shards_that_the_processes_do_not_divide_into_are_refused(tmp_path: Path
     assert not (tmp_path / "run").exists()
 
 
+def test_an_engine_within_the_processes_that_hold_shards_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"mesh\.shard=2 needs an engine beside .* use vllm_servers"):
+        config(tmp_path, "mesh.shard=2", "generator.engine=vllm")
+
+
 def test_a_model_given_as_an_object_is_not_taken_apart(tmp_path: Path) -> None:
     loaded = load_model("tiny:0123456789>")
     with pytest.raises(ConfigError, match=r"mesh\.shard: .* save it, and name its folder as model\.path"):
