@@ -13,13 +13,14 @@ from rlvr_trainers.learner import model_folder
 from rlvr_trainers.learner.optimizer import optimizer_and_schedule, shards_of
 from rlvr_trainers.learner.policy import Policy
 from rlvr_trainers.learner.shards import save_shards
-from rlvr_trainers.learner.weight_sync import probe_tokens
+from rlvr_trainers.learner.weight_sync import Proof, SentWeights, probe_tokens
 from rlvr_trainers.mesh import Mesh
 from rlvr_trainers.run.checkpoints import Checkpoints
 from rlvr_trainers.settings import ModelConfig, OptimizerConfig
 
 from rlvr_gym.errors import TrainingError
 from rlvr_gym.generation.base import TokenSequence
+from rlvr_gym.generation.transformers import TransformersGenerator
 from rlvr_gym.generation.weights import whole
 
 
@@ -46,13 +47,27 @@ def one_step(policy: Policy, *, times: int = 1) -> Any:
     return optimizer
 
 
+def send(policy: Policy, generator: TransformersGenerator, mesh: Mesh) -> None:
+    """Prove that the new weights arrive in samplers of both processes, and in one that both use."""
+    probe = TokenSequence(prompt_token_ids=(4, 5), token_ids=(6, 7, 8))
+    proof = Proof(generator, policy, [probe], temperature=1.0)
+    SentWeights(generator, policy, proof, shared=False, mesh=mesh).publish(1)
+    assert generator.weights_version == 1
+    scored = generator.score([probe])
+    assert scored == [pytest.approx(expected, abs=1e-5) for expected in proof.expected()]
+    SentWeights(generator, policy, proof, shared=True, mesh=mesh).publish(2)
+    assert generator.weights_version == (2 if mesh.first else 1)
+
+
 def write(name: str, case: dict[str, Any], folder: Path, mesh: Mesh) -> None:
     """Write a model and checkpoints of it, of which neither process's failure leaves anything."""
     config = ModelConfig.model_validate({"path": "handed in", **case["settings"]})
     policy = Policy(config, seed=0, loaded=(case["model"], case["tokenizer"]), mesh=mesh)
     policy.model.double()
+    generator = policy.generator_apart()
     policy.shard()
     optimizer = one_step(policy)
+    send(policy, generator, mesh)
     model_folder.FILE_BYTES = case["file_bytes"]
     policy.save_merged(folder / name)
     streamed = {name: whole(weight).cpu() for name, weight in policy.merged_parameters()}

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import torch
 from rlvr_trainers.config import TrainConfig
-from rlvr_trainers.mesh import Mesh
 from rlvr_trainers.recipe import load_recipe
 from rlvr_trainers.trainer import Trainer
 
@@ -126,4 +125,15 @@ def test_shards_that_the_processes_do_not_divide_into_are_refused(tmp_path: Path
     ):
         Trainer(config(tmp_path / "run", "mesh.shard=2"))
     assert not (tmp_path / "run").exists()
-    assert Mesh().shard == 1
+
+
+def test_an_engine_within_the_processes_that_hold_shards_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"mesh\.shard=2 needs an engine beside .* use vllm_servers"):
+        config(tmp_path, "mesh.shard=2", "generator.engine=vllm")
+
+
+def test_a_model_given_as_an_object_is_not_taken_apart(tmp_path: Path) -> None:
+    loaded = load_model("tiny:0123456789>")
+    with pytest.raises(ConfigError, match=r"mesh\.shard: .* save it, and name its folder as model\.path"):
+        Trainer(config(tmp_path / "run", "mesh.shard=2"), model=loaded)
+    assert not (tmp_path / "run").exists()

@@ -50,9 +50,11 @@ def test_a_sharded_model_is_saved_sent_and_resumed_as_an_ordinary_one(
         optimizer = one_step(policy, times=2)
         policy.save_merged(tmp_path / f"{name}-whole")
         assert_same_folder(tmp_path / name, tmp_path / f"{name}-whole")
+        saved = tmp_path / f"{name}-run" / "checkpoints" / "step-3"
+        policy.save(tmp_path / f"{name}-kept")
+        assert_same_weights(saved, tmp_path / f"{name}-kept")
         streamed = torch.load(tmp_path / name / "streamed.pt")
         torch.testing.assert_close(streamed, dict(policy.merged_parameters()), rtol=0, atol=1e-6)
-        saved = tmp_path / f"{name}-run" / "checkpoints" / "step-3"
         assert_state_is_read(policy, optimizer, saved / "optimizer")
         assert not list(saved.parent.glob(".*"))
     sharded = sorted(path.name for path in (tmp_path / "several files").glob("*.safetensors*"))
@@ -64,19 +66,25 @@ def test_a_sharded_model_is_saved_sent_and_resumed_as_an_ordinary_one(
 
 def assert_same_folder(found: Path, expected: Path) -> None:
     """The same names, to the same values, of the same configuration."""
-    one, other = (
-        {name: weight for file in folder.glob("*.safetensors") for name, weight in load_file(file).items()}
-        for folder in (found, expected)
-    )
-    torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
+    assert_same_weights(found, expected)
     assert (found / "config.json").read_text() == (expected / "config.json").read_text()
     torch.testing.assert_close(
         load_model(found)[0].state_dict(), load_model(expected)[0].state_dict(), rtol=0, atol=1e-6
     )
 
 
+def assert_same_weights(found: Path, expected: Path) -> None:
+    """The same names in files, to the same values."""
+    one, other = (
+        {name: weight for file in folder.glob("*.safetensors") for name, weight in load_file(file).items()}
+        for folder in (found, expected)
+    )
+    assert other
+    torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
+
+
 def assert_state_is_read(policy: Policy, optimizer: torch.optim.AdamW, shards: Path) -> None:
-    """What two processes wrote of the optimizer's state, one process reads."""
+    """One process reads what two wrote of the optimizer's state."""
     mine, _ = optimizer_and_schedule(policy.parameters, OptimizerConfig(learning_rate=0.01), total_updates=1)
     restore_optimizer(mine, {"param_groups": optimizer.state_dict()["param_groups"], "state": {}}, shards)
     found, expected = mine.state_dict()["state"], optimizer.state_dict()["state"]

@@ -74,6 +74,11 @@ class TrainConfig(Config):
                 "batch.group_size is 1, and every advantage estimator here compares a sample with its group: "
                 "give at least 2"
             )
+        if self.mesh.shard > 1 and self.generator.engine == "vllm":
+            raise ValueError(
+                f"mesh.shard={self.mesh.shard} needs an engine beside the processes that hold the shards: "
+                "generator.engine=vllm would start within them; use vllm_servers, or transformers"
+            )
         if self.reward.steps != "off":
             self._steps_have_a_meaning()
         if self.eval and self.env.options.get("data") and "data" not in self.eval.env:

@@ -38,7 +38,7 @@ class ModelConfig(Config):
 
 
 class MeshConfig(Config):
-    """How the processes of a run share the model.
+    """The division of the model among the processes of a run.
 
     Every `shard` of them hold one replica together: each a part of the weights, gradients and optimizer states (native
     FSDP2), and a whole layer only while it is computed with. Gradients are those of one process.

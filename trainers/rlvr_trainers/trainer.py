@@ -79,12 +79,12 @@ class Trainer:
     ) -> None:
         self.config = config
         self.env, held_out = environments(config, env, held_out)
-        self.mesh = Mesh(shard=config.mesh.shard)
-        if model is not None and self.mesh.sharded:
+        if model is not None and config.mesh.shard > 1:
             raise ConfigError(
                 "mesh.shard: a model that is given as an object is trained where it is, in one piece; save it, and "
                 "name its folder as model.path"
             )
+        self.mesh = Mesh(shard=config.mesh.shard)
         self.display = display if display and self.mesh.first else Display()
         folder = config.run.dir or Path("runs") / f"{name}-{short_name(config.env.id)}"
         fingerprint = self.env.tasks.fingerprint

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from rlvr_gym.errors import TrainingError
+from rlvr_gym.generation.weights import whole
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,9 @@ class WeightsFile:
 
 def _by_itself(weight: Tensor) -> Tensor:
     """The tensor on the CPU, in memory that it shares with no other."""
-    whole = weight.detach().cpu().contiguous()
-    shared = whole.untyped_storage().nbytes() != whole.numel() * whole.element_size()
-    return whole.clone() if shared else whole
+    own = whole(weight).detach().cpu().contiguous()
+    shared = own.untyped_storage().nbytes() != own.numel() * own.element_size()
+    return own.clone() if shared else own
 
 
 def _remove_those_of_the_dead(folder: Path, own: str) -> None:

@@ -162,9 +162,9 @@ class Learner(Generic[B]):
         return self._found_budget
 
     def _idle_passes(self, tokens: TokenBatch, mine: int) -> list[TokenBatch]:
-        """What to compute, and count for nothing, until every process that holds shards has made as many passes.
+        """Samples to compute and to count for nothing, until every process that holds shards has made as many passes.
 
-        Each pass gathers weights, and they are gathered from all.
+        Each pass gathers weights, and they are gathered from all processes.
         """
         if not self.mesh.sharded:
             return []

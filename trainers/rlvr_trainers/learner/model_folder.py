@@ -36,13 +36,10 @@ def ordinary_parts(model: Any, scorer: nn.Module) -> Iterator[Part]:
     for name, weight in causal_lm.named_parameters():
         owner = owners.get(causal_lm.get_submodule(name.rpartition(".")[0]), scorer)
         named[owner].append((name, weight))
-    done: set[nn.Module] = set()
+    wrapped = _wrapped(model)
     for layer, part in named.items():
-        adapted = {
-            module: name for name, module in _adapted(causal_lm) if owners.get(module, scorer) is layer
-        }
+        adapted = {module: name for name, module in wrapped if owners.get(module, scorer) is layer}
         merged = _merged(layer, list(adapted))
-        done.update(adapted)
         yield [
             (name.replace(".base_layer.", "."), merged.get(weight, weight).detach())
             for name, weight in part
@@ -51,13 +48,17 @@ def ordinary_parts(model: Any, scorer: nn.Module) -> Iterator[Part]:
 
 
 def _causal_lm(model: Any) -> PreTrainedModel:
-    return model.get_base_model() if hasattr(model, "get_base_model") else model
+    return model if isinstance(model, PreTrainedModel) else model.get_base_model()
 
 
-def _adapted(causal_lm: nn.Module) -> list[tuple[str, Any]]:
+def _wrapped(model: Any) -> list[tuple[str, Any]]:
     """Modules that LoRA has wrapped, with their names."""
+    if isinstance(model, PreTrainedModel):
+        return []
+    from peft.tuners.lora import LoraLayer
+
     return [
-        (name, module) for name, module in causal_lm.named_modules() if hasattr(module, "get_delta_weight")
+        (name, module) for name, module in _causal_lm(model).named_modules() if isinstance(module, LoraLayer)
     ]
 
 
