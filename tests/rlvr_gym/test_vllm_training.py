@@ -40,6 +40,8 @@ REVERSE = [
     "optimizer.schedule=linear",
 ]
 """A warm-up on labels half of which are wrong, and then a reward that only says right or wrong."""
+ARITHMETIC = ["quickstart", "warmup.steps=1200"]
+"""The quickstart's recipe, with a longer warm-up: with its own of 500 steps this model comes to 0.84 only."""
 
 
 def saved_learner(folder: Path, alphabet: str) -> Path:
@@ -74,14 +76,15 @@ def train(*settings: str) -> list[dict[str, Any]]:
     return list(read_lines(Path(run_dir) / "metrics.jsonl"))
 
 
-def learned(rows: list[dict[str, Any]]) -> None:
-    """From at most 0.6 to at least 0.95 of the held-out tasks, on samples of the very weights that are trained."""
+def learned(rows: list[dict[str, Any]], *, to: float = 0.95) -> None:
+    """From at most 0.6 to at least `to` of the held-out tasks, on samples of the very weights that are trained."""
     assert rows[0]["eval/pass@1"] <= 0.6
-    assert rows[-1]["eval/pass@1"] >= 0.95
+    assert rows[-1]["eval/pass@1"] >= to
     assert all(row["sampler/mismatch"] <= 1e-4 for row in rows if row["step"])
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3 * LAST_RESORT_SECONDS)
 def test_a_tiny_llama_learns_to_reverse_from_samples_of_vllm_in_its_own_process(
     needs_vllm: None, tmp_path: Path
 ):
@@ -90,6 +93,15 @@ def test_a_tiny_llama_learns_to_reverse_from_samples_of_vllm_in_its_own_process(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3 * LAST_RESORT_SECONDS)
+def test_a_tiny_llama_learns_to_add_from_samples_of_vllm_in_its_own_process(needs_vllm: None, tmp_path: Path):
+    folder = saved_learner(tmp_path / "learner", "0123456789+=")
+    engine = ["generator.engine=vllm", f"run.dir={tmp_path / 'run'}"]
+    learned(train(*ARITHMETIC, f"model.path={folder}", *engine), to=0.9)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3 * LAST_RESORT_SECONDS)
 def test_a_tiny_llama_learns_to_reverse_from_samples_of_a_vllm_server(needs_vllm: None, tmp_path: Path):
     folder = saved_learner(tmp_path / "learner", "0123456789>")
     server = RunningServer(folder, tmp_path / "server.log", context=LEARNER_CONTEXT)
