@@ -132,6 +132,13 @@ def test_an_engine_within_the_processes_that_hold_shards_is_refused(tmp_path: Pa
         config(tmp_path, "mesh.shard=2", "generator.engine=vllm")
 
 
+def test_a_token_budget_that_is_measured_on_a_whole_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"microbatch_tokens=auto measures a whole model, and mesh\.shard=2 splits"
+    ):
+        config(tmp_path, "mesh.shard=2", "batch.microbatch_tokens=auto")
+
+
 def test_a_model_given_as_an_object_is_not_taken_apart(tmp_path: Path) -> None:
     loaded = load_model("tiny:0123456789>")
     with pytest.raises(ConfigError, match=r"mesh\.shard: .* save it, and name its folder as model\.path"):

@@ -79,6 +79,11 @@ class TrainConfig(Config):
                 f"mesh.shard={self.mesh.shard} needs an engine beside the processes that hold the shards: "
                 "generator.engine=vllm would start within them; use vllm_servers, or transformers"
             )
+        if self.mesh.shard > 1 and self.batch.microbatch_tokens == "auto":
+            raise ValueError(
+                f"batch.microbatch_tokens=auto measures a whole model, and mesh.shard={self.mesh.shard} splits it: "
+                "give a number of tokens, such as 16384"
+            )
         if self.reward.steps != "off":
             self._steps_have_a_meaning()
         if self.eval and self.env.options.get("data") and "data" not in self.eval.env:
