@@ -137,6 +137,8 @@ def _servers(options: argparse.Namespace) -> tuple[Any, Callable[[], float]]:
     from rlvr_gym.generation.vllm.servers import VLLMServersGenerator
 
     generator = VLLMServersGenerator([f"http://127.0.0.1:{options.port}"], options.model)
+    model, _ = load_model(options.model, "float32")
+    generator.update_weights(model.named_parameters(), 0)  # the server has those of an earlier round
     return generator, lambda: _cpu_seconds_of(options.session)
 
 
