@@ -129,7 +129,7 @@ def _figures(options: argparse.Namespace, stamps: list[float], before: int) -> d
 
 
 _copies = 1
-"""How often the text of a prompt is repeated in it."""
+"""Number of times that the text of a prompt is repeated in it."""
 
 
 def _prompts() -> list[str]:

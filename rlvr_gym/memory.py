@@ -37,7 +37,7 @@ def _of_machine() -> int:
 
 
 def _of_control_group(folder: Path) -> list[int]:
-    """What the limit leaves, file pages that the kernel would give up included; nothing where there is no limit."""
+    """Memory that the limit leaves, file pages that the kernel would give up included; none without a limit."""
     try:
         limit = int((folder / "memory.max").read_text())
         used = int((folder / "memory.current").read_text())

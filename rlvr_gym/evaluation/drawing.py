@@ -91,12 +91,14 @@ class Drawing:
             at_once=self._at_once(),
         )
         began = time.perf_counter()
-        with closing(rollouts):
-            for together in rollouts:
-                now = time.perf_counter()
-                self._keep(together, (now - began) / len(together))
-                began = now
-        self._reporter.report(list(self._tallies.values()))
+        try:
+            with closing(rollouts):
+                for together in rollouts:
+                    now = time.perf_counter()
+                    self._keep(together, (now - began) / len(together))
+                    began = now
+        finally:
+            self._reporter.report(list(self._tallies.values()))
 
     def _at_once(self) -> int | None:
         if self.generator.concurrency > 1:

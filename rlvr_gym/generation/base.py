@@ -85,7 +85,7 @@ class Generator(Protocol):
 
 @runtime_checkable
 class CountsTokens(Protocol):
-    """What a generator may offer for a display: how far a call of `generate` has come before its first group ends."""
+    """Offered by a generator whose display can tell how far a call of `generate` is before its first group ends."""
 
     @property
     def tokens_sampled(self) -> int:

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from rlvr_trainers.batch import TokenBatch
-from rlvr_trainers.learner.microbatches import microbatches
+from rlvr_trainers.learner.layout.microbatches import microbatches
 
 from rlvr_gym import DataError, Rollout
 from tests.rlvr_trainers.batches import credited

@@ -15,8 +15,8 @@ import pytest
 import torch
 from rlvr_trainers.batch import CreditedBatch, TokenBatch
 from rlvr_trainers.credit.baselines import outcome_advantages
+from rlvr_trainers.learner.layout.microbatches import microbatches
 from rlvr_trainers.learner.logprobs import token_logprobs
-from rlvr_trainers.learner.microbatches import microbatches
 from rlvr_trainers.loss_settings import PolicyGradientConfig
 from rlvr_trainers.objectives.denominators import Denominators
 from rlvr_trainers.objectives.kl import kl_in_reward

@@ -1,5 +1,6 @@
 """A prefix that sequences share is computed once, and nothing else changes."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -8,11 +9,11 @@ import peft
 import pytest
 import torch
 from rlvr_trainers.batch import CreditedBatch, TokenBatch
-from rlvr_trainers.learner.hidden_states import MaskKind
+from rlvr_trainers.learner.layout.hidden_states import MaskKind
+from rlvr_trainers.learner.layout.plan import Microbatch, Planner
+from rlvr_trainers.learner.layout.prefixes import PrefixRows
+from rlvr_trainers.learner.layout.sharing import Operations, mask_kind, operations
 from rlvr_trainers.learner.logprobs import base_model, token_logprobs
-from rlvr_trainers.learner.plan import Microbatch, Planner
-from rlvr_trainers.learner.prefixes import PrefixRows
-from rlvr_trainers.learner.sharing import Operations, mask_kind, operations
 from rlvr_trainers.loss_settings import PolicyGradientConfig
 from rlvr_trainers.objectives.denominators import Denominators
 from rlvr_trainers.objectives.policy_gradient import policy_loss
@@ -48,6 +49,7 @@ def batch_of(
 def planner(model: Any, budget: int = 16384, *, part: int = 0, parts: int = 1) -> Planner:
     base = base_model(model)
     return Planner(
+        worth=0,
         budget_tokens=budget,
         operations=FREE_ATTENTION,
         mask=lambda longest, width: mask_kind(base, longest, width),
@@ -234,6 +236,7 @@ def test_sequences_longer_than_a_sliding_window_share_nothing_and_shorter_ones_d
 def counted(pairs: float, *, budget: int = 16384, part: int = 0, parts: int = 1) -> Planner:
     """For a model that shares prefixes in rows of any width."""
     return Planner(
+        worth=0,
         budget_tokens=budget,
         operations=Operations(each=1.0, pairs=pairs),
         mask=lambda longest, width: MaskKind.BOOLEAN,
@@ -249,6 +252,15 @@ def sizes(plan: Sequence[Microbatch]) -> list[Any]:
 def group(prompt: int, completions: Sequence[int]) -> TokenBatch:
     """One prompt, and completions of these lengths that differ from their first token on."""
     return batch_of([[50] * prompt] * len(completions), [[place] * n for place, n in enumerate(completions)])
+
+
+def test_a_step_too_small_for_a_plan_to_pay_is_computed_each_sequence_alone():
+    # Each sequence is 15 tokens long: 45 operations forward and backward, where each token takes one.
+    eight = group(10, [5] * 8)
+    eager, patient = (dataclasses.replace(counted(pairs=0.0), worth=worth) for worth in (45, 46))
+    assert sizes(eager.plan(eight, [True] * 8)) == [[8]]
+    (whole,) = patient.plan(eight, [False] * 8)
+    assert (whole.bundles, whole.learns, sorted(whole.rows)) == (None, True, list(range(8)))
 
 
 def test_bundles_are_as_wide_as_takes_the_fewest_operations():

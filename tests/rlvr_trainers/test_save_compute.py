@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from rlvr_trainers.batch import CreditedBatch
+from rlvr_trainers.learner.layout import plan
 from rlvr_trainers.learner.logprobs import base_model
 from rlvr_trainers.loss_settings import PolicyGradientConfig
 from rlvr_trainers.objectives.policy_gradient import PolicyGradientObjective
@@ -25,6 +26,11 @@ SMALL = (*FEW, "model.path=tiny:0123456789>", "env.id=reverse", "env.digits=2", 
 TURNS = (*FEW, "env.id=guess", "env.high=10", "env.max_turns=3", "model.path=tiny")
 PARTIAL = (*SMALL, "env.reward=per_digit")
 FIGURES = ("loss", "grad_norm", "entropy", "sampler/", "ratio/", "clip/", "kl", "tokens/", "reward")
+
+
+@pytest.fixture(autouse=True)
+def plans_for_models_of_any_size(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(plan, "WORTH_OPERATIONS", 0)
 
 
 def run(

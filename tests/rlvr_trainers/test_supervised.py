@@ -7,7 +7,7 @@ import pytest
 import torch
 from rlvr_trainers.algorithms.demonstrations import Demonstrations, labels_of
 from rlvr_trainers.config import TrainConfig
-from rlvr_trainers.learner.microbatches import microbatches
+from rlvr_trainers.learner.layout.microbatches import microbatches
 from rlvr_trainers.learner.policy import Policy
 from rlvr_trainers.mesh import Mesh
 from rlvr_trainers.objectives.cross_entropy import CrossEntropyObjective

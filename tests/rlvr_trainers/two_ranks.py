@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import torch
+from rlvr_trainers.learner.layout.microbatches import microbatches
 from rlvr_trainers.learner.logprobs import token_logprobs
-from rlvr_trainers.learner.microbatches import microbatches
 from rlvr_trainers.mesh import Mesh
 from rlvr_trainers.objectives.denominators import Denominators
 from rlvr_trainers.objectives.policy_gradient import policy_loss

@@ -131,8 +131,8 @@ class BatchConfig(Config):
     """Padded tokens of one forward and backward pass at most: lower it where memory runs out; `auto` measures a pass
     and stays below half of the memory that is available."""
     save_compute: bool = True
-    """Compute what sequences begin with in common once, and leave those without gradient out of the backward pass. Not
-    with mesh.shard, which computes every sequence whole."""
+    """Compute what sequences begin with in common once, and leave those without gradient out of the backward pass, in
+    steps large enough for it to pay. Not with mesh.shard, which computes every sequence whole."""
 
     @model_validator(mode="after")
     def _minibatches_divide(self) -> BatchConfig:

@@ -11,7 +11,6 @@ import torch
 
 from rlvr_gym.clock import PhaseClock
 from rlvr_gym.environments.base import Environment
-from rlvr_gym.errors import ConfigError
 from rlvr_gym.registry import short_name
 from rlvr_gym.seeding import derive_seed
 from rlvr_trainers.algorithms.base import Surroundings
@@ -28,7 +27,7 @@ from rlvr_trainers.run.display import Display
 from rlvr_trainers.run.figures import group_metrics, sample_rows, speed_metrics, why_empty
 from rlvr_trainers.run.held_out import HeldOut, Score
 from rlvr_trainers.run.interrupts import Interrupts
-from rlvr_trainers.run.preflight import environments, refuse_prompts_without_room
+from rlvr_trainers.run.preflight import environments, refuse_prompts_without_room, refuse_shards_of
 from rlvr_trainers.run.records import RunRecords
 from rlvr_trainers.run.saving import Saver
 from rlvr_trainers.run.sources import make_source, sampler_for
@@ -79,11 +78,7 @@ class Trainer:
     ) -> None:
         self.config = config
         self.env, held_out = environments(config, env, held_out)
-        if model is not None and config.mesh.shard > 1:
-            raise ConfigError(
-                "mesh.shard: a model that is given as an object is trained where it is, in one piece; save it, and "
-                "name its folder as model.path"
-            )
+        refuse_shards_of(model, config)
         self.mesh = Mesh(shard=config.mesh.shard)
         self.display = display if display and self.mesh.first else Display()
         folder = config.run.dir or Path("runs") / f"{name}-{short_name(config.env.id)}"

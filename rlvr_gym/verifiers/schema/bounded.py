@@ -65,7 +65,7 @@ class BoundedSchema:
             "additionalProperties": self._additional_properties,
             "uniqueItems": _unique_items,
         }
-        checks = {name: _counted(own.get(name, check)) for name, check in draft.VALIDATORS.items()}
+        checks = {name: _counted(own.get(name) or check) for name, check in draft.VALIDATORS.items()}
         self._validator: Any = validators.extend(draft, checks)(schema)
 
     def first_error(self, text: str, document: Json) -> str | None:

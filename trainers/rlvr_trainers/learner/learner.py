@@ -16,10 +16,10 @@ from rlvr_gym.errors import TrainingError
 from rlvr_gym.generation.weights import whole
 from rlvr_gym.seeding import derive_seed
 from rlvr_trainers.batch import TokenBatch
-from rlvr_trainers.learner.microbatches import microbatches
+from rlvr_trainers.learner.layout.microbatches import microbatches
+from rlvr_trainers.learner.layout.plan import Microbatch
 from rlvr_trainers.learner.models import Models, Role
 from rlvr_trainers.learner.optimizer import optimizer_and_schedule, restore_optimizer, shards_of
-from rlvr_trainers.learner.plan import Microbatch
 from rlvr_trainers.learner.policy import Policy
 from rlvr_trainers.learner.shards import save_shards
 from rlvr_trainers.mesh import Mesh, others_needed

@@ -21,7 +21,7 @@ from transformers import PreTrainedModel
 
 from rlvr_gym.errors import ConfigError
 from rlvr_trainers.batch import TokenBatch
-from rlvr_trainers.learner.hidden_states import Bundles, agree, predicting_states
+from rlvr_trainers.learner.layout.hidden_states import Bundles, agree, predicting_states
 
 Head = Callable[[Tensor], Tensor]
 """Hidden states (C, H) -> logits (C, V)."""

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import copy
-import os
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from logging import LogRecord, getLogger
+from logging import getLogger
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, final
 
 import torch
-from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
-from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.utils import logging
 
 from rlvr_gym.errors import ConfigError, TrainingError
@@ -25,14 +21,22 @@ from rlvr_gym.generation.prompts import TokenPrompts
 from rlvr_gym.generation.transformers import TransformersGenerator
 from rlvr_gym.generation.weights import whole
 from rlvr_gym.memory import peak_memory_bytes
-from rlvr_gym.seeding import derive_seed
 from rlvr_trainers.batch import TokenBatch
 from rlvr_trainers.disk import writing
-from rlvr_trainers.learner.budget import token_budget
-from rlvr_trainers.learner.hidden_states import Bundles
+from rlvr_trainers.learner.layout import plan
+from rlvr_trainers.learner.layout.budget import token_budget
+from rlvr_trainers.learner.layout.hidden_states import Bundles
+from rlvr_trainers.learner.layout.plan import Planner
+from rlvr_trainers.learner.layout.sharing import mask_kind, operations
 from rlvr_trainers.learner.logprobs import base_model, token_logprobs
 from rlvr_trainers.learner.model_folder import ordinary_parts, write_folder
-from rlvr_trainers.learner.plan import Planner
+from rlvr_trainers.learner.preparing import (
+    checkpoint_gradients,
+    device_named,
+    own_memory,
+    with_lora,
+    without_padding_advice,
+)
 from rlvr_trainers.learner.sharding import (
     Scorer,
     give_back,
@@ -42,9 +46,8 @@ from rlvr_trainers.learner.sharding import (
     without_weights,
 )
 from rlvr_trainers.learner.shards import load_shards, save_shards
-from rlvr_trainers.learner.sharing import mask_kind, operations
 from rlvr_trainers.mesh import Mesh, others_needed
-from rlvr_trainers.settings import LoraConfig, ModelConfig
+from rlvr_trainers.settings import ModelConfig
 
 LoadedModel = tuple[PreTrainedModel, PreTrainedTokenizerBase]
 
@@ -69,27 +72,27 @@ class Policy:
         mesh: Mesh | None = None,
     ) -> None:
         self.config, self.mesh = config, mesh or Mesh()
-        self.device = _device(config.device)
+        self.device = device_named(config.device)
         self._scorer: Scorer | None = None
         """Computes with weights that are spread over processes; None while this process holds them all."""
         self._blank: Any = None
         """The model without weights, to make copies of."""
         source = config.path if checkpoint is None or config.lora else str(checkpoint)
-        getLogger("transformers.modeling_utils").addFilter(_no_padding_advice)
+        getLogger("transformers.modeling_utils").addFilter(without_padding_advice)
         with _without_progress_bars():
             if loaded is None or source != config.path:
                 loaded = load_model(source, "float32", seed=seed)
             model, self.tokenizer = loaded[0].float(), loaded[1]
             self.model: Any = (
-                model if config.lora is None else _with_lora(model, config.lora, checkpoint, seed)
+                model if config.lora is None else with_lora(model, config.lora, checkpoint, seed)
             )
         base_model(self.model)
-        _own_memory(self.model)
+        own_memory(self.model)
         if not self.mesh.sharded:
             self.model.to(self.device)
         self.model.eval()
         if config.gradient_checkpointing:
-            _checkpoint_gradients(self.model)
+            checkpoint_gradients(self.model)
 
     def shard(self) -> None:
         """Keep this process's part of the weights where the run's mesh says so, and give up the others'."""
@@ -159,6 +162,7 @@ class Policy:
             budget_tokens=budget_tokens,
             operations=operations(base),
             mask=partial(mask_kind, base),
+            worth=plan.WORTH_OPERATIONS,
             part=part,
             parts=parts,
         )
@@ -271,84 +275,3 @@ def _without_progress_bars() -> Iterator[None]:
     finally:
         if active:
             logging.enable_progress_bar()
-
-
-def _own_memory(model: Any) -> None:
-    """Move weights out of the file that they were mapped from, to where PyTorch aligns them.
-
-    In a file they begin at any multiple of 8 bytes, and kernels round differently there: a resumed run would not
-    be the same bit for bit. A mapped checkpoint would also keep its place on the disk after it is deleted.
-    """
-    for tensor in (*model.parameters(), *model.buffers()):
-        tensor.data = tensor.data.clone()
-
-
-def _no_padding_advice(record: LogRecord) -> bool:
-    """Some models take a sampled padding token for a sign that the caller has forgotten an attention mask."""
-    return "passing in an `attention_mask`" not in record.getMessage()
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        there = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
-        raise ConfigError(
-            f"model.device={name} cannot be used: {str(error).partition(chr(10))[0]}; "
-            f"possible here: auto, {', '.join(there)}"
-        ) from error
-    return device
-
-
-def _with_lora(model: Any, config: LoraConfig, saved: Path | None, seed: int) -> Any:
-    try:
-        import peft
-    except ModuleNotFoundError as error:
-        raise ConfigError("model.lora needs peft: pip install peft") from error
-    targets = config.targets if isinstance(config.targets, str) else list(config.targets)
-    adapter = peft.LoraConfig(
-        r=config.rank, lora_alpha=config.alpha, target_modules=targets, lora_dropout=0.0
-    )
-    with warnings.catch_warnings():
-        # peft still asks transformers by the older name whether activations are recomputed.
-        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
-        # What it does about GPT-2's transposed layers is right.
-        warnings.filterwarnings("ignore", message="fan_in_fan_out is set to False", category=UserWarning)
-        if saved is not None:
-            return peft.PeftModel.from_pretrained(model, str(saved), is_trainable=True)
-        try:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(derive_seed("lora", seed))
-                return peft.get_peft_model(model, adapter)
-        except ValueError as error:
-            raise ConfigError(
-                f"model.lora.targets={config.targets!r} does not fit this model: {error}"
-            ) from error
-
-
-def _checkpoint_gradients(model: Any) -> None:
-    """Recompute activations in the backward pass.
-
-    transformers does so only for layers in training mode; theirs alone is switched on, so that the dropout
-    modules inside stay off. Layers that drop out by a rate of their own get the rate 0.
-    """
-    layers: list[Any] = [
-        module for module in model.modules() if isinstance(module, GradientCheckpointingLayer)
-    ]
-    if not layers:
-        raise ConfigError(
-            f"model.gradient_checkpointing: {type(model).__name__} has no layers that transformers can recompute; "
-            "lower batch.microbatch_tokens to save memory"
-        )
-    for layer in layers:
-        layer.gradient_checkpointing = True
-        layer._gradient_checkpointing_func = partial(
-            checkpoint, use_reentrant=False, preserve_rng_state=False
-        )
-        layer.training = True
-        for name, value in vars(layer).items():
-            if "dropout" in name and isinstance(value, float):
-                setattr(layer, name, 0.0)

@@ -13,7 +13,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from rlvr_trainers.batch import TokenBatch
-from rlvr_trainers.learner.hidden_states import Bundles
+from rlvr_trainers.learner.layout.hidden_states import Bundles
 from rlvr_trainers.learner.logprobs import token_logprobs
 
 

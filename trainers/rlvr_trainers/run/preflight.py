@@ -19,6 +19,15 @@ ENDLESS_SAMPLE = 64
 """Number of tasks checked of an endless set; the generator refuses a longer one when it comes."""
 
 
+def refuse_shards_of(model: object, config: TrainConfig) -> None:
+    """Raise ConfigError for a model given as an object that would have to be spread over processes."""
+    if model is not None and config.mesh.shard > 1:
+        raise ConfigError(
+            "mesh.shard: a model that is given as an object is trained where it is, in one piece; save it, and name "
+            "its folder as model.path"
+        )
+
+
 def refuse_prompts_without_room(
     config: TrainConfig, env: Environment, held_out: Environment | None, generator: TokenGenerator
 ) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections.abc
 import dataclasses
 import sys
-from collections.abc import Callable
 from typing import Any
 
 from rlvr_sandbox.image.messages import Coded, Tagged
@@ -79,7 +78,7 @@ def _body(shape: Shape, base: type | None) -> dict[str, object]:
     return body
 
 
-def _of_each(name: str) -> Callable[..., object]:
+def _of_each(name: str) -> object:
     """An attribute that each function has for itself, where classes have one of that name too."""
     return property(lambda self: proxies._side.ask("get", self, name))
 

@@ -1,4 +1,4 @@
-"""How many tokens a forward and backward pass can have in the memory there is."""
+"""The tokens that a forward and backward pass can have in the memory there is."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _available(device: torch.device) -> int:
 
 @torch.enable_grad()
 def _bytes_per_token(base: Any) -> float:
-    """What a second row adds to the largest number of bytes alive in a pass: all else is the same in both."""
+    """Measure what a second row adds to the largest number of bytes alive in a pass: all else is the same in both."""
     one, two = (_peak_bytes(base, rows) for rows in (1, 2))
     positions = _row_tokens(base)
     return max(1.0, (two - one) / positions)

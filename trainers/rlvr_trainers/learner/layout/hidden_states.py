@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from rlvr_gym.errors import ConfigError
 from rlvr_trainers.batch import TokenBatch
-from rlvr_trainers.learner.prefixes import PrefixRows
+from rlvr_trainers.learner.layout.prefixes import PrefixRows
 
 
 class MaskKind(Enum):
@@ -28,7 +28,7 @@ class MaskKind(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Bundles:
-    """Which sequences of a batch are computed together, their common prefixes once."""
+    """Sequences of a batch that are computed together, their common prefixes once."""
 
     sizes: Sequence[int]
     """Of the runs of sequences that share a row of the model's input, in the batch's order."""

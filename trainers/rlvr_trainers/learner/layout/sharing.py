@@ -1,4 +1,4 @@
-"""What a model can compute together: tried out on the model at hand, and counted in operations.
+"""Work that a model can do together: tried out on the model at hand, and counted in operations.
 
 A model shares prefixes if its hidden states are the same in a bundle as for each sequence alone. Mamba and its
 relatives keep a state that runs through the row; sliding windows count tokens of the row, or hold in no mask of ours;
@@ -20,7 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import PreTrainedModel
 
 from rlvr_trainers.batch import TokenBatch
-from rlvr_trainers.learner.hidden_states import Bundles, MaskKind, agree, predicting_states
+from rlvr_trainers.learner.layout.hidden_states import Bundles, MaskKind, agree, predicting_states
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,7 +36,7 @@ _FAULTS = (
     NotImplementedError,
     RuntimeError,
 )
-"""What models raise that do not know what to do with a mask over pairs, or with rows as long."""
+"""Errors of models that do not know what to do with a mask over pairs, or with rows as long."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,7 @@ def _for_each_architecture(look: Callable[P, T]) -> Callable[P, T]:
 
 
 def mask_kind(base: PreTrainedModel, longest: int, width: int) -> MaskKind | None:
-    """How a model is told about bundles in rows of `width` tokens, sequences of `longest` among them.
+    """Find out how a model is told about bundles in rows of `width` tokens, sequences of `longest` among them.
 
     None where it does not compute them as it does each alone. Tried once for each doubling of either size, and with
     sequences no longer than the model has positions for.

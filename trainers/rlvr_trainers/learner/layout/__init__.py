@@ -1,0 +1,1 @@
+"""Sequences that are computed together: microbatches, bundles that share prefixes, and their masks and budgets."""
