@@ -19,7 +19,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-REASONS = ("another library", "needs a GPU", "needs a network", "needs data", "needs minutes", "a pattern")
+REASONS = (
+    *("another library", "needs a GPU", "needs a network", "needs data", "needs minutes"),
+    *("needs several machines", "a pattern"),
+)
 RUN = ("python", "sh", "console")
 BLOCK = re.compile(
     r"^(?P<indent> *)(?P<fence>`{3,})(?P<language>[\w-]*)[^\n]*\n(?P<text>.*?)^ *(?P=fence) *$",

@@ -1,7 +1,12 @@
 """Nothing fools the sandbox, and nothing honest is refused, whatever the backend."""
 
+import fcntl
 import socket
+import tempfile
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from rlvr_sandbox import CaseResult, Program, ProgramOutcome, Result, Trust, conformance
@@ -10,7 +15,19 @@ from rlvr_sandbox.conformance.machine.escapes import escapes_to
 
 @pytest.mark.parametrize("attack", conformance.ATTACKS, ids=lambda attack: attack.name)
 def test_no_attack_fools_the_sandbox_or_disturbs_the_next_program(sandbox, attack):
-    assert conformance.complaint_about_attack(sandbox, attack) is None
+    with one_bomb_at_a_time(attack):
+        assert conformance.complaint_about_attack(sandbox, attack) is None
+
+
+@contextmanager
+def one_bomb_at_a_time(attack: conformance.Attack) -> Iterator[None]:
+    """Keep bombs of processes that test beside this one apart: two of them leave a small machine no time to judge."""
+    if attack not in conformance.FAMILIES["bombs"]:
+        yield
+        return
+    with (Path(tempfile.gettempdir()) / "rlvr-tests-bombs.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.mark.parametrize("honest", conformance.HONEST, ids=lambda honest: honest.name)

@@ -7,7 +7,7 @@ attention biases may be read off the row's columns. None of that is looked up: i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import ParamSpec, TypeVar
@@ -15,8 +15,7 @@ from typing import ParamSpec, TypeVar
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 from transformers import PreTrainedModel
 
 from rlvr_trainers.batch import TokenBatch
@@ -160,9 +159,21 @@ def _counted(base: PreTrainedModel) -> Operations:
 
 
 def _flops(base: PreTrainedModel, length: int) -> int:
-    """In attention written out, of which every product is counted."""
+    """Operations of a row of so many tokens.
+
+    PyTorch has no count for its fused attention on a CPU. To write attention out instead would be no way: that is
+    switched for all threads, and another may be sampling.
+    """
     ids = torch.arange(length, device=next(base.parameters()).device)[None]
     ids = ids % base.config.get_text_config().vocab_size
-    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+    fused = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _of_attention}
+    with FlopCounterMode(display=False, custom_mapping=fused) as counter:
         base(input_ids=ids, use_cache=False, return_dict=True)
     return counter.get_total_flops()
+
+
+def _of_attention(
+    query: Sequence[int], key: Sequence[int], value: Sequence[int], *_: object, **__: object
+) -> int:
+    """Count the products of attention between tensors of these shapes."""
+    return sdpa_flop_count(query, key, value)
