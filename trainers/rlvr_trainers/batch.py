@@ -14,6 +14,7 @@ from typing import Any, Self, TypeVar
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from rlvr_gym.errors import DataError
 from rlvr_gym.rollouts import Rollout
@@ -226,14 +227,17 @@ def _rows(sequences: Sequence[Tensor]) -> dict[str, Tensor]:
     Any id will do for padding, for no later token sees it. It is the sequence's own first: transformers takes the
     padding token for a sign that the caller has forgotten an attention mask.
     """
-    rows, width = len(sequences), max(map(len, sequences))
-    input_ids = torch.stack([torch.cat([s, s[:1].expand(width - len(s))]) for s in sequences])
-    device = input_ids.device
+    device = sequences[0].device
+    lengths_B = torch.tensor([sequence.shape[0] for sequence in sequences], device=device)
+    padded = pad_sequence(list(sequences), batch_first=True)
+    rows, width = padded.shape
+    beyond = torch.arange(width, device=device) >= lengths_B[:, None]
+    input_ids = torch.where(beyond, padded[:, :1], padded)
     return {
         "input_ids": input_ids,
         "position_ids": torch.arange(width, device=device).expand(rows, width),
         "offsets_B": torch.arange(rows, device=device) * width,
-        "lengths_B": torch.tensor([len(s) for s in sequences], device=device),
+        "lengths_B": lengths_B,
     }
 
 

@@ -7,6 +7,7 @@ attention biases may be read off the row's columns. None of that is looked up: i
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -57,13 +58,16 @@ class Operations:
 def _for_each_architecture(look: Callable[P, T]) -> Callable[P, T]:
     """Look once in a process at each architecture with its settings, not at each copy of a model."""
     found: dict[tuple[object, ...], T] = {}
+    settings: weakref.WeakKeyDictionary[PreTrainedModel, str] = weakref.WeakKeyDictionary()
 
     @wraps(look)
     def remembered(*args: P.args, **kwargs: P.kwargs) -> T:
         base = args[0]
         assert isinstance(base, PreTrainedModel)
-        config, weights = base.config, next(base.parameters())
-        key = (type(base), config.to_json_string(), str(config._attn_implementation), weights.dtype)
+        weights = next(base.parameters())
+        if base not in settings:
+            settings[base] = base.config.to_json_string()  # takes milliseconds
+        key = (type(base), settings[base], str(base.config._attn_implementation), weights.dtype)
         key = (*key, weights.device.type, *args[1:], *kwargs.values())
         if key not in found:
             with torch.no_grad(), torch.autocast(weights.device.type, enabled=False):
