@@ -94,7 +94,7 @@ def _all_groups() -> Settings:
 
 MANUAL = Manual(
     examples=(
-        ("rlvr train quickstart", "Learn addition from a verifier: two to three minutes on a CPU"),
+        ("rlvr train quickstart", "Learn addition from a verifier: about three minutes on a CPU"),
         (
             "rlvr train dapo env.id=gsm8k env.data=train.jsonl eval=null --model FOLDER",
             "A model and tasks of your own",
