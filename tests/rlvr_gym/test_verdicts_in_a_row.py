@@ -111,7 +111,7 @@ def hold_no_more_after(count: int) -> None:
     after = footprint()
     assert after.resident_bytes - before.resident_bytes < 8 << 20
     assert after.descriptors <= before.descriptors
-    assert after.threads == before.threads
+    assert after.threads <= before.threads  # earlier tests of this process may have had more
     assert after.children <= before.children
 
 
