@@ -93,6 +93,16 @@ class CountsTokens(Protocol):
         ...
 
 
+@runtime_checkable
+class CanBeStopped(Protocol):
+    """Offered by a generator that another thread can call off in the middle of a call of `generate`."""
+
+    def stop(self) -> None:
+        """End calls that are under way, after the token that they are at: they raise
+        TrainingError. Call from any thread."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TokenSequence:
     """Ids to look at: the log-probability of each of `token_ids` where they follow `prompt_token_ids`."""

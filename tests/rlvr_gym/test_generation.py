@@ -19,10 +19,11 @@ from transformers import (
 )
 
 from rlvr_gym.errors import ConfigError, TrainingError
-from rlvr_gym.generation.base import CountsTokens, GenerationRequest, SamplingParams
+from rlvr_gym.generation.base import CanBeStopped, CountsTokens, GenerationRequest, SamplingParams
 from rlvr_gym.generation.conformance import check_generator
 from rlvr_gym.generation.tiny import character_tokenizer, tiny_model
 from rlvr_gym.generation.transformers import TransformersGenerator
+from rlvr_gym.generation.transformers.lockstep import Memory
 from rlvr_gym.tasks import Message
 from rlvr_gym.verdicts import Completion, FinishReason
 
@@ -294,6 +295,22 @@ def test_tokens_are_counted_while_they_are_sampled_and_stay_counted():
     seen = generator.tokens_sampled
     broken_off.close()  # pyright: ignore[reportAttributeAccessIssue]
     assert generator.tokens_sampled == seen > whole
+
+
+@pytest.mark.parametrize("memory", Memory)
+def test_a_call_that_another_thread_calls_off_ends_after_the_token_that_it_is_at(memory: Memory):
+    generator = digits_generator()
+    generator.memory = memory
+    assert isinstance(generator, CanBeStopped)
+    generator.stop()  # nothing is under way
+    hook = generator.model.register_forward_hook(
+        lambda *_: generator.stop() if generator.tokens_sampled else None
+    )
+    with forward_passes(generator.model) as passes, pytest.raises(TrainingError, match="called off"):
+        sample(generator, n=3, max_tokens=20)
+    hook.remove()
+    assert len(passes) <= 3
+    assert sample(generator, n=3, max_tokens=20)
 
 
 def test_prompts_are_computed_once_and_no_token_after_the_last():

@@ -30,7 +30,8 @@ class Engine:
     concurrency = 1
 
     def __init__(self, seconds: float = 0.0) -> None:
-        self.weights, self.seconds, self.inside = -1, seconds, 0
+        self.weights, self.seconds, self.inside, self.called_off = -1, seconds, 0, False
+        self.computing = False
 
     def generate(
         self, prompts: Sequence[GenerationRequest], n: int, sampling: SamplingParams
@@ -38,9 +39,17 @@ class Engine:
         self.inside += 1
         assert self.inside == 1, "two calls at once"
         for index in range(len(prompts)):
+            self.computing = True
             time.sleep(self.seconds)
+            self.computing = False
             yield index, [Completion(text=str(self.weights))] * n
+            if self.called_off:
+                self.inside -= 1
+                raise TrainingError("called off")
         self.inside -= 1
+
+    def stop(self) -> None:
+        self.called_off = True
 
     def encode_reply(self, completion: Completion, messages: Sequence[Message]) -> tuple[int, ...]:
         return (7,)
@@ -174,6 +183,7 @@ def test_stopping_ends_calls_that_wait_and_calls_that_sample():
         thread.start()
     time.sleep(0.1)
     turnstile.stop()
+    assert not engine.computing
     for thread in threads:
         thread.join(10)
     assert len(ended) == 2

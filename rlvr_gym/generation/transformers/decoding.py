@@ -91,6 +91,7 @@ class Decoding:
         max_tokens: int,
     ) -> None:
         self._model, self._sampling, self._end_ids = model, sampling, end_ids
+        self.stopped = False
         self._device = next(model.parameters()).device
         self._vocabulary: int = model.config.get_text_config().vocab_size
         # Longest first: rows are aligned at their latest token, so that a prompt which joins later always
@@ -110,9 +111,9 @@ class Decoding:
         return self._unfinished > 0
 
     def until_a_group_finishes(self) -> list[PromptSamples]:
-        """Go on until one group or more have all their samples; returns these."""
+        """Go on until one group or more have all their samples, or another thread sets `stopped`; returns these."""
         finished: list[PromptSamples] = []
-        while self.unfinished and not finished:
+        while self.unfinished and not finished and not self.stopped:
             finished = self._refill() if self._should_refill() else self._decode()
         return finished
 

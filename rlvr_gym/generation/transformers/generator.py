@@ -13,7 +13,8 @@ from rlvr_gym.errors import ConfigError, TrainingError
 from rlvr_gym.generation.base import GenerationRequest, SamplingParams, TokenSequence
 from rlvr_gym.generation.prompts import TokenPrompts
 from rlvr_gym.generation.transformers.agreement import choose_memory
-from rlvr_gym.generation.transformers.decoding import PromptSamples
+from rlvr_gym.generation.transformers.decoding import Decoding, PromptSamples
+from rlvr_gym.generation.transformers.lockstep import LockstepDecoding
 from rlvr_gym.generation.weights import refuse_unknown_weights, whole, whole_update
 from rlvr_gym.tasks import Message
 from rlvr_gym.verdicts import Completion, WeightsSpan
@@ -72,6 +73,7 @@ class TransformersGenerator:
         self.weights_version: int | None = 0
         self._updates = 0
         self._tokens_before, self._under_way = 0, list[Sequence[PromptSamples]]()
+        self._decodings: list[Decoding | LockstepDecoding] = []
         with self._as_sampler(), torch.autocast(next(model.parameters()).device.type, enabled=False):
             self.memory = choose_memory(model, self.context)
 
@@ -90,6 +92,11 @@ class TransformersGenerator:
     def tokens_sampled(self) -> int:
         """Number of tokens sampled so far, as `CountsTokens` says."""
         return self._tokens_before + sum(map(_tokens, tuple(self._under_way)))
+
+    def stop(self) -> None:
+        """Call off what is under way, as `CanBeStopped` says."""
+        for decoding in tuple(self._decodings):
+            decoding.stopped = True
 
     def encode_reply(self, completion: Completion, messages: Sequence[Message]) -> tuple[int, ...]:
         """The ids between a sampled turn and the next, as `Generator.encode_reply` says."""
@@ -140,7 +147,7 @@ class TransformersGenerator:
             max_rows=self.max_batch_rows,
             max_tokens=self.max_batch_tokens,
         )
-        with self._counted(groups):
+        with self._counted(groups, decoding):
             while decoding.unfinished:
                 if self._updates != updates:
                     raise TrainingError(
@@ -149,16 +156,22 @@ class TransformersGenerator:
                     )
                 with self._as_sampler():
                     finished = decoding.until_a_group_finishes()
+                if decoding.stopped:
+                    raise TrainingError("sampling was called off")
                 for group in finished:
                     yield group.index, self._completions(group, version)
 
     @contextmanager
-    def _counted(self, groups: Sequence[PromptSamples]) -> Iterator[None]:
-        """Count the tokens of these groups while they grow, and afterwards."""
+    def _counted(
+        self, groups: Sequence[PromptSamples], decoding: Decoding | LockstepDecoding
+    ) -> Iterator[None]:
+        """Count the tokens of these groups while they grow, and afterwards; know what can be called off."""
         self._under_way.append(groups)
+        self._decodings.append(decoding)
         try:
             yield
         finally:
+            self._decodings.remove(decoding)
             self._under_way.remove(groups)
             self._tokens_before += _tokens(groups)
 

@@ -73,6 +73,7 @@ class LockstepDecoding:
         max_tokens: int,
     ) -> None:
         self._state, self._sampling, self._end_ids = state, sampling, end_ids
+        self.stopped = False
         groups = sorted(groups, key=lambda group: -len(group.prompt_ids))
         self._waiting = deque(row for group in groups for row in group.rows)
         self._rows: list[Row] = []
@@ -85,9 +86,9 @@ class LockstepDecoding:
         return bool(self._waiting or self._rows)
 
     def until_a_group_finishes(self) -> list[PromptSamples]:
-        """Go on until one group or more have all their samples; returns these."""
+        """Go on until one group or more have all their samples, or another thread sets `stopped`; returns these."""
         finished: list[PromptSamples] = []
-        while self.unfinished and not finished:
+        while self.unfinished and not finished and not self.stopped:
             logits = self._state.advance(self._rows) if self._rows else self._start_batch()
             finished = self._draw(logits)
         return finished

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import final
 
 from rlvr_gym.errors import TrainingError
-from rlvr_gym.generation.base import GenerationRequest, Generator, SamplingParams
+from rlvr_gym.generation.base import CanBeStopped, GenerationRequest, Generator, SamplingParams
 from rlvr_gym.tasks import Message
 from rlvr_gym.verdicts import Completion
 from rlvr_trainers.sampling.schedule import Schedule
+
+_LONGEST_WAIT_SECONDS = 60.0
+"""Longest time that an engine which cannot be called off is waited for."""
 
 
 class Stopped(TrainingError):
@@ -68,18 +72,34 @@ class Turnstile:
         return _RoundGenerator(self, number, schedule)
 
     def stop(self) -> None:
-        """Let no call go on: those that wait or sample end with `Stopped`."""
+        """Let no call go on: those that wait or sample end with `Stopped`; wait until none is in the engine.
+
+        A process that ends while one of its threads computes in torch is aborted. An engine that cannot be called off
+        is waited for, a minute at most.
+        """
         with self._changed:
             self._over = True
             self._changed.notify_all()
+            deadline = time.monotonic() + _LONGEST_WAIT_SECONDS
+            while self._busy and time.monotonic() < deadline:
+                if isinstance(self._engine, CanBeStopped):
+                    self._engine.stop()
+                self._changed.wait(
+                    timeout=0.05
+                )  # a call that is about to begin is called off in the next round
 
     def _sampled(
         self, prompts: Sequence[GenerationRequest], n: int, sampling: SamplingParams
     ) -> Iterator[tuple[int, list[Completion]]]:
-        for group in self._engine.generate(prompts, n, sampling):
+        try:
+            for group in self._engine.generate(prompts, n, sampling):
+                if self._over:
+                    raise Stopped("sampling was called off")
+                yield group
+        except TrainingError as error:
             if self._over:
-                raise Stopped("sampling was called off")
-            yield group
+                raise Stopped("sampling was called off") from error
+            raise
 
     @contextmanager
     def _entered(self, version: int | None) -> Iterator[int]:
