@@ -59,7 +59,8 @@ def test_every_function_of_humaneval_with_its_body_replaced_fails(real_data, bod
 
 
 @pytest.mark.parametrize(
-    ("split", "size"), [("prompt", 10), ("validation", 90), ("train", 374), ("test", 500)]
+    ("split", "size"),
+    [("prompt", 10), ("validation", 90), pytest.param("train", 374, marks=pytest.mark.slow), ("test", 500)],
 )
 def test_all_canonical_solutions_of_mbpp_pass(real_data, split, size):
     env = rg.make("mbpp", data=str(real_data / "mbpp" / "mbpp.jsonl"), split=split)
