@@ -8,6 +8,8 @@ the messages never becomes a control token, whoever wrote it: see `rlvr_gym.gene
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
 
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
@@ -94,6 +96,62 @@ def encode_demonstration(
 ) -> tuple[int, ...]:
     """The ids of `demonstration`: what frames turns (`<|im_end|>`) stays text, thinking and tools are tokens."""
     return ControlTokens.of(tokenizer).encode_turn(demonstration(tokenizer, prompt_ids, answer))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EncodedConversation:
+    """A conversation as token ids, cut where the first turn of the assistant begins.
+
+    `token_ids` are what follows, up to the end of the last such turn; `said_mask` is True for those that the assistant
+    says: its turns and their ends. All others are the template's, or of other roles.
+    """
+
+    prompt_ids: tuple[int, ...]
+    token_ids: tuple[int, ...]
+    said_mask: tuple[bool, ...]
+
+
+def encode_conversation(
+    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], end_id: int
+) -> EncodedConversation:
+    """The ids of a whole conversation, turn after turn as if the assistant's had been sampled, each ended by `end_id`.
+
+    What follows the last turn of the assistant is left out. Raises ConfigError where the template refuses the
+    conversation, or where there is no turn of the assistant in it, or nothing before one.
+    """
+    opening_messages = tuple(takewhile(lambda message: message.role != "assistant", messages))
+    said = [place for place, message in enumerate(messages) if message.role == "assistant"]
+    if not said or not opening_messages:
+        lacking = "has no turn of the assistant" if not said else "begins with a turn of the assistant"
+        raise ConfigError(f"the conversation {lacking}, and what follows something else is learned")
+    prompt_ids = encode_prompt(tokenizer, opening_messages)
+    ids: list[int] = []
+    mask: list[bool] = []
+    for place, following in zip(said, (*said[1:], None), strict=True):
+        turn = (*encode_demonstration(tokenizer, (*prompt_ids, *ids), messages[place].content), end_id)
+        ids, mask = [*ids, *turn], [*mask, *([True] * len(turn))]
+        if following is not None:
+            reply = encode_reply(tokenizer, turn, messages[place + 1 : following], (end_id,))
+            ids, mask = [*ids, *reply], [*mask, *([False] * len(reply))]
+    return EncodedConversation(prompt_ids=prompt_ids, token_ids=tuple(ids), said_mask=tuple(mask))
+
+
+def turn_end(tokenizer: PreTrainedTokenizerBase, end_ids: Collection[int]) -> int:
+    """The token that ends a turn of the assistant: the one its template writes there, where samplers stop at it.
+
+    `end_ids` are those that they stop at; the tokenizer's end-of-sequence token is taken where the template writes
+    none of them. Raises ConfigError where there is no such token.
+    """
+    try:
+        closing = encode_reply(tokenizer, (), (), ())
+    except ConfigError:  # a template that knows no earlier turns ends none
+        closing = ()
+    end = closing[0] if closing and closing[0] in end_ids else tokenizer.eos_token_id
+    if not isinstance(end, int):
+        raise ConfigError(
+            "the tokenizer names no end-of-sequence token (eos_token), so no turn could ever end"
+        )
+    return end
 
 
 def _render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> str:

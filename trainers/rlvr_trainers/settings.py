@@ -190,8 +190,41 @@ class OptimizerConfig(Config):
     """The norm that gradients are clipped to."""
 
 
+class DataConfig(Config):
+    """The data of a run that learns from data: conversations for SFT, stored evaluations for rejection sampling.
+
+    Without any, SFT shows the environment's own solutions.
+    """
+
+    path: str | None = None
+    """The conversations: a file (.jsonl, .jsonl.gz, .parquet), a folder in the hub's format, or a hub id."""
+    split: str = "train"
+    """The split, of a folder or of the hub."""
+    runs: tuple[Path, ...] = ()
+    """Folders that `rlvr eval` wrote: their samples are selected from, and nothing is sampled."""
+    epochs: int | None = Field(default=None, ge=1)
+    """Passes over all rows, in place of run.steps."""
+    max_tokens: int | None = Field(default=None, ge=2)
+    """The longest row, prompt included, in tokens; null is the model's context."""
+    too_long: Literal["refuse", "leave_out"] = "refuse"
+    """The fate of longer rows, which are counted in either case."""
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> DataConfig:
+        if self.path is not None and self.runs:
+            raise ValueError("path and runs are two kinds of data: give one of them")
+        return self
+
+    @property
+    def named(self) -> Literal["path", "runs"] | None:
+        """The setting that names the data; None where there is none but the environment's solutions."""
+        if self.path is not None:
+            return "path"
+        return "runs" if self.runs else None
+
+
 class WarmupConfig(Config):
-    """A supervised stage before reinforcement learning, on the verifier's own solutions.
+    """A supervised stage before the first step, SFT on the environment's own solutions.
 
     `label_noise` is the share of tasks whose label is another task's solution instead.
     """

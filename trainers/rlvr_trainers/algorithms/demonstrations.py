@@ -1,52 +1,89 @@
-"""Demonstrations: an environment's own solutions as sequences to imitate, some of them wrong on purpose."""
+"""Demonstrations: what a policy is shown as if it had said it, token by token; some of it wrong on purpose."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import final
+
+from transformers import PreTrainedTokenizerBase
 
 from rlvr_gym.environments.base import Environment
 from rlvr_gym.errors import ConfigError
-from rlvr_gym.generation.chat import encode_demonstration, encode_prompt
+from rlvr_gym.generation.chat import EncodedConversation, encode_conversation
+from rlvr_gym.rollouts import Group, Rollout
 from rlvr_gym.seeding import derive_rng
 from rlvr_gym.tasks import Message, Task
-from rlvr_trainers.batch import ScoredBatch, TokenBatch
-from rlvr_trainers.learner.policy import Policy
+from rlvr_trainers.data.said import Said
 
 _REMEMBERED = 2**16
-"""Largest number of encoded pairs that are remembered."""
+"""Largest number of encoded conversations that are remembered."""
+_LONGEST_REMEMBERED = 2**9
+"""Characters of the longest that is."""
 
 
+@final
 class Demonstrations:
-    """Labels as the policy would say them: all of each, and the end of the turn, is to be learned."""
+    """Conversations as rollouts: the action tokens are the assistant's turns and their ends.
 
-    def __init__(self, policy: Policy) -> None:
-        self._tokenizer, self._end_id = policy.tokenizer, policy.end_id
-        # Epochs repeat the same pairs, and encoding one costs as much as half a tiny model's update on it.
-        self._encoded = lru_cache(maxsize=_REMEMBERED)(self._encode)
+    Args:
+        tokenizer: encodes them, by its chat template.
+        end_id: ends a turn of the assistant.
+    """
 
-    def batch(self, tasks: Sequence[Task], labels: Sequence[str]) -> ScoredBatch:
-        """Each task with its label, one sequence a row."""
-        pairs = [self._encoded(task.prompt, label) for task, label in zip(tasks, labels, strict=True)]
-        prompts, completions = [prompt for prompt, _ in pairs], [said for _, said in pairs]
-        tokens = TokenBatch.of_sequences(
-            prompts,
-            completions,
-            masks=[(True,) * len(ids) for ids in completions],
-            logprobs=[(0.0,) * len(ids) for ids in completions],
-            groups=[0] * len(tasks),
-            scored=[True] * len(tasks),
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, end_id: int) -> None:
+        self._tokenizer, self._end_id = tokenizer, end_id
+        # Epochs repeat the same rows, and encoding one costs as much as half a tiny model's update on it.
+        self._remembered = lru_cache(maxsize=_REMEMBERED)(self.encode)
+
+    def encode(self, prompt: tuple[Message, ...], said: tuple[Message, ...]) -> EncodedConversation:
+        """The ids of a conversation. Raises ConfigError where the template refuses it."""
+        return encode_conversation(self._tokenizer, (*prompt, *said), self._end_id)
+
+    def rollout(self, task: Task, said: Said, *, sample: int = 0) -> Rollout:
+        """The episode in which `said` followed the task's prompt."""
+        messages = (*task.prompt, *said.messages)
+        short = sum(len(message.content) for message in messages) <= _LONGEST_REMEMBERED
+        encoded = (self._remembered if short else self.encode)(task.prompt, said.messages)
+        return Rollout(
+            task=task,
+            sample=sample,
+            prompt_ids=encoded.prompt_ids,
+            token_ids=encoded.token_ids,
+            action_mask=encoded.said_mask,
+            logprobs=(0.0,) * len(encoded.token_ids),
+            messages=said.messages,
+            finish_reason=said.finish_reason,
+            verdict=said.verdict,
         )
-        return ScoredBatch(tokens=tokens)
 
-    def _encode(self, messages: tuple[Message, ...], label: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        prompt = encode_prompt(self._tokenizer, messages)
-        return prompt, (*encode_demonstration(self._tokenizer, prompt, label), self._end_id)
+    def group(self, task: Task, said: Sequence[Said]) -> Group:
+        """All that was said to a task."""
+        return tuple(self.rollout(task, one, sample=sample) for sample, one in enumerate(said))
+
+    def of_labels(self, tasks: Sequence[Task], labels: Sequence[str]) -> list[Rollout]:
+        """Each task with its label as the only turn."""
+        return [self.rollout(task, as_turn(label)) for task, label in zip(tasks, labels, strict=True)]
 
 
-def labels_of(env: Environment, tasks: Sequence[Task], *, noise: float, seed: int) -> list[str]:
-    """Each task's solution; for a share `noise` of tasks, always the same ones, another task's that is wrong."""
-    solutions = [_solution(env, task) for task in tasks]
+def as_turn(label: str) -> Said:
+    """A text as the assistant's only turn."""
+    return Said(messages=(Message(role="assistant", content=label),))
+
+
+def labels_of(
+    env: Environment,
+    tasks: Sequence[Task],
+    *,
+    noise: float,
+    seed: int,
+    remedy: str = "leave it out with warmup=null",
+) -> list[str]:
+    """Each task's solution; for a share `noise` of tasks, always the same ones, another task's that is wrong.
+
+    Raises ConfigError, with the `remedy`, for a task that the environment knows no solution to.
+    """
+    solutions = [solution_of(env, task, remedy) for task in tasks]
     labels = []
     for task, solution in zip(tasks, solutions, strict=True):
         rng = derive_rng(seed, "label", task.id)
@@ -55,11 +92,11 @@ def labels_of(env: Environment, tasks: Sequence[Task], *, noise: float, seed: in
     return labels
 
 
-def _solution(env: Environment, task: Task) -> str:
+def solution_of(env: Environment, task: Task, remedy: str) -> str:
+    """The environment's solution to a task. Raises ConfigError, with the `remedy`, where it knows none."""
     solution = env.solution(task)
     if solution is None:
         raise ConfigError(
-            f"the environment knows no solution to task '{task.id}', so there is nothing to warm up on: "
-            "leave it out with warmup=null"
+            f"the environment knows no solution to task '{task.id}', so there is nothing to imitate: {remedy}"
         )
     return solution

@@ -34,6 +34,11 @@ class PolicyGradient:
         """True when KL is measured to a frozen reference."""
         return self.config.needs_reference
 
+    @property
+    def temperature(self) -> float:
+        """The sampling temperature: the policy that is improved is the one that was sampled."""
+        return self._around.temperature
+
     def teaches(self, group: Group) -> bool:
         """Return whether outcomes differ within the group."""
         return not degenerate(group)

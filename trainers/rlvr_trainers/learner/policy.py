@@ -15,9 +15,10 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
-from rlvr_gym.errors import ConfigError, TrainingError
+from rlvr_gym.errors import TrainingError
+from rlvr_gym.generation.chat import turn_end
 from rlvr_gym.generation.loading import load_model
-from rlvr_gym.generation.prompts import TokenPrompts
+from rlvr_gym.generation.prompts import TokenPrompts, end_of_sequence_ids
 from rlvr_gym.generation.transformers import TransformersGenerator
 from rlvr_gym.generation.weights import whole
 from rlvr_gym.memory import peak_memory_bytes
@@ -107,11 +108,8 @@ class Policy:
 
     @property
     def end_id(self) -> int:
-        """The token that ends a turn."""
-        end = self.tokenizer.eos_token_id
-        if not isinstance(end, int):
-            raise ConfigError(f"the tokenizer of '{self.config.path}' names no end-of-sequence token")
-        return end
+        """The token that ends a turn. Raises ConfigError where there is none."""
+        return turn_end(self.tokenizer, end_of_sequence_ids(self.tokenizer, self.model.generation_config))
 
     def text(self, ids: Sequence[int]) -> str:
         """Say what sampled ids say, special tokens included, without the token that ended the turn."""

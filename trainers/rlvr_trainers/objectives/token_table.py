@@ -35,10 +35,12 @@ class TokenTable:
     kl_N: Tensor | None
     """k3 to the reference, whichever estimator trains."""
     entropy_N: Tensor | None
+    terms_only: bool = False
+    """True of a loss that weighs terms of the model in training alone: nothing but these and their weights is meant."""
 
     @classmethod
     def of_terms(cls, terms_N: Tensor, *, weight_N: Tensor) -> Self:
-        """The table of a loss that weighs terms of the model in training alone: no advantages, no other policy."""
+        """The table of a loss that knows no advantages and no other policy."""
         zeros, never = torch.zeros_like(terms_N), torch.zeros_like(terms_N, dtype=torch.bool)
         return cls(
             weight_N=weight_N,
@@ -52,12 +54,16 @@ class TokenTable:
             stale_N=never,
             kl_N=None,
             entropy_N=None,
+            terms_only=True,
         )
 
     def cpu(self) -> Self:
         """The same in main memory."""
-        columns = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        columns = {name: getattr(self, name) for name in _COLUMNS}
         return dataclasses.replace(self, **{n: c.cpu() for n, c in columns.items() if c is not None})
+
+
+_COLUMNS = [field.name for field in dataclasses.fields(TokenTable) if field.name.endswith("_N")]
 
 
 def step_metrics(tables: Sequence[TokenTable]) -> dict[str, float]:
@@ -66,19 +72,19 @@ def step_metrics(tables: Sequence[TokenTable]) -> dict[str, float]:
     Means are over action tokens. `sampler/mismatch` is the mean |lp_old - lp_roll|, `sampler/kl` the k3
     estimate of KL(sampler || old policy), both of sequences that the current weights sampled.
     `sampler/mismatch_stale` is the mean of the others, where there are any. `kl` and `entropy` are there when they were
-    computed.
+    computed. A loss of terms alone has no more figures than itself.
     """
     if not any(table.weight_N.numel() for table in tables):
         return {"tokens/trained": 0.0}
-    columns = {
-        field.name: [getattr(table, field.name) for table in tables]
-        for field in dataclasses.fields(TokenTable)
-    }
+    columns = {name: [getattr(table, name) for table in tables] for name in _COLUMNS}
     joined = {name: torch.cat(parts).double().cpu() for name, parts in columns.items() if None not in parts}
+    loss = (joined["weight_N"] * joined["loss_term_N"]).sum()
+    if any(table.terms_only for table in tables):
+        return {"tokens/trained": float(joined["loss_term_N"].numel()), "loss": float(loss)}
     stale = joined.pop("stale_N").bool()
     mismatch = joined["mismatch_N"][~stale]
     metrics = {
-        "loss": (joined["weight_N"] * joined["loss_term_N"]).sum(),
+        "loss": loss,
         "loss/policy": (joined["weight_N"] * joined["policy_term_N"]).sum(),
         "ratio/mean": joined["ratio_N"].mean(),
         "ratio/max": joined["ratio_N"].max(),

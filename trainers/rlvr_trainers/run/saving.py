@@ -25,7 +25,7 @@ class Saver:
     """Writes checkpoints of whole steps, on the first process, or on all of them where the model is sharded.
 
     A checkpoint holds the model, the optimizer, the random state of torch, and what `state` gives. `trained` says
-    how the model was prompted and sampled.
+    how the model was prompted and sampled; None where no environment is named.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Saver:
         checkpoints: Checkpoints,
         learner: Learner[Any],
         mesh: Mesh,
-        trained: TrainedModel,
+        trained: TrainedModel | None,
         state: Callable[[], State],
     ) -> None:
         self.checkpoints = checkpoints
@@ -88,8 +88,7 @@ class Saver:
         def write() -> None:
             with writing("the finished model", folder):
                 self._policy.save_merged(folder)
-                if self._mesh.first:
-                    self._trained.write(folder)
+                self._record(folder)
 
         if self._mesh.sharded:
             self._mesh.together(write)
@@ -113,5 +112,8 @@ class Saver:
 
     def _save_model(self, folder: Path) -> None:
         self._policy.save(folder)
-        if self._mesh.first:
+        self._record(folder)
+
+    def _record(self, folder: Path) -> None:
+        if self._mesh.first and self._trained is not None:
             self._trained.write(folder)
