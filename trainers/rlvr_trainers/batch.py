@@ -213,6 +213,8 @@ class CreditedBatch:
     """float64: of each token, 0 outside the mask."""
     chosen_B: Tensor | None = None
     """True for the samples that were selected to be imitated; None where all samples count, for better or worse."""
+    pairs_B: Tensor | None = None
+    """The number of the pair that a sample is in, -1 for one in none; None where nothing is learned from pairs."""
 
     def select(self, rows: Sequence[int]) -> Self:
         """The sequences at `rows`, in that order, with no more padding than they need."""

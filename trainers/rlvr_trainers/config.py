@@ -13,6 +13,7 @@ from rlvr_gym.environments.settings import EnvConfig, TrainedModel
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.generation.base import SamplingParams
 from rlvr_trainers.algorithms.cispo import Cispo
+from rlvr_trainers.algorithms.dpo import Dpo
 from rlvr_trainers.algorithms.grpo import Grpo
 from rlvr_trainers.algorithms.gspo import Gspo
 from rlvr_trainers.algorithms.reinforce_pp import ReinforcePlusPlus
@@ -42,7 +43,7 @@ DATA = "data"
 """The id that stands for an environment where the tasks are those of `data`."""
 
 AlgorithmConfig = Annotated[
-    Grpo | Gspo | Cispo | Rloo | ReinforcePlusPlus | Sft | Rft, Field(discriminator="kind")
+    Grpo | Gspo | Cispo | Rloo | ReinforcePlusPlus | Sft | Rft | Dpo, Field(discriminator="kind")
 ]
 """The settings of one algorithm, told apart by `kind`."""
 
@@ -138,18 +139,15 @@ class TrainConfig(Config):
     def _data_has_a_meaning(self) -> None:
         """Refuse data where samples are what a step learns from, and settings of samples where data is."""
         kind, data = self.algorithm.kind, self.data
-        usable = {"sft": "path", "rft": "runs"}.get(kind)
-        if data is not None and usable is None:
-            raise ValueError(f"data is for algorithm.kind=sft and rft, and this is {kind}: leave it out")
-        if data is not None and data.named not in (None, usable):
-            raise ValueError(
-                f"data.{data.named} has no meaning with algorithm.kind={kind}: give data.{usable}"
-            )
+        usable = {"sft": ("path",), "rft": ("runs",), "dpo": ("path", "runs")}.get(kind, ())
+        named = " or ".join(f"data.{name}" for name in usable)
+        if data is not None and not usable:
+            raise ValueError(f"data is for algorithm.kind=sft, rft and dpo, and this is {kind}: leave it out")
+        if data is not None and data.named not in (None, *usable):
+            raise ValueError(f"data.{data.named} has no meaning with algorithm.kind={kind}: give {named}")
         if data is not None and data.named is None and self.samples:
-            raise ValueError(
-                f"data without data.runs has no meaning with algorithm.kind={kind}: leave it out"
-            )
-        if isinstance(self.algorithm, Sft | Rft):
+            raise ValueError(f"data without {named} has no meaning with algorithm.kind={kind}: leave it out")
+        if isinstance(self.algorithm, Sft | Rft | Dpo):
             self._nothing_is_weighed()
         if self.samples:
             return
@@ -165,17 +163,17 @@ class TrainConfig(Config):
             )
 
     def _nothing_is_weighed(self) -> None:
-        """Refuse what changes advantages, which imitation has none of."""
+        """Refuse what changes advantages, which imitation and preferences have none of."""
         if self.overlong.penalty_share is not None or self.overlong.filter:
             raise ValueError(
-                f"overlong has no meaning with algorithm.kind={self.algorithm.kind}, which imitates no sample that was "
-                "cut off: leave it out"
+                f"overlong has no meaning with algorithm.kind={self.algorithm.kind}, which takes no sample as good "
+                "that was cut off: leave it out"
             )
 
     @property
     def samples(self) -> bool:
         """False where data feeds the steps, and nothing is sampled for them."""
-        return not (self.algorithm.kind == "sft" or (self.data is not None and self.data.runs))
+        return self.algorithm.kind != "sft" and (self.data is None or self.data.named is None)
 
     @property
     def trains_on(self) -> str:

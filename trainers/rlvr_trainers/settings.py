@@ -191,17 +191,18 @@ class OptimizerConfig(Config):
 
 
 class DataConfig(Config):
-    """The data of a run that learns from data: conversations for SFT, stored evaluations for rejection sampling.
+    """The data of a run that learns from data: conversations for SFT, pairs for DPO, stored evaluations for DPO and
+    rejection sampling.
 
     Without any, SFT shows the environment's own solutions.
     """
 
     path: str | None = None
-    """The conversations: a file (.jsonl, .jsonl.gz, .parquet), a folder in the hub's format, or a hub id."""
+    """The conversations or pairs: a file (.jsonl, .jsonl.gz, .parquet), a folder in the hub's format, or a hub id."""
     split: str = "train"
     """The split, of a folder or of the hub."""
     runs: tuple[Path, ...] = ()
-    """Folders that `rlvr eval` wrote: their samples are selected from, and nothing is sampled."""
+    """Folders that `rlvr eval` wrote: their samples are selected from or paired, and nothing is sampled."""
     epochs: int | None = Field(default=None, ge=1)
     """Passes over all rows, in place of run.steps."""
     max_tokens: int | None = Field(default=None, ge=2)

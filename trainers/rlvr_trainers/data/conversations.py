@@ -25,10 +25,15 @@ _MESSAGES = TypeAdapter(tuple[Message, ...])
 
 def conversations(source: str, *, split: str = "train") -> Environment:
     """The conversations of a file, of a folder in the hub's format, or of a hub data set, as tasks nobody can judge."""
-    tasks = [_task(place, number, row) for number, (place, row) in enumerate(_rows(source, split), start=1)]
+    tasks = [_task(place, number, row) for number, (place, row) in enumerate(rows_of(source, split), start=1)]
     if not tasks:
         raise DataError(f"{source} holds no conversations: it is empty")
-    return unjudged(TaskSet.from_tasks(tasks, name=Path(source).name))
+    return unjudged(TaskSet.from_tasks(tasks, name=source_name(source)))
+
+
+def source_name(source: str) -> str:
+    """A short name for a source."""
+    return Path(source).name
 
 
 def unjudged(tasks: TaskSet) -> Environment:
@@ -41,7 +46,8 @@ def said_in(task: Task) -> list[Said]:
     return [Said(messages=_MESSAGES.validate_python(task.reference))]
 
 
-def _rows(source: str, split: str) -> Iterable[tuple[str, Row]]:
+def rows_of(source: str, split: str) -> Iterable[tuple[str, Row]]:
+    """The rows of a file, of a folder in the hub's format, or of a hub data set, each with its place."""
     path = Path(source).expanduser()
     hub_id = source.count("/") == 1 and not path.exists() and not path.parent.exists()
     if path.is_dir() or (hub_id and path.suffix not in DATA_SUFFIXES):
@@ -74,22 +80,24 @@ def _conversation(row: Row) -> tuple[Message, ...]:
             "it has `tools`, which are not shown to the model here: write them into a message as the model reads them"
         )
     if row.get("messages") is not None:
-        return _messages("messages", row["messages"])
+        return as_messages("messages", row["messages"])
     if row.get("prompt") is not None and row.get("completion") is not None:
-        prompt = _spoken_by("user", row["prompt"])
+        prompt = spoken_by("user", row["prompt"])
         return (
-            *_messages("prompt", prompt),
-            *_messages("completion", _spoken_by("assistant", row["completion"])),
+            *as_messages("prompt", prompt),
+            *as_messages("completion", spoken_by("assistant", row["completion"])),
         )
     found = ", ".join(sorted(name for name, value in row.items() if value is not None)) or "nothing"
     raise DataError(f"no `messages`, nor `prompt` and `completion`; the row has {found}")
 
 
-def _spoken_by(role: str, value: Json) -> Json:
+def spoken_by(role: str, value: Json) -> Json:
+    """A text as the only message of a role; messages as they are."""
     return [{"role": role, "content": value}] if isinstance(value, str) else value
 
 
-def _messages(field: str, value: Json) -> tuple[Message, ...]:
+def as_messages(field: str, value: Json) -> tuple[Message, ...]:
+    """The messages of a field. Raises DataError, with what is wrong, where it has none."""
     if not isinstance(value, Sequence) or isinstance(value, str):
         raise DataError(f"`{field}` is {type(value).__name__}, not a list of messages")
     try:

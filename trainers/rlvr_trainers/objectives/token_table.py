@@ -35,11 +35,13 @@ class TokenTable:
     kl_N: Tensor | None
     """k3 to the reference, whichever estimator trains."""
     entropy_N: Tensor | None
+    margin_N: Tensor | None = None
+    """Of the pair that the token's sequence is in: the log-ratio to the reference, preferred minus other."""
     terms_only: bool = False
     """True of a loss that weighs terms of the model in training alone: nothing but these and their weights is meant."""
 
     @classmethod
-    def of_terms(cls, terms_N: Tensor, *, weight_N: Tensor) -> Self:
+    def of_terms(cls, terms_N: Tensor, *, weight_N: Tensor, margin_N: Tensor | None = None) -> Self:
         """The table of a loss that knows no advantages and no other policy."""
         zeros, never = torch.zeros_like(terms_N), torch.zeros_like(terms_N, dtype=torch.bool)
         return cls(
@@ -54,6 +56,7 @@ class TokenTable:
             stale_N=never,
             kl_N=None,
             entropy_N=None,
+            margin_N=margin_N,
             terms_only=True,
         )
 
@@ -80,7 +83,11 @@ def step_metrics(tables: Sequence[TokenTable]) -> dict[str, float]:
     joined = {name: torch.cat(parts).double().cpu() for name, parts in columns.items() if None not in parts}
     loss = (joined["weight_N"] * joined["loss_term_N"]).sum()
     if any(table.terms_only for table in tables):
-        return {"tokens/trained": float(joined["loss_term_N"].numel()), "loss": float(loss)}
+        return {
+            "tokens/trained": float(joined["loss_term_N"].numel()),
+            "loss": float(loss),
+            **_margins(joined),
+        }
     stale = joined.pop("stale_N").bool()
     mismatch = joined["mismatch_N"][~stale]
     metrics = {
@@ -98,3 +105,14 @@ def step_metrics(tables: Sequence[TokenTable]) -> dict[str, float]:
         metrics["sampler/mismatch_stale"] = joined["mismatch_N"][stale].abs().mean()
     metrics |= {name[:-2]: joined[name].mean() for name in ("kl_N", "entropy_N") if name in joined}
     return {"tokens/trained": float(stale.numel())} | {name: float(value) for name, value in metrics.items()}
+
+
+def _margins(joined: dict[str, Tensor]) -> dict[str, float]:
+    """Of a loss of preferences: the mean margin of its pairs, and the share that is preferred as it should be."""
+    if "margin_N" not in joined:
+        return {}
+    weight_N, margin_N = joined["weight_N"] / joined["weight_N"].sum(), joined["margin_N"]
+    return {
+        "preference/margin": float((weight_N * margin_N).sum()),
+        "preference/accuracy": float((weight_N * (margin_N > 0)).sum()),
+    }

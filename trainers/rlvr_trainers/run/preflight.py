@@ -13,6 +13,7 @@ from rlvr_gym.overlap import refuse_overlap
 from rlvr_gym.tasks import Message, Task, TaskSet
 from rlvr_trainers.config import TrainConfig
 from rlvr_trainers.data.conversations import conversations
+from rlvr_trainers.data.preferences import preferences
 from rlvr_trainers.data.stored import StoredSamples
 
 MOST_SAMPLES = 10_000_000
@@ -124,11 +125,10 @@ def _tasks_of_data(config: TrainConfig) -> Environment | None:
     data = config.data
     if data is None or data.named is None:
         return None
-    return (
-        StoredSamples(data.runs).environment()
-        if data.runs
-        else conversations(str(data.path), split=data.split)
-    )
+    if data.runs:
+        return StoredSamples(data.runs).environment()
+    read = preferences if config.algorithm.kind == "dpo" else conversations
+    return read(str(data.path), split=data.split)
 
 
 def with_steps_of_epochs(config: TrainConfig, env: Environment) -> TrainConfig:

@@ -17,6 +17,7 @@ from rlvr_gym.tasks import Task
 from rlvr_trainers.algorithms.demonstrations import Demonstrations, as_turn, labels_of, solution_of
 from rlvr_trainers.config import TrainConfig
 from rlvr_trainers.data.conversations import said_in
+from rlvr_trainers.data.preferences import both_of
 from rlvr_trainers.data.said import Said, Tell
 from rlvr_trainers.data.stored import StoredSamples
 from rlvr_trainers.learner.policy import Policy
@@ -121,7 +122,7 @@ def _shown(config: TrainConfig, env: Environment, policy: Policy, context: int |
     if data.runs:
         tell: Tell = StoredSamples(data.runs).said_in
     elif data.path is not None:
-        tell = said_in
+        tell = both_of if config.algorithm.kind == "dpo" else said_in
     else:
         tell = partial(_solution, env)
     demonstrations = Demonstrations(policy.tokenizer, policy.end_id)
