@@ -92,8 +92,8 @@ def minimised(config: Dpo, reference: Tensor, wins: list[tuple[int, int]]) -> Te
     logits = reference.clone().requires_grad_()
     batch = pairs_of(logits, reference, wins)
     optimizer = torch.optim.Adam([logits], lr=0.05)
-    for step in range(3000):
-        optimizer.param_groups[0]["lr"] = 0.05 * 0.998**step
+    for step in range(600):
+        optimizer.param_groups[0]["lr"] = 0.1 * 0.99**step
         loss, _ = step_loss(config, logits, batch)
         optimizer.zero_grad()
         loss.backward()

@@ -28,7 +28,18 @@ def test_the_presets_are_those_that_the_papers_describe() -> None:
     loaded = {
         name: load_recipe(name, NEEDED) for name in recipe_names() if name not in ("quickstart", "hackable")
     }
-    assert set(loaded) == {"dapo", "dr_grpo", "gspo", "grpo", "grpo_r1", "rft", "rloo", "sft"}
+    assert set(loaded) == {
+        "dapo",
+        "dpo",
+        "dr_grpo",
+        "gspo",
+        "grpo",
+        "grpo_r1",
+        "online_dpo",
+        "rft",
+        "rloo",
+        "sft",
+    }
     grpo, r1, dapo = loaded["grpo"], loaded["grpo_r1"], loaded["dapo"]
     assert (grpo.batch.group_size, weighed(grpo).kl_coefficient, grpo.batch.updates) == (64, 0.04, 1)
     assert (r1.batch.group_size, weighed(r1).clip_high, r1.optimizer.learning_rate) == (16, 10.0, 3e-6)
