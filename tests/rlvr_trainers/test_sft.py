@@ -1,7 +1,7 @@
 """SFT runs: what a tiny model learns from rows of chats, what it does not, and what is refused before any work."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 from rlvr_trainers.config import TrainConfig
 from rlvr_trainers.recipe import load_recipe
 from rlvr_trainers.trainer import Trainer
+from transformers import LlamaForCausalLM
 
 import rlvr_gym as rg
 from rlvr_gym.cli.main import main
@@ -20,6 +21,7 @@ from rlvr_gym.generation.loading import load_model
 from rlvr_gym.generation.tiny import tiny_model
 from rlvr_gym.seeding import derive_rng
 from rlvr_gym.verifiers.base import FunctionVerifier
+from tests.rlvr_gym.tokenizer_families import tokenizer_of
 from tests.rlvr_trainers.test_trainer import same_weights, without_times
 
 SMALL = [
@@ -276,3 +278,34 @@ def test_the_command_says_what_it_shows_and_what_is_wrong_with_it(
     assert err.startswith("error: ")
     assert len(err.splitlines()) == 1
     assert "odd.jsonl, line 1: no turn of the assistant says anything" in err
+
+
+def test_a_model_trained_on_data_alone_is_evaluated_where_its_user_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(SystemExit):
+        main(["train", "sft", *SMALL, f"run.dir={run}", write(tmp_path, some_chats()), "run.steps=1"])
+    assert f"eval ENV model.path={run}/model" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as exited:
+        main(["eval", str(run)])
+    assert exited.value.code == 2
+    assert f"names none: rlvr eval ENV model.path={run}/model" in capsys.readouterr().err
+
+
+def test_a_model_with_a_chat_template_learns_its_turns_and_nothing_of_the_template(
+    tmp_path: Path, tiny_llama: Callable[..., LlamaForCausalLM]
+) -> None:
+    tokenizer = tokenizer_of("ChatML")
+    model = tiny_llama(vocab_size=len(tokenizer), max_position_embeddings=256).float()
+    data = [chat("What is 12 + 30?", "42", "Guess.", "higher", system="You are helpful.")] * 4
+    Trainer(config(tmp_path / "run", write(tmp_path, data), "run.steps=1"), model=(model, tokenizer)).run()
+    (step,) = [row for row in rows(tmp_path / "run") if row["step"]]
+    said = [*tokenizer.encode("42"), *tokenizer.encode("higher")]
+    assert step["tokens/trained"] == 4 * (len(said) + 2)
+    assert step["length/max"] == len(said) + 2
+
+
+def test_nothing_to_show_is_said_before_anything_else() -> None:
+    with pytest.raises(rg.ConfigError, match=r"data.path=FILE.*env.id=ENV"):
+        load_recipe("sft", parse_overrides(["model.path=tiny"]))

@@ -25,6 +25,7 @@ from rlvr_gym.cli.exits import Exit
 from rlvr_gym.cli.loudness import Loudness, loudness
 from rlvr_gym.cli.manual import Manual, documented
 from rlvr_gym.config import Settings, merge, parse_overrides
+from rlvr_gym.environments.settings import trained_model
 from rlvr_gym.errors import ConfigError
 from rlvr_trainers.config import TrainConfig
 from rlvr_trainers.recipe import load_recipe, recipe_names, recipe_settings, recipe_summary
@@ -313,6 +314,7 @@ def _summary(result: TrainResult) -> str:
     if not result.finished:
         return f"stopped after step {result.step}; the same command resumes {run}"
     scores = {"before": result.before, "after": result.after, "best": result.best}
+    evaluated = run if trained_model(str(run))[1] else f"ENV model.path={run / 'model'}"
     lines = [
         f"held-out pass@1 {name:6}  {score}  (step {score.step})" for name, score in scores.items() if score
     ]
@@ -322,7 +324,7 @@ def _summary(result: TrainResult) -> str:
             f"run folder  {run}",
             f"model       {run / 'model'}",
             f"report      {typed('rlvr')} report {run}",
-            f"evaluate    {typed('rlvr')} eval {run}",
+            f"evaluate    {typed('rlvr')} eval {evaluated}",
             f"curves      {typed('rlvr')} plot {run}",
             f"       or   {typed('tensorboard')} --logdir {run / 'tensorboard'}",
         ]

@@ -84,7 +84,12 @@ class TrainConfig(Config):
         """Settings of a run on data that name no environment stand for the data itself."""
         if not isinstance(settings, dict) or "env" in settings:
             return settings
-        data = settings.get("data")
+        data, algorithm = settings.get("data"), settings.get("algorithm")
+        if data is None and isinstance(algorithm, dict) and algorithm.get("kind") == "sft":
+            raise ValueError(
+                "algorithm.kind=sft needs something to show: conversations (data.path=FILE), or an environment whose "
+                "solutions are known (env.id=ENV)"
+            )
         named = data.named if isinstance(data, DataConfig) else _named_data(data)
         return {**settings, "env": {"id": DATA}} if named else settings
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, JsonValue, field_validator, model_validator
 
 from rlvr_gym.config import Config
 from rlvr_gym.generation.base import SamplingParams
@@ -209,6 +209,11 @@ class DataConfig(Config):
     """The longest row, prompt included, in tokens; null is the model's context."""
     too_long: Literal["refuse", "leave_out"] = "refuse"
     """The fate of longer rows, which are counted in either case."""
+
+    @field_validator("runs", mode="before")
+    @classmethod
+    def _one_is_a_list_of_one(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _one_of_two(self) -> DataConfig:

@@ -172,7 +172,7 @@ class Display:
             f"degenerate {metrics['groups/degenerate_share']:.2f}"
             if selected is None
             else f"selected {selected:,.0f}",
-            f"{metrics['tokens_per_second/generate']:,.0f} tok/s",
+            f"{metrics['tokens_per_second/generate'] or metrics.get('tokens_per_second/update', 0.0):,.0f} tok/s",
         ]
 
     @property
