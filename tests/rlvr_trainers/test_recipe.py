@@ -29,13 +29,17 @@ def test_the_presets_are_those_that_the_papers_describe() -> None:
         name: load_recipe(name, NEEDED) for name in recipe_names() if name not in ("quickstart", "hackable")
     }
     assert set(loaded) == {
+        "cispo",
         "dapo",
         "dpo",
         "dr_grpo",
         "gspo",
         "grpo",
+        "grpo_process",
         "grpo_r1",
+        "gspo_token",
         "online_dpo",
+        "reinforce_pp_baseline",
         "rft",
         "rloo",
         "sft",
@@ -51,7 +55,12 @@ def test_the_presets_are_those_that_the_papers_describe() -> None:
         "centred",
         "constant",
     )
+    assert loaded["grpo_process"].reward.steps == "alone"
+    assert (weighed(loaded["cispo"]).surrogate, weighed(loaded["cispo"]).cispo_cap) == ("cispo", 5.0)
+    whitened = weighed(loaded["reinforce_pp_baseline"])
+    assert (whitened.advantage, whitened.kl_estimator, whitened.kl_place) == ("whitened", "k2", "loss")
     gspo = loaded["gspo"]
+    assert weighed(loaded["gspo_token"]) == weighed(gspo).model_copy(update={"ratio": "sequence_token"})
     assert (weighed(gspo).ratio, weighed(gspo).clip_low, weighed(gspo).clip_high) == (
         "sequence",
         3e-4,
