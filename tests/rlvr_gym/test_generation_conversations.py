@@ -7,10 +7,11 @@ import pytest
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.generation.chat import (
     EncodedConversation,
+    TurnFrame,
     demonstration,
     encode_conversation,
     encode_prompt,
-    turn_end,
+    turn_frame,
 )
 from rlvr_gym.generation.prompts import end_of_sequence_ids
 from rlvr_gym.generation.tiny import character_tokenizer
@@ -18,7 +19,7 @@ from rlvr_gym.tasks import Message
 from tests.rlvr_gym.test_generation_control import EVERY_FAMILY, by_the_template, hostile_texts
 from tests.rlvr_gym.tokenizer_families import FAMILIES, control_ids, tokenizer_of
 
-AS_THE_TEMPLATE = ("ChatML", "Llama 3", "Gemma", "no template")
+AS_THE_TEMPLATE = ("ChatML", "Llama 3", "Gemma", "gpt-oss", "no template")
 """Families whose prompt for a turn is what they write before a turn that was said, tokens included."""
 
 
@@ -36,7 +37,9 @@ TALK = talk("What is 12 + 30?", "The answer is 42.", "Guess.", "higher")
 
 def encoded(name: str, messages: list[Message]) -> EncodedConversation:
     tokenizer = tokenizer_of(name)
-    return encode_conversation(tokenizer, messages, turn_end(tokenizer, end_of_sequence_ids(tokenizer, None)))
+    return encode_conversation(
+        tokenizer, messages, turn_frame(tokenizer, end_of_sequence_ids(tokenizer, None))
+    )
 
 
 def learned(name: str, conversation: EncodedConversation) -> list[str]:
@@ -74,7 +77,8 @@ def test_a_conversation_grows_as_an_episode_does(name: str):
     longer = encoded(name, TALK)
     first = encoded(name, TALK[:2])
     assert longer.token_ids[: len(first.token_ids)] == first.token_ids
-    assert all(first.said_mask)
+    assert longer.said_mask[: len(first.said_mask)] == first.said_mask
+    assert longer.prompt_ids == first.prompt_ids
     assert len(longer.said_mask) - sum(longer.said_mask) > 0
 
 
@@ -128,8 +132,34 @@ def test_a_turn_ends_as_the_template_ends_it_where_samplers_stop_there():
     vocabulary = tokenizer.get_vocab()
     own, other = vocabulary["<end_of_turn>"], vocabulary["<eos>"]
     tokenizer.eos_token = "<eos>"
-    assert turn_end(tokenizer, {own, other}) == own
-    assert turn_end(tokenizer, {other}) == other
+    assert turn_frame(tokenizer, {own, other}).end_id == own
+    assert turn_frame(tokenizer, {other}).end_id == other
+
+
+def test_what_a_template_writes_before_a_turn_is_read_and_not_learned():
+    tokenizer = tokenizer_of("gpt-oss")
+    frame = turn_frame(tokenizer, end_of_sequence_ids(tokenizer, None))
+    assert tokenizer.decode(list(frame.header_ids)) == "<|channel|>final<|message|>"
+    conversation = encoded("gpt-oss", TALK)
+    assert conversation.token_ids[: len(frame.header_ids)] == frame.header_ids
+    assert not any(conversation.said_mask[: len(frame.header_ids)])
+
+
+@pytest.mark.parametrize("name", [name for name in FAMILIES if name != "gpt-oss"])
+def test_a_turn_that_follows_its_prompt_at_once_has_no_header(name: str):
+    tokenizer = tokenizer_of(name)
+    assert turn_frame(tokenizer, end_of_sequence_ids(tokenizer, None)).header_ids == ()
+
+
+def test_a_thinking_that_a_template_writes_into_turns_is_no_header():
+    tokenizer = tokenizer_of("ChatML")
+    turn = "{{ '<|im_start|>assistant\n<think>\n\n</think>\n\n' + m.content + '<|im_end|>\n' }}"
+    tokenizer.chat_template = (
+        "{% for m in messages %}{% if m.role == 'assistant' %}" + turn + "{% else %}"
+        "{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{% endif %}{% endfor %}"
+        "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+    )
+    assert turn_frame(tokenizer, end_of_sequence_ids(tokenizer, None)).header_ids == ()
 
 
 def test_a_tokenizer_without_an_end_ends_no_turn():
@@ -137,7 +167,7 @@ def test_a_tokenizer_without_an_end_ends_no_turn():
     tokenizer.eos_token = None
     tokenizer.chat_template = "{% for m in messages %}{{ m.content }}{% endfor %}"
     with pytest.raises(ConfigError, match="names no end-of-sequence token"):
-        turn_end(tokenizer, ())
+        turn_frame(tokenizer, ())
 
 
 def test_a_template_that_refuses_a_role_says_so():
@@ -147,7 +177,7 @@ def test_a_template_that_refuses_a_role_says_so():
         "{{ m.content }}{% endfor %}"
     )
     with pytest.raises(ConfigError, match=r"refuses a conversation of the roles .*tool.*no tools here"):
-        encode_conversation(tokenizer, [*TALK[:2], said("tool", "42"), TALK[3]], 0)
+        encode_conversation(tokenizer, [*TALK[:2], said("tool", "42"), TALK[3]], TurnFrame(end_id=0))
 
 
 @pytest.mark.parametrize(
@@ -155,4 +185,4 @@ def test_a_template_that_refuses_a_role_says_so():
 )
 def test_a_conversation_without_a_question_or_an_answer_is_refused(messages: list[Message], lacking: str):
     with pytest.raises(ConfigError, match=lacking):
-        encode_conversation(tokenizer_of("ChatML"), messages, 0)
+        encode_conversation(tokenizer_of("ChatML"), messages, TurnFrame(end_id=0))

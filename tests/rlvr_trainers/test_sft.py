@@ -153,6 +153,15 @@ def test_four_steps_are_two_steps_and_two_more(tmp_path: Path) -> None:
     assert without_times(states[0]) == without_times(states[1])
 
 
+def test_two_epochs_are_one_and_another(tmp_path: Path) -> None:
+    data = write(tmp_path, some_chats(8))
+    Trainer(config(tmp_path / "whole", data, "data.epochs=2")).run()
+    Trainer(config(tmp_path / "parts", data, "data.epochs=1")).run()
+    result = Trainer(config(tmp_path / "parts", data, "data.epochs=2")).run()
+    assert result.step == 4
+    assert same_weights(tmp_path / "whole" / "model", tmp_path / "parts" / "model")
+
+
 def test_a_resumed_run_notices_another_row(tmp_path: Path) -> None:
     Trainer(config(tmp_path / "run", write(tmp_path, some_chats()), "run.steps=2")).run()
     with pytest.raises(rg.ConfigError, match="training tasks"):

@@ -47,7 +47,7 @@ def around() -> Surroundings:
 
 def shown(policy: Policy, tasks: list[Task], labels: list[str]) -> CreditedBatch:
     """Labels as the batch of an SFT step."""
-    rollouts = Demonstrations(policy.tokenizer, policy.end_id).of_labels(tasks, labels)
+    rollouts = Demonstrations(policy.tokenizer, policy.turn_frame).of_labels(tasks, labels)
     algorithm = Sft().build(around())
     tokens = algorithm.tokens(rollouts, range(len(rollouts)))
     return algorithm.credit(rollouts, ScoredBatch(tokens=tokens))

@@ -203,9 +203,9 @@ class TrainConfig(Config):
     @property
     def trained_model(self) -> TrainedModel | None:
         """The record in the model's folder of how it was prompted and sampled; None where no environment is named."""
-        if self.eval is None and self.env.id == DATA:
-            return None
         evaluation = self.eval or EvalConfig()
+        if evaluation.env.get("id", self.env.id) == DATA:
+            return None
         temperature = self.sampling.temperature if evaluation.temperature is None else evaluation.temperature
         sampling = SamplingParams(temperature=temperature, max_tokens=self.sampling.max_tokens)
         env = self.held_out or EnvConfig.model_validate(self.env.elsewhere())

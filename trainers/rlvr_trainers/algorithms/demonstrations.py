@@ -10,7 +10,7 @@ from transformers import PreTrainedTokenizerBase
 
 from rlvr_gym.environments.base import Environment
 from rlvr_gym.errors import ConfigError
-from rlvr_gym.generation.chat import EncodedConversation, encode_conversation
+from rlvr_gym.generation.chat import EncodedConversation, TurnFrame, encode_conversation
 from rlvr_gym.rollouts import Group, Rollout
 from rlvr_gym.seeding import derive_rng
 from rlvr_gym.tasks import Message, Task
@@ -28,17 +28,17 @@ class Demonstrations:
 
     Args:
         tokenizer: encodes them, by its chat template.
-        end_id: ends a turn of the assistant.
+        frame: stands around a turn of the assistant.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, end_id: int) -> None:
-        self._tokenizer, self._end_id = tokenizer, end_id
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, frame: TurnFrame) -> None:
+        self._tokenizer, self._frame = tokenizer, frame
         # Epochs repeat the same rows, and encoding one costs as much as half a tiny model's update on it.
         self._remembered = lru_cache(maxsize=_REMEMBERED)(self.encode)
 
     def encode(self, prompt: tuple[Message, ...], said: tuple[Message, ...]) -> EncodedConversation:
         """The ids of a conversation. Raises ConfigError where the template refuses it."""
-        return encode_conversation(self._tokenizer, (*prompt, *said), self._end_id)
+        return encode_conversation(self._tokenizer, (*prompt, *said), self._frame)
 
     def rollout(self, task: Task, said: Said, *, sample: int = 0) -> Rollout:
         """The episode in which `said` followed the task's prompt."""

@@ -16,7 +16,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from rlvr_gym.errors import TrainingError
-from rlvr_gym.generation.chat import turn_end
+from rlvr_gym.generation.chat import TurnFrame, turn_frame
 from rlvr_gym.generation.loading import load_model
 from rlvr_gym.generation.prompts import TokenPrompts, end_of_sequence_ids
 from rlvr_gym.generation.transformers import TransformersGenerator
@@ -109,7 +109,12 @@ class Policy:
     @property
     def end_id(self) -> int:
         """The token that ends a turn. Raises ConfigError where there is none."""
-        return turn_end(self.tokenizer, end_of_sequence_ids(self.tokenizer, self.model.generation_config))
+        return self.turn_frame.end_id
+
+    @property
+    def turn_frame(self) -> TurnFrame:
+        """The tokens around a turn that the policy is shown. Raises ConfigError where no token could end it."""
+        return turn_frame(self.tokenizer, end_of_sequence_ids(self.tokenizer, self.model.generation_config))
 
     def text(self, ids: Sequence[int]) -> str:
         """Say what sampled ids say, special tokens included, without the token that ended the turn."""

@@ -106,7 +106,7 @@ def make_source(
 
 def solutions_source(env: Environment, policy: Policy, settings: WarmupConfig, *, seed: int) -> Source:
     """The environment's own solutions for a warm-up, a share of them wrong on purpose."""
-    demonstrations = Demonstrations(policy.tokenizer, policy.end_id)
+    demonstrations = Demonstrations(policy.tokenizer, policy.turn_frame)
 
     def show(tasks: Sequence[Task]) -> list[Group]:
         labels = labels_of(env, tasks, noise=settings.label_noise, seed=seed)
@@ -125,7 +125,7 @@ def _shown(config: TrainConfig, env: Environment, policy: Policy, context: int |
         tell = both_of if config.algorithm.kind == "dpo" else said_in
     else:
         tell = partial(_solution, env)
-    demonstrations = Demonstrations(policy.tokenizer, policy.end_id)
+    demonstrations = Demonstrations(policy.tokenizer, policy.turn_frame)
     rows = Rows(env.tasks, tell, demonstrations, data, context=context)
     stream = TaskStream(rows.tasks, seed=derive_seed(config.run.seed, "tasks"))
     return Shown(stream, rows.groups, wanted=config.batch.prompts, judged=bool(data.runs))
