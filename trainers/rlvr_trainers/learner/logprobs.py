@@ -20,6 +20,7 @@ from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
 from rlvr_gym.errors import ConfigError
+from rlvr_gym.generation.transformers.head import Float32Linear
 from rlvr_trainers.batch import TokenBatch
 from rlvr_trainers.learner.layout.hidden_states import Bundles, agree, predicting_states
 
@@ -53,7 +54,8 @@ def token_logprobs(
     hidden_NH = predicting_states(base_model(causal_lm), batch, bundles)
     head = _head(model)
     how = (temperature, chunk_tokens, with_entropy)
-    if isinstance(head, nn.Linear) and type(head) is nn.Linear:  # subclasses (quantized) compute other things
+    # Subclasses of others (quantized layers) compute other things.
+    if isinstance(head, nn.Linear) and type(head) in (nn.Linear, Float32Linear):
         logprobs_N, entropy_N = _linear_head_logprobs(head, hidden_NH, batch.targets_N, *how)
     else:
         logprobs_N, entropy_N = _any_head_logprobs(head, hidden_NH, batch.targets_N, *how)
@@ -100,10 +102,16 @@ def _linear_head_logprobs(
 ) -> tuple[Tensor, Tensor | None]:
     """With the gradient written out, which needs one buffer of logits where autograd needs several."""
     device = hidden_NH.device.type
-    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else head.weight.dtype
-    logprobs_N, entropy_N = _LinearLogprobs.apply(
-        hidden_NH, head.weight, head.bias, targets_N, temperature, chunk_tokens, with_entropy, dtype
-    )
+    lower = torch.is_autocast_enabled(device)
+    dtype = torch.get_autocast_dtype(device) if lower else head.weight.dtype
+    if isinstance(head, Float32Linear):
+        dtype = torch.promote_types(head.weight.dtype, torch.float32)
+    with torch.autocast(
+        device, enabled=False
+    ):  # which would take the products in the lower precision after all
+        logprobs_N, entropy_N = _LinearLogprobs.apply(
+            hidden_NH, head.weight, head.bias, targets_N, temperature, chunk_tokens, with_entropy, dtype
+        )
     return logprobs_N, entropy_N if with_entropy else None
 
 

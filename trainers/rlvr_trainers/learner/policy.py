@@ -19,6 +19,7 @@ from rlvr_gym.errors import ConfigError, TrainingError
 from rlvr_gym.generation.loading import load_model
 from rlvr_gym.generation.prompts import TokenPrompts
 from rlvr_gym.generation.transformers import TransformersGenerator
+from rlvr_gym.generation.transformers.head import compute_head_in_float32
 from rlvr_gym.generation.weights import whole
 from rlvr_gym.memory import peak_memory_bytes
 from rlvr_trainers.batch import TokenBatch
@@ -87,6 +88,8 @@ class Policy:
                 model if config.lora is None else with_lora(model, config.lora, checkpoint, seed)
             )
         base_model(self.model)
+        if config.dtype == "bfloat16" and config.float32_head:
+            compute_head_in_float32(self.model)
         own_memory(self.model)
         if not self.mesh.sharded:
             self.model.to(self.device)
