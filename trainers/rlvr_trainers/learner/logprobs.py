@@ -159,7 +159,8 @@ class _LinearLogprobs(torch.autograd.Function):
         weight, bias = weight_VH.to(ctx.dtype), None if bias_V is None else bias_V.to(ctx.dtype)
         trains_hidden, trains_weight, trains_bias = ctx.needs_input_grad[:3]
         grad_hidden = torch.zeros_like(hidden_NH) if trains_hidden else None
-        grad_weight = torch.zeros_like(weight_VH) if trains_weight else None
+        # Chunks are added up in more than 16 bits.
+        grad_weight = torch.zeros_like(weight_VH, dtype=lse_N.dtype) if trains_weight else None
         grad_bias = torch.zeros_like(bias_V) if trains_bias else None  # pyright: ignore[reportArgumentType]
         for rows in _chunks(len(targets_N), ctx.chunk_tokens):
             hidden_CH = hidden_NH[rows].to(ctx.dtype)
@@ -175,6 +176,8 @@ class _LinearLogprobs(torch.autograd.Function):
                 _add_product(grad_weight, grad_CV.T, hidden_CH)
             if grad_bias is not None:
                 grad_bias += grad_CV.sum(0)
+        if grad_weight is not None:
+            grad_weight = grad_weight.to(weight_VH.dtype)
         return grad_hidden, grad_weight, grad_bias, None, None, None, None, None
 
 

@@ -35,7 +35,9 @@ def warm_up(policy: Policy, env: Environment, config: TrainConfig, display: Disp
             save_compute=config.batch.save_compute,
         ),
         optimizer=OptimizerConfig(
-            learning_rate=settings.learning_rate, max_grad_norm=config.optimizer.max_grad_norm
+            kind=config.optimizer.kind,
+            learning_rate=settings.learning_rate,
+            max_grad_norm=config.optimizer.max_grad_norm,
         ),
         total_updates=settings.steps,
         temperature=1.0,
