@@ -65,7 +65,7 @@ def step(optimizer: Optimizer, parameters: Sequence[Parameter], number: int) -> 
 
 
 def trained(parameters: Sequence[Parameter], optimizer: Optimizer, steps: int = STEPS) -> list[torch.Tensor]:
-    """What so many steps add to the weights."""
+    """Take so many steps; returns the change of each weight."""
     before = [weight.detach().float().clone() for weight in parameters]
     for number in range(steps):
         step(optimizer, parameters, number)

@@ -63,7 +63,7 @@ def compiled_layers(wanted: bool) -> Iterator[None]:
 
 
 def _recomputed_alike() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-    """What a checkpointed layer is computed within, and computed again within: both with the same code."""
+    """Contexts to compute a checkpointed layer in, and to compute it again in: with the same code."""
     return nullcontext(), compiled_layers(_compiles.get())
 
 
