@@ -111,6 +111,16 @@ class TrainConfig(Config):
                 f"batch.microbatch_tokens=auto measures a whole model, and mesh.shard={self.mesh.shard} splits it: "
                 "give a number of tokens, such as 16384"
             )
+        if self.mesh.shard > 1 and self.model.weights_dtype == "bfloat16":
+            raise ValueError(
+                f"model.weights_dtype=bfloat16 would sum gradients over the {self.mesh.shard} processes of mesh.shard "
+                "in bfloat16: keep weights in float32, of which each process holds only its part"
+            )
+        if self.mesh.shard > 1 and self.model.compile:
+            raise ValueError(
+                f"model.compile compiles whole layers, and mesh.shard={self.mesh.shard} splits their weights: choose "
+                "one of them"
+            )
         if self.reward.steps != "off":
             self._steps_have_a_meaning()
         if self.eval and self.env.options.get("data") and "data" not in self.eval.env:

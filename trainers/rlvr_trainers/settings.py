@@ -24,17 +24,34 @@ class ModelConfig(Config):
     """The policy.
 
     `path` is a Hugging Face id, a local folder, or `tiny` for a small transformer created on the spot.
-    Weights are kept in float32; `dtype` is what forward passes compute in (updates of a usual size round to
-    nothing in bfloat16 weights).
+    `dtype` is what forward passes compute in, `weights_dtype` what weights are kept in.
     """
 
     path: str = Field(min_length=1)
     dtype: Literal["float32", "bfloat16"] = "float32"
+    weights_dtype: Literal["float32", "bfloat16"] = "float32"
+    """The format of weights and gradients. In bfloat16 the optimizer keeps 16 more bits of each weight, so that no
+    update is lost."""
+    float32_head: bool = True
+    """With dtype=bfloat16, compute logits in float32, in training and in sampling with transformers: a third less
+    mismatch."""
     device: str = "auto"
     """The model's device: `auto` takes a GPU if there is one, else the CPU."""
     gradient_checkpointing: bool = False
     """Compute activations again in the backward pass: less memory, more time."""
+    compile: bool = False
+    """Compile the decoder layers of training passes (torch.compile); the first passes of a run then take longer."""
+    offload_activations: bool = False
+    """Keep large activations in the CPU's memory until the backward pass. Needs a GPU."""
     lora: LoraConfig | None = None
+
+    @model_validator(mode="after")
+    def _formats_go_together(self) -> ModelConfig:
+        if self.weights_dtype == "bfloat16" and self.dtype == "float32":
+            raise ValueError(
+                "weights_dtype=bfloat16 computes in bfloat16 too: set model.dtype=bfloat16, or leave weights in float32"
+            )
+        return self
 
 
 class MeshConfig(Config):
@@ -174,8 +191,12 @@ class OverlongConfig(Config):
 
 
 class OptimizerConfig(Config):
-    """AdamW, with linear warm-up over `warmup_steps` optimizer steps and then `schedule`."""
+    """AdamW, with linear warm-up over `warmup_steps` optimizer steps and then `schedule`.
 
+    `kind=adamw_8bit` keeps the moments of matrices in 8 bits a value: a quarter of their memory.
+    """
+
+    kind: Literal["adamw", "adamw_8bit"] = "adamw"
     learning_rate: float = Field(default=1e-6, gt=0, le=1)
     """AdamW's learning rate after its warm-up."""
     betas: tuple[float, float] = (0.9, 0.999)

@@ -19,7 +19,13 @@ from rlvr_trainers.batch import TokenBatch
 from rlvr_trainers.learner.layout.microbatches import microbatches
 from rlvr_trainers.learner.layout.plan import Microbatch
 from rlvr_trainers.learner.models import Models, Role
-from rlvr_trainers.learner.optimizer import optimizer_and_schedule, restore_optimizer, shards_of
+from rlvr_trainers.learner.optimizer import (
+    clip_gradients,
+    optimizer_and_schedule,
+    optimizer_bytes,
+    restore_optimizer,
+    shards_of,
+)
 from rlvr_trainers.learner.policy import Policy
 from rlvr_trainers.learner.shards import save_shards
 from rlvr_trainers.mesh import Mesh, others_needed
@@ -158,7 +164,9 @@ class Learner(Generic[B]):
         if self._batch.microbatch_tokens != "auto":
             return self._batch.microbatch_tokens
         if self._found_budget is None:
-            self._found_budget = min(self.mesh.gather([self._policy.token_budget()]))
+            kept = optimizer_bytes(self._policy.parameters, self._settings)
+            found = self._policy.token_budget(optimizer_bytes=kept)
+            self._found_budget = min(self.mesh.gather([found]))
         return self._found_budget
 
     def _idle_passes(self, tokens: TokenBatch, mine: int) -> list[TokenBatch]:
@@ -208,9 +216,7 @@ class Learner(Generic[B]):
     def _optimizer_step(self) -> float:
         """Clip, check, step; the gradient's norm before clipping."""
         with others_needed(alone=True):
-            norm = whole(
-                torch.nn.utils.clip_grad_norm_(self._policy.parameters, self._settings.max_grad_norm)
-            )
+            norm = whole(clip_gradients(self._policy.parameters, self._settings.max_grad_norm))
         if not torch.isfinite(norm):
             raise TrainingError(self._not_finite("gradient norm", float(norm)))
         # Counted before it is taken: one that is broken off midway has changed the weights.

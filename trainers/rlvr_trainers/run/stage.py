@@ -99,7 +99,9 @@ def warm_up_stage(config: TrainConfig, models: Models, env: Environment, mesh: M
         algorithm,
         batch=batch,
         optimizer=OptimizerConfig(
-            learning_rate=settings.learning_rate, max_grad_norm=config.optimizer.max_grad_norm
+            kind=config.optimizer.kind,
+            learning_rate=settings.learning_rate,
+            max_grad_norm=config.optimizer.max_grad_norm,
         ),
         total_updates=settings.steps,
         mesh=mesh,
