@@ -39,6 +39,7 @@ def test_the_presets_are_those_that_the_papers_describe() -> None:
         "grpo_r1",
         "gspo_token",
         "online_dpo",
+        "ppo",
         "reinforce_pp_baseline",
         "rft",
         "rloo",

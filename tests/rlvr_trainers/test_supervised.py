@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 from rlvr_trainers.algorithms.base import Surroundings
-from rlvr_trainers.algorithms.demonstrations import Demonstrations, labels_of
 from rlvr_trainers.algorithms.rft import Rft
 from rlvr_trainers.algorithms.sft import Sft
 from rlvr_trainers.batch import CreditedBatch, ScoredBatch
 from rlvr_trainers.config import TrainConfig
+from rlvr_trainers.data.demonstrations import Demonstrations, labels_of
 from rlvr_trainers.learner.layout.microbatches import microbatches
 from rlvr_trainers.learner.logprobs import token_logprobs
 from rlvr_trainers.learner.policy import Policy

@@ -188,6 +188,8 @@ class ScoredBatch:
     """Of the policy that the step started from; None for the policy being trained itself, in a step's only update."""
     ref_logprobs_BT: Tensor | None = None
     """Of the reference; None where no KL is measured."""
+    values_BT: Tensor | None = None
+    """The critic's values; None without one."""
 
     def select(self, rows: Sequence[int]) -> Self:
         """The sequences at `rows`, in that order, with no more padding than they need."""
@@ -213,6 +215,10 @@ class CreditedBatch:
     """float64: of each token, 0 outside the mask."""
     chosen_B: Tensor | None = None
     """True for the samples that were selected to be imitated; None where all samples count, for better or worse."""
+    values_BT: Tensor | None = None
+    """float64: what the critic expected of each token as the step began; None without a critic."""
+    returns_BT: Tensor | None = None
+    """float64: what the critic is to expect; None without one."""
     pairs_B: Tensor | None = None
     """The number of the pair that a sample is in, -1 for one in none; None where nothing is learned from pairs."""
 

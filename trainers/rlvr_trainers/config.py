@@ -16,6 +16,7 @@ from rlvr_trainers.algorithms.cispo import Cispo
 from rlvr_trainers.algorithms.dpo import Dpo
 from rlvr_trainers.algorithms.grpo import Grpo
 from rlvr_trainers.algorithms.gspo import Gspo
+from rlvr_trainers.algorithms.ppo import Ppo
 from rlvr_trainers.algorithms.reinforce_pp import ReinforcePlusPlus
 from rlvr_trainers.algorithms.rft import Rft
 from rlvr_trainers.algorithms.rloo import Rloo
@@ -43,7 +44,7 @@ DATA = "data"
 """The id that stands for an environment where the tasks are those of `data`."""
 
 AlgorithmConfig = Annotated[
-    Grpo | Gspo | Cispo | Rloo | ReinforcePlusPlus | Sft | Rft | Dpo, Field(discriminator="kind")
+    Grpo | Gspo | Cispo | Rloo | ReinforcePlusPlus | Sft | Rft | Dpo | Ppo, Field(discriminator="kind")
 ]
 """The settings of one algorithm, told apart by `kind`."""
 
@@ -121,6 +122,8 @@ class TrainConfig(Config):
                 f"model.compile compiles whole layers, and mesh.shard={self.mesh.shard} splits their weights: choose "
                 "one of them"
             )
+        if isinstance(self.algorithm, Ppo):
+            self._critic_has_its_place()
         if self.reward.steps != "off":
             self._steps_have_a_meaning()
         if self.eval and self.env.options.get("data") and "data" not in self.eval.env:
@@ -129,6 +132,18 @@ class TrainConfig(Config):
                 "eval.env.data=..., or leave evaluation out with eval=null"
             )
         return self
+
+    def _critic_has_its_place(self) -> None:
+        if self.mesh.shard > 1:
+            raise ValueError(
+                f"mesh.shard={self.mesh.shard} splits the policy alone, and algorithm.kind=ppo trains a critic too: "
+                "use processes without shards, or an algorithm without a critic"
+            )
+        if self.dynamic_sampling is not None:
+            raise ValueError(
+                "dynamic_sampling replaces groups whose samples all earned the same, and algorithm.kind=ppo learns "
+                "from those too: leave it out"
+            )
 
     def _steps_have_a_meaning(self) -> None:
         asked, algorithm = f"reward.steps={self.reward.steps}", self.algorithm

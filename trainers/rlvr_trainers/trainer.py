@@ -120,7 +120,8 @@ class Trainer:
             self.mesh,
             on_progress=self.display.evaluating,
         )
-        self.saver = Saver(checkpoints, self.learner, self.mesh, config.trained_model, lambda: self._state)
+        self.saver = Saver(checkpoints, self.learner, self.mesh, config.trained_model, lambda: self._state,
+                           tensors=self.stage.tensors)  # fmt: skip
         self.step = 0
         """Finished rollout steps."""
         self.empty_steps = 0
@@ -191,7 +192,7 @@ class Trainer:
                 with clock.phase("score"):
                     scored = stage.algorithm.score(tokens, learner.logprobs)
                 credited = stage.algorithm.credit(rollouts, scored)
-            metrics = learner.update(credited, clock, seed=derive_seed(stage.seed, "minibatches", number))
+            metrics = stage.update(credited, clock, number)
         except BaseException:
             stage.source.state = began_with
             raise
@@ -269,6 +270,7 @@ class Trainer:
             torch.manual_seed(derive_seed(self.config.run.seed, "torch"))
             if self.config.warmup:
                 self._warm_up(self.config.warmup.steps, interrupts)
+            self.stage.begin()
             with interrupts.at_once():
                 self._take_reference()
             if self.mesh.first:
@@ -336,7 +338,7 @@ class Trainer:
 
     def _restore(self, tensors: State, state: State, shards: Path | None) -> None:
         torch.set_rng_state(tensors["torch_rng"])
-        self.learner.restore(tensors, state["updates"], shards=shards)
+        self.stage.restore(tensors, state["updates"], shards)
         self.step, self.source.state = state["step"], state["source"]
         self.empty_steps = state["empty_steps"]
         self.monitor.state, self.held_out.state = state["monitor"], state

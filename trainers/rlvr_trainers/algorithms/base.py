@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 from rlvr_gym.rollouts import Group, Rollout
 from rlvr_trainers.loss_settings import PolicyGradientConfig
@@ -59,6 +59,15 @@ class Algorithm(Protocol):
 
     def objective(self, minibatch: CreditedBatch, scorer: Scorer) -> Objective[CreditedBatch]:
         """The loss of one optimizer step over all of `minibatch`."""
+        ...
+
+
+@runtime_checkable
+class LearnsValues(Protocol):
+    """An algorithm with a critic, which is trained on the same batch as the policy, after it."""
+
+    def value_objective(self, minibatch: CreditedBatch) -> Objective[CreditedBatch]:
+        """The critic's loss of one optimizer step over all of `minibatch`."""
         ...
 
 

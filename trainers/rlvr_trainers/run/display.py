@@ -155,8 +155,9 @@ class Display:
             self._held_out = f"  held-out {metrics['eval/pass@1']:.3f}"
         self.advance(step, "  ".join(self._figures(metrics)) + self._held_out)
         for metric, advice in ADVICE.items():
-            # Where samples are selected, none is compared with its group.
-            apt = metric != "groups/degenerate_share" or "selected/share" not in metrics
+            # Where samples are selected, or a critic says what to expect, none is compared with its group.
+            compared = not {"selected/share", "critic/loss"} & set(metrics)
+            apt = metric != "groups/degenerate_share" or compared
             if apt and metrics.get(metric) == 1.0 and metric not in self._advised:
                 self._advised.add(metric)
                 self.say(f"step {step}: {advice}")
@@ -169,9 +170,11 @@ class Display:
         return [
             f"reward {metrics['reward/mean']:+.3f}",
             f"pass {pass_rate:.3f}" if pass_rate is not None else "pass -",
-            f"degenerate {metrics['groups/degenerate_share']:.2f}"
-            if selected is None
-            else f"selected {selected:,.0f}",
+            f"selected {selected:,.0f}"
+            if selected is not None
+            else f"value loss {metrics['critic/loss']:.3f}"
+            if "critic/loss" in metrics
+            else f"degenerate {metrics['groups/degenerate_share']:.2f}",
             f"{metrics['tokens_per_second/generate'] or metrics.get('tokens_per_second/update', 0.0):,.0f} tok/s",
         ]
 

@@ -51,6 +51,21 @@ def group_metrics(taken: StepRollouts, batch: CreditedBatch, reward: RewardConfi
     return metrics
 
 
+def explained_variance(batch: CreditedBatch) -> Metrics:
+    """The share of the variance of returns that the critic's old values explain: 1 is all, 0 no more than a constant.
+
+    There is none where returns do not differ.
+    """
+    if batch.values_BT is None or batch.returns_BT is None:
+        return {}
+    mask_BT = batch.tokens.mask_BT
+    returns_N, values_N = batch.returns_BT[mask_BT], batch.values_BT[mask_BT]
+    spread = float(returns_N.var(correction=0)) if returns_N.numel() else 0.0
+    if spread == 0.0:
+        return {}
+    return {"critic/explained_variance": 1 - float((returns_N - values_N).var(correction=0)) / spread}
+
+
 def speed_metrics(clock: PhaseClock, taken: StepRollouts, batch: CreditedBatch, *, epochs: int) -> Metrics:
     """Seconds of each phase, and sampled tokens per second through it."""
     sampled = sum(rollout.length for group in taken.everything for rollout in group)

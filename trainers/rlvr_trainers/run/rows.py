@@ -9,7 +9,7 @@ from typing import final
 from rlvr_gym.errors import ConfigError, DataError, TasksLeftOut, TrainingError
 from rlvr_gym.rollouts import Group
 from rlvr_gym.tasks import Task, TaskSet
-from rlvr_trainers.algorithms.demonstrations import Demonstrations
+from rlvr_trainers.data.demonstrations import Demonstrations
 from rlvr_trainers.data.said import Said, Tell
 from rlvr_trainers.settings import DataConfig
 

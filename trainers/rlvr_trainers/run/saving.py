@@ -24,8 +24,8 @@ State = dict[str, Any]
 class Saver:
     """Writes checkpoints of whole steps, on the first process, or on all of them where the model is sharded.
 
-    A checkpoint holds the model, the optimizer, the random state of torch, and what `state` gives. `trained` says
-    how the model was prompted and sampled; None where no environment is named.
+    A checkpoint holds the model, the random state of torch, and what `tensors` (optimizers, a critic) and `state` give.
+    `trained` says how the model was prompted and sampled; None where no environment is named.
     """
 
     def __init__(
@@ -35,9 +35,12 @@ class Saver:
         mesh: Mesh,
         trained: TrainedModel | None,
         state: Callable[[], State],
+        *,
+        tensors: Callable[[], State],
     ) -> None:
         self.checkpoints = checkpoints
         self._learner, self._mesh, self._trained, self._state = learner, mesh, trained, state
+        self._tensors = tensors
         self._whole_at: int | None = None
         """`learner.updates` when the weights were last those of a whole number of steps."""
 
@@ -106,7 +109,7 @@ class Saver:
         else:
             due = self._mesh.first and (anew or state["step"] not in self.checkpoints.steps())
         if due:
-            tensors = {**self._learner.tensors(), "torch_rng": torch.get_rng_state()}
+            tensors = {**self._tensors(), "torch_rng": torch.get_rng_state()}
             shards = self._learner.save_shards if self._mesh.sharded else None
             self.checkpoints.save(state["step"], self._save_model, tensors, state, save_shards=shards)
 

@@ -14,9 +14,9 @@ from rlvr_gym.play import rollout
 from rlvr_gym.rollouts import Group
 from rlvr_gym.seeding import derive_seed
 from rlvr_gym.tasks import Task
-from rlvr_trainers.algorithms.demonstrations import Demonstrations, as_turn, labels_of, solution_of
 from rlvr_trainers.config import TrainConfig
 from rlvr_trainers.data.conversations import said_in
+from rlvr_trainers.data.demonstrations import Demonstrations, as_turn, labels_of, solution_of
 from rlvr_trainers.data.preferences import both_of
 from rlvr_trainers.data.said import Said, Tell
 from rlvr_trainers.data.stored import StoredSamples
