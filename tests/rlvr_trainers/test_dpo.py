@@ -23,8 +23,14 @@ REVERSE = ["env.id=reverse", "env.digits=2", "env.style=symbols"]
 FAST = ["optimizer.learning_rate=1e-3", "optimizer.warmup_steps=0"]
 WARM = [
     *["warmup.steps=100", "warmup.batch_size=64", "warmup.learning_rate=3e-3", "warmup.label_noise=0.6"],
-    *["batch.prompts=32", "batch.group_size=16", "batch.minibatches=4", "algorithm.pairs=4"],
-    *["eval.every=1000", "eval.tasks=20", "eval.n=16", "run.steps=8", "run.checkpoint_every=1000"],
+    *[
+        "batch.prompts=32",
+        "batch.group_size=16",
+        "batch.minibatches=4",
+        "algorithm.pairs=4",
+        "dynamic_sampling=null",
+    ],
+    *["eval.every=1000", "eval.tasks=20", "eval.n=16", "run.steps=12", "run.checkpoint_every=1000"],
 ]
 
 
@@ -69,7 +75,7 @@ def test_three_more_seeds_learn_from_verdicts_and_not_from_shuffled_ones(seed: i
     assert before <= 0.5
     assert after >= 0.85
     before, after = learned(tmp_path / "shuffled", seed=seed, shuffled=True)
-    assert after <= before + 0.1
+    assert after <= before + 0.15
 
 
 def pairs(file: Path, count: int = 24) -> Path:

@@ -41,6 +41,8 @@ IMITATING = [
         ("quickstart", SMALL, {"kl", "eval/pass@1", "reward/mean"}),
         ("sft", IMITATING, {"loss", "length/mean"}),
         ("rft", [*IMITATING, "batch.group_size=4"], {"selected/share", "reward/mean"}),
+        ("online_dpo", [*IMITATING, "env.reward=per_digit", "dynamic_sampling=null"], {"preference/margin"}),
+        ("ppo", [*IMITATING, "env.reward=per_digit"], {"critic/loss", "critic/explained_variance", "kl"}),
     ],
 )
 def test_every_metric_that_a_run_records_is_on_the_page(

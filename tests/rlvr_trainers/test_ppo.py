@@ -223,6 +223,24 @@ def test_one_sample_of_a_prompt_is_enough_to_learn_from(tmp_path: Path) -> None:
     assert "groups/degenerate_share" in last
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_three_more_seeds_learn_from_verdicts_and_not_from_shuffled_ones(seed: int, tmp_path: Path) -> None:
+    before, after = learned(tmp_path / "right", seed=seed)
+    assert before <= 0.5
+    assert after >= 0.85
+    groups = ["batch.prompts=16", "batch.group_size=4"]
+    before, after = learned(tmp_path / "shuffled", *groups, seed=seed, shuffled=True)
+    assert after <= before + 0.15
+
+
+@pytest.mark.slow
+def test_a_head_on_the_policys_states_learns_too(tmp_path: Path) -> None:
+    before, after = learned(tmp_path, "algorithm.critic=head", seed=0)
+    assert before <= 0.5
+    assert after >= 0.8
+
+
 @pytest.mark.parametrize("critic", ["model", "head"])
 def test_four_steps_are_two_steps_and_two_more(critic: str, tmp_path: Path) -> None:
     more = [*REVERSE, "env.reward=per_digit", f"algorithm.critic={critic}", "batch.prompts=8"]
