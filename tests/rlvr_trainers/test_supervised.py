@@ -122,7 +122,14 @@ def test_the_loss_is_the_mean_over_the_learned_tokens_of_all_sequences_worked_by
     assert loss.item() == pytest.approx(2 * math.log(2), abs=1e-15)
     (gradient,) = torch.autograd.grad(loss, [logprobs])
     assert (gradient * batch.tokens.mask_BT).tolist() == [[-1 / 3, 0, -1 / 3], [-1 / 3, 0, 0]]
-    assert step_metrics([table]) == {"tokens/trained": 3.0, "loss": pytest.approx(2 * math.log(2))}
+    mean = pytest.approx(2 * math.log(2))
+    assert step_metrics([table]) == {"tokens/trained": 3.0, "loss": mean, "nll": mean}
+    # Of two updates the losses add up, and the mean is one over the tokens of both.
+    assert step_metrics([table, table]) == {
+        "tokens/trained": 6.0,
+        "loss": pytest.approx(4 * math.log(2)),
+        "nll": mean,
+    }
 
 
 def test_loss_and_gradient_are_those_of_an_oracle_in_loops_without_torch(

@@ -72,7 +72,8 @@ def step_metrics(tables: Sequence[TokenTable]) -> dict[str, float]:
     Means are over action tokens. `sampler/mismatch` is the mean |lp_old - lp_roll|, `sampler/kl` the k3
     estimate of KL(sampler || old policy), both of sequences that the current weights sampled.
     `sampler/mismatch_stale` is the mean of the others, where there are any. `kl` and `entropy` are there when they were
-    computed. A loss of terms alone has no more figures than itself.
+    computed. A loss of terms alone has no more figures than itself
+    and `nll`, their mean.
     """
     if not any(table.weight_N.numel() for table in tables):
         return {"tokens/trained": 0.0}
@@ -80,7 +81,8 @@ def step_metrics(tables: Sequence[TokenTable]) -> dict[str, float]:
     joined = {name: torch.cat(parts).double().cpu() for name, parts in columns.items() if None not in parts}
     loss = (joined["weight_N"] * joined["loss_term_N"]).sum()
     if any(table.terms_only for table in tables):
-        return {"tokens/trained": float(joined["loss_term_N"].numel()), "loss": float(loss)}
+        terms_N = joined["loss_term_N"]
+        return {"tokens/trained": float(terms_N.numel()), "loss": float(loss), "nll": float(terms_N.mean())}
     stale = joined.pop("stale_N").bool()
     mismatch = joined["mismatch_N"][~stale]
     metrics = {
