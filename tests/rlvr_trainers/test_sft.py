@@ -1,6 +1,8 @@
 """SFT runs: what a tiny model learns from rows of chats, what it does not, and what is refused before any work."""
 
+import itertools
 import json
+import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -216,6 +218,28 @@ def test_a_budget_that_leaves_no_row_or_is_none_is_refused(tmp_path: Path) -> No
         data,
         "data.max_tokens=999",
     )
+
+
+def test_a_row_whose_prompt_is_empty_is_refused(tmp_path: Path) -> None:
+    data = write(tmp_path, [*some_chats(3), chat("", "1")])
+    refused(r"'row 4' of 'chat.jsonl': the prompt has no tokens", tmp_path / "run", data)
+
+
+def test_a_long_solution_of_an_endless_environment_is_refused_when_it_comes(tmp_path: Path) -> None:
+    count = itertools.count()
+
+    def generate(rng: random.Random) -> rg.Task:
+        number = rng.randrange(10**6)
+        return rg.Task(id=str(number), prompt="1>", reference="1" * (3 if next(count) < 400 else 40))
+
+    tasks = rg.TaskSet.procedural("growing", generate)
+    known = FunctionVerifier(lambda task, completion: True, solution=lambda task: str(task.reference))
+    more = ["env.id=growing", "data.max_tokens=20", "run.steps=100", "batch.prompts=20"]
+    trainer = Trainer(config(tmp_path / "run", *more), env=rg.Environment(tasks, known))
+    with pytest.raises(rg.TrainingError, match=r"row '\d+' is longer than data.max_tokens of 20 tokens"):
+        trainer.run()
+    with pytest.raises(rg.ConfigError, match=r"is endless: give run.steps"):
+        Trainer(config(tmp_path / "b", *more, "data.epochs=2"), env=rg.Environment(tasks, known))
 
 
 def test_a_conversation_that_the_template_refuses_is_named_by_its_row(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Imitation: what is learned of a demonstration, its loss and gradient, and the warm-up that consists of it."""
 
+import itertools
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -86,15 +87,18 @@ def test_a_demonstration_is_neither_right_nor_wrong_and_all_of_it_counts() -> No
     assert batch.tokens.scored_B.all()
 
 
-def test_the_gradient_is_that_of_the_mean_over_tokens_whatever_the_microbatches() -> None:
+def test_the_gradient_is_that_of_the_mean_over_tokens_whatever_the_microbatches_and_processes() -> None:
     env, policy = config().env.make(), Policy(config().model, seed=0)
     policy.model.double()
     batch = shown(policy, env.tasks.take(9), ["1234"[: 1 + i % 4] for i in range(9)])
 
-    def gradient(budget: int) -> tuple[float, list[torch.Tensor]]:
+    def gradient(budget: int, processes: int = 1) -> tuple[float, list[torch.Tensor]]:
+        """Sum over the microbatches of so many processes."""
         policy.model.zero_grad()
         objective, total = CrossEntropyObjective(batch), 0.0
-        for rows in microbatches(batch.tokens.lengths_B.tolist(), budget):
+        lengths = batch.tokens.lengths_B.tolist()
+        shares = [microbatches(lengths, budget, part=part, parts=processes) for part in range(processes)]
+        for rows in itertools.chain(*shares):
             part = batch.select(rows)
             logprobs_BT, _ = policy.logprobs(part.tokens, temperature=1.0)
             loss, table = objective.loss(part, rows, logprobs_BT, None)
@@ -103,10 +107,11 @@ def test_the_gradient_is_that_of_the_mean_over_tokens_whatever_the_microbatches(
         return total, [p.grad.clone() for p in policy.parameters if p.grad is not None]
 
     whole_loss, whole = gradient(10_000)
-    parts_loss, parts = gradient(8)
-    assert parts_loss == pytest.approx(whole_loss, abs=1e-10)
-    for one, other in zip(parts, whole, strict=True):
-        torch.testing.assert_close(one, other, rtol=0, atol=1e-10)
+    for budget, processes in ((8, 1), (10_000, 2), (8, 4)):
+        parts_loss, parts = gradient(budget, processes)
+        assert parts_loss == pytest.approx(whole_loss, abs=1e-10)
+        for one, other in zip(parts, whole, strict=True):
+            torch.testing.assert_close(one, other, rtol=0, atol=1e-10)
     logprobs, _ = policy.logprobs(batch.tokens, temperature=1.0)
     assert whole_loss == pytest.approx(-float(logprobs.detach().sum()) / int(batch.tokens.mask_BT.sum()))
 

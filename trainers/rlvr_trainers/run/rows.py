@@ -84,6 +84,10 @@ class Rows:
             encoded = self._demonstrations.encode(task.prompt, said.messages)
         except (ConfigError, DataError) as error:
             raise ConfigError(f"'{task.id}' of {self._all.label}: {error}") from error
+        if not encoded.prompt_ids:
+            raise ConfigError(
+                f"'{task.id}' of {self._all.label}: the prompt has no tokens, so nothing predicts the first one"
+            )
         return len(encoded.prompt_ids) + len(encoded.token_ids)
 
     def _too_long(self, length: int) -> bool:
