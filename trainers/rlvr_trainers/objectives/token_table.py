@@ -37,10 +37,12 @@ class TokenTable:
     entropy_N: Tensor | None
     terms_only: bool = False
     """True of a loss that weighs terms of the model in training alone: nothing but these and their weights is meant."""
+    likelihood: bool = False
+    """True where those terms are -log p of the tokens."""
 
     @classmethod
-    def of_terms(cls, terms_N: Tensor, *, weight_N: Tensor) -> Self:
-        """The table of a loss that knows no advantages and no other policy."""
+    def of_terms(cls, terms_N: Tensor, *, weight_N: Tensor, likelihood: bool = False) -> Self:
+        """The table of a loss that knows no advantages and no other policy; of `likelihood`, its terms are -log p."""
         zeros, never = torch.zeros_like(terms_N), torch.zeros_like(terms_N, dtype=torch.bool)
         return cls(
             weight_N=weight_N,
@@ -55,6 +57,7 @@ class TokenTable:
             kl_N=None,
             entropy_N=None,
             terms_only=True,
+            likelihood=likelihood,
         )
 
     def cpu(self) -> Self:
@@ -72,8 +75,8 @@ def step_metrics(tables: Sequence[TokenTable]) -> dict[str, float]:
     Means are over action tokens. `sampler/mismatch` is the mean |lp_old - lp_roll|, `sampler/kl` the k3
     estimate of KL(sampler || old policy), both of sequences that the current weights sampled.
     `sampler/mismatch_stale` is the mean of the others, where there are any. `kl` and `entropy` are there when they were
-    computed. A loss of terms alone has no more figures than itself
-    and `nll`, their mean.
+    computed. A loss of terms alone has no more figures than itself,
+    and `nll` where the terms are -log p.
     """
     if not any(table.weight_N.numel() for table in tables):
         return {"tokens/trained": 0.0}
@@ -81,8 +84,11 @@ def step_metrics(tables: Sequence[TokenTable]) -> dict[str, float]:
     joined = {name: torch.cat(parts).double().cpu() for name, parts in columns.items() if None not in parts}
     loss = (joined["weight_N"] * joined["loss_term_N"]).sum()
     if any(table.terms_only for table in tables):
-        terms_N = joined["loss_term_N"]
-        return {"tokens/trained": float(terms_N.numel()), "loss": float(loss), "nll": float(terms_N.mean())}
+        return {
+            "tokens/trained": float(joined["loss_term_N"].numel()),
+            "loss": float(loss),
+            **_likelihood(tables, joined),
+        }
     stale = joined.pop("stale_N").bool()
     mismatch = joined["mismatch_N"][~stale]
     metrics = {
@@ -100,3 +106,10 @@ def step_metrics(tables: Sequence[TokenTable]) -> dict[str, float]:
         metrics["sampler/mismatch_stale"] = joined["mismatch_N"][stale].abs().mean()
     metrics |= {name[:-2]: joined[name].mean() for name in ("kl_N", "entropy_N") if name in joined}
     return {"tokens/trained": float(stale.numel())} | {name: float(value) for name, value in metrics.items()}
+
+
+def _likelihood(tables: Sequence[TokenTable], joined: dict[str, Tensor]) -> dict[str, float]:
+    """The mean of -log p over all tokens, where that is what the terms are."""
+    if not all(table.likelihood for table in tables if table.weight_N.numel()):
+        return {}
+    return {"nll": float(joined["loss_term_N"].mean())}
