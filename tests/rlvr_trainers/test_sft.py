@@ -339,6 +339,18 @@ def test_a_model_with_a_chat_template_learns_its_turns_and_nothing_of_the_templa
     assert step["length/max"] == len(said) + 2
 
 
+def test_no_environment_is_none_where_data_is_named() -> None:
+    for env in ([], ["env=null"]):
+        settings = load_recipe("sft", parse_overrides(["model.path=tiny", "data.path=chat.jsonl", *env]))
+        assert (settings.trains_on, settings.samples, settings.held_out) == ("chat.jsonl", False, None)
+        assert settings.trained_model is None
+    named = ["env.id=reverse", "env.digits=2", "eval.every=1"]
+    settings = load_recipe("sft", parse_overrides(["model.path=tiny", "data.path=chat.jsonl", *named]))
+    assert settings.held_out is not None
+    assert (settings.held_out.id, settings.held_out.options) == ("reverse", {"digits": 2, "split": "test"})
+    assert settings.trained_model is not None
+
+
 def test_nothing_to_show_is_said_before_anything_else() -> None:
     with pytest.raises(rg.ConfigError, match=r"data.path=FILE.*env.id=ENV"):
         load_recipe("sft", parse_overrides(["model.path=tiny"]))

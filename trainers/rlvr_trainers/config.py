@@ -81,7 +81,7 @@ class TrainConfig(Config):
     @classmethod
     def _data_is_an_environment(cls, settings: Any) -> Any:
         """Settings of a run on data that name no environment stand for the data itself."""
-        if not isinstance(settings, dict) or "env" in settings:
+        if not isinstance(settings, dict) or settings.get("env") is not None:
             return settings
         data, algorithm = settings.get("data"), settings.get("algorithm")
         if data is None and isinstance(algorithm, dict) and algorithm.get("kind") == "sft":
