@@ -238,6 +238,9 @@ def test_a_long_solution_of_an_endless_environment_is_refused_when_it_comes(tmp_
     trainer = Trainer(config(tmp_path / "run", *more), env=rg.Environment(tasks, known))
     with pytest.raises(rg.TrainingError, match=r"row '\d+' is longer than data.max_tokens of 20 tokens"):
         trainer.run()
+    tight = ["data.max_tokens=3", "data.too_long=leave_out"]
+    with pytest.raises(rg.ConfigError, match=r"64 of 64 rows .* none can be left out"):
+        Trainer(config(tmp_path / "b", *more, *tight), env=rg.Environment(tasks, known))
     with pytest.raises(rg.ConfigError, match=r"is endless: give run.steps"):
         Trainer(config(tmp_path / "b", *more, "data.epochs=2"), env=rg.Environment(tasks, known))
 
@@ -349,6 +352,15 @@ def test_no_environment_is_none_where_data_is_named() -> None:
     assert settings.held_out is not None
     assert (settings.held_out.id, settings.held_out.options) == ("reverse", {"digits": 2, "split": "test"})
     assert settings.trained_model is not None
+
+
+def test_an_environment_beside_data_is_what_is_measured_on() -> None:
+    measured = ["env.id=jsonl", "env.data=held_out.jsonl", "eval.every=1"]
+    settings = load_recipe("sft", parse_overrides(["model.path=tiny", "data.path=chat.jsonl", *measured]))
+    assert settings.held_out is not None
+    assert settings.held_out.options["data"] == "held_out.jsonl"
+    with pytest.raises(rg.ConfigError, match="is what the model trains on"):
+        load_recipe("sft", parse_overrides(["model.path=tiny", *measured]))
 
 
 def test_nothing_to_show_is_said_before_anything_else() -> None:

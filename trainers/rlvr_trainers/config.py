@@ -112,9 +112,10 @@ class TrainConfig(Config):
             )
         if self.reward.steps != "off":
             self._steps_have_a_meaning()
-        if self.eval and self.env.options.get("data") and "data" not in self.eval.env:
+        trained_on = self.env.options.get("data") if self.trains_on == self.env.id else None
+        if self.eval and trained_on and "data" not in self.eval.env:
             raise ValueError(
-                f"env.data={self.env.options['data']} is what the model trains on: name other data to hold out with "
+                f"env.data={trained_on} is what the model trains on: name other data to hold out with "
                 "eval.env.data=..., or leave evaluation out with eval=null"
             )
         return self
