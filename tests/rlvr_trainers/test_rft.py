@@ -224,12 +224,13 @@ def test_a_run_on_stored_samples_goes_on_bit_for_bit(stored: Path, tmp_path: Pat
 
 def test_folders_that_hold_no_evaluation_are_refused(stored: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
+    # One folder need not be written as a list.
     for folder, said in (
         (tmp_path / "empty", "holds no evaluation"),
         (stored / "base", "holds a training run"),
     ):
         with pytest.raises(rg.ConfigError, match=said):
-            Trainer(config(tmp_path / "run", f"data.runs=[{folder}]"))
+            Trainer(config(tmp_path / "run", f"data.runs={folder}"))
 
 
 def test_runs_in_which_a_task_has_two_prompts_are_refused(stored: Path, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """SFT runs: what a tiny model learns from rows of chats, what it does not, and what is refused before any work."""
 
+import itertools
 import json
+import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -218,6 +220,31 @@ def test_a_budget_that_leaves_no_row_or_is_none_is_refused(tmp_path: Path) -> No
     )
 
 
+def test_a_row_whose_prompt_is_empty_is_refused(tmp_path: Path) -> None:
+    data = write(tmp_path, [*some_chats(3), chat("", "1")])
+    refused(r"'row 4' of 'chat.jsonl': the prompt has no tokens", tmp_path / "run", data)
+
+
+def test_a_long_solution_of_an_endless_environment_is_refused_when_it_comes(tmp_path: Path) -> None:
+    count = itertools.count()
+
+    def generate(rng: random.Random) -> rg.Task:
+        number = rng.randrange(10**6)
+        return rg.Task(id=str(number), prompt="1>", reference="1" * (3 if next(count) < 400 else 40))
+
+    tasks = rg.TaskSet.procedural("growing", generate)
+    known = FunctionVerifier(lambda task, completion: True, solution=lambda task: str(task.reference))
+    more = ["env.id=growing", "data.max_tokens=20", "run.steps=100", "batch.prompts=20"]
+    trainer = Trainer(config(tmp_path / "run", *more), env=rg.Environment(tasks, known))
+    with pytest.raises(rg.TrainingError, match=r"row '\d+' is longer than data.max_tokens of 20 tokens"):
+        trainer.run()
+    tight = ["data.max_tokens=3", "data.too_long=leave_out"]
+    with pytest.raises(rg.ConfigError, match=r"64 of 64 rows .* none can be left out"):
+        Trainer(config(tmp_path / "b", *more, *tight), env=rg.Environment(tasks, known))
+    with pytest.raises(rg.ConfigError, match=r"is endless: give run.steps"):
+        Trainer(config(tmp_path / "b", *more, "data.epochs=2"), env=rg.Environment(tasks, known))
+
+
 def test_a_conversation_that_the_template_refuses_is_named_by_its_row(tmp_path: Path) -> None:
     model, tokenizer = tiny_model(seed=0)
     tokenizer.chat_template = (
@@ -313,6 +340,27 @@ def test_a_model_with_a_chat_template_learns_its_turns_and_nothing_of_the_templa
     said = [*tokenizer.encode("42"), *tokenizer.encode("higher")]
     assert step["tokens/trained"] == 4 * (len(said) + 2)
     assert step["length/max"] == len(said) + 2
+
+
+def test_no_environment_is_none_where_data_is_named() -> None:
+    for env in ([], ["env=null"]):
+        settings = load_recipe("sft", parse_overrides(["model.path=tiny", "data.path=chat.jsonl", *env]))
+        assert (settings.trains_on, settings.samples, settings.held_out) == ("chat.jsonl", False, None)
+        assert settings.trained_model is None
+    named = ["env.id=reverse", "env.digits=2", "eval.every=1"]
+    settings = load_recipe("sft", parse_overrides(["model.path=tiny", "data.path=chat.jsonl", *named]))
+    assert settings.held_out is not None
+    assert (settings.held_out.id, settings.held_out.options) == ("reverse", {"digits": 2, "split": "test"})
+    assert settings.trained_model is not None
+
+
+def test_an_environment_beside_data_is_what_is_measured_on() -> None:
+    measured = ["env.id=jsonl", "env.data=held_out.jsonl", "eval.every=1"]
+    settings = load_recipe("sft", parse_overrides(["model.path=tiny", "data.path=chat.jsonl", *measured]))
+    assert settings.held_out is not None
+    assert settings.held_out.options["data"] == "held_out.jsonl"
+    with pytest.raises(rg.ConfigError, match="is what the model trains on"):
+        load_recipe("sft", parse_overrides(["model.path=tiny", *measured]))
 
 
 def test_nothing_to_show_is_said_before_anything_else() -> None:

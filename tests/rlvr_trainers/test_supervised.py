@@ -1,5 +1,6 @@
 """Imitation: what is learned of a demonstration, its loss and gradient, and the warm-up that consists of it."""
 
+import itertools
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -86,15 +87,18 @@ def test_a_demonstration_is_neither_right_nor_wrong_and_all_of_it_counts() -> No
     assert batch.tokens.scored_B.all()
 
 
-def test_the_gradient_is_that_of_the_mean_over_tokens_whatever_the_microbatches() -> None:
+def test_the_gradient_is_that_of_the_mean_over_tokens_whatever_the_microbatches_and_processes() -> None:
     env, policy = config().env.make(), Policy(config().model, seed=0)
     policy.model.double()
     batch = shown(policy, env.tasks.take(9), ["1234"[: 1 + i % 4] for i in range(9)])
 
-    def gradient(budget: int) -> tuple[float, list[torch.Tensor]]:
+    def gradient(budget: int, processes: int = 1) -> tuple[float, list[torch.Tensor]]:
+        """Sum over the microbatches of so many processes."""
         policy.model.zero_grad()
         objective, total = CrossEntropyObjective(batch), 0.0
-        for rows in microbatches(batch.tokens.lengths_B.tolist(), budget):
+        lengths = batch.tokens.lengths_B.tolist()
+        shares = [microbatches(lengths, budget, part=part, parts=processes) for part in range(processes)]
+        for rows in itertools.chain(*shares):
             part = batch.select(rows)
             logprobs_BT, _ = policy.logprobs(part.tokens, temperature=1.0)
             loss, table = objective.loss(part, rows, logprobs_BT, None)
@@ -103,10 +107,11 @@ def test_the_gradient_is_that_of_the_mean_over_tokens_whatever_the_microbatches(
         return total, [p.grad.clone() for p in policy.parameters if p.grad is not None]
 
     whole_loss, whole = gradient(10_000)
-    parts_loss, parts = gradient(8)
-    assert parts_loss == pytest.approx(whole_loss, abs=1e-10)
-    for one, other in zip(parts, whole, strict=True):
-        torch.testing.assert_close(one, other, rtol=0, atol=1e-10)
+    for budget, processes in ((8, 1), (10_000, 2), (8, 4)):
+        parts_loss, parts = gradient(budget, processes)
+        assert parts_loss == pytest.approx(whole_loss, abs=1e-10)
+        for one, other in zip(parts, whole, strict=True):
+            torch.testing.assert_close(one, other, rtol=0, atol=1e-10)
     logprobs, _ = policy.logprobs(batch.tokens, temperature=1.0)
     assert whole_loss == pytest.approx(-float(logprobs.detach().sum()) / int(batch.tokens.mask_BT.sum()))
 
@@ -122,7 +127,14 @@ def test_the_loss_is_the_mean_over_the_learned_tokens_of_all_sequences_worked_by
     assert loss.item() == pytest.approx(2 * math.log(2), abs=1e-15)
     (gradient,) = torch.autograd.grad(loss, [logprobs])
     assert (gradient * batch.tokens.mask_BT).tolist() == [[-1 / 3, 0, -1 / 3], [-1 / 3, 0, 0]]
-    assert step_metrics([table]) == {"tokens/trained": 3.0, "loss": pytest.approx(2 * math.log(2))}
+    mean = pytest.approx(2 * math.log(2))
+    assert step_metrics([table]) == {"tokens/trained": 3.0, "loss": mean, "nll": mean}
+    # Of two updates the losses add up, and the mean is one over the tokens of both.
+    assert step_metrics([table, table]) == {
+        "tokens/trained": 6.0,
+        "loss": pytest.approx(4 * math.log(2)),
+        "nll": mean,
+    }
 
 
 def test_loss_and_gradient_are_those_of_an_oracle_in_loops_without_torch(

@@ -100,6 +100,7 @@ MANUAL = Manual(
             "rlvr train dapo env.id=gsm8k env.data=train.jsonl eval=null --model FOLDER",
             "A model and tasks of your own",
         ),
+        ("rlvr train sft data.path=chat.jsonl --model FOLDER", "Imitate conversations"),
         ("rlvr train grpo env.id=countdown --model FOLDER --dry-run", "What it would do"),
         ("rlvr train dapo --help", "Every setting of a recipe: value, type, meaning"),
     ),

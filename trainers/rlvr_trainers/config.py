@@ -83,7 +83,7 @@ class TrainConfig(Config):
     @classmethod
     def _data_is_an_environment(cls, settings: Any) -> Any:
         """Settings of a run on data that name no environment stand for the data itself."""
-        if not isinstance(settings, dict) or "env" in settings:
+        if not isinstance(settings, dict) or settings.get("env") is not None:
             return settings
         data, algorithm = settings.get("data"), settings.get("algorithm")
         if data is None and isinstance(algorithm, dict) and algorithm.get("kind") == "sft":
@@ -126,9 +126,10 @@ class TrainConfig(Config):
             self._critic_has_its_place()
         if self.reward.steps != "off":
             self._steps_have_a_meaning()
-        if self.eval and self.env.options.get("data") and "data" not in self.eval.env:
+        trained_on = self.env.options.get("data") if self.trains_on == self.env.id else None
+        if self.eval and trained_on and "data" not in self.eval.env:
             raise ValueError(
-                f"env.data={self.env.options['data']} is what the model trains on: name other data to hold out with "
+                f"env.data={trained_on} is what the model trains on: name other data to hold out with "
                 "eval.env.data=..., or leave evaluation out with eval=null"
             )
         return self

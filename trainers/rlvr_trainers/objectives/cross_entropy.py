@@ -30,5 +30,7 @@ class CrossEntropyObjective:
     ) -> tuple[Tensor, TokenTable]:
         """The loss of a part of the step, and its table."""
         terms_N = -logprobs_BT.detach()[part.tokens.mask_BT].double()
-        table = TokenTable.of_terms(terms_N, weight_N=torch.full_like(terms_N, 1 / self._tokens))
+        table = TokenTable.of_terms(
+            terms_N, weight_N=torch.full_like(terms_N, 1 / self._tokens), likelihood=True
+        )
         return -logprobs_BT.where(part.tokens.mask_BT, 0.0).sum() / self._tokens, table

@@ -39,10 +39,19 @@ class TokenTable:
     """Of the pair that the token's sequence is in: the log-ratio to the reference, preferred minus other."""
     terms_only: bool = False
     """True of a loss that weighs terms of the model in training alone: nothing but these and their weights is meant."""
+    likelihood: bool = False
+    """True where those terms are -log p of the tokens."""
 
     @classmethod
-    def of_terms(cls, terms_N: Tensor, *, weight_N: Tensor, margin_N: Tensor | None = None) -> Self:
-        """The table of a loss that knows no advantages and no other policy."""
+    def of_terms(
+        cls,
+        terms_N: Tensor,
+        *,
+        weight_N: Tensor,
+        likelihood: bool = False,
+        margin_N: Tensor | None = None,
+    ) -> Self:
+        """The table of a loss that knows no advantages and no other policy; of `likelihood`, its terms are -log p."""
         zeros, never = torch.zeros_like(terms_N), torch.zeros_like(terms_N, dtype=torch.bool)
         return cls(
             weight_N=weight_N,
@@ -58,6 +67,7 @@ class TokenTable:
             entropy_N=None,
             margin_N=margin_N,
             terms_only=True,
+            likelihood=likelihood,
         )
 
     def cpu(self) -> Self:
@@ -75,7 +85,8 @@ def step_metrics(tables: Sequence[TokenTable]) -> dict[str, float]:
     Means are over action tokens. `sampler/mismatch` is the mean |lp_old - lp_roll|, `sampler/kl` the k3
     estimate of KL(sampler || old policy), both of sequences that the current weights sampled.
     `sampler/mismatch_stale` is the mean of the others, where there are any. `kl` and `entropy` are there when they were
-    computed. A loss of terms alone has no more figures than itself.
+    computed. A loss of terms alone has no more figures than itself,
+    and `nll` where the terms are -log p.
     """
     if not any(table.weight_N.numel() for table in tables):
         return {"tokens/trained": 0.0}
@@ -86,6 +97,7 @@ def step_metrics(tables: Sequence[TokenTable]) -> dict[str, float]:
         return {
             "tokens/trained": float(joined["loss_term_N"].numel()),
             "loss": float(loss),
+            **_likelihood(tables, joined),
             **_margins(joined),
         }
     stale = joined.pop("stale_N").bool()
@@ -116,3 +128,10 @@ def _margins(joined: dict[str, Tensor]) -> dict[str, float]:
         "preference/margin": float((weight_N * margin_N).sum()),
         "preference/accuracy": float((weight_N * (margin_N > 0)).sum()),
     }
+
+
+def _likelihood(tables: Sequence[TokenTable], joined: dict[str, Tensor]) -> dict[str, float]:
+    """The mean of -log p over all tokens, where that is what the terms are."""
+    if not all(table.likelihood for table in tables if table.weight_N.numel()):
+        return {}
+    return {"nll": float(joined["loss_term_N"].mean())}

@@ -165,7 +165,8 @@ class Display:
     @staticmethod
     def _figures(metrics: Metrics) -> list[str]:
         if "reward/mean" not in metrics:  # nothing was sampled
-            return [f"loss {metrics['loss']:.3f}", f"{metrics['tokens_per_second/update']:,.0f} tok/s"]
+            fit = f"-log p {metrics['nll']:.3f}" if "nll" in metrics else f"loss {metrics['loss']:.3f}"
+            return [fit, f"{metrics['tokens_per_second/update']:,.0f} tok/s"]
         pass_rate, selected = metrics.get("pass_rate/all"), metrics.get("selected/samples")
         return [
             f"reward {metrics['reward/mean']:+.3f}",

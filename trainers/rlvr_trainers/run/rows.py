@@ -69,7 +69,9 @@ class Rows:
             f"{len(long):,} of {len(lengths):,} rows of {self._all.label} are longer than {self._limit} of "
             f"{self._most} tokens; the longest, '{longest[0]}', has {long[longest]}"
         )
-        if not leave_out or endless:
+        if endless:
+            raise ConfigError(f"{told}: of an endless set none can be left out, so make them shorter")
+        if not leave_out:
             raise ConfigError(f"{told}: shorten them, or leave them out with data.too_long=leave_out")
         self._left_out = set(long)
         remaining = {task for task, _ in lengths.keys() - long.keys()}
@@ -84,6 +86,10 @@ class Rows:
             encoded = self._demonstrations.encode(task.prompt, said.messages)
         except (ConfigError, DataError) as error:
             raise ConfigError(f"'{task.id}' of {self._all.label}: {error}") from error
+        if not encoded.prompt_ids:
+            raise ConfigError(
+                f"'{task.id}' of {self._all.label}: the prompt has no tokens, so nothing predicts the first one"
+            )
         return len(encoded.prompt_ids) + len(encoded.token_ids)
 
     def _too_long(self, length: int) -> bool:
