@@ -15,7 +15,7 @@ import gzip
 import json
 import uuid
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,15 @@ Row = dict[str, Any]
 
 DATA_SUFFIXES = {".jsonl", ".json", ".parquet", ".csv", ".arrow"}
 """Suffixes of the files of a folder in the hub's format; more suffixes, such as .gz, may follow."""
+
+
+def reader_of(path: Path) -> Callable[[Path], Iterator[tuple[str, Row]]]:
+    """The reader of a `.jsonl`, `.jsonl.gz` or `.parquet` file. Raises ConfigError for any other name."""
+    if path.suffix == ".parquet":
+        return parquet_rows
+    if path.name.endswith((".jsonl", ".jsonl.gz")):
+        return jsonl_rows
+    raise ConfigError(f"cannot read tasks from {path}: the name must end in .jsonl, .jsonl.gz or .parquet")
 
 
 def jsonl_rows(path: Path) -> Iterator[tuple[str, Row]]:

@@ -15,7 +15,7 @@ from pydantic import JsonValue, ValidationError
 
 from rlvr_gym.errors import ConfigError, DataError, TasksLeftOut
 from rlvr_gym.golds import check_gold, left_out
-from rlvr_gym.rows import Row, hub_rows, jsonl_rows, parquet_rows
+from rlvr_gym.rows import Row, hub_rows, reader_of
 from rlvr_gym.seeding import derive_rng, derive_seed
 from rlvr_gym.task import Message, Task
 
@@ -132,14 +132,7 @@ class TaskSet(ABC):
     ) -> TaskSet:
         """Tasks from a `.jsonl`, `.jsonl.gz` or `.parquet` file, one a row."""
         path = Path(path).expanduser()
-        if path.suffix == ".parquet":
-            rows = parquet_rows
-        elif path.name.endswith((".jsonl", ".jsonl.gz")):
-            rows = jsonl_rows
-        else:
-            raise ConfigError(
-                f"cannot read tasks from {path}: the name must end in .jsonl, .jsonl.gz or .parquet"
-            )
+        rows = reader_of(path)
         return _StoredTaskSet(
             lambda: rows(path), to_task, name=name, split=split, verifier=verifier, has_splits=False
         )

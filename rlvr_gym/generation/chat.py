@@ -8,6 +8,8 @@ the messages never becomes a control token, whoever wrote it: see `rlvr_gym.gene
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
 
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
@@ -96,7 +98,103 @@ def encode_demonstration(
     return ControlTokens.of(tokenizer).encode_turn(demonstration(tokenizer, prompt_ids, answer))
 
 
-def _render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> str:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EncodedConversation:
+    """A conversation as token ids, cut where the first turn of the assistant begins.
+
+    `token_ids` are what follows, up to the end of the last such turn; `said_mask` is True for those that the assistant
+    says: its turns and their ends. All others are the template's, or of other roles.
+    """
+
+    prompt_ids: tuple[int, ...]
+    token_ids: tuple[int, ...]
+    said_mask: tuple[bool, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TurnFrame:
+    """The tokens around a turn of the assistant, beside the prompt for it.
+
+    `header_ids` are what the template writes between its generation prompt and the turn, and `end_id` ends the turn.
+    """
+
+    header_ids: tuple[int, ...] = ()
+    end_id: int
+
+
+def encode_conversation(
+    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], frame: TurnFrame
+) -> EncodedConversation:
+    """The ids of a whole conversation, turn after turn as if the assistant's had been sampled within `frame`.
+
+    The header of a turn is not the assistant's, its end is. What follows the last turn is left out. Raises ConfigError
+    where the template refuses the conversation, or where there is no turn of the assistant in it, or nothing before
+    one.
+    """
+    opening_messages = tuple(takewhile(lambda message: message.role != "assistant", messages))
+    said = [place for place, message in enumerate(messages) if message.role == "assistant"]
+    if not said or not opening_messages:
+        lacking = "has no turn of the assistant" if not said else "begins with a turn of the assistant"
+        raise ConfigError(f"the conversation {lacking}, and what follows something else is learned")
+    prompt_ids = encode_prompt(tokenizer, opening_messages)
+    ids: list[int] = []
+    mask: list[bool] = []
+    for place, following in zip(said, (*said[1:], None), strict=True):
+        ids, mask = [*ids, *frame.header_ids], [*mask, *([False] * len(frame.header_ids))]
+        said_ids = encode_demonstration(tokenizer, (*prompt_ids, *ids), messages[place].content)
+        turn = (*said_ids, frame.end_id)
+        ids, mask = [*ids, *turn], [*mask, *([True] * len(turn))]
+        if following is not None:
+            reply = encode_reply(tokenizer, turn, messages[place + 1 : following], (frame.end_id,))
+            ids, mask = [*ids, *reply], [*mask, *([False] * len(reply))]
+    return EncodedConversation(prompt_ids=prompt_ids, token_ids=tuple(ids), said_mask=tuple(mask))
+
+
+def turn_frame(tokenizer: PreTrainedTokenizerBase, end_ids: Collection[int]) -> TurnFrame:
+    """The frame of a turn: its end is the token that the template writes there, where samplers stop at it.
+
+    `end_ids` are those that they stop at; the tokenizer's end-of-sequence token is taken where the template writes
+    none of them. Raises ConfigError where there is no such token.
+    """
+    return TurnFrame(header_ids=_header(tokenizer), end_id=_turn_end(tokenizer, end_ids))
+
+
+def _header(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
+    """Control tokens between the generation prompt and a turn (a channel's name, say), with what stands among them.
+
+    There are none where the template has no generation prompt, for sampling begins without them then. A thinking that
+    a template writes there is the turn's own to open or to leave out.
+    """
+    try:
+        before, asked, whole = (
+            _render(tokenizer, (_QUESTION,), asks=False),
+            _render(tokenizer, (_QUESTION,)),
+            _render(tokenizer, (_QUESTION, _TURN)),
+        )
+    except ConfigError:  # a template that knows no earlier turns writes nothing before one
+        return ()
+    written, found, _ = whole.removeprefix(asked).partition(_TURN.content)
+    if before == asked or not whole.startswith(asked) or not found or "think" in written:
+        return ()
+    ids = _ids(tokenizer, written)
+    return ids if ControlTokens.of(tokenizer).among(ids) else ()
+
+
+def _turn_end(tokenizer: PreTrainedTokenizerBase, end_ids: Collection[int]) -> int:
+    try:
+        closing = encode_reply(tokenizer, (), (), ())
+    except ConfigError:  # a template that knows no earlier turns ends none
+        closing = ()
+    end = closing[0] if closing and closing[0] in end_ids else tokenizer.eos_token_id
+    if not isinstance(end, int):
+        raise ConfigError(
+            "the tokenizer names no end-of-sequence token (eos_token), so no turn could ever end"
+        )
+    return end
+
+
+def _render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], *, asks: bool = True) -> str:
+    """The text of a conversation, up to where the assistant's next turn begins if it `asks` for one."""
     contents = ControlTokens.of(tokenizer).mark([message.content for message in messages])
     conversation = [
         {"role": message.role, "content": content}
@@ -105,7 +203,7 @@ def _render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> 
     template = PLAIN_TEMPLATE if tokenizer.chat_template is None else None
     try:
         text = tokenizer.apply_chat_template(
-            conversation, chat_template=template, tokenize=False, add_generation_prompt=True
+            conversation, chat_template=template, tokenize=False, add_generation_prompt=asks
         )
     except (TemplateError, TypeError) as error:
         roles = ", ".join(message.role for message in messages)

@@ -105,6 +105,10 @@ class ControlTokens:
         )
         return self._guarded.encode(named.replace(_MARK, ""), special=special)
 
+    def among(self, ids: Sequence[int]) -> bool:
+        """Return whether a control token is among ids."""
+        return any(id in self._telling for id in ids)
+
     def _marked(self, content: str) -> str:
         content = self._texts.sub(lambda found: _MARK + found[0], content)
         if not self._ends_in_a_beginning(content):

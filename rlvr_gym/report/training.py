@@ -63,6 +63,7 @@ PANELS = (
         },
         least=0.1,
     ),
+    Panel("mean -log p of what is imitated, nats per token", {"nll": "-log p"}, least=0.1),
     Panel("clipped tokens", {"clip/low_fraction": "below", "clip/high_fraction": "above"}, least=0.01),
     Panel(
         "sampler against trainer",

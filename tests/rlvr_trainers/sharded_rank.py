@@ -36,7 +36,7 @@ def three_steps(case: Mapping[str, Any], mesh: Mesh) -> dict[str, Any]:
             loss, minibatch, max_tokens=13, entropies=lambda tokens: torch.zeros(tokens.mask_BT.shape)
         ),
         batch=BatchConfig(prompts=3, minibatches=3, microbatch_tokens=case["budget"]),
-        optimizer=OptimizerConfig(learning_rate=1e-2, weight_decay=0.1),
+        optimizer=OptimizerConfig(kind=case["kind"], learning_rate=1e-2, weight_decay=0.1),
         total_updates=3,
         temperature=0.8,
         max_mismatch=1e9,

@@ -36,9 +36,9 @@ def no_room(here: bool) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def one_step(policy: Policy, *, times: int = 1) -> Any:
+def one_step(policy: Policy, kind: str = "adamw", *, times: int = 1) -> Any:
     """The optimizer after a step on log-probabilities `times` over, which processes add up."""
-    settings = OptimizerConfig(learning_rate=0.01)
+    settings = OptimizerConfig.model_validate({"learning_rate": 0.01, "kind": kind})
     optimizer, _ = optimizer_and_schedule(policy.parameters, settings, total_updates=1)
     probe = TokenSequence(prompt_token_ids=(4, 5), token_ids=(6, 7, 8))
     logprobs, _ = policy.logprobs(probe_tokens([probe]), temperature=1.0)
@@ -66,7 +66,7 @@ def write(name: str, case: dict[str, Any], folder: Path, mesh: Mesh) -> None:
     policy.model.double()
     generator = policy.generator_apart()
     policy.shard()
-    optimizer = one_step(policy)
+    optimizer = one_step(policy, case["kind"])
     send(policy, generator, mesh)
     model_folder.FILE_BYTES = case["file_bytes"]
     policy.save_merged(folder / name)

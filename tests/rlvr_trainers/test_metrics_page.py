@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pytest
 from rlvr_trainers import load_recipe
 from rlvr_trainers.trainer import Trainer
 
@@ -28,10 +29,28 @@ def named(page: str) -> list[re.Pattern[str]]:
     return patterns
 
 
-def test_every_metric_that_a_run_records_is_on_the_page(tmp_path: Path) -> None:
-    Trainer(load_recipe("quickstart", parse_overrides([*SMALL, f"run.dir={tmp_path}"]))).run()
+IMITATING = [
+    "model.path=tiny:0123456789>", "env.id=reverse", "env.digits=2", "env.style=symbols", "run.steps=1",
+    "sampling.max_tokens=4", "batch.prompts=4", "batch.minibatches=1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("recipe", "settings", "among_others"),
+    [
+        ("quickstart", SMALL, {"kl", "eval/pass@1", "reward/mean"}),
+        ("sft", IMITATING, {"loss", "length/mean"}),
+        ("rft", [*IMITATING, "batch.group_size=4"], {"selected/share", "reward/mean"}),
+        ("online_dpo", [*IMITATING, "env.reward=per_digit", "dynamic_sampling=null"], {"preference/margin"}),
+        ("ppo", [*IMITATING, "env.reward=per_digit"], {"critic/loss", "critic/explained_variance", "kl"}),
+    ],
+)
+def test_every_metric_that_a_run_records_is_on_the_page(
+    recipe: str, settings: list[str], among_others: set[str], tmp_path: Path
+) -> None:
+    Trainer(load_recipe(recipe, parse_overrides([*settings, f"run.dir={tmp_path}"]))).run()
     recorded = {key for row in read_lines(tmp_path / "metrics.jsonl") for key in row} - {"step"}
-    assert {"kl", "eval/pass@1", "reward/mean"} <= recorded
+    assert among_others <= recorded
     patterns = named(PAGE.read_text(encoding="utf-8"))
     assert {name for name in recorded if not any(p.fullmatch(name) for p in patterns)} == set()
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from rlvr_trainers.recipe import load_recipe
-from rlvr_trainers.run.plot import PANELS, draw
+from rlvr_trainers.run.plot import IMITATION, PANELS, draw
 from rlvr_trainers.trainer import Trainer
 
 from rlvr_gym import ConfigError
@@ -35,6 +35,23 @@ def test_a_run_becomes_a_picture(run: Path, tmp_path: Path) -> None:
 def test_every_panel_draws_metrics_that_runs_log(run: Path) -> None:
     logged = {name for row in read_lines(run / "metrics.jsonl") for name in row} | {"length/correct"}
     assert {name for _, names in PANELS for name in names} <= logged
+
+
+def test_an_imitation_is_drawn_with_its_likelihood(tmp_path: Path) -> None:
+    settings = [
+        *[
+            "model.path=tiny:0123456789>",
+            "env.id=reverse",
+            "env.digits=2",
+            "env.style=symbols",
+            "batch.prompts=4",
+        ],
+        *["sampling.max_tokens=4", "run.steps=2", f"run.dir={tmp_path}"],
+    ]
+    Trainer(load_recipe("sft", parse_overrides(settings))).run()
+    (name,) = IMITATION[1]
+    assert all(name in row for row in read_lines(tmp_path / "metrics.jsonl") if row["step"])
+    assert draw(tmp_path, tmp_path / "curves.png").read_bytes().startswith(PNG)
 
 
 def test_a_run_without_evaluation_is_drawn_all_the_same(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Training from Python, with names and with objects."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,19 @@ def test_an_environment_and_a_model_can_be_objects(tmp_path: Path) -> None:
     assert all(
         torch.equal(weight, model.state_dict()[name]) for name, weight in finished.state_dict().items()
     )
+
+
+def test_data_takes_the_place_of_an_environment(tmp_path: Path) -> None:
+    chat = tmp_path / "chat.jsonl"
+    row = {"messages": [{"role": "user", "content": "1>"}, {"role": "assistant", "content": "11"}]}
+    chat.write_text(f"{json.dumps(row)}\n" * 4)
+    settings = run(
+        tmp_path / "run", data={"path": str(chat)}, eval={"every": 1, "tasks": 4, "allow_overlap": True}
+    )
+    settings["algorithm"] = "sft"
+    result = rlvr_trainers.train(model="tiny:0123456789>", held_out=double(), **settings)
+    assert result.finished
+    assert result.after is not None
 
 
 def test_a_held_out_environment_goes_with_settings_of_evaluation(tmp_path: Path) -> None:

@@ -3,12 +3,20 @@
 from pathlib import Path
 
 import pytest
+from rlvr_trainers.config import TrainConfig
+from rlvr_trainers.loss_settings import PolicyGradientConfig
 from rlvr_trainers.recipe import load_recipe, recipe_names
 
 from rlvr_gym import ConfigError
 from rlvr_gym.config import parse_overrides
 
 NEEDED = parse_overrides(["model.path=tiny", "env.id=reverse"])
+
+
+def weighed(config: TrainConfig) -> PolicyGradientConfig:
+    """The settings of a policy update."""
+    assert isinstance(config.algorithm, PolicyGradientConfig)
+    return config.algorithm
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -20,25 +28,46 @@ def test_the_presets_are_those_that_the_papers_describe() -> None:
     loaded = {
         name: load_recipe(name, NEEDED) for name in recipe_names() if name not in ("quickstart", "hackable")
     }
-    assert set(loaded) == {"dapo", "dr_grpo", "gspo", "grpo", "grpo_r1", "rloo"}
+    assert set(loaded) == {
+        "cispo",
+        "dapo",
+        "dpo",
+        "dr_grpo",
+        "gspo",
+        "grpo",
+        "grpo_process",
+        "grpo_r1",
+        "gspo_token",
+        "online_dpo",
+        "ppo",
+        "reinforce_pp_baseline",
+        "rft",
+        "rloo",
+        "sft",
+    }
     grpo, r1, dapo = loaded["grpo"], loaded["grpo_r1"], loaded["dapo"]
-    assert (grpo.batch.group_size, grpo.algorithm.kl_coefficient, grpo.batch.updates) == (64, 0.04, 1)
-    assert (r1.batch.group_size, r1.algorithm.clip_high, r1.optimizer.learning_rate) == (16, 10.0, 3e-6)
-    assert (dapo.algorithm.clip_low, dapo.algorithm.clip_high) == (0.2, 0.28)
+    assert (grpo.batch.group_size, weighed(grpo).kl_coefficient, grpo.batch.updates) == (64, 0.04, 1)
+    assert (r1.batch.group_size, weighed(r1).clip_high, r1.optimizer.learning_rate) == (16, 10.0, 3e-6)
+    assert (weighed(dapo).clip_low, weighed(dapo).clip_high) == (0.2, 0.28)
     assert (dapo.reward.right, dapo.reward.wrong, dapo.optimizer.warmup_steps) == (1, -1, 20)
     assert dapo.dynamic_sampling is not None
     assert dapo.overlong.penalty_share == 0.2
-    assert (loaded["dr_grpo"].algorithm.advantage, loaded["dr_grpo"].algorithm.aggregation) == (
+    assert (weighed(loaded["dr_grpo"]).advantage, weighed(loaded["dr_grpo"]).aggregation) == (
         "centred",
         "constant",
     )
+    assert loaded["grpo_process"].reward.steps == "alone"
+    assert (weighed(loaded["cispo"]).surrogate, weighed(loaded["cispo"]).cispo_cap) == ("cispo", 5.0)
+    whitened = weighed(loaded["reinforce_pp_baseline"])
+    assert (whitened.advantage, whitened.kl_estimator, whitened.kl_place) == ("whitened", "k2", "loss")
     gspo = loaded["gspo"]
-    assert (gspo.algorithm.ratio, gspo.algorithm.clip_low, gspo.algorithm.clip_high) == (
+    assert weighed(loaded["gspo_token"]) == weighed(gspo).model_copy(update={"ratio": "sequence_token"})
+    assert (weighed(gspo).ratio, weighed(gspo).clip_low, weighed(gspo).clip_high) == (
         "sequence",
         3e-4,
         4e-4,
     )
-    assert (loaded["rloo"].algorithm.advantage, loaded["rloo"].algorithm.kl_place) == (
+    assert (weighed(loaded["rloo"]).advantage, weighed(loaded["rloo"]).kl_place) == (
         "leave_one_out",
         "reward",
     )
@@ -55,7 +84,7 @@ def test_a_recipe_of_ones_own_holds_only_what_differs_from_the_one_it_extends(tm
     assert (mine.batch.prompts, mine.batch.group_size, mine.batch.minibatches) == (4, 16, 4)
     assert mine.optimizer.learning_rate == 1e-5
     assert mine.dynamic_sampling is None
-    assert mine.algorithm.clip_high == 0.28
+    assert weighed(mine).clip_high == 0.28
 
 
 def test_recipes_that_extend_each_other_are_refused(tmp_path: Path) -> None:

@@ -27,14 +27,16 @@ def cases(tiny_llama: Make, tiny_gpt2: Make) -> dict[str, dict[str, Any]]:
     """A tied model, one in several files, one that is stored in another form than it has, and adapters."""
     tokenizer = character_tokenizer("0123456789>", context=64)
 
-    def case(model: Any, file_bytes: int = 10**9, **settings: Any) -> dict[str, Any]:
-        return {"model": model, "tokenizer": tokenizer, "settings": settings, "file_bytes": file_bytes}
+    def case(model: Any, file_bytes: int = 10**9, kind: str = "adamw", **settings: Any) -> dict[str, Any]:
+        named: dict[str, Any] = {"model": model, "settings": settings, "file_bytes": file_bytes}
+        return {**named, "tokenizer": tokenizer, "kind": kind}
 
     return {
         "tied": case(tiny_gpt2()),
         "several files": case(tiny_llama(), 20_000),
         "experts": case(tiny_mixtral()),
         "adapter": case(tiny_gpt2(), **LORA),
+        "8 bits": case(tiny_llama(), kind="adamw_8bit"),
     }
 
 
@@ -47,7 +49,7 @@ def test_a_sharded_model_is_saved_sent_and_resumed_as_an_ordinary_one(
         config = ModelConfig.model_validate({"path": "handed in", **case["settings"]})
         policy = Policy(config, seed=0, loaded=(case["model"], case["tokenizer"]))
         policy.model.double()  # Adam makes steps out of rounding errors where a gradient is zero: smaller ones
-        optimizer = one_step(policy, times=2)
+        optimizer = one_step(policy, case["kind"], times=2)
         policy.save_merged(tmp_path / f"{name}-whole")
         assert_same_folder(tmp_path / name, tmp_path / f"{name}-whole")
         saved = tmp_path / f"{name}-run" / "checkpoints" / "step-3"
@@ -55,7 +57,7 @@ def test_a_sharded_model_is_saved_sent_and_resumed_as_an_ordinary_one(
         assert_same_weights(saved, tmp_path / f"{name}-kept")
         streamed = torch.load(tmp_path / name / "streamed.pt")
         torch.testing.assert_close(streamed, dict(policy.merged_parameters()), rtol=0, atol=1e-6)
-        assert_state_is_read(policy, optimizer, saved / "optimizer")
+        assert_state_is_read(policy, case["kind"], optimizer, saved / "optimizer")
         assert not list(saved.parent.glob(".*"))
     sharded = sorted(path.name for path in (tmp_path / "several files").glob("*.safetensors*"))
     assert sharded == [
@@ -83,15 +85,17 @@ def assert_same_weights(found: Path, expected: Path) -> None:
     torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
 
 
-def assert_state_is_read(policy: Policy, optimizer: torch.optim.AdamW, shards: Path) -> None:
+def assert_state_is_read(policy: Policy, kind: str, optimizer: torch.optim.Optimizer, shards: Path) -> None:
     """One process reads what two wrote of the optimizer's state."""
-    mine, _ = optimizer_and_schedule(policy.parameters, OptimizerConfig(learning_rate=0.01), total_updates=1)
+    settings = OptimizerConfig.model_validate({"learning_rate": 0.01, "kind": kind})
+    mine, _ = optimizer_and_schedule(policy.parameters, settings, total_updates=1)
     restore_optimizer(mine, {"param_groups": optimizer.state_dict()["param_groups"], "state": {}}, shards)
     found, expected = mine.state_dict()["state"], optimizer.state_dict()["state"]
     assert found.keys() == expected.keys()
     for index, state in expected.items():
         for name, value in state.items():
             torch.testing.assert_close(found[index][name], value, rtol=0, atol=1e-10)
+            assert found[index][name].dtype == value.dtype
 
 
 class Planted:

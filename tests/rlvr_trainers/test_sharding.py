@@ -102,11 +102,15 @@ def cases(tiny_llama: Make, tiny_gpt2: Make, mixed_rollouts: tuple[list[Rollout]
     }
 
     def case(
-        model: Any, weights: torch.dtype = torch.float64, budget: int = 24, **settings: Any
+        model: Any,
+        weights: torch.dtype = torch.float64,
+        budget: int = 24,
+        kind: str = "adamw",
+        **settings: Any,
     ) -> dict[str, Any]:
         tokenizer = character_tokenizer("0123456789>", context=64)
         named: dict[str, Any] = {"model": model, "dtype": weights, "budget": budget, "settings": settings}
-        return {**named, "tokenizer": tokenizer, "batch": batch, "loss": loss}
+        return {**named, "tokenizer": tokenizer, "batch": batch, "loss": loss, "kind": kind}
 
     lora: dict[str, Any] = {"lora": {"rank": 2, "alpha": 8}}
     return {
@@ -118,6 +122,7 @@ def cases(tiny_llama: Make, tiny_gpt2: Make, mixed_rollouts: tuple[list[Rollout]
         "adapter": case(tiny_llama(), **lora),
         "recomputed": case(tiny_llama(), gradient_checkpointing=True),
         "recomputed adapter": case(tiny_gpt2(), gradient_checkpointing=True, **lora),
+        "8 bits": case(tiny_llama(), kind="adamw_8bit"),
         "float32": case(tiny_llama(), torch.float32),
         "bfloat16": case(tiny_llama(), torch.float32, dtype="bfloat16"),
     }

@@ -13,6 +13,7 @@ import torch
 from rlvr_trainers.batch import CreditedBatch
 from rlvr_trainers.config import TrainConfig
 from rlvr_trainers.credit.baselines import outcome_advantages
+from rlvr_trainers.loss_settings import PolicyGradientConfig
 from rlvr_trainers.objectives.denominators import Denominators
 from rlvr_trainers.objectives.kl import kl_in_reward
 from rlvr_trainers.objectives.policy_gradient import policy_loss
@@ -29,6 +30,8 @@ REFERENCE_TABLE = torch.tensor([[-0.1, 0.3], [0.6, -0.4], [0.0, 0.7]], dtype=tor
 BUDGET = 3
 
 UNBIASED = {"rloo", "dr_grpo"}
+IMITATING = {"sft", "rft"}
+"""They follow no return: what is imitated has the gradient of its likelihood."""
 BIASED = {
     "grpo": "each group over its standard deviation, each sequence over its length, KL(ref || policy)",
     "grpo_r1": "the same",
@@ -82,6 +85,7 @@ def group_loss(
     lp, ref = lp_of[list(group)], ref_of[list(group)]
     mask = torch.tensor([[t < len(SEQUENCES[sequence]) for t in range(BUDGET)] for sequence in group])
     algorithm = config.algorithm
+    assert isinstance(algorithm, PolicyGradientConfig)
     in_reward = algorithm.needs_reference and algorithm.kl_place == "reward"
     advantages = outcome_advantages(
         config.reward.of(np.array([SCORES[sequence] for sequence in group])),
@@ -102,6 +106,7 @@ def objective_gradient(config: TrainConfig) -> torch.Tensor:
     logits = TABLE.clone().requires_grad_()
     lp, ref = log_table(logits).sum(1), log_table(REFERENCE_TABLE).sum(1)
     rewards = torch.from_numpy(config.reward.of(np.array(SCORES)))
+    assert isinstance(config.algorithm, PolicyGradientConfig)
     returns = rewards - config.algorithm.kl_coefficient * (lp - ref)
     return torch.autograd.grad((lp.exp() * returns).sum(), logits)[0]
 
@@ -112,7 +117,7 @@ def test_the_four_sequences_are_all_there_are() -> None:
 
 def test_of_every_recipe_it_is_known_whether_it_is_biased() -> None:
     assert not UNBIASED & set(BIASED)
-    assert set(recipe_names()) == UNBIASED | set(BIASED)
+    assert set(recipe_names()) == UNBIASED | set(BIASED) | IMITATING
 
 
 @pytest.mark.parametrize(

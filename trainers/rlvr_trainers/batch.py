@@ -60,19 +60,34 @@ class TokenBatch:
         `filter_truncated` takes the tokens of truncated samples out of the loss (overlong filtering). Raises DataError
         for a prompt without tokens.
         """
+        kept = [r.verdict.scored and not (filter_truncated and r.truncated) for r in rollouts]
+        return cls.of_chosen(rollouts, groups, kept, scored=[r.verdict.scored for r in rollouts])
+
+    @classmethod
+    def of_chosen(
+        cls,
+        rollouts: Sequence[Rollout],
+        groups: Sequence[int],
+        chosen: Sequence[bool],
+        *,
+        scored: Sequence[bool],
+    ) -> Self:
+        """Lay rollouts out one a row; the action tokens of those that are `chosen` (B,) are to be learned from.
+
+        Raises DataError for a prompt without tokens.
+        """
         for rollout in rollouts:
             if not rollout.prompt_ids:
                 raise DataError(
                     f"task {rollout.task.id}: the prompt has no tokens, so nothing predicts the first one"
                 )
-        kept = [r.verdict.scored and not (filter_truncated and r.truncated) for r in rollouts]
         return cls.of_sequences(
             [r.prompt_ids for r in rollouts],
             [r.token_ids for r in rollouts],
-            masks=[[m and keep for m in r.action_mask] for r, keep in zip(rollouts, kept, strict=True)],
+            masks=[[m and keep for m in r.action_mask] for r, keep in zip(rollouts, chosen, strict=True)],
             logprobs=[r.logprobs for r in rollouts],
             groups=groups,
-            scored=[r.verdict.scored for r in rollouts],
+            scored=scored,
         )
 
     @classmethod
@@ -173,6 +188,8 @@ class ScoredBatch:
     """Of the policy that the step started from; None for the policy being trained itself, in a step's only update."""
     ref_logprobs_BT: Tensor | None = None
     """Of the reference; None where no KL is measured."""
+    values_BT: Tensor | None = None
+    """The critic's values; None without one."""
 
     def select(self, rows: Sequence[int]) -> Self:
         """The sequences at `rows`, in that order, with no more padding than they need."""
@@ -196,6 +213,14 @@ class CreditedBatch:
     """float64: of each sample; the mean over its tokens in the loss, where steps are rewarded."""
     advantages_BT: Tensor
     """float64: of each token, 0 outside the mask."""
+    chosen_B: Tensor | None = None
+    """True for the samples that were selected to be imitated; None where all samples count, for better or worse."""
+    values_BT: Tensor | None = None
+    """float64: what the critic expected of each token as the step began; None without a critic."""
+    returns_BT: Tensor | None = None
+    """float64: what the critic is to expect; None without one."""
+    pairs_B: Tensor | None = None
+    """The number of the pair that a sample is in, -1 for one in none; None where nothing is learned from pairs."""
 
     def select(self, rows: Sequence[int]) -> Self:
         """The sequences at `rows`, in that order, with no more padding than they need."""

@@ -25,6 +25,7 @@ from rlvr_gym.cli.exits import Exit
 from rlvr_gym.cli.loudness import Loudness, loudness
 from rlvr_gym.cli.manual import Manual, documented
 from rlvr_gym.config import Settings, merge, parse_overrides
+from rlvr_gym.environments.settings import trained_model
 from rlvr_gym.errors import ConfigError
 from rlvr_trainers.config import TrainConfig
 from rlvr_trainers.recipe import load_recipe, recipe_names, recipe_settings, recipe_summary
@@ -99,6 +100,7 @@ MANUAL = Manual(
             "rlvr train dapo env.id=gsm8k env.data=train.jsonl eval=null --model FOLDER",
             "A model and tasks of your own",
         ),
+        ("rlvr train sft data.path=chat.jsonl --model FOLDER", "Imitate conversations"),
         ("rlvr train grpo env.id=countdown --model FOLDER --dry-run", "What it would do"),
         ("rlvr train dapo --help", "Every setting of a recipe: value, type, meaning"),
     ),
@@ -163,13 +165,13 @@ def train(
     console = Console(stderr=as_json, quiet=loudness() is Loudness.QUIET)
     display = Display(console, each_step=loudness() is Loudness.VERBOSE)
     first = int(os.environ.get("RANK", "0")) == 0
-    with (display if first else Display()).busy(f"loading {config.model.path} and {config.env.id}"):
+    with (display if first else Display()).busy(f"loading {config.model.path} and {config.trains_on}"):
         trainer = Trainer(config, name=Path(recipe).stem, display=display)
     if dry_run:
         _show_plan(recipe, trainer, as_json=as_json)
         return
     if trainer.mesh.first:
-        header = f"{recipe}: {config.model.path} on {config.env.id}, into {trainer.records.folder}"
+        header = f"{recipe}: {config.model.path} on {config.trains_on}, into {trainer.records.folder}"
         console.print(header, highlight=False, markup=False, soft_wrap=True)
         if "TORCHELASTIC_RUN_ID" in os.environ and _OURS not in os.environ:
             console.print(TORCHRUN, highlight=False, markup=False, soft_wrap=True)
@@ -209,6 +211,7 @@ def _show_plan(recipe: str, trainer: Trainer, *, as_json: bool) -> None:
         "recipe": recipe,
         "model": config.model.path,
         "env": config.env.model_dump(mode="json", exclude_none=True),
+        "data": config.data.model_dump(mode="json", exclude_none=True) if config.data else None,
         "held_out": held_out.model_dump(mode="json", exclude_none=True) if held_out else None,
         "steps": config.run.steps,
         "resumes_after": trainer.resumed_from,
@@ -222,11 +225,13 @@ def _show_plan(recipe: str, trainer: Trainer, *, as_json: bool) -> None:
         print(json.dumps(plan, indent=1))
         return
     samples = f"{batch.prompts} prompts x {batch.group_size} samples of at most {plan['max_tokens']} tokens"
+    if not config.samples:
+        samples = f"{batch.prompts} rows"
     after = "" if trainer.resumed_from is None else f", of which {trainer.resumed_from} are done"
     told = {
         "recipe": recipe,
         "model": config.model.path,
-        "task": _told(plan["env"]),
+        "task": config.trains_on if config.data and config.data.named else _told(plan["env"]),
         "held out": f"{_told(plan['held_out'])}, every {config.eval.every} steps"
         if config.eval
         else "nothing",
@@ -310,6 +315,7 @@ def _summary(result: TrainResult) -> str:
     if not result.finished:
         return f"stopped after step {result.step}; the same command resumes {run}"
     scores = {"before": result.before, "after": result.after, "best": result.best}
+    evaluated = run if trained_model(str(run))[1] else f"ENV model.path={run / 'model'}"
     lines = [
         f"held-out pass@1 {name:6}  {score}  (step {score.step})" for name, score in scores.items() if score
     ]
@@ -319,7 +325,7 @@ def _summary(result: TrainResult) -> str:
             f"run folder  {run}",
             f"model       {run / 'model'}",
             f"report      {typed('rlvr')} report {run}",
-            f"evaluate    {typed('rlvr')} eval {run}",
+            f"evaluate    {typed('rlvr')} eval {evaluated}",
             f"curves      {typed('rlvr')} plot {run}",
             f"       or   {typed('tensorboard')} --logdir {run / 'tensorboard'}",
         ]

@@ -13,13 +13,19 @@ from rlvr_gym.environments.settings import EnvConfig, TrainedModel
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.generation.base import SamplingParams
 from rlvr_trainers.algorithms.cispo import Cispo
+from rlvr_trainers.algorithms.dpo import Dpo
 from rlvr_trainers.algorithms.grpo import Grpo
 from rlvr_trainers.algorithms.gspo import Gspo
+from rlvr_trainers.algorithms.ppo import Ppo
 from rlvr_trainers.algorithms.reinforce_pp import ReinforcePlusPlus
+from rlvr_trainers.algorithms.rft import Rft
 from rlvr_trainers.algorithms.rloo import Rloo
+from rlvr_trainers.algorithms.sft import Sft
+from rlvr_trainers.loss_settings import PolicyGradientConfig
 from rlvr_trainers.settings import (
     BatchConfig,
     BufferConfig,
+    DataConfig,
     DynamicSamplingConfig,
     EvalConfig,
     GeneratorConfig,
@@ -34,7 +40,12 @@ from rlvr_trainers.settings import (
     WarmupConfig,
 )
 
-AlgorithmConfig = Annotated[Grpo | Gspo | Cispo | Rloo | ReinforcePlusPlus, Field(discriminator="kind")]
+DATA = "data"
+"""The id that stands for an environment where the tasks are those of `data`."""
+
+AlgorithmConfig = Annotated[
+    Grpo | Gspo | Cispo | Rloo | ReinforcePlusPlus | Sft | Rft | Dpo | Ppo, Field(discriminator="kind")
+]
 """The settings of one algorithm, told apart by `kind`."""
 
 
@@ -44,6 +55,7 @@ class TrainConfig(Config):
     model: ModelConfig
     env: EnvConfig
     algorithm: AlgorithmConfig = Grpo()
+    data: DataConfig | None = None
     reward: RewardConfig = RewardConfig()
     sampling: RolloutSampling = RolloutSampling()
     generator: GeneratorConfig = GeneratorConfig()
@@ -67,13 +79,29 @@ class TrainConfig(Config):
             return {**settings, "algorithm": {"kind": "grpo", **algorithm}}
         return settings
 
+    @model_validator(mode="before")
+    @classmethod
+    def _data_is_an_environment(cls, settings: Any) -> Any:
+        """Settings of a run on data that name no environment stand for the data itself."""
+        if not isinstance(settings, dict) or settings.get("env") is not None:
+            return settings
+        data, algorithm = settings.get("data"), settings.get("algorithm")
+        if data is None and isinstance(algorithm, dict) and algorithm.get("kind") == "sft":
+            raise ValueError(
+                "algorithm.kind=sft needs something to show: conversations (data.path=FILE), or an environment whose "
+                "solutions are known (env.id=ENV)"
+            )
+        named = data.named if isinstance(data, DataConfig) else _named_data(data)
+        return {**settings, "env": {"id": DATA}} if named else settings
+
     @model_validator(mode="after")
     def _parts_fit_together(self) -> TrainConfig:
-        if self.batch.group_size == 1:
+        if self.batch.group_size < self.algorithm.least_group:
             raise ValueError(
-                "batch.group_size is 1, and every advantage estimator here compares a sample with its group: "
-                "give at least 2"
+                f"batch.group_size is {self.batch.group_size}, and algorithm.kind={self.algorithm.kind} compares a "
+                f"sample with its group: give at least {self.algorithm.least_group}"
             )
+        self._data_has_a_meaning()
         if self.mesh.shard > 1 and self.generator.engine == "vllm":
             raise ValueError(
                 f"mesh.shard={self.mesh.shard} needs an engine beside the processes that hold the shards: "
@@ -84,17 +112,44 @@ class TrainConfig(Config):
                 f"batch.microbatch_tokens=auto measures a whole model, and mesh.shard={self.mesh.shard} splits it: "
                 "give a number of tokens, such as 16384"
             )
+        if self.mesh.shard > 1 and self.model.weights_dtype == "bfloat16":
+            raise ValueError(
+                f"model.weights_dtype=bfloat16 would sum gradients over the {self.mesh.shard} processes of mesh.shard "
+                "in bfloat16: keep weights in float32, of which each process holds only its part"
+            )
+        if self.mesh.shard > 1 and self.model.compile:
+            raise ValueError(
+                f"model.compile compiles whole layers, and mesh.shard={self.mesh.shard} splits their weights: choose "
+                "one of them"
+            )
+        if isinstance(self.algorithm, Ppo):
+            self._critic_has_its_place()
         if self.reward.steps != "off":
             self._steps_have_a_meaning()
-        if self.eval and self.env.options.get("data") and "data" not in self.eval.env:
+        trained_on = self.env.options.get("data") if self.trains_on == self.env.id else None
+        if self.eval and trained_on and "data" not in self.eval.env:
             raise ValueError(
-                f"env.data={self.env.options['data']} is what the model trains on: name other data to hold out with "
+                f"env.data={trained_on} is what the model trains on: name other data to hold out with "
                 "eval.env.data=..., or leave evaluation out with eval=null"
             )
         return self
 
+    def _critic_has_its_place(self) -> None:
+        if self.mesh.shard > 1:
+            raise ValueError(
+                f"mesh.shard={self.mesh.shard} splits the policy alone, and algorithm.kind=ppo trains a critic too: "
+                "use processes without shards, or an algorithm without a critic"
+            )
+        if self.dynamic_sampling is not None:
+            raise ValueError(
+                "dynamic_sampling replaces groups whose samples all earned the same, and algorithm.kind=ppo learns "
+                "from those too: leave it out"
+            )
+
     def _steps_have_a_meaning(self) -> None:
         asked, algorithm = f"reward.steps={self.reward.steps}", self.algorithm
+        if not isinstance(algorithm, PolicyGradientConfig):
+            raise ValueError(f"{asked} has no meaning with algorithm.kind={algorithm.kind}: leave it out")
         if algorithm.advantage not in ("group_std", "centred"):
             raise ValueError(
                 f"{asked} normalises rewards within the group: algorithm.advantage={algorithm.advantage} must be "
@@ -112,23 +167,81 @@ class TrainConfig(Config):
                 "algorithm.kl_place=reward, which are added to that: use reward.steps=added"
             )
 
+    def _data_has_a_meaning(self) -> None:
+        """Refuse data where samples are what a step learns from, and settings of samples where data is."""
+        kind, data = self.algorithm.kind, self.data
+        usable = {"sft": ("path",), "rft": ("runs",), "dpo": ("path", "runs")}.get(kind, ())
+        named = " or ".join(f"data.{name}" for name in usable)
+        if data is not None and not usable:
+            raise ValueError(f"data is for algorithm.kind=sft, rft and dpo, and this is {kind}: leave it out")
+        if data is not None and data.named not in (None, *usable):
+            raise ValueError(f"data.{data.named} has no meaning with algorithm.kind={kind}: give {named}")
+        if data is not None and data.named is None and self.samples:
+            raise ValueError(f"data without {named} has no meaning with algorithm.kind={kind}: leave it out")
+        if isinstance(self.algorithm, Sft | Rft | Dpo):
+            self._nothing_is_weighed()
+        if self.samples:
+            return
+        given = {
+            "dynamic_sampling": self.dynamic_sampling is not None,
+            "buffer.max_staleness": self.buffer.max_staleness > 0,
+            "warmup": self.warmup is not None,
+        }
+        if meaningless := [name for name, there in given.items() if there]:
+            raise ValueError(
+                f"nothing is sampled by algorithm.kind={kind} here, so {', '.join(meaningless)} has no meaning: "
+                "leave it out"
+            )
+
+    def _nothing_is_weighed(self) -> None:
+        """Refuse what changes advantages, which imitation and preferences have none of."""
+        if self.overlong.penalty_share is not None or self.overlong.filter:
+            raise ValueError(
+                f"overlong has no meaning with algorithm.kind={self.algorithm.kind}, which takes no sample as good "
+                "that was cut off: leave it out"
+            )
+
+    @property
+    def samples(self) -> bool:
+        """False where data feeds the steps, and nothing is sampled for them."""
+        return self.algorithm.kind != "sft" and (self.data is None or self.data.named is None)
+
+    @property
+    def trains_on(self) -> str:
+        """The name of what the steps learn from: data, or an environment."""
+        if self.data is None or self.data.named is None:
+            return self.env.id
+        return self.data.path or ", ".join(map(str, self.data.runs))
+
     @property
     def held_out(self) -> EnvConfig | None:
         """The environment that evaluations run on, None without evaluation."""
         if self.eval is None:
             return None
         named = str(self.eval.env.get("id", self.env.id))
+        if named == DATA:
+            raise ConfigError(
+                "eval needs an environment to measure on: name one with eval.env.id=..., or leave it out (eval=null)"
+            )
         split = {"split": "test"} if "split" in _options(named) else {}
         return EnvConfig.model_validate({**self.env.elsewhere(), **split, **self.eval.env})
 
     @property
-    def trained_model(self) -> TrainedModel:
-        """The record in the model's folder of how it was prompted and sampled."""
+    def trained_model(self) -> TrainedModel | None:
+        """The record in the model's folder of how it was prompted and sampled; None where no environment is named."""
         evaluation = self.eval or EvalConfig()
+        if evaluation.env.get("id", self.env.id) == DATA:
+            return None
         temperature = self.sampling.temperature if evaluation.temperature is None else evaluation.temperature
         sampling = SamplingParams(temperature=temperature, max_tokens=self.sampling.max_tokens)
         env = self.held_out or EnvConfig.model_validate(self.env.elsewhere())
         return TrainedModel(env=env, sampling=sampling, tasks=evaluation.tasks)
+
+
+def _named_data(data: object) -> str | None:
+    """The data that settings name, before they are checked."""
+    named = [name for name in ("path", "runs") if isinstance(data, dict) and data.get(name)]
+    return named[0] if named else None
 
 
 def _options(named: str) -> Collection[str]:

@@ -136,3 +136,14 @@ class PolicyGradientConfig(Config):
                 f"kl_place=weighted_loss is ratio x k3: kl_estimator={self.kl_estimator} must be k3"
             )
         return self
+
+
+class PreferenceConfig(Config):
+    """The loss of preferences: a function of each pair's margin."""
+
+    beta: float = Field(default=0.1, gt=0.0)
+    """The strength of the tie to the reference; IPO's tau."""
+    loss: Literal["sigmoid", "ipo"] = "sigmoid"
+    """The loss of a pair's margin h: DPO's -log sigmoid(beta h), or IPO's (h - 1 / (2 beta)) ** 2."""
+    length_normalised: bool = False
+    """Take a sequence's log-ratio to the reference as the mean over its tokens, not as their sum."""

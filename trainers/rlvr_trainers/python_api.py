@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def train(
     *,
     model: str | PathLike[str] | PreTrainedModel,
-    env: str | Mapping[str, Any] | Environment,
+    env: str | Mapping[str, Any] | Environment | None = None,
     algorithm: str = "grpo",
     tokenizer: PreTrainedTokenizerBase | None = None,
     held_out: Environment | None = None,
@@ -36,7 +36,8 @@ def train(
     Args:
         model: a folder, a Hugging Face id, `tiny`, or a transformers model, whose weights are then trained where
             they are.
-        env: a name, a mapping (`{"id": "arithmetic", "digits": 2}`), or an environment.
+        env: a name, a mapping (`{"id": "arithmetic", "digits": 2}`), or an environment; None where `data` takes its
+            place.
         algorithm: a bundled recipe or a YAML file of your own.
         tokenizer: of a model that is given as an object.
         held_out: what `eval` settings evaluate on where `env` is an object.
@@ -59,8 +60,8 @@ def train(
         loaded, path = (model, tokenizer), model.name_or_path or type(model).__name__
     else:
         path = fspath(model)
-    named = _named(env)
-    config = load_recipe(algorithm, merge({"model": {"path": path}, "env": named}, settings))
+    named = {} if env is None else {"env": _named(env)}
+    config = load_recipe(algorithm, merge({"model": {"path": path}, **named}, settings))
     trainer = Trainer(
         config,
         name=Path(algorithm).stem,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, JsonValue, field_validator, model_validator
 
 from rlvr_gym.config import Config
 from rlvr_gym.generation.base import SamplingParams
@@ -24,17 +24,34 @@ class ModelConfig(Config):
     """The policy.
 
     `path` is a Hugging Face id, a local folder, or `tiny` for a small transformer created on the spot.
-    Weights are kept in float32; `dtype` is what forward passes compute in (updates of a usual size round to
-    nothing in bfloat16 weights).
+    `dtype` is what forward passes compute in, `weights_dtype` what weights are kept in.
     """
 
     path: str = Field(min_length=1)
     dtype: Literal["float32", "bfloat16"] = "float32"
+    weights_dtype: Literal["float32", "bfloat16"] = "float32"
+    """The format of weights and gradients. In bfloat16 the optimizer keeps 16 more bits of each weight, so that no
+    update is lost."""
+    float32_head: bool = True
+    """With dtype=bfloat16, compute logits in float32, in training and in sampling with transformers: a third less
+    mismatch."""
     device: str = "auto"
     """The model's device: `auto` takes a GPU if there is one, else the CPU."""
     gradient_checkpointing: bool = False
     """Compute activations again in the backward pass: less memory, more time."""
+    compile: bool = False
+    """Compile the decoder layers of training passes (torch.compile); the first passes of a run then take longer."""
+    offload_activations: bool = False
+    """Keep large activations in the CPU's memory until the backward pass. Needs a GPU."""
     lora: LoraConfig | None = None
+
+    @model_validator(mode="after")
+    def _formats_go_together(self) -> ModelConfig:
+        if self.weights_dtype == "bfloat16" and self.dtype == "float32":
+            raise ValueError(
+                "weights_dtype=bfloat16 computes in bfloat16 too: set model.dtype=bfloat16, or leave weights in float32"
+            )
+        return self
 
 
 class MeshConfig(Config):
@@ -174,8 +191,12 @@ class OverlongConfig(Config):
 
 
 class OptimizerConfig(Config):
-    """AdamW, with linear warm-up over `warmup_steps` optimizer steps and then `schedule`."""
+    """AdamW, with linear warm-up over `warmup_steps` optimizer steps and then `schedule`.
 
+    `kind=adamw_8bit` keeps the moments of matrices in 8 bits a value: a quarter of their memory.
+    """
+
+    kind: Literal["adamw", "adamw_8bit"] = "adamw"
     learning_rate: float = Field(default=1e-6, gt=0, le=1)
     """AdamW's learning rate after its warm-up."""
     betas: tuple[float, float] = (0.9, 0.999)
@@ -190,8 +211,47 @@ class OptimizerConfig(Config):
     """The norm that gradients are clipped to."""
 
 
+class DataConfig(Config):
+    """The data of a run that learns from data: conversations for SFT, pairs for DPO, stored evaluations for DPO and
+    rejection sampling.
+
+    Without any, SFT shows the environment's own solutions.
+    """
+
+    path: str | None = None
+    """The conversations or pairs: a file (.jsonl, .jsonl.gz, .parquet), a folder in the hub's format, or a hub id."""
+    split: str = "train"
+    """The split, of a folder or of the hub."""
+    runs: tuple[Path, ...] = ()
+    """Folders that `rlvr eval` wrote: their samples are selected from or paired, and nothing is sampled."""
+    epochs: int | None = Field(default=None, ge=1)
+    """Passes over all rows, in place of run.steps."""
+    max_tokens: int | None = Field(default=None, ge=2)
+    """The longest row, prompt included, in tokens; null is the model's context."""
+    too_long: Literal["refuse", "leave_out"] = "refuse"
+    """The fate of longer rows, which are counted in either case."""
+
+    @field_validator("runs", mode="before")
+    @classmethod
+    def _one_is_a_list_of_one(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> DataConfig:
+        if self.path is not None and self.runs:
+            raise ValueError("path and runs are two kinds of data: give one of them")
+        return self
+
+    @property
+    def named(self) -> Literal["path", "runs"] | None:
+        """The setting that names the data; None where there is none but the environment's solutions."""
+        if self.path is not None:
+            return "path"
+        return "runs" if self.runs else None
+
+
 class WarmupConfig(Config):
-    """A supervised stage before reinforcement learning, on the verifier's own solutions.
+    """A supervised stage before the first step, SFT on the environment's own solutions.
 
     `label_noise` is the share of tasks whose label is another task's solution instead.
     """

@@ -11,12 +11,10 @@ import torch
 
 from rlvr_gym.clock import PhaseClock
 from rlvr_gym.environments.base import Environment
+from rlvr_gym.errors import TrainingError
 from rlvr_gym.registry import short_name
 from rlvr_gym.seeding import derive_seed
-from rlvr_trainers.algorithms.base import Surroundings
-from rlvr_trainers.batch import CreditedBatch
 from rlvr_trainers.config import TrainConfig
-from rlvr_trainers.learner.learner import Learner
 from rlvr_trainers.learner.models import Models
 from rlvr_trainers.learner.policy import LoadedModel, Policy
 from rlvr_trainers.mesh import Mesh
@@ -27,11 +25,16 @@ from rlvr_trainers.run.display import Display
 from rlvr_trainers.run.figures import group_metrics, sample_rows, speed_metrics, why_empty
 from rlvr_trainers.run.held_out import HeldOut, Score
 from rlvr_trainers.run.interrupts import Interrupts
-from rlvr_trainers.run.preflight import environments, refuse_prompts_without_room, refuse_shards_of
+from rlvr_trainers.run.preflight import (
+    environments,
+    refuse_prompts_without_room,
+    refuse_shards_of,
+    with_steps_of_epochs,
+)
 from rlvr_trainers.run.records import RunRecords
 from rlvr_trainers.run.saving import Saver
-from rlvr_trainers.run.sources import make_source, sampler_for
-from rlvr_trainers.run.warm_up import warm_up
+from rlvr_trainers.run.sources import sampler_for
+from rlvr_trainers.run.stage import Stage, StepDone, training_stage, warm_up_stage
 from rlvr_trainers.sampling.starvation import Solved
 
 
@@ -76,8 +79,8 @@ class Trainer:
         held_out: Environment | None = None,
         model: LoadedModel | None = None,
     ) -> None:
-        self.config = config
         self.env, held_out = environments(config, env, held_out)
+        self.config = config = with_steps_of_epochs(config, self.env)
         refuse_shards_of(model, config)
         self.mesh = Mesh(shard=config.mesh.shard)
         self.display = display if display and self.mesh.first else Display()
@@ -97,17 +100,17 @@ class Trainer:
         self.generator, self.weights = sampler.generator, sampler.weights
         self.display.watch(self.generator)
         refuse_prompts_without_room(config, self.env, held_out, self.generator)
-        self.algorithm = config.algorithm.build(self._surroundings())
-        self.learner = self._learner()
-        self.source = make_source(
+        self.stage = training_stage(
             config,
+            self.models,
             self.env,
             sampler,
-            self.algorithm.teaches,
             folder=folder,
             mesh=self.mesh,
             on_progress=self.display.samples,
         )
+        self.algorithm, self.learner = self.stage.algorithm, self.stage.learner
+        self.source = self.stage.source
         seed = derive_seed(config.run.seed, "monitor")
         self.monitor = Monitor(config.monitor, self.env, seed=seed, mesh=self.mesh)
         self.held_out = HeldOut(
@@ -117,7 +120,8 @@ class Trainer:
             self.mesh,
             on_progress=self.display.evaluating,
         )
-        self.saver = Saver(checkpoints, self.learner, self.mesh, config.trained_model, lambda: self._state)
+        self.saver = Saver(checkpoints, self.learner, self.mesh, config.trained_model, lambda: self._state,
+                           tensors=self.stage.tensors)  # fmt: skip
         self.step = 0
         """Finished rollout steps."""
         self.empty_steps = 0
@@ -127,29 +131,6 @@ class Trainer:
         if self.resumed_from is not None:
             tensors, state = checkpoints.load(self.resumed_from)
             self._restore(tensors, state, checkpoints.shards(self.resumed_from))
-
-    def _surroundings(self) -> Surroundings:
-        config = self.config
-        return Surroundings(
-            reward=config.reward,
-            overlong=config.overlong,
-            max_tokens=config.sampling.max_tokens,
-            updates_per_step=config.batch.updates,
-            decode=self.models.policy.text,
-        )
-
-    def _learner(self) -> Learner[CreditedBatch]:
-        config = self.config
-        return Learner(
-            self.models,
-            lambda minibatch: self.algorithm.objective(minibatch, self.learner.logprobs),
-            batch=config.batch,
-            optimizer=config.optimizer,
-            total_updates=config.run.steps * config.batch.updates,
-            temperature=config.sampling.temperature,
-            max_mismatch=config.run.max_mismatch,
-            mesh=self.mesh,
-        )
 
     def run(self) -> TrainResult:
         """Train to the last step, or until SIGINT or SIGTERM asks for a stop; a stop leaves a checkpoint."""
@@ -196,40 +177,47 @@ class Trainer:
         if self.solved is not None:
             self.display.say(f"solved at step {self.step}: {self.solved}")
 
-    def _train_step(self, interrupts: Interrupts) -> Metrics:
-        """One rollout step and the optimizer steps over it."""
-        clock, version = PhaseClock(self.display.phase), self.learner.updates
-        began_with = self.source.state
-        seed = derive_seed(self.config.run.seed, "minibatches", self.step)
+    def _learn(self, stage: Stage, number: int, clock: PhaseClock, interrupts: Interrupts) -> StepDone:
+        """One step of a stage: take -> score -> credit -> update. A stop breaks off all but the update."""
+        learner, version = stage.learner, stage.learner.updates
+        began_with = stage.source.state
         try:
             with interrupts.at_once():
-                taken = self.source.take(version, step=self.step, clock=clock)
-                with clock.phase("monitor"):
-                    canaries = self.monitor.judge_canaries(taken.sampled, self.step)
+                taken = stage.source.take(version, step=number, clock=clock)
                 rollouts = taken.rollouts
-                tokens = self.algorithm.tokens(rollouts, taken.group_ids)
+                with clock.phase("monitor"):
+                    canaries = self.monitor.judge_canaries(taken.sampled, number) if taken.sampled else None
+                tokens = stage.algorithm.tokens(rollouts, taken.group_ids)
                 tokens = tokens.with_stale([r.oldest_weights not in (None, version) for r in rollouts])
                 with clock.phase("score"):
-                    scored = self.algorithm.score(tokens, self.learner.logprobs)
-                credited = self.algorithm.credit(rollouts, scored)
-            metrics = self.learner.update(credited, clock, seed=seed)
+                    scored = stage.algorithm.score(tokens, learner.logprobs)
+                credited = stage.algorithm.credit(rollouts, scored)
+            metrics = stage.update(credited, clock, number)
         except BaseException:
-            self.source.state = began_with
+            stage.source.state = began_with
             raise
+        return StepDone(taken=taken, tokens=tokens, credited=credited, metrics=metrics, canaries=canaries)
+
+    def _train_step(self, interrupts: Interrupts) -> Metrics:
+        """One rollout step and the optimizer steps over it."""
+        clock = PhaseClock(self.display.phase)
+        done = self._learn(self.stage, self.step, clock, interrupts)
+        metrics, rollouts, canaries = done.metrics, done.taken.rollouts, done.canaries
         self.weights.publish(self.learner.updates)
         with clock.phase("monitor"):
-            metrics |= self.monitor.observe(taken.sampled, canaries)
-        metrics |= group_metrics(taken, credited, self.config.reward)
-        metrics |= speed_metrics(clock, taken, credited, epochs=self.config.batch.epochs)
+            if canaries is not None:
+                metrics |= self.monitor.observe(done.taken.sampled, canaries)
+        metrics |= group_metrics(done.taken, done.credited, self.config.reward)
+        metrics |= speed_metrics(clock, done.taken, done.credited, epochs=self.config.batch.epochs)
         metrics["memory/peak_mb"] = self.models.policy.peak_memory_bytes() / 1e6
         samples = sample_rows(
             rollouts,
-            credited,
+            done.credited,
             self.config.run.samples_per_step,
             self.env.expected,
-            lambda rollout: self.monitor.flags(rollout, canaries),
+            lambda rollout: self.monitor.flags(rollout, canaries) if canaries is not None else (),
         )
-        return self._end_step(metrics, samples, why_empty(rollouts, tokens), interrupts)
+        return self._end_step(metrics, samples, why_empty(rollouts, done.tokens), interrupts)
 
     def _end_step(
         self,
@@ -280,9 +268,10 @@ class Trainer:
             self.saver.checkpoints.clear_away()
         if fresh:
             torch.manual_seed(derive_seed(self.config.run.seed, "torch"))
+            if self.config.warmup:
+                self._warm_up(self.config.warmup.steps, interrupts)
+            self.stage.begin()
             with interrupts.at_once():
-                if self.config.warmup:
-                    warm_up(self.models.policy, self.env, self.config, self.display, self.mesh)
                 self._take_reference()
             if self.mesh.first:
                 self.saver.checkpoints.clear()
@@ -299,6 +288,18 @@ class Trainer:
             self.records.complete(self.step, {})
         if fresh:
             self.saver.save()
+
+    def _warm_up(self, steps: int, interrupts: Interrupts) -> None:
+        """Take the steps of the stage before the first step. Interrupted, it starts again."""
+        stage = warm_up_stage(self.config, self.models, self.env, self.mesh)
+        self.display.start("warm-up", steps)
+        for step in range(1, steps + 1):
+            try:
+                metrics = self._learn(stage, step, PhaseClock(), interrupts).metrics
+            except TrainingError as error:
+                raise TrainingError(f"warm-up step {step}: {error}") from error
+            self.display.advance(step, f"loss {metrics['loss']:.3f}")
+        self.display.stop()
 
     def _take_reference(self) -> None:
         """Take the model that KL is measured to: the policy as reinforcement learning found it.
@@ -337,7 +338,7 @@ class Trainer:
 
     def _restore(self, tensors: State, state: State, shards: Path | None) -> None:
         torch.set_rng_state(tensors["torch_rng"])
-        self.learner.restore(tensors, state["updates"], shards=shards)
+        self.stage.restore(tensors, state["updates"], shards)
         self.step, self.source.state = state["step"], state["source"]
         self.empty_steps = state["empty_steps"]
         self.monitor.state, self.held_out.state = state["monitor"], state

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 from rlvr_gym.rollouts import Group, Rollout
 from rlvr_trainers.loss_settings import PolicyGradientConfig
@@ -36,6 +36,11 @@ class Algorithm(Protocol):
         """True when KL is measured to a frozen reference."""
         ...
 
+    @property
+    def temperature(self) -> float:
+        """The temperature that log-probabilities are taken at."""
+        ...
+
     def teaches(self, group: Group) -> bool:
         """Return whether there is anything to learn from a group: dynamic sampling replaces those without."""
         ...
@@ -57,6 +62,15 @@ class Algorithm(Protocol):
         ...
 
 
+@runtime_checkable
+class LearnsValues(Protocol):
+    """An algorithm with a critic, which is trained on the same batch as the policy, after it."""
+
+    def value_objective(self, minibatch: CreditedBatch) -> Objective[CreditedBatch]:
+        """The critic's loss of one optimizer step over all of `minibatch`."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Surroundings:
     """Facts about the run that an algorithm needs."""
@@ -68,10 +82,17 @@ class Surroundings:
     updates_per_step: int
     decode: Callable[[Sequence[int]], str]
     """The text of sampled ids, as the sampler gives it."""
+    temperature: float = 1.0
+    """The sampling temperature."""
+    seed: int = 0
+    """The run's."""
 
 
 class PolicyGradientSettings(PolicyGradientConfig):
     """Settings of an algorithm whose credit and loss are those of `policy_gradient`."""
+
+    least_group: ClassVar[int] = 2
+    """The fewest samples of a prompt that it can learn from: a sample is compared with its group."""
 
     def build(self, around: Surroundings) -> Algorithm:
         """The algorithm of these settings."""

@@ -14,7 +14,7 @@ from rlvr_trainers.algorithms.base import Scorer, Surroundings
 from rlvr_trainers.batch import CreditedBatch, ScoredBatch, TokenBatch
 from rlvr_trainers.credit.baselines import outcome_advantages
 from rlvr_trainers.credit.outcomes import degenerate, outcome_scores
-from rlvr_trainers.credit.overlong import with_overlong_penalty
+from rlvr_trainers.credit.overlong import shaped
 from rlvr_trainers.credit.step_rewards import step_advantages, step_rewards
 from rlvr_trainers.learner.models import Role
 from rlvr_trainers.loss_settings import PolicyGradientConfig
@@ -33,6 +33,11 @@ class PolicyGradient:
     def needs_reference(self) -> bool:
         """True when KL is measured to a frozen reference."""
         return self.config.needs_reference
+
+    @property
+    def temperature(self) -> float:
+        """The sampling temperature: the policy that is improved is the one that was sampled."""
+        return self._around.temperature
 
     def teaches(self, group: Group) -> bool:
         """Return whether outcomes differ within the group."""
@@ -59,7 +64,7 @@ class PolicyGradient:
         """
         tokens = scored.tokens
         outcomes = self._around.reward.of(outcome_scores(rollouts))
-        rewards = self._shaped(outcomes, rollouts)
+        rewards = shaped(outcomes, rollouts, self._around.overlong, max_tokens=self._around.max_tokens)
         advantages_B = torch.from_numpy(self._advantages(rewards, outcomes, rollouts, scored))
         advantages_BT = advantages_B[:, None] * tokens.mask_BT
         if self._around.reward.steps != "off":
@@ -88,14 +93,6 @@ class PolicyGradient:
     @property
     def _kl_in_reward(self) -> bool:
         return self.needs_reference and self.config.kl_place == "reward"
-
-    def _shaped(self, outcomes: np.ndarray, rollouts: Sequence[Rollout]) -> np.ndarray:
-        budget = self._around.max_tokens
-        cache = self._around.overlong.cache_tokens(budget)
-        if cache is None:
-            return outcomes
-        lengths = [rollout.length for rollout in rollouts]
-        return with_overlong_penalty(outcomes, lengths, max_tokens=budget, cache=cache)
 
     def _advantages(
         self, rewards: np.ndarray, outcomes: np.ndarray, rollouts: Sequence[Rollout], scored: ScoredBatch

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from rlvr_gym.errors import ConfigError
+from rlvr_gym.rollouts import Rollout
+from rlvr_trainers.settings import OverlongConfig
 
 
 def overlong_penalty(length: int, *, max_tokens: int, cache: int) -> float:
@@ -30,3 +32,14 @@ def with_overlong_penalty(
     """`rewards` (B,) plus each completion's overlong penalty, float64; NaN (unscored) stays NaN."""
     penalties = [overlong_penalty(length, max_tokens=max_tokens, cache=cache) for length in lengths]
     return np.asarray(rewards, dtype=np.float64) + np.array(penalties)
+
+
+def shaped(
+    outcomes: np.ndarray, rollouts: Sequence[Rollout], overlong: OverlongConfig, *, max_tokens: int
+) -> np.ndarray:
+    """Outcome rewards (B,) with the overlong penalty of each sample, where `overlong` asks for one."""
+    cache = overlong.cache_tokens(max_tokens)
+    if cache is None:
+        return outcomes
+    lengths = [rollout.length for rollout in rollouts]
+    return with_overlong_penalty(outcomes, lengths, max_tokens=max_tokens, cache=cache)

@@ -18,9 +18,14 @@ from rlvr_gym.seeding import derive_seed
 from rlvr_trainers.batch import TokenBatch
 from rlvr_trainers.learner.layout.microbatches import microbatches
 from rlvr_trainers.learner.layout.plan import Microbatch
-from rlvr_trainers.learner.models import Models, Role
-from rlvr_trainers.learner.optimizer import optimizer_and_schedule, restore_optimizer, shards_of
-from rlvr_trainers.learner.policy import Policy
+from rlvr_trainers.learner.models import Model, Models, Role
+from rlvr_trainers.learner.optimizer import (
+    clip_gradients,
+    optimizer_and_schedule,
+    optimizer_bytes,
+    restore_optimizer,
+    shards_of,
+)
 from rlvr_trainers.learner.shards import save_shards
 from rlvr_trainers.mesh import Mesh, others_needed
 from rlvr_trainers.objectives.base import Batch, Objective
@@ -33,7 +38,7 @@ B = TypeVar("B", bound=Batch)
 
 @final
 class Learner(Generic[B]):
-    """The models of a run and the optimizer of its policy.
+    """The models of a run and the optimizer of one of them, the policy as a rule.
 
     Every process holds the whole step and works on an even share of its sequences; denominators are those of the
     whole optimizer step, so losses are plain sums and gradients are summed over microbatches and processes.
@@ -48,6 +53,7 @@ class Learner(Generic[B]):
         max_mismatch: how far the sampler's log-probabilities may be from the policy's, a token, on average.
         mesh: the processes of the run.
         rate_setting: what a user calls the learning rate.
+        role: of the model that is trained.
     """
 
     def __init__(
@@ -62,16 +68,17 @@ class Learner(Generic[B]):
         max_mismatch: float,
         mesh: Mesh,
         rate_setting: str = "optimizer.learning_rate",
+        role: Role = Role.POLICY,
     ) -> None:
         self.models, self.mesh = models, mesh
         self.updates = 0
         """Finished optimizer steps: the version of the weights."""
         self._objective, self._batch, self._settings = objective, batch, optimizer
         self._temperature, self._max_mismatch, self._rate_setting = temperature, max_mismatch, rate_setting
-        self._policy = models.policy
+        self._model = models.of(role)
         self._found_budget: int | None = None
         self._optimizer, self._schedule = optimizer_and_schedule(
-            self._policy.parameters, optimizer, total_updates=total_updates
+            self._model.parameters, optimizer, total_updates=total_updates
         )
 
     def update(self, batch: B, clock: PhaseClock, *, seed: int) -> dict[str, float]:
@@ -144,7 +151,7 @@ class Learner(Generic[B]):
         parts = np.split(order, self._batch.minibatches)
         return [np.flatnonzero(np.isin(groups, part)).tolist() for part in parts]
 
-    def _microbatches(self, model: Policy, tokens: TokenBatch, learns_B: Sequence[bool]) -> list[Microbatch]:
+    def _microbatches(self, model: Model, tokens: TokenBatch, learns_B: Sequence[bool]) -> list[Microbatch]:
         """This process's microbatches."""
         budget, part, parts = self._budget_tokens(), self.mesh.rank, self.mesh.world
         # Processes that hold shards gather weights together, forward and backward, in passes that must be alike.
@@ -158,7 +165,9 @@ class Learner(Generic[B]):
         if self._batch.microbatch_tokens != "auto":
             return self._batch.microbatch_tokens
         if self._found_budget is None:
-            self._found_budget = min(self.mesh.gather([self._policy.token_budget()]))
+            kept = optimizer_bytes(self._model.parameters, self._settings)
+            found = self._model.token_budget(optimizer_bytes=kept)
+            self._found_budget = min(self.mesh.gather([found]))
         return self._found_budget
 
     def _idle_passes(self, tokens: TokenBatch, mine: int) -> list[TokenBatch]:
@@ -176,13 +185,13 @@ class Learner(Generic[B]):
         objective = self._objective(minibatch)
         tables = []
         learns_B = objective.learns(minibatch).tolist()
-        mine = self._microbatches(self._policy, minibatch.tokens, learns_B)
+        mine = self._microbatches(self._model, minibatch.tokens, learns_B)
         idle = self._idle_passes(minibatch.tokens, len(mine))
         for number, microbatch in enumerate(mine, 1):
-            self._policy.last_pass(number == len(mine) + len(idle))
-            part = minibatch.select(microbatch.rows).to(self._policy.device)
+            self._model.last_pass(number == len(mine) + len(idle))
+            part = minibatch.select(microbatch.rows).to(self._model.device)
             with torch.set_grad_enabled(microbatch.learns):
-                logprobs_BT, entropy_BT = self._policy.logprobs(
+                logprobs_BT, entropy_BT = self._model.logprobs(
                     part.tokens,
                     temperature=self._temperature,
                     with_entropy=objective.needs_entropy,
@@ -194,13 +203,13 @@ class Learner(Generic[B]):
                     loss.backward()
             tables.append(table.cpu())
         for left, tokens in enumerate(reversed(idle)):
-            self._policy.last_pass(left == len(idle) - 1)
-            logprobs_BT, _ = self._policy.logprobs(
-                tokens.to(self._policy.device), temperature=self._temperature
+            self._model.last_pass(left == len(idle) - 1)
+            logprobs_BT, _ = self._model.logprobs(
+                tokens.to(self._model.device), temperature=self._temperature
             )
             with others_needed(alone=True):
                 logprobs_BT.backward(torch.zeros_like(logprobs_BT))
-        self.mesh.sum_gradients(self._policy.parameters)
+        self.mesh.sum_gradients(self._model.parameters)
         tables = self.mesh.gather(tables)
         self._check(tables)
         return tables
@@ -208,9 +217,7 @@ class Learner(Generic[B]):
     def _optimizer_step(self) -> float:
         """Clip, check, step; the gradient's norm before clipping."""
         with others_needed(alone=True):
-            norm = whole(
-                torch.nn.utils.clip_grad_norm_(self._policy.parameters, self._settings.max_grad_norm)
-            )
+            norm = whole(clip_gradients(self._model.parameters, self._settings.max_grad_norm))
         if not torch.isfinite(norm):
             raise TrainingError(self._not_finite("gradient norm", float(norm)))
         # Counted before it is taken: one that is broken off midway has changed the weights.

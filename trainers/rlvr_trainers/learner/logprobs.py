@@ -20,6 +20,7 @@ from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
 from rlvr_gym.errors import ConfigError
+from rlvr_gym.generation.transformers.head import Float32Linear
 from rlvr_trainers.batch import TokenBatch
 from rlvr_trainers.learner.layout.hidden_states import Bundles, agree, predicting_states
 
@@ -53,7 +54,8 @@ def token_logprobs(
     hidden_NH = predicting_states(base_model(causal_lm), batch, bundles)
     head = _head(model)
     how = (temperature, chunk_tokens, with_entropy)
-    if isinstance(head, nn.Linear) and type(head) is nn.Linear:  # subclasses (quantized) compute other things
+    # Subclasses of others (quantized layers) compute other things.
+    if isinstance(head, nn.Linear) and type(head) in (nn.Linear, Float32Linear):
         logprobs_N, entropy_N = _linear_head_logprobs(head, hidden_NH, batch.targets_N, *how)
     else:
         logprobs_N, entropy_N = _any_head_logprobs(head, hidden_NH, batch.targets_N, *how)
@@ -100,10 +102,16 @@ def _linear_head_logprobs(
 ) -> tuple[Tensor, Tensor | None]:
     """With the gradient written out, which needs one buffer of logits where autograd needs several."""
     device = hidden_NH.device.type
-    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else head.weight.dtype
-    logprobs_N, entropy_N = _LinearLogprobs.apply(
-        hidden_NH, head.weight, head.bias, targets_N, temperature, chunk_tokens, with_entropy, dtype
-    )
+    lower = torch.is_autocast_enabled(device)
+    dtype = torch.get_autocast_dtype(device) if lower else head.weight.dtype
+    if isinstance(head, Float32Linear):
+        dtype = torch.promote_types(head.weight.dtype, torch.float32)
+    with torch.autocast(
+        device, enabled=False
+    ):  # which would take the products in the lower precision after all
+        logprobs_N, entropy_N = _LinearLogprobs.apply(
+            hidden_NH, head.weight, head.bias, targets_N, temperature, chunk_tokens, with_entropy, dtype
+        )
     return logprobs_N, entropy_N if with_entropy else None
 
 
@@ -151,7 +159,8 @@ class _LinearLogprobs(torch.autograd.Function):
         weight, bias = weight_VH.to(ctx.dtype), None if bias_V is None else bias_V.to(ctx.dtype)
         trains_hidden, trains_weight, trains_bias = ctx.needs_input_grad[:3]
         grad_hidden = torch.zeros_like(hidden_NH) if trains_hidden else None
-        grad_weight = torch.zeros_like(weight_VH) if trains_weight else None
+        # Chunks are added up in more than 16 bits.
+        grad_weight = torch.zeros_like(weight_VH, dtype=lse_N.dtype) if trains_weight else None
         grad_bias = torch.zeros_like(bias_V) if trains_bias else None  # pyright: ignore[reportArgumentType]
         for rows in _chunks(len(targets_N), ctx.chunk_tokens):
             hidden_CH = hidden_NH[rows].to(ctx.dtype)
@@ -167,6 +176,8 @@ class _LinearLogprobs(torch.autograd.Function):
                 _add_product(grad_weight, grad_CV.T, hidden_CH)
             if grad_bias is not None:
                 grad_bias += grad_CV.sum(0)
+        if grad_weight is not None:
+            grad_weight = grad_weight.to(weight_VH.dtype)
         return grad_hidden, grad_weight, grad_bias, None, None, None, None, None
 
 

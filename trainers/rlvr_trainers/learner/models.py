@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import final
+from typing import Protocol, final
+
+import torch
+from torch import Tensor
 
 from rlvr_gym.errors import ConfigError
+from rlvr_trainers.batch import TokenBatch
+from rlvr_trainers.learner.critic import Critic
+from rlvr_trainers.learner.layout.hidden_states import Bundles
+from rlvr_trainers.learner.layout.plan import Planner
 from rlvr_trainers.learner.policy import Policy
 from rlvr_trainers.settings import ModelConfig
 
@@ -17,6 +25,42 @@ class Role(StrEnum):
     POLICY = "policy"
     REFERENCE = "reference"
     """Frozen: KL is measured to it."""
+    CRITIC = "critic"
+    """Trained beside the policy: what it says of tokens are values, not log-probabilities."""
+
+
+class Model(Protocol):
+    """A model with a number for each action token of a batch."""
+
+    device: torch.device
+
+    @property
+    def parameters(self) -> Sequence[torch.nn.Parameter]:
+        """The parameters that its optimizer trains."""
+        ...
+
+    def logprobs(
+        self,
+        batch: TokenBatch,
+        *,
+        temperature: float,
+        with_entropy: bool = False,
+        bundles: Bundles | None = None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """(B, T) the numbers, and entropies where they are asked for and known."""
+        ...
+
+    def last_pass(self, last: bool) -> None:
+        """Say whether the next backward pass is the last before the gradients are used."""
+        ...
+
+    def planner(self, budget_tokens: int, *, part: int, parts: int) -> Planner:
+        """Plan what this model computes together, and what each of so many processes computes."""
+        ...
+
+    def token_budget(self, *, optimizer_bytes: int) -> int:
+        """Padded tokens that a training pass can have in the memory there is."""
+        ...
 
 
 @final
@@ -25,11 +69,17 @@ class Models:
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
+        self.critic: Critic | None = None
         self._reference: Policy | None = None
 
-    def of(self, role: Role) -> Policy:
+    def of(self, role: Role) -> Model:
         """The model of a role. Raises ConfigError where this run has none."""
-        model = self.policy if role is Role.POLICY else self._reference
+        models: dict[Role, Model | None] = {
+            Role.POLICY: self.policy,
+            Role.REFERENCE: self._reference,
+            Role.CRITIC: self.critic,
+        }
+        model = models[role]
         if model is None:
             raise ConfigError(f"this run has no {role} model")
         return model

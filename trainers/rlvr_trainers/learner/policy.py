@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from logging import getLogger
 from pathlib import Path
@@ -15,10 +15,12 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
-from rlvr_gym.errors import ConfigError, TrainingError
+from rlvr_gym.errors import TrainingError
+from rlvr_gym.generation.chat import TurnFrame, turn_frame
 from rlvr_gym.generation.loading import load_model
-from rlvr_gym.generation.prompts import TokenPrompts
+from rlvr_gym.generation.prompts import TokenPrompts, end_of_sequence_ids
 from rlvr_gym.generation.transformers import TransformersGenerator
+from rlvr_gym.generation.transformers.head import compute_head_in_float32
 from rlvr_gym.generation.weights import whole
 from rlvr_gym.memory import peak_memory_bytes
 from rlvr_trainers.batch import TokenBatch
@@ -33,6 +35,7 @@ from rlvr_trainers.learner.model_folder import ordinary_parts, write_folder
 from rlvr_trainers.learner.preparing import (
     checkpoint_gradients,
     device_named,
+    keep_weights_in_bfloat16,
     own_memory,
     with_lora,
     without_padding_advice,
@@ -46,6 +49,12 @@ from rlvr_trainers.learner.sharding import (
     without_weights,
 )
 from rlvr_trainers.learner.shards import load_shards, save_shards
+from rlvr_trainers.learner.training_pass import (
+    activations_on_cpu,
+    compile_layers,
+    compiled_layers,
+    refuse_offload_on_a_cpu,
+)
 from rlvr_trainers.mesh import Mesh, others_needed
 from rlvr_trainers.settings import ModelConfig
 
@@ -54,7 +63,7 @@ LoadedModel = tuple[PreTrainedModel, PreTrainedTokenizerBase]
 
 @final
 class Policy:
-    """A causal LM with its tokenizer, in float32 weights, computing in `config.dtype`.
+    """A causal LM with its tokenizer, in weights of `config.weights_dtype`, computing in `config.dtype`.
 
     Dropout is off in sampling and in training alike, so that both see the same distribution. It is the model that
     `config` names, or `loaded` where one is at hand; from `checkpoint` where there is one. In a run whose `mesh` is
@@ -83,16 +92,24 @@ class Policy:
             if loaded is None or source != config.path:
                 loaded = load_model(source, "float32", seed=seed)
             model, self.tokenizer = loaded[0].float(), loaded[1]
+            if config.weights_dtype == "bfloat16":
+                keep_weights_in_bfloat16(model)
             self.model: Any = (
                 model if config.lora is None else with_lora(model, config.lora, checkpoint, seed)
             )
         base_model(self.model)
+        if config.dtype == "bfloat16" and config.float32_head:
+            compute_head_in_float32(self.model)
         own_memory(self.model)
         if not self.mesh.sharded:
             self.model.to(self.device)
         self.model.eval()
         if config.gradient_checkpointing:
             checkpoint_gradients(self.model)
+        if config.compile:
+            compile_layers(self.model, self.device)
+        if config.offload_activations:
+            refuse_offload_on_a_cpu(self.device)
 
     def shard(self) -> None:
         """Keep this process's part of the weights where the run's mesh says so, and give up the others'."""
@@ -107,11 +124,13 @@ class Policy:
 
     @property
     def end_id(self) -> int:
-        """The token that ends a turn."""
-        end = self.tokenizer.eos_token_id
-        if not isinstance(end, int):
-            raise ConfigError(f"the tokenizer of '{self.config.path}' names no end-of-sequence token")
-        return end
+        """The token that ends a turn. Raises ConfigError where there is none."""
+        return self.turn_frame.end_id
+
+    @property
+    def turn_frame(self) -> TurnFrame:
+        """The tokens around a turn that the policy is shown. Raises ConfigError where no token could end it."""
+        return turn_frame(self.tokenizer, end_of_sequence_ids(self.tokenizer, self.model.generation_config))
 
     def text(self, ids: Sequence[int]) -> str:
         """Say what sampled ids say, special tokens included, without the token that ended the turn."""
@@ -138,7 +157,7 @@ class Policy:
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Log-probabilities (B, T) of the batch's completion tokens, and their entropies when asked for."""
         how: dict[str, Any] = {"temperature": temperature, "with_entropy": with_entropy, "bundles": bundles}
-        with self._autocast():
+        with self._autocast(), compiled_layers(self.config.compile), self._activations():
             if self._scorer is None:
                 return token_logprobs(self.model, batch, **how)
             with others_needed(alone=True):
@@ -167,10 +186,11 @@ class Policy:
             parts=parts,
         )
 
-    def token_budget(self) -> int:
+    def token_budget(self, *, optimizer_bytes: int | None = None) -> int:
         """Padded tokens that a training pass can have in the memory there is, by one measured pass."""
+        head = self.model.get_output_embeddings().weight
         with self._autocast():
-            return token_budget(base_model(self.model), self.model.get_output_embeddings().weight)
+            return token_budget(base_model(self.model), head, optimizer_bytes=optimizer_bytes)
 
     def frozen_copy(self) -> Policy:
         """The policy as it is now, never to change."""
@@ -256,9 +276,14 @@ class Policy:
             return torch.cuda.max_memory_allocated(self.device)
         return peak_memory_bytes()
 
+    def _activations(self) -> AbstractContextManager[object]:
+        offloads = self.config.offload_activations and torch.is_grad_enabled()
+        return activations_on_cpu() if offloads else nullcontext()
+
     @contextmanager
     def _autocast(self) -> Iterator[None]:
-        lower = self.config.dtype == "bfloat16"
+        # Weights in bfloat16 are computed with as they are, here and in the sampler.
+        lower = self.config.dtype == "bfloat16" and self.config.weights_dtype == "float32"
         # A cache of converted weights would keep all layers whole until the end of the pass.
         cached = self._scorer is None
         with torch.autocast(self.device.type, torch.bfloat16, enabled=lower, cache_enabled=cached):

@@ -18,6 +18,12 @@ from rlvr_gym.seeding import derive_seed
 from rlvr_trainers.settings import LoraConfig
 
 
+def keep_weights_in_bfloat16(model: Any) -> None:
+    """Round weights to bfloat16; buffers, such as the frequencies of rotary positions, stay in float32."""
+    for weight in model.parameters():
+        weight.data = weight.data.to(torch.bfloat16)
+
+
 def own_memory(model: Any) -> None:
     """Move weights out of the file that they were mapped from, to where PyTorch aligns them.
 

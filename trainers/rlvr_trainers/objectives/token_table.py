@@ -35,10 +35,23 @@ class TokenTable:
     kl_N: Tensor | None
     """k3 to the reference, whichever estimator trains."""
     entropy_N: Tensor | None
+    margin_N: Tensor | None = None
+    """Of the pair that the token's sequence is in: the log-ratio to the reference, preferred minus other."""
+    terms_only: bool = False
+    """True of a loss that weighs terms of the model in training alone: nothing but these and their weights is meant."""
+    likelihood: bool = False
+    """True where those terms are -log p of the tokens."""
 
     @classmethod
-    def of_terms(cls, terms_N: Tensor, *, weight_N: Tensor) -> Self:
-        """The table of a loss that weighs terms of the model in training alone: no advantages, no other policy."""
+    def of_terms(
+        cls,
+        terms_N: Tensor,
+        *,
+        weight_N: Tensor,
+        likelihood: bool = False,
+        margin_N: Tensor | None = None,
+    ) -> Self:
+        """The table of a loss that knows no advantages and no other policy; of `likelihood`, its terms are -log p."""
         zeros, never = torch.zeros_like(terms_N), torch.zeros_like(terms_N, dtype=torch.bool)
         return cls(
             weight_N=weight_N,
@@ -52,12 +65,18 @@ class TokenTable:
             stale_N=never,
             kl_N=None,
             entropy_N=None,
+            margin_N=margin_N,
+            terms_only=True,
+            likelihood=likelihood,
         )
 
     def cpu(self) -> Self:
         """The same in main memory."""
-        columns = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        columns = {name: getattr(self, name) for name in _COLUMNS}
         return dataclasses.replace(self, **{n: c.cpu() for n, c in columns.items() if c is not None})
+
+
+_COLUMNS = [field.name for field in dataclasses.fields(TokenTable) if field.name.endswith("_N")]
 
 
 def step_metrics(tables: Sequence[TokenTable]) -> dict[str, float]:
@@ -66,19 +85,25 @@ def step_metrics(tables: Sequence[TokenTable]) -> dict[str, float]:
     Means are over action tokens. `sampler/mismatch` is the mean |lp_old - lp_roll|, `sampler/kl` the k3
     estimate of KL(sampler || old policy), both of sequences that the current weights sampled.
     `sampler/mismatch_stale` is the mean of the others, where there are any. `kl` and `entropy` are there when they were
-    computed.
+    computed. A loss of terms alone has no more figures than itself,
+    and `nll` where the terms are -log p.
     """
     if not any(table.weight_N.numel() for table in tables):
         return {"tokens/trained": 0.0}
-    columns = {
-        field.name: [getattr(table, field.name) for table in tables]
-        for field in dataclasses.fields(TokenTable)
-    }
+    columns = {name: [getattr(table, name) for table in tables] for name in _COLUMNS}
     joined = {name: torch.cat(parts).double().cpu() for name, parts in columns.items() if None not in parts}
+    loss = (joined["weight_N"] * joined["loss_term_N"]).sum()
+    if any(table.terms_only for table in tables):
+        return {
+            "tokens/trained": float(joined["loss_term_N"].numel()),
+            "loss": float(loss),
+            **_likelihood(tables, joined),
+            **_margins(joined),
+        }
     stale = joined.pop("stale_N").bool()
     mismatch = joined["mismatch_N"][~stale]
     metrics = {
-        "loss": (joined["weight_N"] * joined["loss_term_N"]).sum(),
+        "loss": loss,
         "loss/policy": (joined["weight_N"] * joined["policy_term_N"]).sum(),
         "ratio/mean": joined["ratio_N"].mean(),
         "ratio/max": joined["ratio_N"].max(),
@@ -92,3 +117,21 @@ def step_metrics(tables: Sequence[TokenTable]) -> dict[str, float]:
         metrics["sampler/mismatch_stale"] = joined["mismatch_N"][stale].abs().mean()
     metrics |= {name[:-2]: joined[name].mean() for name in ("kl_N", "entropy_N") if name in joined}
     return {"tokens/trained": float(stale.numel())} | {name: float(value) for name, value in metrics.items()}
+
+
+def _margins(joined: dict[str, Tensor]) -> dict[str, float]:
+    """Of a loss of preferences: the mean margin of its pairs, and the share that is preferred as it should be."""
+    if "margin_N" not in joined:
+        return {}
+    weight_N, margin_N = joined["weight_N"] / joined["weight_N"].sum(), joined["margin_N"]
+    return {
+        "preference/margin": float((weight_N * margin_N).sum()),
+        "preference/accuracy": float((weight_N * (margin_N > 0)).sum()),
+    }
+
+
+def _likelihood(tables: Sequence[TokenTable], joined: dict[str, Tensor]) -> dict[str, float]:
+    """The mean of -log p over all tokens, where that is what the terms are."""
+    if not all(table.likelihood for table in tables if table.weight_N.numel()):
+        return {}
+    return {"nll": float(joined["loss_term_N"].mean())}

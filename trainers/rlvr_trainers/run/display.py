@@ -153,18 +153,31 @@ class Display:
         """Report a training step."""
         if "eval/pass@1" in metrics:
             self._held_out = f"  held-out {metrics['eval/pass@1']:.3f}"
-        pass_rate = metrics.get("pass_rate/all")
-        parts = [
-            f"reward {metrics['reward/mean']:+.3f}",
-            f"pass {pass_rate:.3f}" if pass_rate is not None else "pass -",
-            f"degenerate {metrics['groups/degenerate_share']:.2f}",
-            f"{metrics['tokens_per_second/generate']:,.0f} tok/s",
-        ]
-        self.advance(step, "  ".join(parts) + self._held_out)
+        self.advance(step, "  ".join(self._figures(metrics)) + self._held_out)
         for metric, advice in ADVICE.items():
-            if metrics.get(metric) == 1.0 and metric not in self._advised:
+            # Where samples are selected, or a critic says what to expect, none is compared with its group.
+            compared = not {"selected/share", "critic/loss"} & set(metrics)
+            apt = metric != "groups/degenerate_share" or compared
+            if apt and metrics.get(metric) == 1.0 and metric not in self._advised:
                 self._advised.add(metric)
                 self.say(f"step {step}: {advice}")
+
+    @staticmethod
+    def _figures(metrics: Metrics) -> list[str]:
+        if "reward/mean" not in metrics:  # nothing was sampled
+            fit = f"-log p {metrics['nll']:.3f}" if "nll" in metrics else f"loss {metrics['loss']:.3f}"
+            return [fit, f"{metrics['tokens_per_second/update']:,.0f} tok/s"]
+        pass_rate, selected = metrics.get("pass_rate/all"), metrics.get("selected/samples")
+        return [
+            f"reward {metrics['reward/mean']:+.3f}",
+            f"pass {pass_rate:.3f}" if pass_rate is not None else "pass -",
+            f"selected {selected:,.0f}"
+            if selected is not None
+            else f"value loss {metrics['critic/loss']:.3f}"
+            if "critic/loss" in metrics
+            else f"degenerate {metrics['groups/degenerate_share']:.2f}",
+            f"{metrics['tokens_per_second/generate'] or metrics.get('tokens_per_second/update', 0.0):,.0f} tok/s",
+        ]
 
     @property
     def doing(self) -> str:

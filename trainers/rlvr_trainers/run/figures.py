@@ -25,7 +25,11 @@ def group_metrics(taken: StepRollouts, batch: CreditedBatch, reward: RewardConfi
     """Compute the figures of a step's rollouts: rewards, outcomes, lengths and truncation.
 
     `reward/mean` and the shares are over everything sampled, kept or not; `reward/shaped` is over what is trained on.
+    Of demonstrations there are lengths alone.
     """
+    if taken.demonstrated:
+        lengths = [rollout.length for rollout in taken.rollouts]
+        return {"length/mean": _mean(lengths), "length/max": float(max(lengths))}
     rollouts = [rollout for group in taken.sampled for rollout in group]
     outcomes = [reward.of(outcome_scores(group)) for group in taken.sampled]
     metrics: Metrics = {
@@ -36,12 +40,30 @@ def group_metrics(taken: StepRollouts, batch: CreditedBatch, reward: RewardConfi
         "length/mean": _mean([r.length for r in rollouts]),
         "length/max": float(max(r.length for r in rollouts)),
     }
+    if batch.chosen_B is not None:
+        metrics["selected/share"] = _mean(batch.chosen_B.tolist())
+        metrics["selected/samples"] = float(batch.chosen_B.sum())
     for outcome in Outcome:
         lengths = [r.length for r in rollouts if r.verdict.outcome is outcome]
         metrics[f"outcome/{outcome}"] = len(lengths) / len(rollouts)
         if lengths:
             metrics[f"length/{outcome}"] = _mean(lengths)
     return metrics
+
+
+def explained_variance(batch: CreditedBatch) -> Metrics:
+    """The share of the variance of returns that the critic's old values explain: 1 is all, 0 no more than a constant.
+
+    There is none where returns do not differ.
+    """
+    if batch.values_BT is None or batch.returns_BT is None:
+        return {}
+    mask_BT = batch.tokens.mask_BT
+    returns_N, values_N = batch.returns_BT[mask_BT], batch.values_BT[mask_BT]
+    spread = float(returns_N.var(correction=0)) if returns_N.numel() else 0.0
+    if spread == 0.0:
+        return {}
+    return {"critic/explained_variance": 1 - float((returns_N - values_N).var(correction=0)) / spread}
 
 
 def speed_metrics(clock: PhaseClock, taken: StepRollouts, batch: CreditedBatch, *, epochs: int) -> Metrics:
@@ -59,7 +81,10 @@ def speed_metrics(clock: PhaseClock, taken: StepRollouts, batch: CreditedBatch, 
     return {
         **{f"seconds/{phase}": value for phase, value in seconds.items()},
         "seconds/monitor": clock.seconds["monitor"],
-        **{f"tokens_per_second/{phase}": n / max(seconds[phase], 1e-9) for phase, n in tokens.items()},
+        **{
+            f"tokens_per_second/{phase}": n / seconds[phase] if seconds[phase] else 0.0
+            for phase, n in tokens.items()
+        },
     }
 
 
@@ -109,9 +134,14 @@ def why_empty(rollouts: Sequence[Rollout], tokens: TokenBatch) -> str | None:
     """Say why not one token is in the loss; None where there is one."""
     if tokens.mask_BT.any():
         return None
-    causes = Counter(
-        "not judged" if not r.verdict.scored else "truncated and filtered out" if r.truncated else "empty"
-        for r in rollouts
-    )
+    causes = Counter(map(_why_unlearned, rollouts))
     counts = ", ".join(f"{times} {cause}" for cause, times in causes.most_common())
     return f"not one token to learn from in {len(rollouts)} samples: {counts}"
+
+
+def _why_unlearned(rollout: Rollout) -> str:
+    if not rollout.verdict.scored:
+        return "not judged"
+    if rollout.truncated:
+        return "truncated and filtered out"
+    return "not selected" if rollout.length else "empty"

@@ -21,6 +21,8 @@ PANELS = (
     ("entropy, nats per token", ("entropy",)),
     ("clipped tokens", ("clip/low_fraction", "clip/high_fraction")),
 )
+IMITATION = ("mean -log p of what is imitated, nats per token", ("nll",))
+"""Takes the place of the last, which imitation has no figures for."""
 
 
 MANUAL = Manual(
@@ -63,9 +65,10 @@ def draw(run: Path, out: Path) -> Path:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
+    panels = (*PANELS[:-1], IMITATION) if any("nll" in row for row in rows) else PANELS
     figure, axes = plt.subplots(2, 3, figsize=(13, 6.5), layout="constrained")
     _held_out(axes.flat[0], rows)
-    for axis, (title, names) in zip(axes.flat[1:], PANELS, strict=True):
+    for axis, (title, names) in zip(axes.flat[1:], panels, strict=True):
         for name in names:
             _curve(axis, rows, name)
         axis.set_title(title, fontsize=10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from rlvr_gym.environments.base import Environment
@@ -11,6 +12,9 @@ from rlvr_gym.generation.prompts import TokenGenerator
 from rlvr_gym.overlap import refuse_overlap
 from rlvr_gym.tasks import Message, Task, TaskSet
 from rlvr_trainers.config import TrainConfig
+from rlvr_trainers.data.conversations import conversations
+from rlvr_trainers.data.preferences import preferences
+from rlvr_trainers.data.stored import StoredSamples
 
 MOST_SAMPLES = 10_000_000
 """Largest number of samples in a step: they are held in memory."""
@@ -31,9 +35,10 @@ def refuse_shards_of(model: object, config: TrainConfig) -> None:
 def refuse_prompts_without_room(
     config: TrainConfig, env: Environment, held_out: Environment | None, generator: TokenGenerator
 ) -> None:
-    """Raise ConfigError where prompts to train on, or to evaluate on, leave no room for a completion."""
+    """Raise ConfigError where prompts to sample from, or to evaluate on, leave no room for a completion."""
     max_tokens = config.sampling.max_tokens
-    _refuse_prompts_without_room(env.tasks, generator, max_tokens=max_tokens)
+    if config.samples:
+        _refuse_prompts_without_room(env.tasks, generator, max_tokens=max_tokens)
     if held_out and config.eval:
         limit = config.eval.tasks
         _refuse_prompts_without_room(held_out.tasks, generator, max_tokens=max_tokens, limit=limit)
@@ -84,11 +89,13 @@ def environments(
 ) -> tuple[Environment, Environment | None]:
     """The training environment and the held-out one, those that are given or those that `config` names.
 
-    Raises ConfigError where they do not go together.
+    Data that takes the place of an environment is one that judges nothing. Raises ConfigError where they do not go
+    together.
     """
+    data = _tasks_of_data(config)
     if env is None:
-        env = config.env.make()
         held_out = held_out or (config.held_out.make() if config.held_out else None)
+    env = data or env or config.env.make()
     if (held_out is None) != (config.eval is None):
         raise ConfigError(
             "settings of eval and a held-out environment belong together: give both, or neither (eval=null)"
@@ -111,6 +118,30 @@ def environments(
     if held_out is not None and config.eval is not None and not config.eval.allow_overlap:
         _refuse_overlap(env, held_out)
     return env, held_out
+
+
+def _tasks_of_data(config: TrainConfig) -> Environment | None:
+    """The tasks of data that takes the place of the environment; None where none does."""
+    data = config.data
+    if data is None or data.named is None:
+        return None
+    if data.runs:
+        return StoredSamples(data.runs).environment()
+    read = preferences if config.algorithm.kind == "dpo" else conversations
+    return read(str(data.path), split=data.split)
+
+
+def with_steps_of_epochs(config: TrainConfig, env: Environment) -> TrainConfig:
+    """The settings with the steps that `data.epochs` takes, where it is given. Raises ConfigError for endless tasks."""
+    epochs = config.data.epochs if config.data else None
+    if epochs is None:
+        return config
+    if env.tasks.size is None:
+        raise ConfigError(
+            f"data.epochs={epochs}: {env.tasks.label} is endless: give run.steps, without data.epochs"
+        )
+    steps = math.ceil(epochs * env.tasks.size / config.batch.prompts)
+    return config.model_copy(update={"run": config.run.model_copy(update={"steps": steps})})
 
 
 def _refuse_overlap(env: Environment, held_out: Environment) -> None:

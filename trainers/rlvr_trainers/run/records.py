@@ -34,7 +34,7 @@ _FREE_TO_CHANGE = {
     *(f"monitor.{name}" for name in MonitorConfig.model_fields),
 }  # fmt: skip
 """Settings that a resumed run may have changed: the finished steps would have been the same under others. So
-may `run.steps`, where the learning rate does not depend on it."""
+may `run.steps`, and `data.epochs` which stands for it, where the learning rate does not depend on it."""
 
 
 @final
@@ -128,7 +128,8 @@ class RunRecords:
         if not self._stored:
             return []
         now, then = _flat(self._settings), _flat({k: v for k, v in self._stored.items() if k != "versions"})
-        free = _FREE_TO_CHANGE | ({"run.steps"} if self._config.optimizer.schedule == "constant" else set())
+        constant = self._config.optimizer.schedule == "constant"
+        free = _FREE_TO_CHANGE | ({"run.steps", "data.epochs"} if constant else set())
         return [
             f"  {_NAMES.get(key, key)}: {then.get(key)!r} there, {now.get(key)!r} now"
             for key in sorted({*now, *then})

@@ -24,8 +24,8 @@ State = dict[str, Any]
 class Saver:
     """Writes checkpoints of whole steps, on the first process, or on all of them where the model is sharded.
 
-    A checkpoint holds the model, the optimizer, the random state of torch, and what `state` gives. `trained` says
-    how the model was prompted and sampled.
+    A checkpoint holds the model, the random state of torch, and what `tensors` (optimizers, a critic) and `state` give.
+    `trained` says how the model was prompted and sampled; None where no environment is named.
     """
 
     def __init__(
@@ -33,11 +33,14 @@ class Saver:
         checkpoints: Checkpoints,
         learner: Learner[Any],
         mesh: Mesh,
-        trained: TrainedModel,
+        trained: TrainedModel | None,
         state: Callable[[], State],
+        *,
+        tensors: Callable[[], State],
     ) -> None:
         self.checkpoints = checkpoints
         self._learner, self._mesh, self._trained, self._state = learner, mesh, trained, state
+        self._tensors = tensors
         self._whole_at: int | None = None
         """`learner.updates` when the weights were last those of a whole number of steps."""
 
@@ -88,8 +91,7 @@ class Saver:
         def write() -> None:
             with writing("the finished model", folder):
                 self._policy.save_merged(folder)
-                if self._mesh.first:
-                    self._trained.write(folder)
+                self._record(folder)
 
         if self._mesh.sharded:
             self._mesh.together(write)
@@ -107,11 +109,14 @@ class Saver:
         else:
             due = self._mesh.first and (anew or state["step"] not in self.checkpoints.steps())
         if due:
-            tensors = {**self._learner.tensors(), "torch_rng": torch.get_rng_state()}
+            tensors = {**self._tensors(), "torch_rng": torch.get_rng_state()}
             shards = self._learner.save_shards if self._mesh.sharded else None
             self.checkpoints.save(state["step"], self._save_model, tensors, state, save_shards=shards)
 
     def _save_model(self, folder: Path) -> None:
         self._policy.save(folder)
-        if self._mesh.first:
+        self._record(folder)
+
+    def _record(self, folder: Path) -> None:
+        if self._mesh.first and self._trained is not None:
             self._trained.write(folder)

@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rlvr_gym.environments.base import Environment
+from rlvr_gym.errors import ConfigError
 from rlvr_gym.generation.chat import encode_prompt
 from rlvr_gym.play import rollout
 from rlvr_gym.rollouts import Group
 from rlvr_gym.seeding import derive_seed
 from rlvr_gym.tasks import Task
 from rlvr_trainers.config import TrainConfig
+from rlvr_trainers.data.conversations import said_in
+from rlvr_trainers.data.demonstrations import Demonstrations, as_turn, labels_of, solution_of
+from rlvr_trainers.data.preferences import both_of
+from rlvr_trainers.data.said import Said, Tell
+from rlvr_trainers.data.stored import StoredSamples
 from rlvr_trainers.learner.policy import Policy
 from rlvr_trainers.learner.samplers import Sampler, make_sampler
 from rlvr_trainers.mesh import Mesh
+from rlvr_trainers.run.rows import Rows
 from rlvr_trainers.sampling.ahead import Ahead, RoundsAhead
 from rlvr_trainers.sampling.buffer import Buffer, Source
 from rlvr_trainers.sampling.collector import Collector, InTurn
 from rlvr_trainers.sampling.schedule import Schedule, schedule_file
+from rlvr_trainers.sampling.shown import Shown
 from rlvr_trainers.sampling.stream import TaskStream
+from rlvr_trainers.settings import DataConfig, WarmupConfig
 
 PROBES = 4
 """Number of prompts that a sampler elsewhere is asked about, to prove that it has the trained weights."""
@@ -28,33 +38,44 @@ PROBES = 4
 
 def sampler_for(config: TrainConfig, policy: Policy, env: Environment, mesh: Mesh) -> Sampler:
     """The engine that samples from `policy`, which proves on prompts of `env` that it has its weights."""
-    probes = [encode_prompt(policy.tokenizer, task.prompt) for task in env.tasks.take(PROBES)]
+    probes = [_prompt_ids(policy, env, task) for task in env.tasks.take(PROBES)]
     return make_sampler(
         config.generator, config.buffer, policy, probes, temperature=config.sampling.temperature, mesh=mesh
     )
+
+
+def _prompt_ids(policy: Policy, env: Environment, task: Task) -> tuple[int, ...]:
+    try:
+        return encode_prompt(policy.tokenizer, task.prompt)
+    except ConfigError as error:
+        raise ConfigError(f"'{task.id}' of {env.tasks.label}: {error}") from error
 
 
 def make_source(
     config: TrainConfig,
     env: Environment,
     sampler: Sampler,
+    policy: Policy,
     keeps: Callable[[Group], bool],
     *,
     folder: Path,
     mesh: Mesh,
     on_progress: Callable[[int, int, int], None],
 ) -> Source:
-    """The source of `config`'s samples of `env`.
+    """The source of what `config`'s steps learn from: samples of `env`, or data.
 
     Args:
         config: all settings.
         env: what is played.
         sampler: what samples.
+        policy: what learns, and says how data is encoded.
         keeps: whether dynamic sampling keeps a group.
         folder: the run's, for its schedule.
         mesh: the processes of the run.
         on_progress: told how many samples of a round are over, where rounds are waited for.
     """
+    if not config.samples:
+        return _shown(config, env, policy, sampler.generator.context)
     dynamic = config.dynamic_sampling
     stream = TaskStream(env.tasks, seed=derive_seed(config.run.seed, "tasks"))
     settings: dict[str, Any] = {
@@ -81,6 +102,37 @@ def make_source(
         on_progress=on_progress,
     )
     return InTurn(Buffer(stream, **settings), collector)
+
+
+def solutions_source(env: Environment, policy: Policy, settings: WarmupConfig, *, seed: int) -> Source:
+    """The environment's own solutions for a warm-up, a share of them wrong on purpose."""
+    demonstrations = Demonstrations(policy.tokenizer, policy.turn_frame)
+
+    def show(tasks: Sequence[Task]) -> list[Group]:
+        labels = labels_of(env, tasks, noise=settings.label_noise, seed=seed)
+        return [(rollout,) for rollout in demonstrations.of_labels(tasks, labels)]
+
+    stream = TaskStream(env.tasks, seed=derive_seed(seed, "warm-up"))
+    return Shown(stream, show, wanted=settings.batch_size, judged=False)
+
+
+def _shown(config: TrainConfig, env: Environment, policy: Policy, context: int | None) -> Source:
+    """The source of a run that learns from data: stored samples, conversations, or the environment's solutions."""
+    data = config.data or DataConfig()
+    if data.runs:
+        tell: Tell = StoredSamples(data.runs).said_in
+    elif data.path is not None:
+        tell = both_of if config.algorithm.kind == "dpo" else said_in
+    else:
+        tell = partial(_solution, env)
+    demonstrations = Demonstrations(policy.tokenizer, policy.turn_frame)
+    rows = Rows(env.tasks, tell, demonstrations, data, context=context)
+    stream = TaskStream(rows.tasks, seed=derive_seed(config.run.seed, "tasks"))
+    return Shown(stream, rows.groups, wanted=config.batch.prompts, judged=bool(data.runs))
+
+
+def _solution(env: Environment, task: Task) -> list[Said]:
+    return [as_turn(solution_of(env, task, "give conversations to learn from (data.path=FILE)"))]
 
 
 def _rounds(

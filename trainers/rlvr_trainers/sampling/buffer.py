@@ -41,11 +41,13 @@ class StepRollouts:
     """The groups that `buffer.max_staleness` dropped."""
     ages: list[float] = field(default_factory=list)
     """By how many steps the weights had moved on since each of `groups` was begun, where samples may be old."""
+    demonstrated: bool = False
+    """True of what was shown to the policy: nothing of it was sampled or judged."""
 
     @property
     def sampled(self) -> list[Group]:
         """Everything drawn for this step; where nothing had to be drawn, the groups that an earlier step left over."""
-        return self.everything or self.groups
+        return [] if self.demonstrated else self.everything or self.groups
 
     @property
     def rollouts(self) -> list[Rollout]:
@@ -101,7 +103,7 @@ def _keep_probability(group: Group) -> float:
 
 
 class Source(Protocol):
-    """A source of the steps' samples."""
+    """A source of what the steps learn from: the policy's own samples, or data in place of them."""
 
     max_rounds: int | None
 
@@ -123,7 +125,7 @@ class Source(Protocol):
         ...
 
     def close(self) -> None:
-        """Sample no more."""
+        """Hand out no more."""
         ...
 
 

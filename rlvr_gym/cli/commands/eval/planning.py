@@ -61,8 +61,11 @@ def environments_and_model(names: list[str], model: str | None) -> tuple[list[st
     if models := [one for one in names if Path(one).is_dir() and _is_unknown(one)]:
         held = held_by(Path(models[0]))
         said = f"{models[0]} holds {held}" if held is not Held.NOTHING else f"{models[0]} is an empty folder"
-        model_of = f": rlvr eval ENV model.path={models[0]}" if held is Held.MODEL else ""
-        raise ConfigError(f"{said}, which is no environment and no finished training run{model_of}")
+        inside = Path(models[0], "model")  # of a training run that names no environment
+        folder = models[0] if held is Held.MODEL else str(inside) if inside.is_dir() else None
+        model_of = f": rlvr eval ENV model.path={folder}" if folder else ""
+        finished = "names none" if inside.is_dir() else "is no finished training run"
+        raise ConfigError(f"{said}, which is no environment and {finished}{model_of}")
     if folders:
         _, trained = trained_model(folders[0])
         names, model = names or ([trained.env.id] if trained else []), folders[0]

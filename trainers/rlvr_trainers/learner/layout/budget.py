@@ -23,7 +23,9 @@ _LOGITS = 4 * 512
 """Tokens whose logits, or as large a buffer, exist at a time: chunks of `token_logprobs`, and their gradient."""
 
 
-def token_budget(base: Any, head: Tensor, *, available_bytes: int | None = None) -> int:
+def token_budget(
+    base: Any, head: Tensor, *, available_bytes: int | None = None, optimizer_bytes: int | None = None
+) -> int:
     """The largest power of two of padded tokens whose pass stays below a share of the memory that is available.
 
     Bytes are those of one measured pass, a token; gradients and AdamW's two moments, which are still to come, and a
@@ -34,11 +36,13 @@ def token_budget(base: Any, head: Tensor, *, available_bytes: int | None = None)
         base: the module that computes hidden states.
         head: the weight (V, H) that makes logits of them.
         available_bytes: where another than this process's device knows.
+        optimizer_bytes: what the optimizer keeps; None for two moments in the weights' format.
     """
     if available_bytes is None:
         available_bytes = _available(next(base.parameters()).device)
     trained = sum(p.numel() * p.element_size() for p in base.parameters() if p.requires_grad)
-    aside = 3 * trained + _LOGITS * len(head) * 4
+    moments = 2 * trained if optimizer_bytes is None else optimizer_bytes
+    aside = trained + moments + _LOGITS * len(head) * 4
     each = _bytes_per_token(base)
     tokens = int((SHARE * available_bytes - aside) / each)
     if tokens < 1:

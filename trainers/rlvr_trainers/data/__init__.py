@@ -1,0 +1,1 @@
+"""Data that feeds a step in place of samples: conversations to imitate, and the samples of stored evaluations."""

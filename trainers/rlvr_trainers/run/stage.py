@@ -1,0 +1,222 @@
+"""An algorithm at work: what feeds it, and the learner whose weights it changes; that of the run, and its warm-up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from rlvr_gym.clock import PhaseClock
+from rlvr_gym.environments.base import Environment
+from rlvr_gym.seeding import derive_seed
+from rlvr_trainers.algorithms.base import Algorithm, LearnsValues, Surroundings
+from rlvr_trainers.algorithms.ppo import Ppo
+from rlvr_trainers.algorithms.sft import Sft
+from rlvr_trainers.batch import CreditedBatch, TokenBatch
+from rlvr_trainers.config import TrainConfig
+from rlvr_trainers.learner.critic import Critic
+from rlvr_trainers.learner.learner import Learner, State
+from rlvr_trainers.learner.models import Models, Role
+from rlvr_trainers.learner.samplers import Sampler
+from rlvr_trainers.mesh import Mesh
+from rlvr_trainers.metrics import Metrics
+from rlvr_trainers.monitor.monitor import JudgedCanaries
+from rlvr_trainers.run.figures import explained_variance
+from rlvr_trainers.run.sources import make_source, solutions_source
+from rlvr_trainers.sampling.buffer import Source, StepRollouts
+from rlvr_trainers.settings import BatchConfig, OptimizerConfig
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """Steps of one algorithm."""
+
+    algorithm: Algorithm
+    source: Source
+    learner: Learner[CreditedBatch]
+    seed: int
+    """Names the order of minibatches."""
+    critic: Learner[CreditedBatch] | None = None
+    """Trains the critic, where the algorithm has one."""
+
+    def begin(self) -> None:
+        """Let the critic begin from the policy as it is now."""
+        if self.critic is not None:
+            self._critic_model.begin()
+
+    def update(self, credited: CreditedBatch, clock: PhaseClock, number: int) -> Metrics:
+        """Take the optimizer steps of step `number`: the policy's, then the critic's; returns their figures."""
+        seed = derive_seed(self.seed, "minibatches", number)
+        metrics = self.learner.update(credited, clock, seed=seed)
+        if self.critic is None:
+            return metrics
+        of_critic = self.critic.update(credited, clock, seed=seed)
+        told = {name: of_critic[name] for name in ("loss", "grad_norm", "learning_rate") if name in of_critic}
+        return {
+            **metrics,
+            **{f"critic/{name}": value for name, value in told.items()},
+            **explained_variance(credited),
+        }
+
+    def tensors(self) -> State:
+        """The part of a checkpoint that goes beside the policy's weights, as tensors."""
+        tensors = self.learner.tensors()
+        if self.critic is not None:
+            tensors["critic"] = {**self.critic.tensors(), "weights": self._critic_model.state()}
+        return tensors
+
+    def restore(self, tensors: State, updates: int, shards: Path | None) -> None:
+        """Go on from a checkpoint, whose `shards` hold the optimizer's state where the model is sharded."""
+        self.learner.restore(tensors, updates, shards=shards)
+        if self.critic is not None:
+            self._critic_model.restore(tensors["critic"]["weights"])
+            self.critic.restore(tensors["critic"], updates)
+
+    @property
+    def _critic_model(self) -> Critic:
+        critic = self.learner.models.critic
+        assert critic is not None
+        return critic
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class StepDone:
+    """A step that was taken: what it learned from, what that earned, and the figures of its updates."""
+
+    taken: StepRollouts
+    tokens: TokenBatch
+    credited: CreditedBatch
+    metrics: Metrics
+    canaries: JudgedCanaries | None
+    """None where nothing was sampled."""
+
+
+def training_stage(
+    config: TrainConfig,
+    models: Models,
+    env: Environment,
+    sampler: Sampler,
+    *,
+    folder: Path,
+    mesh: Mesh,
+    on_progress: Callable[[int, int, int], None],
+) -> Stage:
+    """The stage that the run is about. Arguments are those of `make_source`."""
+    algorithm = config.algorithm.build(_surroundings(config, models))
+    source = make_source(
+        config,
+        env,
+        sampler,
+        models.policy,
+        algorithm.teaches,
+        folder=folder,
+        mesh=mesh,
+        on_progress=on_progress,
+    )
+    learner = _learner(
+        config,
+        models,
+        algorithm,
+        batch=config.batch,
+        optimizer=config.optimizer,
+        total_updates=config.run.steps * config.batch.updates,
+        mesh=mesh,
+    )
+    return Stage(
+        algorithm=algorithm,
+        source=source,
+        learner=learner,
+        seed=config.run.seed,
+        critic=_critic_learner(config, models, algorithm, mesh),
+    )
+
+
+def _critic_learner(
+    config: TrainConfig, models: Models, algorithm: Algorithm, mesh: Mesh
+) -> Learner[CreditedBatch] | None:
+    """Make the critic, where the algorithm has one, and what trains it."""
+    if not (isinstance(algorithm, LearnsValues) and isinstance(config.algorithm, Ppo)):
+        return None
+    models.critic = Critic(models.policy, own_model=config.algorithm.critic == "model")
+    rate = {"learning_rate": config.algorithm.critic_learning_rate}
+    return Learner[CreditedBatch](
+        models,
+        algorithm.value_objective,
+        batch=config.batch,
+        optimizer=config.optimizer.model_copy(update=rate),
+        total_updates=config.run.steps * config.batch.updates,
+        temperature=1.0,
+        max_mismatch=config.run.max_mismatch,
+        mesh=mesh,
+        rate_setting="algorithm.critic_learning_rate",
+        role=Role.CRITIC,
+    )
+
+
+def warm_up_stage(config: TrainConfig, models: Models, env: Environment, mesh: Mesh) -> Stage:
+    """The stage before: SFT on the environment's own solutions, as `config.warmup` has it."""
+    settings = config.warmup
+    assert settings is not None
+    algorithm = Sft().build(_surroundings(config, models))
+    batch = BatchConfig(
+        prompts=settings.batch_size,
+        group_size=1,
+        microbatch_tokens=config.batch.microbatch_tokens,
+        save_compute=config.batch.save_compute,
+    )
+    learner = _learner(
+        config,
+        models,
+        algorithm,
+        batch=batch,
+        optimizer=OptimizerConfig(
+            kind=config.optimizer.kind,
+            learning_rate=settings.learning_rate,
+            max_grad_norm=config.optimizer.max_grad_norm,
+        ),
+        total_updates=settings.steps,
+        mesh=mesh,
+        rate_setting="warmup.learning_rate",
+    )
+    source = solutions_source(env, models.policy, settings, seed=config.run.seed)
+    return Stage(algorithm=algorithm, source=source, learner=learner, seed=config.run.seed)
+
+
+def _surroundings(config: TrainConfig, models: Models) -> Surroundings:
+    return Surroundings(
+        reward=config.reward,
+        overlong=config.overlong,
+        max_tokens=config.sampling.max_tokens,
+        updates_per_step=config.batch.updates,
+        decode=models.policy.text,
+        temperature=config.sampling.temperature,
+        seed=config.run.seed,
+    )
+
+
+def _learner(
+    config: TrainConfig,
+    models: Models,
+    algorithm: Algorithm,
+    *,
+    batch: BatchConfig,
+    optimizer: OptimizerConfig,
+    total_updates: int,
+    mesh: Mesh,
+    rate_setting: str = "optimizer.learning_rate",
+) -> Learner[CreditedBatch]:
+    learner = Learner[CreditedBatch](
+        models,
+        lambda minibatch: algorithm.objective(minibatch, learner.logprobs),
+        batch=batch,
+        optimizer=optimizer,
+        total_updates=total_updates,
+        temperature=algorithm.temperature,
+        max_mismatch=config.run.max_mismatch,
+        mesh=mesh,
+        rate_setting=rate_setting,
+    )
+    return learner
