@@ -14,7 +14,7 @@ from cluster.simulation import simulate
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """What the assumed rates need to know of a model."""
+    """Facts about a model that the assumed rates need."""
 
     name: str
     parameters: float

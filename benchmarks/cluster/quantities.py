@@ -1,4 +1,4 @@
-"""What the model is given and what it gives: rates, work, a cluster, figures."""
+"""Rates, work and a cluster, which the model is given, and the figures that it gives."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class Rates:
     decode_seconds: float
     """A step of decoding, without its rows."""
     row_seconds: float
-    """What each row adds to a step of decoding."""
+    """Added by each row to a step of decoding."""
     context_seconds: float = 0.0
-    """What each token that a row can look back at adds to a step of decoding."""
+    """Added by each token that a row can look back at to a step of decoding."""
     prompt_seconds: float
     """A token of a prompt, which is computed once for its group."""
     max_rows: int
@@ -26,7 +26,7 @@ class Rates:
     learn_seconds: float
     """A token of a step (prompts once a group), scored and learned from by one learner."""
     update_seconds: float = 0.0
-    """What an optimizer step takes beside its tokens."""
+    """An optimizer step, beside its tokens."""
     reduce_seconds: float = 0.0
     """The sum of gradients over all learners, in an optimizer step. It is taken as independent of their number."""
     sync_seconds: float

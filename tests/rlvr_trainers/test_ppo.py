@@ -122,7 +122,7 @@ def test_the_critics_loss_and_its_clipping_are_worked_by_hand() -> None:
 
 
 def test_a_value_is_of_the_state_before_its_token() -> None:
-    """What comes after, the token itself included, changes no value."""
+    """Later tokens, the token itself included, change no value."""
     _, _, critic = models()
     one = TokenBatch.of_rollouts([said("x", RIGHT, tokens=(5, 6, 7))], [0])
     other = TokenBatch.of_rollouts([said("x", RIGHT, tokens=(5, 6, 9))], [0])

@@ -23,7 +23,7 @@ class Ppo(Config):
     discount: float = Field(default=1.0, gt=0.0, le=1.0)
     """The discount of a reward per action token after it: gamma."""
     gae_lambda: float = Field(default=0.95, ge=0.0, le=1.0)
-    """How far advantages look ahead: 0 is one token, 1 the whole sample less its value."""
+    """Reach of advantages: 0 looks one token ahead, 1 is the whole return less the value."""
     whiten: bool = True
     """Scale advantages to mean 0 and standard deviation 1 over the action tokens of a step."""
     clip_low: float | None = Field(default=0.2, gt=0.0)
