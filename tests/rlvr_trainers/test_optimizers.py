@@ -259,7 +259,7 @@ def test_a_run_that_is_resumed_is_the_run_that_was_never_stopped(option: str, tm
     assert all(row["sampler/mismatch"] < 0.05 and row["grad_norm"] > 0 for row in whole[1:])
 
 
-@pytest.mark.parametrize("option", ["8 bits", "bfloat16, 8 bits"])
+@pytest.mark.parametrize("option", [pytest.param("8 bits", marks=pytest.mark.slow), "bfloat16, 8 bits"])
 def test_two_digits_are_learned(option: str, tmp_path: Path) -> None:
     more = [*OPTIONS[option], "batch.prompts=16", "batch.group_size=16", "batch.minibatches=4"]
     learns = ["batch.microbatch_tokens=16384", "algorithm.clip_high=0.28", "run.checkpoint_every=1000"]

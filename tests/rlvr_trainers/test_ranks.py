@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from rlvr_trainers.recipe import load_recipe
 from rlvr_trainers.trainer import Trainer
 
@@ -81,9 +80,13 @@ def test_two_processes_train_the_model_that_one_would_have_trained(tmp_path: Pat
 
     one, two = (load_model(tmp_path / name / "model")[0].state_dict() for name in ("one", "two"))
     for name, weight in one.items():
-        # The gradient of the keys' bias is zero, and Adam makes steps out of its rounding errors.
-        atol = 1e-3 if name.endswith("attn.c_attn.bias") else 1e-5
-        torch.testing.assert_close(two[name], weight, rtol=0, atol=atol)
+        difference = two[name] - weight
+        # Adam makes steps out of the rounding errors of gradients near zero. That of the keys' bias is zero.
+        if name.endswith("attn.c_attn.bias"):
+            assert difference.abs().max() < 1e-3, name
+        else:
+            assert difference.norm() < 2e-6 * weight.norm() + 1e-6, name
+            assert difference.abs().max() < 2e-5, name
     for left, right in zip(rows(tmp_path / "one"), rows(tmp_path / "two"), strict=True):
         assert measured(right) == pytest.approx(measured(left), rel=1e-3, abs=1e-4)
     one_samples, two_samples = (rows(tmp_path / name, "samples.jsonl") for name in ("one", "two"))

@@ -74,6 +74,17 @@ def test_a_sharded_run_killed_on_one_rank_then_on_all_ends_as_the_run_never_kill
     assert_same_run(killed, whole)
 
 
+@pytest.mark.slow
+def test_moments_in_8_bits_resume_with_another_number_of_processes(tmp_path: Path) -> None:
+    moved, whole, small = tmp_path / "moved", tmp_path / "whole", "optimizer.kind=adamw_8bit"
+    Trainer(config(moved, "run.steps=1", small)).run()
+    both = play(moved, 2, "run.steps=2", small)
+    assert [status for status, _ in both] == [0, 0], both
+    Trainer(config(moved, "run.steps=3", small)).run()
+    Trainer(config(whole, "run.steps=3", small)).run()
+    assert_same_run(moved, whole)
+
+
 def test_an_adapter_in_bfloat16_with_recomputed_activations_trains_sharded(tmp_path: Path) -> None:
     more = ["run.steps=2", "model.lora.rank=4", "model.gradient_checkpointing=true", "buffer.max_staleness=1"]
     both = play(tmp_path / "run", 2, *more, "model.dtype=bfloat16", "warmup=null")

@@ -19,7 +19,7 @@ from torch.optim import Optimizer
 
 BLOCK = 256
 """Neighbours in a row of a weight that share a scale. A row has blocks of its own: rows go to other processes whole."""
-_ELEMENTS_AT_ONCE = 2**24
+_ELEMENTS_AT_ONCE = 2**20
 """Elements of a weight whose float32 values exist at a time."""
 CODE_DTYPES = {"exp_avg_codes": torch.uint8, "exp_avg_sq_codes": torch.uint8, "low_bits": torch.int16}
 """State that is not floating point, by name."""
@@ -176,10 +176,9 @@ def _moment(name: str, state: dict[str, Tensor]) -> Tensor:
     """A moment in float32, to be computed with."""
     if name in state:
         return state[name]
-    codes, scales = state[f"{name}_codes"], state[f"{name}_scales"]
-    signed = name == "exp_avg"
-    each = scales.repeat_interleave(BLOCK, dim=1)[:, : codes.shape[1]]
-    values = _map(signed, codes.device)[codes.int()].mul_(each)
+    codes, scales, signed = state[f"{name}_codes"], state[f"{name}_scales"], name == "exp_avg"
+    blocks = _in_blocks(_map(signed, codes.device)[codes.int()])
+    values = blocks.mul_(scales[..., None]).view(len(codes), -1)[:, : codes.shape[1]]
     return values if signed else values.square_()
 
 
@@ -188,15 +187,21 @@ def _keep_moment(name: str, values: Tensor, state: dict[str, Tensor]) -> None:
         return
     codes, scales, signed = state[f"{name}_codes"], state[f"{name}_scales"], name == "exp_avg"
     values = values if signed else values.sqrt_()
-    rows, columns = values.shape
-    blocks = scales.shape[1]
-    padded = torch.nn.functional.pad(values, (0, blocks * BLOCK - columns)).view(rows, blocks, BLOCK)
-    scales.copy_(padded.abs().amax(-1))
-    shares = (padded / scales.clamp(min=1e-38)[..., None]).view(rows, -1)[:, :columns]
-    nearest = torch.bucketize(shares.float().contiguous(), _boundaries(signed, codes.device))
+    blocks = _in_blocks(values)
+    scales.copy_(blocks.abs().amax(-1))
+    shares = (blocks / scales.clamp(min=1e-38)[..., None]).view(len(values), -1)[:, : values.shape[1]]
+    nearest = _codes(signed, codes.device)[shares.half().view(torch.int16).int() & 0xFFFF]
     if not signed:
         nearest = torch.where((nearest == 0) & (values > 0), 1, nearest)
     codes.copy_(nearest)
+
+
+def _in_blocks(values: Tensor) -> Tensor:
+    """(rows, columns) as (rows, blocks, columns of a block), with zeros behind a last block that is shorter."""
+    rows, columns = values.shape
+    if columns > BLOCK and columns % BLOCK:
+        values = torch.nn.functional.pad(values, (0, -columns % BLOCK))
+    return values.reshape(rows, -(-columns // BLOCK), -1)
 
 
 @cache
@@ -215,7 +220,8 @@ def _map(signed: bool, device: torch.device) -> Tensor:
 
 
 @cache
-def _boundaries(signed: bool, device: torch.device) -> Tensor:
-    """The shares at which the nearest code changes."""
+def _codes(signed: bool, device: torch.device) -> Tensor:
+    """The nearest code of every number in float16, by its bits: looking it up is faster than a search."""
     values = _map(signed, device)
-    return (values[1:] + values[:-1]) / 2
+    numbers = torch.arange(2**16, device=device).to(torch.int16).view(torch.float16).float()
+    return torch.bucketize(numbers.nan_to_num(), (values[1:] + values[:-1]) / 2).to(torch.uint8)

@@ -1,0 +1,1 @@
+"""Parts of `gpu.py`: what is made on the spot, checks, and measurements of speed."""
