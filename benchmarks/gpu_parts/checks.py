@@ -15,7 +15,7 @@ from rlvr_trainers.batch import TokenBatch
 from rlvr_trainers.learner.optimizer import optimizer_and_schedule
 from rlvr_trainers.learner.policy import Policy
 from rlvr_trainers.learner.sharding import spread
-from rlvr_trainers.settings import OptimizerConfig
+from rlvr_trainers.learner_settings import OptimizerConfig
 from torch import Tensor
 from torch.distributed.device_mesh import init_device_mesh
 

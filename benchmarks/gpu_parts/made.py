@@ -9,7 +9,7 @@ import torch
 import transformers
 from rlvr_trainers.batch import TokenBatch
 from rlvr_trainers.learner.policy import Policy
-from rlvr_trainers.settings import ModelConfig
+from rlvr_trainers.learner_settings import ModelConfig
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from rlvr_gym.generation.base import GenerationRequest, SamplingParams

@@ -16,10 +16,10 @@ from rlvr_trainers.batch import CreditedBatch, TokenBatch
 from rlvr_trainers.learner.learner import Learner
 from rlvr_trainers.learner.models import Models, Role
 from rlvr_trainers.learner.policy import Policy
+from rlvr_trainers.learner_settings import BatchConfig, OptimizerConfig
 from rlvr_trainers.loss_settings import PolicyGradientConfig
 from rlvr_trainers.mesh import Mesh
 from rlvr_trainers.objectives.policy_gradient import PolicyGradientObjective
-from rlvr_trainers.settings import BatchConfig, OptimizerConfig
 
 from rlvr_gym.clock import PhaseClock
 from rlvr_gym.memory import peak_memory_bytes

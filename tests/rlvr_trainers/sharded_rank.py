@@ -10,10 +10,10 @@ from rlvr_trainers.batch import CreditedBatch
 from rlvr_trainers.learner.learner import Learner
 from rlvr_trainers.learner.models import Models, Role
 from rlvr_trainers.learner.policy import Policy
+from rlvr_trainers.learner_settings import BatchConfig, ModelConfig, OptimizerConfig
 from rlvr_trainers.loss_settings import PolicyGradientConfig
 from rlvr_trainers.mesh import Mesh
 from rlvr_trainers.objectives.policy_gradient import PolicyGradientObjective
-from rlvr_trainers.settings import BatchConfig, ModelConfig, OptimizerConfig
 from torch.distributed.tensor import DTensor
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 

@@ -14,9 +14,9 @@ from rlvr_trainers.learner.optimizer import optimizer_and_schedule, shards_of
 from rlvr_trainers.learner.policy import Policy
 from rlvr_trainers.learner.shards import save_shards
 from rlvr_trainers.learner.weight_sync import Proof, SentWeights, probe_tokens
+from rlvr_trainers.learner_settings import ModelConfig, OptimizerConfig
 from rlvr_trainers.mesh import Mesh
 from rlvr_trainers.run.checkpoints import Checkpoints
-from rlvr_trainers.settings import ModelConfig, OptimizerConfig
 
 from rlvr_gym.errors import TrainingError
 from rlvr_gym.generation.base import TokenSequence

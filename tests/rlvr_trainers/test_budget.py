@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 from rlvr_trainers.learner.layout.budget import SHARE, _LiveBytes, token_budget
+from rlvr_trainers.learner_settings import BatchConfig
 from rlvr_trainers.recipe import load_recipe
-from rlvr_trainers.settings import BatchConfig
 from rlvr_trainers.trainer import Trainer
 
 from rlvr_gym import TrainingError

@@ -13,7 +13,7 @@ from rlvr_trainers.batch import TokenBatch
 from rlvr_trainers.learner.layout.hidden_states import predicting_states
 from rlvr_trainers.learner.logprobs import base_model
 from rlvr_trainers.learner.policy import Policy
-from rlvr_trainers.settings import ModelConfig
+from rlvr_trainers.learner_settings import ModelConfig
 from transformers import Gemma2Config, Gemma2ForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from rlvr_gym import ConfigError, Rollout

@@ -14,8 +14,8 @@ from rlvr_trainers.learner.optimizer import (
     optimizer_bytes,
     restore_optimizer,
 )
+from rlvr_trainers.learner_settings import ModelConfig, OptimizerConfig
 from rlvr_trainers.recipe import load_recipe
-from rlvr_trainers.settings import ModelConfig, OptimizerConfig
 from rlvr_trainers.trainer import Trainer
 from torch.nn import Parameter
 from torch.optim import AdamW, Optimizer

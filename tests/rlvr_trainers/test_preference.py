@@ -12,9 +12,10 @@ from rlvr_trainers.batch import CreditedBatch, TokenBatch
 from rlvr_trainers.learner.layout.microbatches import microbatches
 from rlvr_trainers.learner.models import Role
 from rlvr_trainers.learner.policy import Policy
+from rlvr_trainers.learner_settings import ModelConfig
 from rlvr_trainers.objectives.preference import PreferenceObjective, pair_losses
 from rlvr_trainers.objectives.token_table import step_metrics
-from rlvr_trainers.settings import ModelConfig, OverlongConfig, RewardConfig
+from rlvr_trainers.settings import OverlongConfig, RewardConfig
 from torch import Tensor
 
 from rlvr_gym import ConfigError, Rollout

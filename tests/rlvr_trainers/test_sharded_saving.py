@@ -10,7 +10,7 @@ import torch
 from rlvr_trainers.learner.optimizer import optimizer_and_schedule, restore_optimizer
 from rlvr_trainers.learner.policy import Policy
 from rlvr_trainers.learner.shards import load_shards, save_shards
-from rlvr_trainers.settings import ModelConfig, OptimizerConfig
+from rlvr_trainers.learner_settings import ModelConfig, OptimizerConfig
 from safetensors.torch import load_file
 
 from rlvr_gym.generation.loading import load_model

@@ -14,8 +14,8 @@ from rlvr_trainers.batch import TokenBatch
 from rlvr_trainers.learner import training_pass
 from rlvr_trainers.learner.policy import Policy
 from rlvr_trainers.learner.training_pass import activations_on_cpu
+from rlvr_trainers.learner_settings import ModelConfig
 from rlvr_trainers.recipe import load_recipe
-from rlvr_trainers.settings import ModelConfig
 from rlvr_trainers.trainer import Trainer
 
 from rlvr_gym import ConfigError, Rollout

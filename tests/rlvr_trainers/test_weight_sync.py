@@ -6,8 +6,8 @@ import pytest
 import torch
 from rlvr_trainers.learner.policy import Policy
 from rlvr_trainers.learner.weight_sync import Proof, SentWeights, SharedWeights, probes_of
+from rlvr_trainers.learner_settings import LoraConfig, ModelConfig
 from rlvr_trainers.mesh import Mesh
-from rlvr_trainers.settings import LoraConfig, ModelConfig
 from torch import Tensor
 
 from rlvr_gym import GenerationRequest, Message, SamplingParams, TrainingError

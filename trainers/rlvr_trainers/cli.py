@@ -28,8 +28,8 @@ from rlvr_gym.config import Settings, merge, parse_overrides
 from rlvr_gym.environments.settings import trained_model
 from rlvr_gym.errors import ConfigError
 from rlvr_trainers.config import TrainConfig
+from rlvr_trainers.learner_settings import MeshConfig
 from rlvr_trainers.recipe import load_recipe, recipe_names, recipe_settings, recipe_summary
-from rlvr_trainers.settings import MeshConfig
 
 if TYPE_CHECKING:
     from rlvr_trainers.trainer import Trainer, TrainResult

@@ -21,18 +21,15 @@ from rlvr_trainers.algorithms.reinforce_pp import ReinforcePlusPlus
 from rlvr_trainers.algorithms.rft import Rft
 from rlvr_trainers.algorithms.rloo import Rloo
 from rlvr_trainers.algorithms.sft import Sft
+from rlvr_trainers.learner_settings import BatchConfig, MeshConfig, ModelConfig, OptimizerConfig
 from rlvr_trainers.loss_settings import PolicyGradientConfig
 from rlvr_trainers.settings import (
-    BatchConfig,
     BufferConfig,
     DataConfig,
     DynamicSamplingConfig,
     EvalConfig,
     GeneratorConfig,
-    MeshConfig,
-    ModelConfig,
     MonitorConfig,
-    OptimizerConfig,
     OverlongConfig,
     RewardConfig,
     RolloutSampling,

@@ -27,10 +27,10 @@ from rlvr_trainers.learner.optimizer import (
     shards_of,
 )
 from rlvr_trainers.learner.shards import save_shards
+from rlvr_trainers.learner_settings import BatchConfig, OptimizerConfig
 from rlvr_trainers.mesh import Mesh, others_needed
 from rlvr_trainers.objectives.base import Batch, Objective
 from rlvr_trainers.objectives.token_table import TokenTable, step_metrics
-from rlvr_trainers.settings import BatchConfig, OptimizerConfig
 
 State = dict[str, Any]
 B = TypeVar("B", bound=Batch)

@@ -16,7 +16,7 @@ from rlvr_trainers.learner.critic import Critic
 from rlvr_trainers.learner.layout.hidden_states import Bundles
 from rlvr_trainers.learner.layout.plan import Planner
 from rlvr_trainers.learner.policy import Policy
-from rlvr_trainers.settings import ModelConfig
+from rlvr_trainers.learner_settings import ModelConfig
 
 
 class Role(StrEnum):

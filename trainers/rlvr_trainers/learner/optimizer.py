@@ -17,7 +17,7 @@ from rlvr_trainers.learner import compact_adamw
 from rlvr_trainers.learner.compact_adamw import CompactAdamW
 from rlvr_trainers.learner.sharding import spread_as
 from rlvr_trainers.learner.shards import load_shards
-from rlvr_trainers.settings import OptimizerConfig
+from rlvr_trainers.learner_settings import OptimizerConfig
 
 State = dict[str, Any]
 

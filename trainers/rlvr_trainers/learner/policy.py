@@ -55,8 +55,8 @@ from rlvr_trainers.learner.training_pass import (
     compiled_layers,
     refuse_offload_on_a_cpu,
 )
+from rlvr_trainers.learner_settings import ModelConfig
 from rlvr_trainers.mesh import Mesh, others_needed
-from rlvr_trainers.settings import ModelConfig
 
 LoadedModel = tuple[PreTrainedModel, PreTrainedTokenizerBase]
 

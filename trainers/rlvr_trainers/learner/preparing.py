@@ -15,7 +15,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.seeding import derive_seed
-from rlvr_trainers.settings import LoraConfig
+from rlvr_trainers.learner_settings import LoraConfig
 
 
 def keep_weights_in_bfloat16(model: Any) -> None:

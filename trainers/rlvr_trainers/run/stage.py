@@ -19,13 +19,13 @@ from rlvr_trainers.learner.critic import Critic
 from rlvr_trainers.learner.learner import Learner, State
 from rlvr_trainers.learner.models import Models, Role
 from rlvr_trainers.learner.samplers import Sampler
+from rlvr_trainers.learner_settings import BatchConfig, OptimizerConfig
 from rlvr_trainers.mesh import Mesh
 from rlvr_trainers.metrics import Metrics
 from rlvr_trainers.monitor.monitor import JudgedCanaries
 from rlvr_trainers.run.figures import explained_variance
 from rlvr_trainers.run.sources import make_source, solutions_source
 from rlvr_trainers.sampling.buffer import Source, StepRollouts
-from rlvr_trainers.settings import BatchConfig, OptimizerConfig
 
 
 @final

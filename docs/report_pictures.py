@@ -1,7 +1,7 @@
 """The picture of the report in the docs: its summary in light colours above a group of samples in dark ones.
 
     rlvr train hackable run.dir=runs/weak run.samples_per_step=64
-    python benchmarks/report_pictures.py runs/weak --filter "flags ~ canaries and right < 1" --view group \\
+    python docs/report_pictures.py runs/weak --filter "flags ~ canaries and right < 1" --view group \\
         --out docs/report.png
 
 Needs Chromium and its driver, and `pip install 'rlvr-gym[dev]'`.
@@ -30,6 +30,7 @@ FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
 
 
 def main() -> None:
+    """Take the picture that is asked for."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
