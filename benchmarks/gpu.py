@@ -1,6 +1,6 @@
 """One command that checks on a GPU what only a GPU can show, and prints one table; it exits with 1 if a check fails.
 
-    python benchmarks/gpu.py                        # under four minutes on one GPU
+    python benchmarks/gpu.py                        # made to take under four minutes on one GPU
     python benchmarks/gpu.py --device cpu --small   # the same code on small models, to try it out
 
 Sampler against trainer in float32 and bfloat16, gradients against the CPU's, prefixes computed once, packed rows,
