@@ -10,7 +10,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx2
 import pytest
 import torch
 
@@ -19,7 +18,7 @@ from rlvr_gym.cli.main import main
 from rlvr_gym.errors import ConfigError, TrainingError
 from rlvr_gym.generation.vllm.command import ServerCommand
 from rlvr_gym.generation.vllm.model import ServedModel
-from rlvr_gym.generation.vllm.server import Server, ServerLost
+from rlvr_gym.generation.vllm.server import Connections, Server, ServerLost
 from rlvr_gym.generation.vllm.servers import VLLMServersGenerator
 from rlvr_gym.generation.vllm.weights_file import WeightsFile
 from tests.rlvr_gym.vllm_engines import saved_llama
@@ -52,10 +51,12 @@ def test_where_no_server_answers_the_error_says_how_to_start_one(tmp_path: Path)
 
 def test_a_server_is_asked_no_more_once_its_generator_was_closed():
     """By whichever thread: the one that looks after the servers is then in the midst of it."""
-    client = httpx2.Client()
-    client.close()
-    with pytest.raises(ServerLost, match="is asked no more: its generator was closed"):
-        Server("http://127.0.0.1:9", client, timeout_seconds=1.0).model()
+    connections = Connections(1)
+    connections.close()
+    server = Server("http://127.0.0.1:9", connections, timeout_seconds=1.0)
+    for call in (server.model, server.resume):
+        with pytest.raises(ServerLost, match="is asked no more: its generator was closed"):
+            call()
 
 
 def test_a_model_that_vllm_cannot_compute_on_a_cpu_is_refused_with_another_engine(tmp_path: Path):

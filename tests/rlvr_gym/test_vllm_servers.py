@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from pathlib import Path
 
 import pytest
@@ -105,22 +106,33 @@ def test_samples_under_way_at_an_update_say_which_weights_sampled_them(
     generator.close()
 
 
+def left_open(server: RunningServer, weights: Path | None) -> None:
+    """An update as a trainer leaves it that is killed before it has sent the weights, or after."""
+    server.post("/pause?mode=keep")
+    server.post("/init_weight_transfer_engine", b'{"init_info": {}}')
+    server.post("/start_weight_update")
+    if weights is not None:
+        server.post("/update_weights", json.dumps({"update_info": {"path": str(weights)}}).encode())
+
+
+@pytest.mark.parametrize("arrived", [False, True])
 def test_an_update_that_a_killed_trainer_left_open_is_closed_by_the_next_trainer_too(
-    vllm_servers: list[RunningServer], vllm_llama: Llama, tmp_path: Path
+    vllm_servers: list[RunningServer], vllm_llama: Llama, tmp_path: Path, arrived: bool
 ):
     generator = generator_of(vllm_servers, vllm_llama, tmp_path)
-    vllm_servers[0].post("/pause?mode=keep")
-    vllm_servers[0].post("/start_weight_update")
+    killed = WeightsFile.written(dict(changed(vllm_llama[1], 1.7).named_parameters()), tmp_path).path
+    left_open(vllm_servers[0], killed if arrived else None)
     generator.update_weights(changed(vllm_llama[1], 1.2).named_parameters(), 1)
     samples_follow(generator, changed(vllm_llama[1], 1.2))
-    vllm_servers[1].post("/pause?mode=keep")
-    vllm_servers[1].post("/start_weight_update")
+    for server in vllm_servers:
+        left_open(server, killed if arrived else None)
     generator.close()
     after = VLLMServersGenerator(
         [server.url for server in vllm_servers], vllm_llama[0], weights_folder=tmp_path
     )
     assert after.weights_version is None
     after.update_weights(changed(vllm_llama[1], 0.9).named_parameters(), 1)
+    assert after._fleet.trouble() == "all servers answer"
     samples_follow(after, changed(vllm_llama[1], 0.9))
     after.close()
 

@@ -40,6 +40,8 @@ class Fleet:
         self._keeper: threading.Thread | None = None
         self._closed = False
         self._lengths: dict[str, int | None] = {}
+        self._greeted_with: dict[str, str] = {}
+        """The names of the weights that servers had when they were last greeted."""
         self._each(self._greet, self._servers)
         if not self._asked():
             raise ConfigError(
@@ -48,7 +50,7 @@ class Fleet:
             )
         self.context = min((length for length in self._lengths.values() if length), default=2**31)
         self.has_first_weights = all(
-            server.weights() == FIRST_WEIGHTS and not server.spoiled for server in self._asked()
+            self._greeted_with[server.url] == FIRST_WEIGHTS and not server.spoiled for server in self._asked()
         )
         if self.has_first_weights:
             self._prove()
@@ -162,7 +164,7 @@ class Fleet:
         """Look at how a server was started. Raises ConfigError where that will not do."""
         try:
             model = server.model()
-            server.weights()
+            weights = server.weights()
             # Between an update's beginning and its end it has no weights: a request would be its last.
             server.spoiled = server.spoiled or server.paused()
             greedy = {"temperature": 1.0, "top_k": 1, "max_tokens": 1, "logprobs": 0}
@@ -179,7 +181,7 @@ class Fleet:
         served = model.root or model.id
         if Path(served).name != Path(self._model).name:
             raise ConfigError(f"{server.url} serves '{served}', not '{self._model}'")
-        self._lengths[server.url] = model.max_model_len
+        self._lengths[server.url], self._greeted_with[server.url] = model.max_model_len, weights
 
     def _otherwise(self, server: Server, found: str) -> str:
         return f"{server.url} was not started as it must be ({found}): start it like this\n{self._command(server)}"

@@ -18,6 +18,14 @@ class ServerLost(Exception):
     """The server does not answer, or not as it should: another one may."""
 
 
+class _HungUp(ServerLost):
+    """The connection ended before an answer came: the server is gone, or had ended a connection kept from before."""
+
+
+class _Failed(ServerLost):
+    """The server answered that it failed."""
+
+
 class ServerLate(Exception):
     """The server had not answered in time."""
 
@@ -71,12 +79,31 @@ class _Models(BaseModel):
     data: list[_Model] = Field(min_length=1)
 
 
+class Connections:
+    """Connections to servers: `kept` ones serve one call after the other, each of the `fresh` ones a single call.
+
+    A server may end a kept connection without a word, after some idle seconds or because a call failed, and a call on
+    its way then meets a dead one.
+    """
+
+    def __init__(self, most_kept: int) -> None:
+        self.kept = httpx2.Client(
+            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=most_kept)
+        )
+        self.fresh = httpx2.Client(limits=httpx2.Limits(max_connections=None, max_keepalive_connections=0))
+
+    def close(self) -> None:
+        """End them all; a call on its way on a kept one is not made again."""
+        self.fresh.close()
+        self.kept.close()
+
+
 class Server:
     """A server, how busy it is, and whether it is asked at all."""
 
-    def __init__(self, url: str, client: httpx2.Client, timeout_seconds: float) -> None:
+    def __init__(self, url: str, connections: Connections, timeout_seconds: float) -> None:
         self.url = url.rstrip("/").removesuffix("/v1")
-        self._client, self._timeout_seconds = client, timeout_seconds
+        self._connections, self._timeout_seconds = connections, timeout_seconds
         self.under_way = 0
         self.trouble: str | None = None
         """The reason why it is left out; None while it is in use."""
@@ -85,15 +112,15 @@ class Server:
 
     def model(self) -> _Model:
         """The model it serves."""
-        return _Models.model_validate(self._call("GET", "/v1/models", seconds=_SHORT_SECONDS)).data[0]
+        return _Models.model_validate(self._ask("GET", "/v1/models", seconds=_SHORT_SECONDS)).data[0]
 
     def weights(self) -> str:
         """Its name for the weights it has."""
-        return str(self._call("GET", "/weight_info", seconds=_SHORT_SECONDS)["weight_version"])
+        return str(self._ask("GET", "/weight_info", seconds=_SHORT_SECONDS)["weight_version"])
 
     def paused(self) -> bool:
         """Return whether it waits in the middle of an update, by its own trainer or by one that is gone."""
-        return bool(self._call("GET", "/is_paused", seconds=_SHORT_SECONDS)["is_paused"])
+        return bool(self._ask("GET", "/is_paused", seconds=_SHORT_SECONDS)["is_paused"])
 
     def sample(self, ids: Sequence[int], params: Mapping[str, Any]) -> Sampled:
         """One sample after these ids."""
@@ -101,7 +128,7 @@ class Server:
             "token_ids": list(ids),
             "sampling_params": {"n": 1, "ignore_eos": True, "detokenize": False, **params},
         }
-        answer = self._call("POST", "/inference/v1/generate", body, seconds=self._timeout_seconds)
+        answer = self._ask("POST", "/inference/v1/generate", body, seconds=self._timeout_seconds)
         try:
             sampled = _Reply.model_validate(answer).choices[0]
         except ValidationError as error:
@@ -135,8 +162,10 @@ class Server:
             self._control("/update_weights", {"update_info": {"path": path}})
             self._control("/finish_weight_update", {"weight_version": tag})
         except BaseException:
-            # Nothing may go on with weights that nobody knows: those who wait are to ask another server.
-            self._control("/pause?mode=abort&clear_cache=true")
+            # Nothing may go on with weights that nobody knows: those who wait are to ask another server. Where this
+            # fails too, they lose their connection or run out of time.
+            with suppress(ServerLost, ServerLate, ServerRefused):
+                self._control("/pause?mode=abort&clear_cache=true")
             raise
         self.resume()
         self.spoiled = False
@@ -148,33 +177,48 @@ class Server:
     def _start_update(self) -> None:
         try:
             self._control("/start_weight_update")
-        except ServerLost:
+        except _Failed:
             # A trainer that was killed half-way has left an update open. An empty one is refused, and closes it.
-            with suppress(ServerLost):
+            with suppress(_Failed):
                 self._control("/update_weights", {"update_info": {}})
             self._control("/start_weight_update")
 
     def _control(self, path: str, body: Mapping[str, Any] | None = None) -> None:
-        self._call("POST", path, body, seconds=self._timeout_seconds)
+        """Have it do something that must be done once: on a connection that nothing before can have ended."""
+        self._call(self._connections.fresh, "POST", path, body, self._timeout_seconds)
 
-    def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None, *, seconds: float) -> Any:
+    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None, *, seconds: float) -> Any:
+        """Ask for something that may be asked twice, as it is where a kept connection turns out to be dead."""
+        try:
+            return self._call(self._connections.kept, method, path, body, seconds)
+        except _HungUp:
+            return self._call(self._connections.fresh, method, path, body, seconds)
+
+    def _call(
+        self, client: httpx2.Client, method: str, path: str, body: Mapping[str, Any] | None, seconds: float
+    ) -> Any:
         limits = httpx2.Timeout(seconds, connect=min(_CONNECT_SECONDS, seconds))
         try:
-            response = self._client.request(method, self.url + path, json=body, timeout=limits)
+            response = client.request(method, self.url + path, json=body, timeout=limits)
         except httpx2.ReadTimeout as error:
             raise ServerLate(f"{self.url} had not answered after {seconds:g} s") from error
         except httpx2.RequestError as error:
-            raise ServerLost(f"no answer from {self.url}: {type(error).__name__}: {error}") from error
+            hung_up = isinstance(error, (httpx2.ReadError, httpx2.WriteError, httpx2.RemoteProtocolError))
+            said = f"no answer from {self.url}: {type(error).__name__}: {error}"
+            raise (_HungUp if hung_up else ServerLost)(said) from error
         except RuntimeError as error:  # as the client says it, which has no error of its own for this
-            if not self._client.is_closed:
+            if not client.is_closed:
                 raise
             raise ServerLost(f"{self.url} is asked no more: its generator was closed") from error
-        if response.status_code >= 500:
-            raise ServerLost(f"{self.url}{path} answered {response.status_code}: {response.text[:300]}")
-        if response.status_code >= 400:
-            said = f"{self.url}{path} answered {response.status_code}: {response.text[:300]}"
+        return self._answer(path, response)
+
+    def _answer(self, path: str, response: httpx2.Response) -> Any:
+        if response.is_success:
+            try:
+                return response.json()
+            except ValueError as error:
+                raise ServerLost(f"{self.url}{path} answered no JSON") from error
+        said = f"{self.url}{path} answered {response.status_code}: {response.text[:300]}"
+        if 400 <= response.status_code < 500:
             raise ServerRefused(response.status_code, said)
-        try:
-            return response.json()
-        except ValueError as error:
-            raise ServerLost(f"{self.url}{path} answered no JSON") from error
+        raise _Failed(said)

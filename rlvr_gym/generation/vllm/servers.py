@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-import httpx2
 from torch import Tensor
 
 from rlvr_gym.errors import ConfigError
@@ -19,7 +18,14 @@ from rlvr_gym.generation.prompts import EncodedPrompt
 from rlvr_gym.generation.vllm.fleet import Fleet
 from rlvr_gym.generation.vllm.model import ServedModel
 from rlvr_gym.generation.vllm.names import FIRST_WEIGHTS
-from rlvr_gym.generation.vllm.server import Sampled, Server, ServerLate, ServerLost, ServerRefused
+from rlvr_gym.generation.vllm.server import (
+    Connections,
+    Sampled,
+    Server,
+    ServerLate,
+    ServerLost,
+    ServerRefused,
+)
 from rlvr_gym.generation.vllm.weights_file import WeightsFile
 from rlvr_gym.generation.weights import refuse_unknown_weights, whole_update
 from rlvr_gym.tasks import Message
@@ -63,10 +69,8 @@ class VLLMServersGenerator:
             )
         served = ServedModel(model)
         self.concurrency, self._patience_seconds = concurrency, patience_seconds
-        client = httpx2.Client(
-            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=concurrency)
-        )
-        self._fleet = Fleet([Server(url, client, timeout_seconds) for url in urls], served.name)
+        connections = Connections(concurrency)
+        self._fleet = Fleet([Server(url, connections, timeout_seconds) for url in urls], served.name)
         self.context: int | None = min(served.context(None), self._fleet.context)
         self._prompts = served.prompts(self.context)
         self.end_ids, self.tokenizer = self._prompts.end_ids, served.tokenizer
@@ -77,7 +81,7 @@ class VLLMServersGenerator:
         self._between_updates.set()
         self.weights_version: int | None = 0 if self._fleet.has_first_weights else None
         self._versions = {FIRST_WEIGHTS: (0, 0)}
-        self.close = weakref.finalize(self, _close, self._fleet, client)
+        self.close = weakref.finalize(self, _close, self._fleet, connections)
 
     def generate(
         self, prompts: Sequence[GenerationRequest], n: int, sampling: SamplingParams
@@ -186,6 +190,6 @@ def _failed(fault: str) -> Completion:
     return Completion(text="", finish_reason=FinishReason.ERROR, fault=fault)
 
 
-def _close(fleet: Fleet, client: httpx2.Client) -> None:
+def _close(fleet: Fleet, connections: Connections) -> None:
     fleet.close()
-    client.close()
+    connections.close()
