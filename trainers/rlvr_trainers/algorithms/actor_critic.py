@@ -84,6 +84,7 @@ class ActorCritic:
         return CreditedBatch(
             tokens=tokens,
             old_logprobs_BT=scored.old_logprobs_BT,
+            ref_logprobs_BT=scored.ref_logprobs_BT,
             rewards_B=torch.from_numpy(rewards),
             advantages_B=advantages_BT.sum(1) / tokens.mask_BT.sum(1).clamp(min=1),
             advantages_BT=advantages_BT,
