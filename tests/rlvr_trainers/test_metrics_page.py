@@ -29,7 +29,10 @@ def named(page: str) -> list[re.Pattern[str]]:
     return patterns
 
 
-PARTIAL = ["env.reward=per_digit", "dynamic_sampling=null"]
+PARTIAL = [
+    "env.reward=per_digit", "dynamic_sampling=null", "warmup.steps=20", "warmup.batch_size=32",
+    "warmup.learning_rate=3e-3",
+]  # fmt: skip
 IMITATING = [
     "model.path=tiny:0123456789>", "env.id=reverse", "env.digits=2", "env.style=symbols", "run.steps=1",
     "sampling.max_tokens=4", "batch.prompts=4", "batch.minibatches=1",
@@ -43,7 +46,11 @@ IMITATING = [
         ("sft", IMITATING, {"loss", "length/mean"}),
         ("rft", [*IMITATING, "batch.group_size=4"], {"selected/share", "reward/mean"}),
         ("online_dpo", [*IMITATING, *PARTIAL, "batch.group_size=16"], {"preference/margin"}),
-        ("ppo", [*IMITATING, *PARTIAL, "batch.group_size=16"], {"critic/loss", "critic/explained_variance", "kl"}),
+        (
+            "ppo",
+            [*IMITATING, *PARTIAL, "batch.group_size=16"],
+            {"critic/loss", "critic/explained_variance", "kl"},
+        ),
     ],
 )
 def test_every_metric_that_a_run_records_is_on_the_page(
