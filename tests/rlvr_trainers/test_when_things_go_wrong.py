@@ -13,6 +13,7 @@ import pytest
 import torch
 from rlvr_trainers.config import TrainConfig
 from rlvr_trainers.learner.models import Role
+from rlvr_trainers.learner.policy import Policy
 from rlvr_trainers.recipe import load_recipe
 from rlvr_trainers.trainer import Trainer
 
@@ -256,7 +257,9 @@ def test_a_failing_step_leaves_a_checkpoint_of_the_last_whole_one(tmp_path: Path
 
     def spoil_the_reference_in_the_third_step() -> None:
         if trainer.step == 2:
-            for weight in trainer.models.of(Role.REFERENCE).model.parameters():
+            reference = trainer.models.of(Role.REFERENCE)
+            assert isinstance(reference, Policy)
+            for weight in reference.model.parameters():
                 weight.data.fill_(float("nan"))
 
     trainer.env.verifier = Sabotage(trainer.env.verifier, spoil_the_reference_in_the_third_step)
