@@ -68,18 +68,18 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("arguments", "message"),
     [
         (("train", "quickstart", "run.dir=runs/eval-5"), "runs/eval-5 holds an evaluation"),
-        (("train", "quickstart", "run.dir=runs/quickstart-arithmetic/model"), "model holds a model"),
+        (("train", "quickstart", "run.dir=runs/quickstart-reverse/model"), "model holds a model"),
         (("train", "quickstart", "run.dir=."), ". holds other files (runs)"),
-        ((*EVAL, "--out", "runs/quickstart-arithmetic"), "runs/quickstart-arithmetic holds a training run"),
-        ((*EVAL, "--out", "runs/quickstart-arithmetic/model"), "model holds a model"),
+        ((*EVAL, "--out", "runs/quickstart-reverse"), "runs/quickstart-reverse holds a training run"),
+        ((*EVAL, "--out", "runs/quickstart-reverse/model"), "model holds a model"),
         ((*EVAL, "--out", "."), ". holds other files (runs)"),
         ((*EVAL, "--out", "runs/eval-5/config.yaml"), "is a file, and an evaluation needs a folder"),
         (
             (*EVAL, "arithmetic", "--out", "runs/eval-5"),
             "runs/eval-5 holds an evaluation, and is no place for",
         ),
-        (("rescore", "runs/quickstart-arithmetic"), "holds a training run, not an evaluation"),
-        (("compare", "runs/eval-5", "runs/quickstart-arithmetic"), "holds a training run, not an evaluation"),
+        (("rescore", "runs/quickstart-reverse"), "holds a training run, not an evaluation"),
+        (("compare", "runs/eval-5", "runs/quickstart-reverse"), "holds a training run, not an evaluation"),
         (("report", "runs/eval-5", "--out", "runs/eval-5/samples.jsonl"), "that is another file"),
         (("verify", "reverse", "--out", "runs/eval-5/samples.jsonl"), "that is another file"),
     ],
@@ -114,8 +114,8 @@ def test_a_folder_of_its_own_is_written_to_again(place: Path):
             ("report", "nothing"),
             "nothing holds no evaluation and no training run: `rlvr eval` and `rlvr train`",
         ),
-        (("report", "runs"), "in it are runs/eval-5, runs/quickstart-arithmetic"),
-        (("train", "quickstart", "env.data="), "environment 'arithmetic' has no option 'data'"),
+        (("report", "runs"), "in it are runs/eval-5, runs/quickstart-reverse"),
+        (("train", "quickstart", "env.data="), "environment 'reverse' has no option 'data'"),
     ],
 )
 def test_what_cannot_work_is_one_line(place: Path, arguments, message):
@@ -192,24 +192,24 @@ def samples(folder: Path) -> list[dict]:
 
 
 def test_the_folder_of_a_training_run_is_evaluated_as_it_stands(place: Path):
-    for named in ("runs/quickstart-arithmetic", "runs/quickstart-arithmetic/model"):
+    for named in ("runs/quickstart-reverse", "runs/quickstart-reverse/model"):
         done = rlvr(place, "eval", named, "--out", "runs/as-it-stands")
         assert done.returncode == 0, done.stderr
     rows = samples(place / "runs" / "as-it-stands")
     assert len(rows) == 20
     assert rows[0]["sampling"] == {"temperature": 1.0, "top_p": 1.0, "top_k": 0, "max_tokens": 6}
-    assert {"digits": 2, "style": "symbols", "split": "test"}.items() <= rows[0]["options"].items()
-    assert rows[0]["prompt"][0]["content"].endswith("=")
+    assert {"digits": 4, "style": "symbols", "split": "test"}.items() <= rows[0]["options"].items()
+    assert rows[0]["prompt"][0]["content"].endswith(">")
 
 
 def test_what_is_asked_for_goes_before_what_a_folder_says(place: Path):
     done = rlvr(
-        place, "eval", "arithmetic", "model.path=runs/quickstart-arithmetic", "--limit", "3", "env.digits=1",
+        place, "eval", "reverse", "model.path=runs/quickstart-reverse", "--limit", "3", "env.digits=2",
         "sampling.max_tokens=5", "--out", "runs/otherwise",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     rows = samples(place / "runs" / "otherwise")
-    assert (len(rows), rows[0]["sampling"]["max_tokens"], rows[0]["options"]["digits"]) == (3, 5, 1)
+    assert (len(rows), rows[0]["sampling"]["max_tokens"], rows[0]["options"]["digits"]) == (3, 5, 2)
     assert rows[0]["options"]["style"] == "symbols"
 
 
@@ -222,7 +222,7 @@ def test_all_that_is_missing_or_wrong_is_said_at_once_in_the_words_of_the_comman
         "which model?",
     ):
         assert said in done.stderr
-    done = rlvr(place, "eval", "arithmetic", "model.path=tiny", "--out", "runs/quickstart-arithmetic")
+    done = rlvr(place, "eval", "arithmetic", "model.path=tiny", "--out", "runs/quickstart-reverse")
     assert done.returncode == 2
     for said in ("such as --limit 200", "holds a training run"):
         assert said in done.stderr
@@ -270,11 +270,10 @@ def test_the_expected_answer_stands_beside_the_one_that_was_given(place: Path):
     for row in evaluated:
         digits = re.findall("[0-9]+", row["prompt"][0]["content"])[0]
         assert re.findall("[0-9]+", row["expected"]) == [digits[::-1]]
-    trained = samples(place / "runs" / "quickstart-arithmetic")
+    trained = samples(place / "runs" / "quickstart-reverse")
     assert trained
     for row in trained:
-        left, right = row["prompt"].removesuffix("=").split("+")
-        assert int(row["expected"]) == int(left) + int(right)
+        assert row["expected"] == row["prompt"].removesuffix(">")[::-1]
     line = json.dumps({"task": evaluated[0]["task"], "completion": "0"})
     (verdict,) = map(json.loads, rlvr(place, "verify", "reverse", said=line).stdout.splitlines())
     assert verdict["expected"] == evaluated[0]["expected"]
@@ -313,7 +312,7 @@ def test_an_evaluation_of_nothing_but_failures_says_what_to_do(place: Path):
     said = rlvr(place, *EVAL, "--out", "runs/eval-5").stdout
     assert "every completion was cut off at 4 tokens: raise sampling.max_tokens" in said
     assert "no answer could be read in any completion: read some with `rlvr report`" in said
-    said = rlvr(place, "eval", "runs/quickstart-arithmetic", "--out", "runs/as-it-stands").stdout
+    said = rlvr(place, "eval", "runs/quickstart-reverse", "--out", "runs/as-it-stands").stdout
     assert "every completion" not in said
     assert "no answer could be read" not in said
 
@@ -347,7 +346,7 @@ def test_no_split_is_named_that_an_environment_does_not_have(place: Path):
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(place: Path):
     before = content(place)
     said = rlvr(place, *TRAIN, "run.dir=runs/other", "--dry-run").stdout
-    for line in ("model     tiny:0123456789+=", "task      arithmetic env.digits=2 env.style=symbols",
+    for line in ("model     tiny:0123456789>", "task      reverse env.digits=4 env.style=symbols",
                  "steps     2: 4 prompts x 8 samples of at most 6 tokens", "folder    runs/other"):  # fmt: skip
         assert line in said
     said = rlvr(place, *EVAL, "--limit", "7", "--out", "runs/eval-5", "--dry-run").stdout

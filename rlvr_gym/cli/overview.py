@@ -31,9 +31,9 @@ OPTIONS = {
 }
 
 EXAMPLES = (
-    ("rlvr train quickstart", "learn addition from a verifier: about three minutes on a CPU"),
-    ("rlvr eval runs/quickstart-arithmetic", "measure the model that came of it"),
-    ("rlvr report runs/quickstart-arithmetic", "read what it said, in a browser"),
+    ("rlvr train quickstart", "learn to reverse digits from a verifier: about a minute on a CPU"),
+    ("rlvr eval runs/quickstart-reverse", "measure the model that came of it"),
+    ("rlvr report runs/quickstart-reverse", "read what it said, in a browser"),
 )
 
 

@@ -90,7 +90,7 @@ def refused(place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         (("compare", "runs/eval-5", "runs/eval-5", "--picture", "nothing"), "nothing: it is a folder"),
         (("rescore", "runs/eval-5", "--max-unscored", "nan"), "Invalid value for '--max-unscored'"),
         (("plot", "runs/eval-5"), "no metrics in runs/eval-5"),
-        (("plot", "runs/quickstart-arithmetic", "--out", "nothing"), "nothing: it is a folder"),
+        (("plot", "runs/quickstart-reverse", "--out", "nothing"), "nothing: it is a folder"),
         (("verify", "reverse", "--out", "binary.jsonl/x"), "binary.jsonl is a file"),
         (("verify", "reverse", "--completions", "binary.jsonl"), "binary.jsonl is not UTF-8 text"),
         (("verify", "reverse", "--completions", "nothing"), "cannot read completions from nothing"),

@@ -41,10 +41,10 @@ REVERSE = [
 ]
 """A warm-up on labels half of which are wrong, and then a reward that only says right or wrong."""
 ARITHMETIC = [
-    *["quickstart", "warmup.steps=1800", "warmup.learning_rate=1e-3", "warmup.label_noise=0.4"],
+    *["addition", "warmup.steps=1800", "warmup.learning_rate=1e-3", "warmup.label_noise=0.4"],
     *["optimizer.learning_rate=1e-3", "run.steps=80"],
 ]
-"""The quickstart's recipe with a longer warm-up and smaller steps: with its own rates this model comes to 0.08 only.
+"""The recipe `addition` with a longer warm-up and smaller steps: with its own rates this model comes to 0.08 only.
 
 It ends at 0.92, not at 0.95: sums such as 25+8, which are few, are learned last.
 """

@@ -68,7 +68,7 @@ RUNS: dict[str, tuple[str, ...]] = {
     "resumed": ("grpo", *SMALL),
     "steps added": ("grpo", *FEW, *STEPS, "reward.steps=added"),
     "steps alone": ("grpo", *FEW, *STEPS, "reward.steps=alone"),
-    "quickstart": ("quickstart", "warmup.steps=20", "run.steps=3", "eval.tasks=32", "run.seed=7"),
+    "addition": ("addition", "warmup.steps=20", "run.steps=3", "eval.tasks=32", "run.seed=7"),
     "hackable": ("hackable", "run.steps=3", "eval.every=2", "eval.tasks=32", "run.seed=7"),
 }  # fmt: skip
 

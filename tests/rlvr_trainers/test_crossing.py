@@ -29,7 +29,7 @@ def sampled(model: Path) -> rg.EvaluationResult:
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_a_trained_model_is_better_at_one_sample_and_worse_at_sixty_four(tmp_path: Path) -> None:
-    Trainer(load_recipe("quickstart", parse_overrides([*SETTINGS, f"run.dir={tmp_path}"]))).run()
+    Trainer(load_recipe("addition", parse_overrides([*SETTINGS, f"run.dir={tmp_path}"]))).run()
     base, trained = sampled(tmp_path / "checkpoints" / "step-0"), sampled(tmp_path / "model")
     comparison = compare(base.samples, trained.samples, k=(1, 64))
     assert {k: difference.sign for k, difference in comparison.differences.items()} == {1: 1, 64: -1}

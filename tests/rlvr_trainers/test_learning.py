@@ -94,7 +94,7 @@ def test_nothing_is_learned_when_rewards_are_shuffled_inside_each_group(tmp_path
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_the_quickstart_as_it_stands_learns_addition_from_a_start_of_a_fifth(tmp_path: Path) -> None:
+def test_the_quickstart_as_it_stands_learns_from_a_start_of_a_fifth(tmp_path: Path) -> None:
     result = Trainer(load_recipe("quickstart", parse_overrides([f"run.dir={tmp_path}"]))).run()
     assert result.before is not None
     assert result.after is not None
@@ -107,7 +107,7 @@ def test_the_quickstart_as_it_stands_learns_addition_from_a_start_of_a_fifth(tmp
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_dapo_mends_what_noisy_labels_taught(seed: int, tmp_path: Path) -> None:
     trainer = Trainer(
-        load_recipe("quickstart", parse_overrides([f"run.dir={tmp_path}", f"run.seed={seed}", *LONG]))
+        load_recipe("addition", parse_overrides([f"run.dir={tmp_path}", f"run.seed={seed}", *LONG]))
     )
     result = trainer.run()
     assert result.before is not None
@@ -129,6 +129,6 @@ LONG = [
 @pytest.mark.timeout(3600)
 def test_plain_grpo_trains_on_degenerate_groups_where_dapo_has_none(tmp_path: Path) -> None:
     settings = ["dynamic_sampling=null", "run.steps=100", f"run.dir={tmp_path}"]
-    Trainer(load_recipe("quickstart", parse_overrides(settings))).run()
+    Trainer(load_recipe("addition", parse_overrides(settings))).run()
     shares = [row["groups/degenerate_share"] for row in read_lines(tmp_path / "metrics.jsonl") if row["step"]]
     assert np.mean(shares[-20:]) > 0.1

@@ -37,6 +37,7 @@ BIASED = {
     "grpo_r1": "the same",
     "dapo": "each group over its standard deviation, all tokens over the lengths that happened to be drawn",
     "quickstart": "the same",
+    "addition": "the same",
     "gspo": "each group over its standard deviation, each sequence over its length",
     "hackable": "all tokens over the lengths that happened to be drawn",
 }
@@ -47,7 +48,7 @@ KL_IN_THE_REWARD = {"kl_place": "reward", "kl_estimator": "k1", "kl_coefficient"
 def recipe(name: str, **algorithm: Any) -> TrainConfig:
     """A recipe's own settings; `algorithm` is laid over them."""
     needed: dict[str, Any] = {"model": {"path": "tiny"}, "env": {"id": "reverse"}}
-    own = needed if name not in ("quickstart", "hackable") else {}
+    own = needed if name not in ("quickstart", "addition", "hackable") else {}
     return load_recipe(name, own | {"algorithm": algorithm, "sampling": {"max_tokens": BUDGET}})
 
 

@@ -21,7 +21,7 @@ TITLE, LOOKED_AT = b"<title>rlvr report</title>", 4096
 
 MANUAL = Manual(
     examples=(
-        ("rlvr report runs/quickstart-arithmetic", "One run, into its own folder"),
+        ("rlvr report runs/quickstart-reverse", "One run, into its own folder"),
         ("rlvr report runs/base runs/trained --out both.html", "Several, side by side"),
     ),
     page="evaluation",

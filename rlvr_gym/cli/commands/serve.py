@@ -26,7 +26,7 @@ _LOOK_SECONDS = 0.5
 
 MANUAL = Manual(
     examples=(
-        ("rlvr serve runs/quickstart-arithmetic/model --gpus 4", "Four servers, at ports 8000 to 8003"),
+        ("rlvr serve runs/quickstart-reverse/model --gpus 4", "Four servers, at ports 8000 to 8003"),
         ("rlvr serve MODEL --gpus 0 --context 1024", "One on the CPU"),
     ),
     page="engines",

@@ -22,7 +22,7 @@ HOST = "127.0.0.1"
 
 MANUAL = Manual(
     examples=(
-        ("rlvr view runs/quickstart-arithmetic", "A run that goes on, or is over"),
+        ("rlvr view runs/quickstart-reverse", "A run that goes on, or is over"),
         ("rlvr view runs/base runs/trained --port 0", "Several, at any free port"),
     ),
     page="evaluation",

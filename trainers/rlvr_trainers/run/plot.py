@@ -27,8 +27,8 @@ IMITATION = ("mean -log p of what is imitated, nats per token", ("nll",))
 
 MANUAL = Manual(
     examples=(
-        ("rlvr plot runs/quickstart-arithmetic", "Into runs/quickstart-arithmetic/curves.png"),
-        ("rlvr plot runs/quickstart-arithmetic --out curves.svg", "Into another file, of another kind"),
+        ("rlvr plot runs/quickstart-reverse", "Into runs/quickstart-reverse/curves.png"),
+        ("rlvr plot runs/quickstart-reverse --out curves.svg", "Into another file, of another kind"),
     ),
     page="training",
     topics=("files",),

@@ -166,7 +166,7 @@ MANUAL = Manual(
             "rlvr eval reverse --model tiny sampling.max_tokens=8 --limit 20",
             "A tiny model, to see how it goes",
         ),
-        ("rlvr eval runs/quickstart-arithmetic", "A trained model, prompted and sampled as it was trained"),
+        ("rlvr eval runs/quickstart-reverse", "A trained model, prompted and sampled as it was trained"),
         (
             "rlvr eval gsm8k env.data=test.jsonl --model FOLDER --n 16 --k 1,4,16",
             "pass@k from 16 samples a task",
