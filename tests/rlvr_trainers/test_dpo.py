@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rlvr_trainers import train
 from rlvr_trainers.config import TrainConfig
 from rlvr_trainers.recipe import load_recipe
 from rlvr_trainers.sampling.buffer import Play, StepRollouts
@@ -15,6 +16,7 @@ import rlvr_gym as rg
 from rlvr_gym.config import parse_overrides
 from rlvr_gym.evaluation.run import evaluate
 from rlvr_gym.files import read_lines
+from rlvr_gym.generation.loading import load_model
 from tests.rlvr_trainers.test_learning import with_rewards_shuffled_inside_each_group
 from tests.rlvr_trainers.test_trainer import same_weights, without_times
 
@@ -107,6 +109,38 @@ def test_the_reference_is_the_model_that_the_run_began_with(tmp_path: Path) -> N
     both = [list(map(without_times, rows(tmp_path / name))) for name in ("whole", "parts")]
     assert both[0] == both[1]
     assert both[0][-1]["preference/margin"] > both[0][2]["preference/margin"] > 0
+
+
+def test_the_loss_is_that_of_one_optimizer_step_however_many_there_are(tmp_path: Path) -> None:
+    data = pairs(tmp_path / "pairs.jsonl")
+    more = [f"data.path={data}", "batch.prompts=24", "run.steps=1", "optimizer.learning_rate=1e-9"]
+    more += ["batch.minibatches=2", "batch.epochs=2"]
+    Trainer(config("dpo", tmp_path / "run", *more)).run()
+    step = rows(tmp_path / "run")[-1]
+    assert (step["updates"], step["loss"]) == (4, pytest.approx(0.6931472, abs=1e-5))
+
+
+def test_a_model_that_was_given_stays_the_reference_of_a_resumed_run(tmp_path: Path) -> None:
+    """Nobody else has its weights, and the name that it goes by may be of others."""
+    data = pairs(tmp_path / "pairs.jsonl", 8)
+
+    def trained(name: str, steps: int) -> None:
+        model, tokenizer = load_model("tiny:0123456789>", seed=5)
+        settings: dict[str, Any] = parse_overrides(
+            [
+                *TINY[1:],
+                *FAST,
+                f"data.path={data}",
+                "batch.prompts=8",
+                f"run.steps={steps}",
+                f"run.dir={tmp_path / name}",
+            ]
+        )
+        train(model=model, tokenizer=tokenizer, algorithm="dpo", **settings)
+
+    for name, steps in (("whole", 4), ("parts", 2), ("parts", 4)):
+        trained(name, steps)
+    assert same_weights(tmp_path / "whole" / "model", tmp_path / "parts" / "model")
 
 
 def test_an_online_run_goes_on_bit_for_bit(tmp_path: Path) -> None:

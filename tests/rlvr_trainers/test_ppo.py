@@ -279,6 +279,8 @@ def test_four_steps_are_two_steps_and_two_more(critic: str, tmp_path: Path) -> N
     ("more", "message"),
     [
         (["mesh.shard=2"], "algorithm.kind=ppo trains a critic too"),
+        (["buffer.max_staleness=1"], "which algorithm.kind=ppo does not correct for"),
+        (["batch.microbatch_tokens=auto"], "measures the policy alone"),
         (
             ["dynamic_sampling.max_rounds=3"],
             "dynamic_sampling replaces groups whose samples all earned the same",

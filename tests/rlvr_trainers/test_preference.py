@@ -76,6 +76,9 @@ def test_margins_losses_and_accuracy_are_worked_by_hand() -> None:
     assert figures["loss"] == pytest.approx(expected, rel=1e-12)
     assert figures["preference/margin"] == pytest.approx((math.log(4) - math.log(2)) / 2)
     assert figures["preference/accuracy"] == 0.5
+    softmax = math.log(7)  # of 4, 1 and 2; the reference gives each a third
+    assert figures["preference/chosen"] == pytest.approx((math.log(4) + 0) / 2 - softmax + math.log(3))
+    assert figures["preference/rejected"] == pytest.approx((0 + math.log(2)) / 2 - softmax + math.log(3))
     _, figures = step_loss(Dpo(beta=0.5, loss="ipo"), logits, batch)
     assert figures["loss"] == pytest.approx(((math.log(4) - 1) ** 2 + (-math.log(2) - 1) ** 2) / 2)
 

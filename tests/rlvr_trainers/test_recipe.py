@@ -26,7 +26,9 @@ def test_every_bundled_recipe_needs_a_model_and_an_environment_and_nothing_else(
 
 def test_the_presets_are_those_that_the_papers_describe() -> None:
     loaded = {
-        name: load_recipe(name, NEEDED) for name in recipe_names() if name not in ("quickstart", "addition", "hackable")
+        name: load_recipe(name, NEEDED)
+        for name in recipe_names()
+        if name not in ("quickstart", "addition", "hackable")
     }
     assert set(loaded) == {
         "cispo",

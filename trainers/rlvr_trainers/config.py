@@ -83,10 +83,16 @@ class TrainConfig(Config):
         if not isinstance(settings, dict) or settings.get("env") is not None:
             return settings
         data, algorithm = settings.get("data"), settings.get("algorithm")
-        if data is None and isinstance(algorithm, dict) and algorithm.get("kind") == "sft":
+        kind = algorithm.get("kind") if isinstance(algorithm, dict) else None
+        if data is None and kind == "sft":
             raise ValueError(
                 "algorithm.kind=sft needs something to show: conversations (data.path=FILE), or an environment whose "
                 "solutions are known (env.id=ENV)"
+            )
+        if data is None and kind == "dpo":
+            raise ValueError(
+                "algorithm.kind=dpo needs pairs: of data (data.path=FILE), stored samples (data.runs=[FOLDER]), or "
+                "the policy's own samples in an environment (env.id=ENV)"
             )
         named = data.named if isinstance(data, DataConfig) else _named_data(data)
         return {**settings, "env": {"id": DATA}} if named else settings
@@ -136,6 +142,16 @@ class TrainConfig(Config):
             raise ValueError(
                 f"mesh.shard={self.mesh.shard} splits the policy alone, and algorithm.kind=ppo trains a critic too: "
                 "use processes without shards, or an algorithm without a critic"
+            )
+        if self.buffer.max_staleness:
+            raise ValueError(
+                "buffer.max_staleness lets samples of older weights in, which algorithm.kind=ppo does not correct for: "
+                "leave it at 0"
+            )
+        if self.batch.microbatch_tokens == "auto" and self.algorithm.kind == "ppo":
+            raise ValueError(
+                "batch.microbatch_tokens=auto measures the policy alone, and algorithm.kind=ppo trains a critic: give "
+                "a number of tokens, such as 16384"
             )
         if self.dynamic_sampling is not None:
             raise ValueError(

@@ -119,7 +119,10 @@ class Mesh:
         for parameter in parameters:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
-            self.summed(parameter.grad)
+            if parameter.grad.dtype == torch.bfloat16:  # a sum in so few bits would lose small parts
+                parameter.grad = self.summed(parameter.grad.float()).to(torch.bfloat16)
+            else:
+                self.summed(parameter.grad)
 
     def summed(self, tensor: torch.Tensor) -> torch.Tensor:
         """A tensor added up over ranks, in place."""

@@ -122,6 +122,7 @@ class Trainer:
         )
         self.saver = Saver(checkpoints, self.learner, self.mesh, config.trained_model, lambda: self._state,
                            tensors=self.stage.tensors)  # fmt: skip
+        self._given = model is not None
         self.step = 0
         """Finished rollout steps."""
         self.empty_steps = 0
@@ -304,11 +305,12 @@ class Trainer:
     def _take_reference(self) -> None:
         """Take the model that KL is measured to: the policy as reinforcement learning found it.
 
-        After a warm-up that is no model anyone else has, so its weights are kept in the run directory.
+        After a warm-up, and of a model that was given as an object, nobody else has it: its weights are kept in the run
+        directory.
         """
         if not self.algorithm.needs_reference:
             return
-        stored = self.records.folder / "reference.pt" if self.config.warmup else None
+        stored = self.records.folder / "reference.pt" if self.config.warmup or self._given else None
         if self.resumed_from is None:
             self.models.freeze_reference(keep_at=stored)
         else:

@@ -39,7 +39,7 @@ class Ppo(Config):
     critic_learning_rate: float = Field(default=1e-5, gt=0.0, le=1.0)
     """The critic's learning rate; its other optimizer settings are the policy's."""
     value_clip: float | None = Field(default=0.2, gt=0.0)
-    """The distance from a token's old value beyond which its loss has no gradient towards the return; None is off."""
+    """Hold a token's value within this of its old one, and take the larger of both losses; None is off."""
 
     least_group: ClassVar[int] = 1
 

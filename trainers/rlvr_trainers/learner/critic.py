@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Any, final
 
@@ -32,7 +30,7 @@ class Critic:
     """
 
     def __init__(self, policy: Policy, *, own_model: bool) -> None:
-        self.device, self._dtype = policy.device, policy.config.dtype
+        self.device = policy.device
         self._policy = policy
         shared = base_model(policy.model)
         self._base = copy.deepcopy(shared) if own_model else shared
@@ -64,7 +62,8 @@ class Critic:
         bundles: Bundles | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Values (B, T) of the batch's action tokens, 0 at others. A temperature changes none of them."""
-        with self._autocast(), torch.set_grad_enabled(torch.is_grad_enabled() and self._own_model):
+        trains_base = torch.is_grad_enabled() and self._own_model
+        with torch.set_grad_enabled(trains_base), self._policy.training_pass():
             hidden_NH = predicting_states(self._base, batch, bundles)
         values_N = self._head(hidden_NH.to(self._head.weight.dtype))[:, 0]
         return values_N.new_zeros(batch.mask_BT.shape).masked_scatter(batch.mask_BT, values_N), None
@@ -85,7 +84,7 @@ class Critic:
 
     def token_budget(self, *, optimizer_bytes: int) -> int:
         """Padded tokens that a training pass can have in the memory there is, by one measured pass."""
-        with self._autocast():
+        with self._policy.training_pass():
             return token_budget(self._base, self._head.weight, optimizer_bytes=optimizer_bytes)
 
     def state(self) -> State:
@@ -99,8 +98,3 @@ class Critic:
             own = {name.removeprefix(prefix): w for name, w in state.items() if name.startswith(prefix)}
             if own:
                 module.load_state_dict(own)
-
-    @contextmanager
-    def _autocast(self) -> Iterator[None]:
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._dtype == "bfloat16"):
-            yield

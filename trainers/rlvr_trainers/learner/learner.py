@@ -97,8 +97,13 @@ class Learner(Generic[B]):
                         step_tables = self._accumulate_gradients(minibatch)
                         norms.append(self._optimizer_step())
                         tables += step_tables
+        figures = step_metrics(tables)
+        # The tables' weights are those of single optimizer steps: over several, they add up to as many losses.
+        for name in ("loss", "loss/policy"):
+            if name in figures:
+                figures[name] /= max(1, len(norms))
         return {
-            **step_metrics(tables),
+            **figures,
             "grad_norm": float(np.mean(norms)) if norms else 0.0,
             "learning_rate": self._learning_rate(),
             "updates": float(len(norms)),

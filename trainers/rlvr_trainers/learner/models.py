@@ -92,6 +92,10 @@ class Models:
 
     def reload_reference(self, config: ModelConfig, *, seed: int, kept_at: Path | None = None) -> None:
         """Take the model that the run began with: as `config` names it, with the weights kept at `kept_at`."""
+        if kept_at is not None and not self.policy.mesh.sharded:
+            self._reference = self.policy.frozen_copy()
+            self._reference.load_reference(kept_at)
+            return
         reference = Policy(config, seed=seed, mesh=self.policy.mesh)
         if kept_at is not None:
             reference.load_reference(kept_at)

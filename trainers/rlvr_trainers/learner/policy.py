@@ -157,7 +157,7 @@ class Policy:
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Log-probabilities (B, T) of the batch's completion tokens, and their entropies when asked for."""
         how: dict[str, Any] = {"temperature": temperature, "with_entropy": with_entropy, "bundles": bundles}
-        with self._autocast(), compiled_layers(self.config.compile), self._activations():
+        with self.training_pass():
             if self._scorer is None:
                 return token_logprobs(self.model, batch, **how)
             with others_needed(alone=True):
@@ -275,6 +275,12 @@ class Policy:
         if self.device.type == "cuda":
             return torch.cuda.max_memory_allocated(self.device)
         return peak_memory_bytes()
+
+    @contextmanager
+    def training_pass(self) -> Iterator[None]:
+        """Compute as `config` says: in its format, with compiled layers, with activations where it keeps them."""
+        with self._autocast(), compiled_layers(self.config.compile), self._activations():
+            yield
 
     def _activations(self) -> AbstractContextManager[object]:
         offloads = self.config.offload_activations and torch.is_grad_enabled()

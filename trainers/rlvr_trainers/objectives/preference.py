@@ -63,12 +63,21 @@ class PreferenceObjective:
         tokens_B = mask_BT.sum(1).clamp(min=1)
         # Half a pair's loss stands in each of its two sequences, spread evenly over the tokens.
         weight_BT = mask_BT.double() / tokens_B[:, None] / (2 * max(1, self._pairs))
-        losses_BT, margins_BT = (
-            values_B[here].to(ratios_B.device)[:, None].expand(mask_BT.shape)
-            for values_B in (self._losses_B, self._margins_B)
+        losses_N, margins_N, ratios_N, sides_N = (
+            values_B.to(ratios_B.device)[:, None].expand(mask_BT.shape)[mask_BT]
+            for values_B in (
+                self._losses_B[here],
+                self._margins_B[here],
+                ratios_B.detach(),
+                part.advantages_B,
+            )
         )
         table = TokenTable.of_terms(
-            losses_BT[mask_BT], weight_N=weight_BT[mask_BT], margin_N=margins_BT[mask_BT]
+            losses_N,
+            weight_N=weight_BT[mask_BT],
+            margin_N=margins_N,
+            log_ratio_N=ratios_N,
+            advantage_N=sides_N,
         )
         return (factors_B * ratios_B).sum(), table
 

@@ -37,6 +37,8 @@ class TokenTable:
     entropy_N: Tensor | None
     margin_N: Tensor | None = None
     """Of the pair that the token's sequence is in: the log-ratio to the reference, preferred minus other."""
+    log_ratio_N: Tensor | None = None
+    """Of the token's sequence, to the reference."""
     terms_only: bool = False
     """True of a loss that weighs terms of the model in training alone: nothing but these and their weights is meant."""
     likelihood: bool = False
@@ -50,12 +52,14 @@ class TokenTable:
         weight_N: Tensor,
         likelihood: bool = False,
         margin_N: Tensor | None = None,
+        log_ratio_N: Tensor | None = None,
+        advantage_N: Tensor | None = None,
     ) -> Self:
-        """The table of a loss that knows no advantages and no other policy; of `likelihood`, its terms are -log p."""
+        """The table of a loss that knows no other policy; of `likelihood`, its terms are -log p."""
         zeros, never = torch.zeros_like(terms_N), torch.zeros_like(terms_N, dtype=torch.bool)
         return cls(
             weight_N=weight_N,
-            advantage_N=zeros,
+            advantage_N=zeros if advantage_N is None else advantage_N,
             ratio_N=torch.ones_like(terms_N),
             clipped_low_N=never,
             clipped_high_N=never,
@@ -66,6 +70,7 @@ class TokenTable:
             kl_N=None,
             entropy_N=None,
             margin_N=margin_N,
+            log_ratio_N=log_ratio_N,
             terms_only=True,
             likelihood=likelihood,
         )
@@ -127,6 +132,12 @@ def _margins(joined: dict[str, Tensor]) -> dict[str, float]:
     return {
         "preference/margin": float((weight_N * margin_N).sum()),
         "preference/accuracy": float((weight_N * (margin_N > 0)).sum()),
+        **{
+            f"preference/{name}": float(
+                (2 * weight_N * joined["log_ratio_N"])[joined["advantage_N"] * sign > 0].sum()
+            )
+            for name, sign in (("chosen", 1), ("rejected", -1))
+        },
     }
 
 
