@@ -31,7 +31,7 @@ OPTIONS = {
 }
 
 EXAMPLES = (
-    ("rlvr train quickstart", "learn to reverse digits from a verifier: about a minute on a CPU"),
+    ("rlvr train quickstart", "learn to reverse digits from a verifier: a minute or two on a CPU"),
     ("rlvr eval runs/quickstart-reverse", "measure the model that came of it"),
     ("rlvr report runs/quickstart-reverse", "read what it said, in a browser"),
 )

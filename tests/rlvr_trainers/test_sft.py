@@ -287,7 +287,9 @@ def test_settings_that_have_no_meaning_are_refused(more: list[str], message: str
 
 def test_data_is_refused_where_samples_are_what_is_learned(tmp_path: Path) -> None:
     settings = parse_overrides([*SMALL, "env.id=reverse", write(tmp_path, some_chats())])
-    with pytest.raises(rg.ConfigError, match=r"data is for algorithm.kind=sft and rft, and this is grpo"):
+    with pytest.raises(
+        rg.ConfigError, match=r"data is for algorithm.kind=sft, rft and dpo, and this is grpo"
+    ):
         load_recipe("grpo", settings)
 
 

@@ -67,7 +67,10 @@ def same_weights(a: Path, b: Path) -> bool:
 )
 def test_every_recipe_trains_and_leaves_an_ordinary_model_folder(recipe: str, tmp_path: Path) -> None:
     # A model that knows nothing is seldom right, and only what earns enough is imitated.
-    more = ["algorithm.least_score=0.5"] if recipe == "rft" else []
+    more = {
+        "rft": ["algorithm.least_score=0.5"],
+        "online_dpo": ["batch.group_size=16", "dynamic_sampling.max_rounds=100"],
+    }.get(recipe, [])
     result = Trainer(config(recipe, tmp_path / "run", "run.steps=2", "run.keep=3", *more)).run()
     assert result.finished
     assert result.step == 2

@@ -133,7 +133,7 @@ def test_a_compiled_model_trains_samples_is_saved_and_resumed(entered: list[Any]
 def test_without_a_compiler_the_run_does_not_begin(tmp_path: Path) -> None:
     # In a process of its own: one that has compiled before remembers its compiler.
     program = (
-        "from rlvr_trainers.learner.policy import Policy; from rlvr_trainers.settings import ModelConfig; "
+        "from rlvr_trainers.learner.policy import Policy; from rlvr_trainers.learner_settings import ModelConfig; "
         "Policy(ModelConfig(path='tiny', compile=True, device='cpu'), seed=0)"
     )
     place = {"CXX": "no-such-compiler", "PATH": str(tmp_path), "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)}

@@ -32,6 +32,8 @@ BUDGET = 3
 UNBIASED = {"rloo", "dr_grpo"}
 IMITATING = {"sft", "rft"}
 """They follow no return: what is imitated has the gradient of its likelihood."""
+CRITICS, PREFERRING = {"ppo"}, {"dpo", "online_dpo"}
+"""The one follows the return less what a critic expects of it, the others a preference."""
 BIASED = {
     "grpo": "each group over its standard deviation, each sequence over its length, KL(ref || policy)",
     "grpo_r1": "the same",
@@ -39,6 +41,10 @@ BIASED = {
     "quickstart": "the same",
     "addition": "the same",
     "gspo": "each group over its standard deviation, each sequence over its length",
+    "gspo_token": "the same",
+    "cispo": "each group over its standard deviation, all tokens over the lengths that happened to be drawn",
+    "reinforce_pp_baseline": "all samples over their standard deviation, all tokens over the lengths",
+    "grpo_process": "each group's steps over their standard deviation, each sequence over its length",
     "hackable": "all tokens over the lengths that happened to be drawn",
 }
 
@@ -118,7 +124,7 @@ def test_the_four_sequences_are_all_there_are() -> None:
 
 def test_of_every_recipe_it_is_known_whether_it_is_biased() -> None:
     assert not UNBIASED & set(BIASED)
-    assert set(recipe_names()) == UNBIASED | set(BIASED) | IMITATING
+    assert set(recipe_names()) == UNBIASED | set(BIASED) | IMITATING | CRITICS | PREFERRING
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,9 @@ def test_a_setting_that_cannot_work_is_refused_before_anything_is_written(
 
 
 def test_an_unknown_preset_is_refused_with_those_there_are(tmp_path: Path) -> None:
-    refused(r"no recipe 'dpao'; did you mean 'dapo'\? bundled: dapo, .*rloo", tmp_path / "run", recipe="dpao")
+    refused(
+        r"no recipe 'dappo'; did you mean 'dapo'\? bundled: .*dapo, .*rloo", tmp_path / "run", recipe="dappo"
+    )
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ def _all_groups() -> Settings:
 
 MANUAL = Manual(
     examples=(
-        ("rlvr train quickstart", "Learn to reverse digits from a verifier: about a minute on a CPU"),
+        ("rlvr train quickstart", "Learn to reverse digits from a verifier: a minute or two on a CPU"),
         (
             "rlvr train dapo env.id=gsm8k env.data=train.jsonl eval=null --model FOLDER",
             "A model and tasks of your own",
