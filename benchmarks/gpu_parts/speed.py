@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from rlvr_trainers.batch import CreditedBatch, TokenBatch
-from rlvr_trainers.learner.learner import Learner
+from rlvr_trainers.learner.learner import Learner, UpdatePlan
 from rlvr_trainers.learner.models import Models, Role
 from rlvr_trainers.learner.policy import Policy
 from rlvr_trainers.learner_settings import BatchConfig, OptimizerConfig
@@ -91,15 +91,17 @@ def _learner(policy: Policy, sizes: Sizes) -> Learner[CreditedBatch]:
             max_tokens=sizes.completion,
             entropies=lambda tokens: torch.zeros(tokens.mask_BT.shape),
         ),
-        batch=BatchConfig(
-            prompts=sizes.prompts,
-            group_size=sizes.group,
-            microbatch_tokens=SEQUENCES_AT_ONCE * (sizes.prompt + sizes.completion),
+        plan=UpdatePlan(
+            batch=BatchConfig(
+                prompts=sizes.prompts,
+                group_size=sizes.group,
+                microbatch_tokens=SEQUENCES_AT_ONCE * (sizes.prompt + sizes.completion),
+            ),
+            optimizer=OptimizerConfig(),
+            total_updates=10,
+            temperature=1.0,
+            max_mismatch=1e9,
         ),
-        optimizer=OptimizerConfig(),
-        total_updates=10,
-        temperature=1.0,
-        max_mismatch=1e9,
         mesh=Mesh(),
     )
 

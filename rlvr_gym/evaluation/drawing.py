@@ -41,7 +41,7 @@ class Drawing:
         *,
         max_unscored_share: float,
         samples_in_flight: int,
-        on_progress: OnProgress | None,
+        on_progress: OnProgress | None = None,
     ) -> None:
         self.env, self.generator, self.store, self.tasks = env, generator, store, tasks
         self.max_unscored_share, self.samples_in_flight = max_unscored_share, samples_in_flight

@@ -98,10 +98,10 @@ def test_weights_that_cannot_be_written_are_a_clear_error(tmp_path: Path):
 
 
 def test_serve_starts_one_server_for_each_gpu_at_ports_that_follow():
-    commands = server_commands("m", 4, 2, 9000, "127.0.0.1", "auto", None)
+    commands = server_commands(ServerCommand(model="m", port=9000), 4, 2)
     assert [(command.port, command.gpus) for command in commands] == [(9000, (0, 1)), (9001, (2, 3))]
     assert "--tensor-parallel-size" in commands[0].arguments()
-    (on_a_cpu,) = server_commands("m", 0, 1, 9000, "127.0.0.1", "float32", 256)
+    (on_a_cpu,) = server_commands(ServerCommand(model="m", dtype="float32", context=256), 0, 1)
     assert on_a_cpu.gpus == ()
     assert "CUDA_VISIBLE_DEVICES" not in on_a_cpu.environment
 
@@ -114,7 +114,7 @@ def test_serve_refuses_what_cannot_be_started(
     gpus: int, gpus_per_server: int, context: int | None, said: str
 ):
     with pytest.raises(ConfigError, match=said):
-        server_commands("m", gpus, gpus_per_server, 8000, "127.0.0.1", "auto", context)
+        server_commands(ServerCommand(model="m", context=context), gpus, gpus_per_server)
 
 
 def test_serve_refuses_a_port_where_another_server_listens():

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from rlvr_trainers.batch import CreditedBatch
-from rlvr_trainers.learner.learner import Learner
+from rlvr_trainers.learner.learner import Learner, UpdatePlan
 from rlvr_trainers.learner.models import Models, Role
 from rlvr_trainers.learner.policy import Policy
 from rlvr_trainers.learner_settings import BatchConfig, ModelConfig, OptimizerConfig
@@ -35,11 +35,13 @@ def three_steps(case: Mapping[str, Any], mesh: Mesh) -> dict[str, Any]:
         lambda minibatch: PolicyGradientObjective(
             loss, minibatch, max_tokens=13, entropies=lambda tokens: torch.zeros(tokens.mask_BT.shape)
         ),
-        batch=BatchConfig(prompts=3, minibatches=3, microbatch_tokens=case["budget"]),
-        optimizer=OptimizerConfig(kind=case["kind"], learning_rate=1e-2, weight_decay=0.1),
-        total_updates=3,
-        temperature=0.8,
-        max_mismatch=1e9,
+        plan=UpdatePlan(
+            batch=BatchConfig(prompts=3, minibatches=3, microbatch_tokens=case["budget"]),
+            optimizer=OptimizerConfig(kind=case["kind"], learning_rate=1e-2, weight_decay=0.1),
+            total_updates=3,
+            temperature=0.8,
+            max_mismatch=1e9,
+        ),
         mesh=mesh,
     )
     gradients: list[torch.Tensor] = []

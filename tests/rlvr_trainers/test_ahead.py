@@ -15,6 +15,7 @@ import pytest
 from rlvr_trainers.learner.policy import Policy
 from rlvr_trainers.mesh import Mesh
 from rlvr_trainers.sampling.ahead import Ahead, RoundsAhead
+from rlvr_trainers.sampling.buffer import StepNeeds
 from rlvr_trainers.sampling.stream import TaskStream
 from rlvr_trainers.sampling.turnstile import NotLoaded
 from rlvr_trainers.trainer import Trainer, TrainResult
@@ -45,10 +46,12 @@ class World:
         rounds = RoundsAhead(TaskStream(finite(100), seed=0), self.play, size=2, ahead=ahead, mesh=Mesh())
         self.source = Ahead(
             rounds,
-            wanted=2,
-            keeps=lambda group: group[0].verdict.correct != group[-1].verdict.correct,
-            max_rounds=max_rounds,
-            max_unscored=0.5,
+            StepNeeds(
+                groups=2,
+                keeps=lambda group: group[0].verdict.correct != group[-1].verdict.correct,
+                max_rounds=max_rounds,
+                max_unscored=0.5,
+            ),
             max_staleness=ahead,
             updates_per_step=updates,
             stop=lambda: None,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 from rlvr_trainers.credit.outcomes import degenerate
-from rlvr_trainers.sampling.buffer import Buffer, Play, StepRollouts
+from rlvr_trainers.sampling.buffer import Buffer, Play, StepNeeds, StepRollouts
 from rlvr_trainers.sampling.starvation import Solved
 from rlvr_trainers.sampling.stream import TaskStream
 
@@ -69,10 +69,12 @@ class Source:
     ) -> None:
         self.buffer = Buffer(
             stream,
-            wanted=wanted,
-            keeps=lambda group: not degenerate(group),
-            max_rounds=max_rounds,
-            max_unscored=max_unscored,
+            StepNeeds(
+                groups=wanted,
+                keeps=lambda group: not degenerate(group),
+                max_rounds=max_rounds,
+                max_unscored=max_unscored,
+            ),
         )
         self.play = play
 

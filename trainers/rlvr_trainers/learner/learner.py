@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar, final
 
@@ -36,6 +37,23 @@ State = dict[str, Any]
 B = TypeVar("B", bound=Batch)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UpdatePlan:
+    """Settings of a learner's optimizer steps."""
+
+    batch: BatchConfig
+    """Minibatches, epochs, and how many tokens a microbatch has at most."""
+    optimizer: OptimizerConfig
+    total_updates: int
+    """Optimizer steps that the run will take, for the schedule."""
+    temperature: float
+    """The sampling temperature, which log-probabilities are taken at."""
+    max_mismatch: float
+    """Distance of the sampler's log-probabilities from the policy's, a token, that is allowed on average."""
+    rate_setting: str = "optimizer.learning_rate"
+    """A user's name for the learning rate."""
+
+
 @final
 class Learner(Generic[B]):
     """The models of a run and the optimizer of one of them, the policy as a rule.
@@ -46,13 +64,8 @@ class Learner(Generic[B]):
     Args:
         models: by role.
         objective: makes the objective of an optimizer step from all of its samples.
-        batch: minibatches, epochs, and how many tokens a microbatch has at most.
-        optimizer: its settings.
-        total_updates: how many optimizer steps the run will take, for the schedule.
-        temperature: the sampling temperature, which log-probabilities are taken at.
-        max_mismatch: how far the sampler's log-probabilities may be from the policy's, a token, on average.
+        plan: of its optimizer steps.
         mesh: the processes of the run.
-        rate_setting: what a user calls the learning rate.
         role: of the model that is trained.
     """
 
@@ -61,24 +74,18 @@ class Learner(Generic[B]):
         models: Models,
         objective: Callable[[B], Objective[B]],
         *,
-        batch: BatchConfig,
-        optimizer: OptimizerConfig,
-        total_updates: int,
-        temperature: float,
-        max_mismatch: float,
+        plan: UpdatePlan,
         mesh: Mesh,
-        rate_setting: str = "optimizer.learning_rate",
         role: Role = Role.POLICY,
     ) -> None:
         self.models, self.mesh = models, mesh
         self.updates = 0
         """Finished optimizer steps: the version of the weights."""
-        self._objective, self._batch, self._settings = objective, batch, optimizer
-        self._temperature, self._max_mismatch, self._rate_setting = temperature, max_mismatch, rate_setting
+        self._objective, self._plan, self._batch = objective, plan, plan.batch
         self._model = models.of(role)
         self._found_budget: int | None = None
         self._optimizer, self._schedule = optimizer_and_schedule(
-            self._model.parameters, optimizer, total_updates=total_updates
+            self._model.parameters, plan.optimizer, total_updates=plan.total_updates
         )
 
     def update(self, batch: B, clock: PhaseClock, *, seed: int) -> dict[str, float]:
@@ -122,14 +129,17 @@ class Learner(Generic[B]):
             rows = microbatch.rows
             part = tokens.select(rows).to(model.device)
             values, entropies = model.logprobs(
-                part, temperature=self._temperature, with_entropy=with_entropy, bundles=microbatch.bundles
+                part,
+                temperature=self._plan.temperature,
+                with_entropy=with_entropy,
+                bundles=microbatch.bundles,
             )
             width = values.shape[1]
             logprobs_BT[rows, :width] = values.float().cpu()
             if entropies is not None:
                 entropy_BT[rows, :width] = entropies.float().cpu()
         for idle in self._idle_passes(tokens, len(mine)):
-            model.logprobs(idle.to(model.device), temperature=self._temperature)
+            model.logprobs(idle.to(model.device), temperature=self._plan.temperature)
         return self.mesh.summed(logprobs_BT), self.mesh.summed(entropy_BT)
 
     def tensors(self) -> State:
@@ -170,7 +180,7 @@ class Learner(Generic[B]):
         if self._batch.microbatch_tokens != "auto":
             return self._batch.microbatch_tokens
         if self._found_budget is None:
-            kept = optimizer_bytes(self._model.parameters, self._settings)
+            kept = optimizer_bytes(self._model.parameters, self._plan.optimizer)
             found = self._model.token_budget(optimizer_bytes=kept)
             self._found_budget = min(self.mesh.gather([found]))
         return self._found_budget
@@ -198,7 +208,7 @@ class Learner(Generic[B]):
             with torch.set_grad_enabled(microbatch.learns):
                 logprobs_BT, entropy_BT = self._model.logprobs(
                     part.tokens,
-                    temperature=self._temperature,
+                    temperature=self._plan.temperature,
                     with_entropy=objective.needs_entropy,
                     bundles=microbatch.bundles,
                 )
@@ -210,7 +220,7 @@ class Learner(Generic[B]):
         for left, tokens in enumerate(reversed(idle)):
             self._model.last_pass(left == len(idle) - 1)
             logprobs_BT, _ = self._model.logprobs(
-                tokens.to(self._model.device), temperature=self._temperature
+                tokens.to(self._model.device), temperature=self._plan.temperature
             )
             with others_needed(alone=True):
                 logprobs_BT.backward(torch.zeros_like(logprobs_BT))
@@ -222,7 +232,7 @@ class Learner(Generic[B]):
     def _optimizer_step(self) -> float:
         """Clip, check, step; the gradient's norm before clipping."""
         with others_needed(alone=True):
-            norm = whole(clip_gradients(self._model.parameters, self._settings.max_grad_norm))
+            norm = whole(clip_gradients(self._model.parameters, self._plan.optimizer.max_grad_norm))
         if not torch.isfinite(norm):
             raise TrainingError(self._not_finite("gradient norm", float(norm)))
         # Counted before it is taken: one that is broken off midway has changed the weights.
@@ -239,17 +249,17 @@ class Learner(Generic[B]):
         loss, mismatch = logged["loss"], logged.get("sampler/mismatch", 0.0)
         if not math.isfinite(loss):
             raise TrainingError(self._not_finite("loss", loss))
-        if not mismatch <= self._max_mismatch:
+        if not mismatch <= self._plan.max_mismatch:
             raise TrainingError(
                 f"the sampler's log-probabilities differ from the trainer's by {mismatch:.3g} per token on average, "
-                f"more than run.max_mismatch={self._max_mismatch:g}: the sampler works with other weights, "
+                f"more than run.max_mismatch={self._plan.max_mismatch:g}: the sampler works with other weights, "
                 "another temperature or too low a precision (model.dtype=float32 is exact)"
             )
 
     def _not_finite(self, what: str, value: float) -> str:
         return (
             f"the {what} of optimizer step {self.updates + 1} is {value}, and the step was not taken; a lower "
-            f"{self._rate_setting} (now {self._learning_rate():.3g}) or optimizer.max_grad_norm usually helps"
+            f"{self._plan.rate_setting} (now {self._learning_rate():.3g}) or optimizer.max_grad_norm usually helps"
         )
 
     def _learning_rate(self) -> float:

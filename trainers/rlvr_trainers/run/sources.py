@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from rlvr_gym.environments.base import Environment
 from rlvr_gym.errors import ConfigError
@@ -25,7 +25,7 @@ from rlvr_trainers.learner.samplers import Sampler, make_sampler
 from rlvr_trainers.mesh import Mesh
 from rlvr_trainers.run.rows import Rows
 from rlvr_trainers.sampling.ahead import Ahead, RoundsAhead
-from rlvr_trainers.sampling.buffer import Buffer, Source
+from rlvr_trainers.sampling.buffer import Buffer, Source, StepNeeds
 from rlvr_trainers.sampling.collector import Collector, InTurn
 from rlvr_trainers.sampling.schedule import Schedule, schedule_file
 from rlvr_trainers.sampling.shown import Shown
@@ -51,43 +51,41 @@ def _prompt_ids(policy: Policy, env: Environment, task: Task) -> tuple[int, ...]
         raise ConfigError(f"'{task.id}' of {env.tasks.label}: {error}") from error
 
 
-def make_source(
-    config: TrainConfig,
-    env: Environment,
-    sampler: Sampler,
-    policy: Policy,
-    keeps: Callable[[Group], bool],
-    *,
-    folder: Path,
-    mesh: Mesh,
-    on_progress: Callable[[int, int, int], None],
-) -> Source:
-    """The source of what `config`'s steps learn from: samples of `env`, or data.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunParts:
+    """The parts of a run that its samples come from."""
 
-    Args:
-        config: all settings.
-        env: what is played.
-        sampler: what samples.
-        policy: what learns, and says how data is encoded.
-        keeps: whether dynamic sampling keeps a group.
-        folder: the run's, for its schedule.
-        mesh: the processes of the run.
-        on_progress: told how many samples of a round are over, where rounds are waited for.
+    config: TrainConfig
+    env: Environment
+    """The environment that is played."""
+    sampler: Sampler
+    folder: Path
+    """The run's, for its schedule."""
+    mesh: Mesh
+    on_progress: Callable[[int, int, int], None]
+    """Told how many samples of a round are over, where rounds are waited for."""
+
+
+def make_source(parts: RunParts, policy: Policy, keeps: Callable[[Group], bool]) -> Source:
+    """The source of what a run's steps learn from: samples of its environment, or data.
+
+    `policy` learns, and says how data is encoded; `keeps` says which groups dynamic sampling keeps.
     """
+    config, env, sampler = parts.config, parts.env, parts.sampler
     if not config.samples:
         return _shown(config, env, policy, sampler.generator.context)
     dynamic = config.dynamic_sampling
     stream = TaskStream(env.tasks, seed=derive_seed(config.run.seed, "tasks"))
-    settings: dict[str, Any] = {
-        "wanted": config.batch.prompts,
-        "keeps": keeps,
-        "max_rounds": dynamic.max_rounds if dynamic else None,
-        "max_unscored": config.run.max_unscored,
-    }
+    needs = StepNeeds(
+        groups=config.batch.prompts,
+        keeps=keeps,
+        max_rounds=dynamic.max_rounds if dynamic else None,
+        max_unscored=config.run.max_unscored,
+    )
     if config.buffer.max_staleness:
         return Ahead(
-            _rounds(config, env, sampler, stream, folder, mesh),
-            **settings,
+            _rounds(parts, stream),
+            needs,
             max_staleness=config.buffer.max_staleness,
             updates_per_step=config.batch.updates,
             stop=sampler.turnstile.stop if sampler.turnstile else lambda: None,
@@ -98,10 +96,10 @@ def make_source(
         config.sampling.params,
         group_size=config.batch.group_size,
         seed=config.run.seed,
-        mesh=mesh,
-        on_progress=on_progress,
+        mesh=parts.mesh,
+        on_progress=parts.on_progress,
     )
-    return InTurn(Buffer(stream, **settings), collector)
+    return InTurn(Buffer(stream, needs), collector)
 
 
 def solutions_source(env: Environment, policy: Policy, settings: WarmupConfig, *, seed: int) -> Source:
@@ -135,16 +133,15 @@ def _solution(env: Environment, task: Task) -> list[Said]:
     return [as_turn(solution_of(env, task, "give conversations to learn from (data.path=FILE)"))]
 
 
-def _rounds(
-    config: TrainConfig, env: Environment, sampler: Sampler, stream: TaskStream, folder: Path, mesh: Mesh
-) -> RoundsAhead:
+def _rounds(parts: RunParts, stream: TaskStream) -> RoundsAhead:
+    config, sampler, mesh = parts.config, parts.sampler, parts.mesh
     replay, turnstile = config.buffer.replay, sampler.turnstile
     follow = schedule_file(replay, mesh.rank) if replay else None
-    schedule = Schedule(schedule_file(folder, mesh.rank), follow=follow)
+    schedule = Schedule(schedule_file(parts.folder, mesh.rank), follow=follow)
 
     def play(tasks: Sequence[Task], number: int) -> list[Group]:
         return rollout(
-            env,
+            parts.env,
             turnstile.for_round(number, schedule) if turnstile else sampler.generator,
             tasks,
             config.sampling.params,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -16,15 +15,14 @@ from rlvr_trainers.algorithms.sft import Sft
 from rlvr_trainers.batch import CreditedBatch, TokenBatch
 from rlvr_trainers.config import TrainConfig
 from rlvr_trainers.learner.critic import Critic
-from rlvr_trainers.learner.learner import Learner, State
+from rlvr_trainers.learner.learner import Learner, State, UpdatePlan
 from rlvr_trainers.learner.models import Models, Role
-from rlvr_trainers.learner.samplers import Sampler
 from rlvr_trainers.learner_settings import BatchConfig, OptimizerConfig
 from rlvr_trainers.mesh import Mesh
 from rlvr_trainers.metrics import Metrics
 from rlvr_trainers.monitor.monitor import JudgedCanaries
 from rlvr_trainers.run.figures import explained_variance
-from rlvr_trainers.run.sources import make_source, solutions_source
+from rlvr_trainers.run.sources import RunParts, make_source, solutions_source
 from rlvr_trainers.sampling.buffer import Source, StepRollouts
 
 
@@ -94,43 +92,23 @@ class StepDone:
     """None where nothing was sampled."""
 
 
-def training_stage(
-    config: TrainConfig,
-    models: Models,
-    env: Environment,
-    sampler: Sampler,
-    *,
-    folder: Path,
-    mesh: Mesh,
-    on_progress: Callable[[int, int, int], None],
-) -> Stage:
-    """The stage that the run is about. Arguments are those of `make_source`."""
+def training_stage(parts: RunParts, models: Models) -> Stage:
+    """The stage that the run is about."""
+    config = parts.config
     algorithm = config.algorithm.build(_surroundings(config, models))
-    source = make_source(
-        config,
-        env,
-        sampler,
-        models.policy,
-        algorithm.teaches,
-        folder=folder,
-        mesh=mesh,
-        on_progress=on_progress,
-    )
-    learner = _learner(
-        config,
-        models,
-        algorithm,
+    plan = UpdatePlan(
         batch=config.batch,
         optimizer=config.optimizer,
         total_updates=config.run.steps * config.batch.updates,
-        mesh=mesh,
+        temperature=algorithm.temperature,
+        max_mismatch=config.run.max_mismatch,
     )
     return Stage(
         algorithm=algorithm,
-        source=source,
-        learner=learner,
+        source=make_source(parts, models.policy, algorithm.teaches),
+        learner=_learner(models, algorithm, plan, parts.mesh),
         seed=config.run.seed,
-        critic=_critic_learner(config, models, algorithm, mesh),
+        critic=_critic_learner(config, models, algorithm, parts.mesh),
     )
 
 
@@ -145,13 +123,15 @@ def _critic_learner(
     return Learner[CreditedBatch](
         models,
         algorithm.value_objective,
-        batch=config.batch,
-        optimizer=config.optimizer.model_copy(update=rate),
-        total_updates=config.run.steps * config.batch.updates,
-        temperature=1.0,
-        max_mismatch=config.run.max_mismatch,
+        plan=UpdatePlan(
+            batch=config.batch,
+            optimizer=config.optimizer.model_copy(update=rate),
+            total_updates=config.run.steps * config.batch.updates,
+            temperature=1.0,
+            max_mismatch=config.run.max_mismatch,
+            rate_setting="algorithm.critic_learning_rate",
+        ),
         mesh=mesh,
-        rate_setting="algorithm.critic_learning_rate",
         role=Role.CRITIC,
     )
 
@@ -167,10 +147,7 @@ def warm_up_stage(config: TrainConfig, models: Models, env: Environment, mesh: M
         microbatch_tokens=config.batch.microbatch_tokens,
         save_compute=config.batch.save_compute,
     )
-    learner = _learner(
-        config,
-        models,
-        algorithm,
+    plan = UpdatePlan(
         batch=batch,
         optimizer=OptimizerConfig(
             kind=config.optimizer.kind,
@@ -178,11 +155,16 @@ def warm_up_stage(config: TrainConfig, models: Models, env: Environment, mesh: M
             max_grad_norm=config.optimizer.max_grad_norm,
         ),
         total_updates=settings.steps,
-        mesh=mesh,
+        temperature=algorithm.temperature,
+        max_mismatch=config.run.max_mismatch,
         rate_setting="warmup.learning_rate",
     )
-    source = solutions_source(env, models.policy, settings, seed=config.run.seed)
-    return Stage(algorithm=algorithm, source=source, learner=learner, seed=config.run.seed)
+    return Stage(
+        algorithm=algorithm,
+        source=solutions_source(env, models.policy, settings, seed=config.run.seed),
+        learner=_learner(models, algorithm, plan, mesh),
+        seed=config.run.seed,
+    )
 
 
 def _surroundings(config: TrainConfig, models: Models) -> Surroundings:
@@ -197,26 +179,8 @@ def _surroundings(config: TrainConfig, models: Models) -> Surroundings:
     )
 
 
-def _learner(
-    config: TrainConfig,
-    models: Models,
-    algorithm: Algorithm,
-    *,
-    batch: BatchConfig,
-    optimizer: OptimizerConfig,
-    total_updates: int,
-    mesh: Mesh,
-    rate_setting: str = "optimizer.learning_rate",
-) -> Learner[CreditedBatch]:
+def _learner(models: Models, algorithm: Algorithm, plan: UpdatePlan, mesh: Mesh) -> Learner[CreditedBatch]:
     learner = Learner[CreditedBatch](
-        models,
-        lambda minibatch: algorithm.objective(minibatch, learner.logprobs),
-        batch=batch,
-        optimizer=optimizer,
-        total_updates=total_updates,
-        temperature=algorithm.temperature,
-        max_mismatch=config.run.max_mismatch,
-        mesh=mesh,
-        rate_setting=rate_setting,
+        models, lambda minibatch: algorithm.objective(minibatch, learner.logprobs), plan=plan, mesh=mesh
     )
     return learner

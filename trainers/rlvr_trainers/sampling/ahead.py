@@ -14,7 +14,7 @@ from rlvr_gym.errors import TrainingError
 from rlvr_gym.rollouts import Group
 from rlvr_gym.tasks import Task
 from rlvr_trainers.mesh import Mesh
-from rlvr_trainers.sampling.buffer import GROUPS, TIMES, StepRollouts
+from rlvr_trainers.sampling.buffer import GROUPS, TIMES, StepNeeds, StepRollouts
 from rlvr_trainers.sampling.collector import usable_weights
 from rlvr_trainers.sampling.starvation import check_unscored, starved
 from rlvr_trainers.sampling.stream import TaskStream
@@ -100,17 +100,14 @@ class Ahead:
     def __init__(
         self,
         rounds: RoundsAhead,
+        needs: StepNeeds,
         *,
-        wanted: int,
-        keeps: Callable[[Group], bool],
-        max_rounds: int | None,
-        max_unscored: float,
         max_staleness: int,
         updates_per_step: int,
         stop: Callable[[], None],
     ) -> None:
-        self.max_rounds = max_rounds
-        self._rounds, self._wanted, self._keeps, self._max_unscored = rounds, wanted, keeps, max_unscored
+        self.max_rounds = needs.max_rounds
+        self._rounds, self._needs, self._wanted = rounds, needs, needs.groups
         self._max_staleness, self._updates_per_step = max_staleness, updates_per_step
         self._surplus: list[Group] = []
         self._stop = stop
@@ -130,8 +127,10 @@ class Ahead:
             everything += groups
             young, old = self._by_age(groups, version)
             dropped += old
-            kept += young if self.max_rounds is None else [group for group in young if self._keeps(group)]
-            check_unscored([r for group in everything for r in group], self._max_unscored)
+            kept += (
+                young if self.max_rounds is None else [group for group in young if self._needs.keeps(group)]
+            )
+            check_unscored([r for group in everything for r in group], self._needs.max_unscored)
         self._surplus = kept[self._wanted :]
         kept = kept[: self._wanted]
         return StepRollouts(

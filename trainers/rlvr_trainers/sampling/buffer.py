@@ -129,6 +129,20 @@ class Source(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StepNeeds:
+    """The groups that a step needs."""
+
+    groups: int
+    """Their number."""
+    keeps: Callable[[Group], bool]
+    """True of the groups that dynamic sampling keeps."""
+    max_rounds: int | None
+    """Rounds of dynamic sampling before a step counts as starved; None takes whatever is played."""
+    max_unscored: float
+    """Share of the samples that may be unscored."""
+
+
 @final
 class Buffer:
     """Gathers the groups of each step: all that are played or, with `max_rounds`, only those that teach something.
@@ -136,18 +150,10 @@ class Buffer:
     Groups left over serve the next step if the weights that sampled them are still the same then.
     """
 
-    def __init__(
-        self,
-        stream: TaskStream,
-        *,
-        wanted: int,
-        keeps: Callable[[Group], bool],
-        max_rounds: int | None,
-        max_unscored: float,
-    ) -> None:
+    def __init__(self, stream: TaskStream, needs: StepNeeds) -> None:
         self.stream = stream
-        self.max_rounds = max_rounds
-        self._wanted, self._keeps, self._max_unscored = wanted, keeps, max_unscored
+        self.max_rounds = needs.max_rounds
+        self._needs, self._wanted = needs, needs.groups
         self._surplus: list[Group] = []
         self._surplus_version = 0
 
@@ -187,8 +193,10 @@ class Buffer:
             groups = play(tasks, rounds)
             rounds += 1
             everything += groups
-            kept += groups if self.max_rounds is None else [group for group in groups if self._keeps(group)]
-            check_unscored([r for group in everything for r in group], self._max_unscored)
+            kept += (
+                groups if self.max_rounds is None else [group for group in groups if self._needs.keeps(group)]
+            )
+            check_unscored([r for group in everything for r in group], self._needs.max_unscored)
         self._surplus, self._surplus_version = kept[self._wanted :], weights_version
         return StepRollouts(groups=kept[: self._wanted], everything=everything, rounds=rounds, stale=stale)
 
@@ -200,5 +208,5 @@ class Buffer:
         missing = self._wanted - kept
         if not everything:
             return missing
-        informative = sum(map(self._keeps, everything))
+        informative = sum(map(self._needs.keeps, everything))
         return min(self._wanted, math.ceil(2 * missing * len(everything) / max(1, informative)))
