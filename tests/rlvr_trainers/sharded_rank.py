@@ -5,9 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from rlvr_trainers.batch import CreditedBatch
+from rlvr_trainers.learner.layout import plan
 from rlvr_trainers.learner.learner import Learner, UpdatePlan
+from rlvr_trainers.learner.logprobs import base_model
 from rlvr_trainers.learner.models import Models, Role
 from rlvr_trainers.learner.policy import Policy
 from rlvr_trainers.learner_settings import BatchConfig, ModelConfig, OptimizerConfig
@@ -22,11 +25,27 @@ from rlvr_gym.generation.weights import whole
 
 
 def three_steps(case: Mapping[str, Any], mesh: Mesh) -> dict[str, Any]:
-    """Gradients, weights, metrics and log-probabilities of three optimizer steps, whole in every process."""
+    """Take the case's three steps, whose plans are made for models of its size."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plan, "WORTH_OPERATIONS", case["worth"])
+        return _three_steps(case, mesh)
+
+
+def _three_steps(case: Mapping[str, Any], mesh: Mesh) -> dict[str, Any]:
+    """Gradients, weights, metrics and log-probabilities of three optimizer steps, whole in every process.
+
+    `shown` are the tokens that all processes showed their models with gradient, padding included.
+    """
     config = ModelConfig.model_validate({"path": "handed in", **case["settings"]})
     policy = Policy(config, seed=0, loaded=(case["model"], case["tokenizer"]), mesh=mesh)
     policy.model.to(case["dtype"])
     policy.shard()
+    shown = [0]
+
+    def count(module: torch.nn.Module, args: Any, kwargs: Any) -> None:
+        shown[0] += kwargs["input_ids"].numel() if torch.is_grad_enabled() else 0
+
+    base_model(policy.model).register_forward_pre_hook(count, with_kwargs=True)
     models = Models(policy)
     models.freeze_reference()
     loss = PolicyGradientConfig.model_validate(case["loss"])
@@ -36,7 +55,9 @@ def three_steps(case: Mapping[str, Any], mesh: Mesh) -> dict[str, Any]:
             loss, minibatch, max_tokens=13, entropies=lambda tokens: torch.zeros(tokens.mask_BT.shape)
         ),
         plan=UpdatePlan(
-            batch=BatchConfig(prompts=3, minibatches=3, microbatch_tokens=case["budget"]),
+            batch=BatchConfig(
+                prompts=3, minibatches=3, microbatch_tokens=case["budget"], save_compute=case["save_compute"]
+            ),
             optimizer=OptimizerConfig(kind=case["kind"], learning_rate=1e-2, weight_decay=0.1),
             total_updates=3,
             temperature=0.8,
@@ -60,6 +81,7 @@ def three_steps(case: Mapping[str, Any], mesh: Mesh) -> dict[str, Any]:
         "weights": {name: whole(weight).detach() for name, weight in policy.model.named_parameters()},
         "metrics": metrics,
         "logprobs": [learner.logprobs(role, tokens)[0] for role in (Role.POLICY, Role.REFERENCE)],
+        "shown": sum(mesh.gather(shown)),
         "held": sum(_held(weight) for weight in policy.model.parameters()),
     }
 

@@ -1,5 +1,6 @@
 """Weights in parts: the same training as of one process, whatever number of processes holds whatever parts."""
 
+import copy
 import functools
 import os
 import socket
@@ -8,9 +9,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from rlvr_trainers.batch import TokenBatch
+from rlvr_trainers.learner.layout import plan
 from rlvr_trainers.mesh import Mesh
 from transformers import Gemma2Config, Gemma2ForCausalLM, MixtralConfig, MixtralForCausalLM
 
@@ -25,7 +28,7 @@ Make = Callable[..., Any]
 LAYOUTS = {"2 replicated": (2, 1), "2 sharded": (2, 2), "2 x 2": (4, 2)}
 """Processes, and those of them that hold one replica."""
 
-EVERYWHERE = ("llama", "one microbatch", "tied", "float32")
+EVERYWHERE = ("llama", "one microbatch", "tied", "float32", "prefixes, tied")
 """Cases of every layout; the others are of two processes that share one replica."""
 
 
@@ -110,6 +113,7 @@ def cases(tiny_llama: Make, tiny_gpt2: Make, mixed_rollouts: tuple[list[Rollout]
     ) -> dict[str, Any]:
         tokenizer = character_tokenizer("0123456789>", context=64)
         named: dict[str, Any] = {"model": model, "dtype": weights, "budget": budget, "settings": settings}
+        named |= {"worth": plan.WORTH_OPERATIONS, "save_compute": True}
         return {**named, "tokenizer": tokenizer, "batch": batch, "loss": loss, "kind": kind}
 
     lora: dict[str, Any] = {"lora": {"rank": 2, "alpha": 8}}
@@ -125,10 +129,39 @@ def cases(tiny_llama: Make, tiny_gpt2: Make, mixed_rollouts: tuple[list[Rollout]
         "8 bits": case(tiny_llama(), kind="adamw_8bit"),
         "float32": case(tiny_llama(), torch.float32),
         "bfloat16": case(tiny_llama(), torch.float32, dtype="bfloat16"),
+        "prefixes": {**case(tiny_llama(), budget=60), **of_long_prompts()},
+        "prefixes, tied": {**case(tiny_gpt2(), budget=10_000), **of_long_prompts()},
     }
 
 
-TOLERANCES = {"float32": 2e-5, "bfloat16": 2e-2, "capped": 1e-7, "experts": 1e-7}
+def of_long_prompts() -> dict[str, Any]:
+    """Steps over groups of 5, 4 and 3 with prompts of 16 tokens; some samples have no gradient, and one group none."""
+    rng = np.random.default_rng(3)
+    sizes = (5, 4, 3)
+    prompts = [prompt for count in sizes for prompt in [rng.integers(0, 23, 16).tolist()] * count]
+    completions = [rng.integers(0, 23, int(length)).tolist() for length in rng.integers(1, 9, 12)]
+    tokens = TokenBatch.of_sequences(
+        prompts,
+        completions,
+        masks=[[True] * len(c) for c in completions],
+        logprobs=[[-3.0] * len(c) for c in completions],
+        groups=[group for group, count in enumerate(sizes) for _ in range(count)],
+        scored=[True] * 12,
+    )
+    advantages = [1.0, -1.0, 0.0, 2.0, -2.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, -1.0]
+    return {"batch": credited(tokens, advantages), "loss": {"aggregation": "token_mean"}, "worth": 0.0}
+
+
+def test_processes_with_shards_compute_common_prefixes_once(cases: Cases, tmp_path: Path) -> None:
+    case = cases["prefixes"]
+    some = {"saving": case, "plain": {**case, "save_compute": False, "model": copy.deepcopy(case["model"])}}
+    torch.save(some, tmp_path / "cases.pt")
+    together("sharded_rank.py", [tmp_path / "cases.pt", tmp_path / "result.pt", 2], 2)
+    results = torch.load(tmp_path / "result.pt")
+    assert results["saving"]["shown"] < 0.7 * results["plain"]["shown"]
+
+
+TOLERANCES = {"float32": 2e-5, "bfloat16": 2e-2, "capped": 1e-7, "experts": 1e-7, "prefixes": 1e-6}
 """Largest difference of other cases than those computed in float64 alone, which are held to 1e-10."""
 
 

@@ -80,7 +80,7 @@ class BatchConfig(Config):
     and stays below half of the memory that is available."""
     save_compute: bool = True
     """Compute what sequences begin with in common once, and leave those without gradient out of the backward pass, in
-    steps large enough for it to pay. Not with mesh.shard, which computes every sequence whole."""
+    steps large enough for it to pay."""
 
     @model_validator(mode="after")
     def _minibatches_divide(self) -> BatchConfig:

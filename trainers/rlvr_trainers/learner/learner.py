@@ -124,8 +124,7 @@ class Learner(Generic[B]):
         model = self.models.of(role)
         logprobs_BT = torch.zeros(tokens.mask_BT.shape)
         entropy_BT = torch.zeros(tokens.mask_BT.shape)
-        mine = self._microbatches(model, tokens, [True] * tokens.size)
-        for microbatch in mine:
+        for microbatch in self._microbatches(model, tokens, [True] * tokens.size):
             rows = microbatch.rows
             part = tokens.select(rows).to(model.device)
             values, entropies = model.logprobs(
@@ -134,12 +133,12 @@ class Learner(Generic[B]):
                 with_entropy=with_entropy,
                 bundles=microbatch.bundles,
             )
+            if not microbatch.counts:
+                continue
             width = values.shape[1]
             logprobs_BT[rows, :width] = values.float().cpu()
             if entropies is not None:
                 entropy_BT[rows, :width] = entropies.float().cpu()
-        for idle in self._idle_passes(tokens, len(mine)):
-            model.logprobs(idle.to(model.device), temperature=self._plan.temperature)
         return self.mesh.summed(logprobs_BT), self.mesh.summed(entropy_BT)
 
     def tensors(self) -> State:
@@ -167,13 +166,14 @@ class Learner(Generic[B]):
         return [np.flatnonzero(np.isin(groups, part)).tolist() for part in parts]
 
     def _microbatches(self, model: Model, tokens: TokenBatch, learns_B: Sequence[bool]) -> list[Microbatch]:
-        """This process's microbatches."""
+        """This process's microbatches, those that learn first."""
         budget, part, parts = self._budget_tokens(), self.mesh.rank, self.mesh.world
-        # Processes that hold shards gather weights together, forward and backward, in passes that must be alike.
-        if self._batch.save_compute and not self.mesh.sharded:
-            return model.planner(budget, part=part, parts=parts).plan(tokens, learns_B)
-        lengths = tokens.lengths_B.tolist()
-        return [Microbatch(rows=rows) for rows in microbatches(lengths, budget, part=part, parts=parts)]
+        if self._batch.save_compute:
+            planned = model.planner(budget, part=part, parts=parts).plan(tokens, learns_B)
+        else:
+            dealt = microbatches(tokens.lengths_B.tolist(), budget, part=part, parts=parts)
+            planned = [Microbatch(rows=rows) for rows in dealt]
+        return self._as_many_as_others(planned, tokens) if self.mesh.sharded else planned
 
     def _budget_tokens(self) -> int:
         """Padded tokens of a microbatch at most, the same for all processes."""
@@ -185,15 +185,18 @@ class Learner(Generic[B]):
             self._found_budget = min(self.mesh.gather([found]))
         return self._found_budget
 
-    def _idle_passes(self, tokens: TokenBatch, mine: int) -> list[TokenBatch]:
-        """Samples to compute and to count for nothing, until every process that holds shards has made as many passes.
+    def _as_many_as_others(self, planned: Sequence[Microbatch], tokens: TokenBatch) -> list[Microbatch]:
+        """Add microbatches that count for nothing, until every process that holds shards has as many of either kind.
 
-        Each pass gathers weights, and they are gathered from all processes.
+        Each pass gathers weights, forward and, where it learns, backward, and they are gathered from all processes.
         """
-        if not self.mesh.sharded:
-            return []
-        shortest = tokens.select([int(tokens.lengths_B.argmin())])
-        return [shortest] * (self.mesh.largest(mine) - mine)
+        shortest = [int(tokens.lengths_B.argmin())]
+        every: list[Microbatch] = []
+        for learns in (True, False):
+            mine = [microbatch for microbatch in planned if microbatch.learns is learns]
+            missing = self.mesh.largest(len(mine)) - len(mine)
+            every += [*mine, *[Microbatch(rows=shortest, learns=learns, counts=False)] * missing]
+        return every
 
     def _accumulate_gradients(self, minibatch: B) -> list[TokenTable]:
         """Gradients of one optimizer step's loss; the token tables of all microbatches of all processes."""
@@ -201,9 +204,9 @@ class Learner(Generic[B]):
         tables = []
         learns_B = objective.learns(minibatch).tolist()
         mine = self._microbatches(self._model, minibatch.tokens, learns_B)
-        idle = self._idle_passes(minibatch.tokens, len(mine))
+        learning = sum(microbatch.learns for microbatch in mine)
         for number, microbatch in enumerate(mine, 1):
-            self._model.last_pass(number == len(mine) + len(idle))
+            self._model.last_pass(number == learning)
             part = minibatch.select(microbatch.rows).to(self._model.device)
             with torch.set_grad_enabled(microbatch.learns):
                 logprobs_BT, entropy_BT = self._model.logprobs(
@@ -212,18 +215,13 @@ class Learner(Generic[B]):
                     with_entropy=objective.needs_entropy,
                     bundles=microbatch.bundles,
                 )
-                loss, table = objective.loss(part, microbatch.rows, logprobs_BT, entropy_BT)
+                loss = 0.0 * logprobs_BT.sum()
+                if microbatch.counts:
+                    loss, table = objective.loss(part, microbatch.rows, logprobs_BT, entropy_BT)
+                    tables.append(table.cpu())
             if microbatch.learns:
                 with others_needed(alone=True):
                     loss.backward()
-            tables.append(table.cpu())
-        for left, tokens in enumerate(reversed(idle)):
-            self._model.last_pass(left == len(idle) - 1)
-            logprobs_BT, _ = self._model.logprobs(
-                tokens.to(self._model.device), temperature=self._plan.temperature
-            )
-            with others_needed(alone=True):
-                logprobs_BT.backward(torch.zeros_like(logprobs_BT))
         self.mesh.sum_gradients(self._model.parameters)
         tables = self.mesh.gather(tables)
         self._check(tables)

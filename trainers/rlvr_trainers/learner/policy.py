@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from logging import getLogger
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -27,9 +27,9 @@ from rlvr_trainers.batch import TokenBatch
 from rlvr_trainers.disk import writing
 from rlvr_trainers.learner.layout import plan
 from rlvr_trainers.learner.layout.budget import token_budget
-from rlvr_trainers.learner.layout.hidden_states import Bundles
+from rlvr_trainers.learner.layout.hidden_states import Bundles, predicting_states
 from rlvr_trainers.learner.layout.plan import Planner
-from rlvr_trainers.learner.layout.sharing import mask_kind, operations
+from rlvr_trainers.learner.layout.sharing import Operations, mask_kind, operations
 from rlvr_trainers.learner.logprobs import base_model, token_logprobs
 from rlvr_trainers.learner.model_folder import ordinary_parts, write_folder
 from rlvr_trainers.learner.preparing import (
@@ -58,6 +58,7 @@ from rlvr_trainers.learner.training_pass import (
 from rlvr_trainers.learner_settings import ModelConfig
 from rlvr_trainers.mesh import Mesh, others_needed
 
+T = TypeVar("T")
 LoadedModel = tuple[PreTrainedModel, PreTrainedTokenizerBase]
 
 
@@ -86,6 +87,8 @@ class Policy:
         """Computes with weights that are spread over processes; None while this process holds them all."""
         self._blank: Any = None
         """The model without weights, to make copies of."""
+        self._operations: Operations | None = None
+        """Counted while the model was whole; None where it still is."""
         source = config.path if checkpoint is None or config.lora else str(checkpoint)
         getLogger("transformers.modeling_utils").addFilter(without_padding_advice)
         with _without_progress_bars():
@@ -114,6 +117,7 @@ class Policy:
     def shard(self) -> None:
         """Keep this process's part of the weights where the run's mesh says so, and give up the others'."""
         if self.mesh.sharded:
+            self._operations = operations(base_model(self.model))
             self._blank = without_weights(self.model)
             self._scorer = spread(self.model, self.mesh.devices(self.device.type))
 
@@ -160,8 +164,13 @@ class Policy:
         with self.training_pass():
             if self._scorer is None:
                 return token_logprobs(self.model, batch, **how)
-            with others_needed(alone=True):
-                result = self._scorer(batch, **how)
+            return self._gathering(lambda model: token_logprobs(model, batch, **how))
+
+    def _gathering(self, compute: Callable[[Any], T]) -> T:
+        """Compute something with spread weights, together with all processes."""
+        assert self._scorer is not None
+        with others_needed(alone=True):
+            result = self._scorer(compute)
         if not torch.is_grad_enabled():
             give_back(self._scorer)
         return result
@@ -179,12 +188,17 @@ class Policy:
         base = base_model(self.model)
         return Planner(
             budget_tokens=budget_tokens,
-            operations=operations(base),
-            mask=partial(mask_kind, base),
+            operations=self._operations or operations(base),
+            mask=partial(mask_kind, base, states=self._states),
             worth=plan.WORTH_OPERATIONS,
             part=part,
             parts=parts,
         )
+
+    def _states(self, base: PreTrainedModel, batch: TokenBatch, bundles: Bundles | None) -> torch.Tensor:
+        if self._scorer is None:
+            return predicting_states(base, batch, bundles)
+        return self._gathering(lambda _: predicting_states(base, batch, bundles))
 
     def token_budget(self, *, optimizer_bytes: int | None = None) -> int:
         """Padded tokens that a training pass can have in the memory there is, by one measured pass."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, final
+from collections.abc import Callable
+from typing import Any, TypeVar, final
 
 import torch
 from torch import Tensor, nn
@@ -12,31 +13,24 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from rlvr_trainers.batch import TokenBatch
-from rlvr_trainers.learner.layout.hidden_states import Bundles
-from rlvr_trainers.learner.logprobs import token_logprobs
+from rlvr_trainers.learner.layout.hidden_states import counts_from_zero
+from rlvr_trainers.learner.logprobs import base_model
+
+T = TypeVar("T")
 
 
 @final
 class Scorer(nn.Module):
-    """Token log-probabilities as one forward pass, around which FSDP gathers what no layer owns."""
+    """Whatever is computed with a model as one forward pass, around which FSDP gathers what no layer owns."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
 
-    def forward(
-        self,
-        batch: TokenBatch,
-        *,
-        temperature: float,
-        with_entropy: bool = False,
-        bundles: Bundles | None = None,
-    ) -> tuple[Tensor, Tensor | None]:
-        """As `token_logprobs`."""
-        return token_logprobs(
-            self.model, batch, temperature=temperature, with_entropy=with_entropy, bundles=bundles
-        )
+    def forward(self, compute: Callable[[nn.Module], T]) -> T:
+        """Compute something with the model; all processes make as many passes through its layers."""
+        counts_from_zero(base_model(self.model))  # once a model, whichever batch a process has first
+        return compute(self.model)
 
 
 def spread(model: nn.Module, devices: DeviceMesh) -> Scorer:

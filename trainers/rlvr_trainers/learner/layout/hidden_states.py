@@ -62,7 +62,7 @@ def _hidden_states(base: nn.Module, batch: TokenBatch) -> Tensor:
     if batch.is_packed:
         _verify_packing(base)
     inputs = {"input_ids": batch.input_ids}
-    if _takes_positions(base) and (batch.is_packed or _counts_from_zero(base)):
+    if counts_from_zero(base) or (batch.is_packed and _takes_positions(base)):
         inputs["position_ids"] = batch.position_ids
     return base(**inputs, use_cache=False, return_dict=True).last_hidden_state
 
@@ -76,8 +76,13 @@ _counting: weakref.WeakKeyDictionary[nn.Module, bool] = weakref.WeakKeyDictionar
 
 
 @torch.no_grad()
-def _counts_from_zero(base: nn.Module) -> bool:
-    """Return whether a model's positions begin at 0, as a batch's do; RoBERTa's begin after the id of its padding."""
+def counts_from_zero(base: nn.Module) -> bool:
+    """Return whether a model's positions begin at 0, as a batch's do; RoBERTa's begin after the id of its padding.
+
+    False of a model that takes no positions. Found out once for each model, by passes through it.
+    """
+    if not _takes_positions(base):
+        return False
     if base not in _counting:
         ids = torch.tensor([[5, 6, 7, 8]], device=next(base.parameters()).device)
         with torch.autocast(ids.device.type, enabled=False):

@@ -39,6 +39,8 @@ class Microbatch:
     """The runs of `rows` that are computed together; None: each sequence alone."""
     learns: bool = True
     """False: none of them has a gradient, and the backward pass is left out."""
+    counts: bool = True
+    """False: computed for nothing, beside other processes that have one more."""
 
 
 @final
@@ -97,9 +99,9 @@ class Planner:
         widest = self.budget_tokens
         bundles = step.cheapest(rows, self.operations, widest)
         while shared := [bundle for bundle in bundles if bundle.shares]:
-            width = max(bundle.width for bundle in shared)
-            if self.mask(max(bundle.longest for bundle in shared), width) is not None:
+            if self._mask_of(shared) is not None:
                 break
+            width = max(bundle.width for bundle in shared)
             widest = 1 << (width - 1).bit_length() >> 1  # the power of two below
             bundles = step.cheapest(rows, self.operations, widest)
         return self._divided(step, rows, bundles, widest) if self.parts > 1 and shared else bundles
@@ -127,19 +129,19 @@ class Planner:
         ):
             kind = [bundle for bundle in bundles if bundle.shares is shares]
             budget = even_budget([bundle.width for bundle in kind], self.budget_tokens, parts=self.parts)
+            mask = self._mask_of(kind) if kind and shares else None
             for batch in self._dealt(kind, budget, first):
                 rows = [row for bundle in batch for row in bundle.rows]
-                told = self._told(batch) if shares else None
+                sizes = [len(bundle.rows) for bundle in batch]
+                told = Bundles(sizes=sizes, mask=mask) if mask else None
                 planned.append(Microbatch(rows=rows, bundles=told, learns=learns))
             # The next kind is dealt out from where this one ended.
             first = (first - len(kind)) % self.parts
         return planned
 
-    def _told(self, batch: Sequence[_Bundle]) -> Bundles:
-        longest, width = (max(getattr(b, name) for b in batch) for name in ("longest", "width"))
-        mask = self.mask(longest, width)
-        assert mask is not None
-        return Bundles(sizes=[len(bundle.rows) for bundle in batch], mask=mask)
+    def _mask_of(self, bundles: Sequence[_Bundle]) -> MaskKind | None:
+        """The way to tell the model about the widest, and so about all: every process asks about the same ones."""
+        return self.mask(max(bundle.longest for bundle in bundles), max(bundle.width for bundle in bundles))
 
     def _dealt(self, bundles: Sequence[_Bundle], budget: int, part: int) -> list[list[_Bundle]]:
         widths = [bundle.width for bundle in bundles]

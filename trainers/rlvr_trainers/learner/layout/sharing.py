@@ -25,6 +25,9 @@ from rlvr_trainers.learner.layout.hidden_states import Bundles, MaskKind, agree,
 P = ParamSpec("P")
 T = TypeVar("T")
 
+States = Callable[[PreTrainedModel, TokenBatch, Bundles | None], Tensor]
+"""Computes hidden states as `predicting_states` does."""
+
 _SMALLEST = 16
 """Width of the first rows that are tried: a model that does not share prefixes shows it there, at little cost."""
 _FAULTS = (
@@ -56,7 +59,10 @@ class Operations:
 
 
 def _for_each_architecture(look: Callable[P, T]) -> Callable[P, T]:
-    """Look once in a process at each architecture with its settings, not at each copy of a model."""
+    """Look once in a process at each architecture with its settings, not at each copy of a model.
+
+    Arguments given by name say how to look, not at what.
+    """
     found: dict[tuple[object, ...], T] = {}
     settings: weakref.WeakKeyDictionary[PreTrainedModel, str] = weakref.WeakKeyDictionary()
 
@@ -68,7 +74,7 @@ def _for_each_architecture(look: Callable[P, T]) -> Callable[P, T]:
         if base not in settings:
             settings[base] = base.config.to_json_string()  # takes milliseconds
         key = (type(base), settings[base], str(base.config._attn_implementation), weights.dtype)
-        key = (*key, weights.device.type, *args[1:], *kwargs.values())
+        key = (*key, weights.device.type, *args[1:])
         if key not in found:
             with torch.no_grad(), torch.autocast(weights.device.type, enabled=False):
                 found[key] = look(*args, **kwargs)
@@ -77,17 +83,19 @@ def _for_each_architecture(look: Callable[P, T]) -> Callable[P, T]:
     return remembered
 
 
-def mask_kind(base: PreTrainedModel, longest: int, width: int) -> MaskKind | None:
+def mask_kind(
+    base: PreTrainedModel, longest: int, width: int, *, states: States = predicting_states
+) -> MaskKind | None:
     """Find out how a model is told about bundles in rows of `width` tokens, sequences of `longest` among them.
 
     None where it does not compute them as it does each alone. Tried once for each doubling of either size, and with
-    sequences no longer than the model has positions for.
+    sequences no longer than the model has positions for; `states` computes with it.
     """
-    kind = _tried(base, _SMALLEST // 2, _SMALLEST)
+    kind = _tried(base, _SMALLEST // 2, _SMALLEST, states=states)
     if kind is None or width <= _SMALLEST:
         return kind
     length = min(_doubled(longest), max(longest, _positions(base)))
-    return _tried(base, length, max(_doubled(width), length))
+    return _tried(base, length, max(_doubled(width), length), states=states)
 
 
 def operations(base: PreTrainedModel) -> Operations:
@@ -96,11 +104,20 @@ def operations(base: PreTrainedModel) -> Operations:
 
 
 @_for_each_architecture
-def _tried(base: PreTrainedModel, longest: int, width: int) -> MaskKind | None:
+def _tried(base: PreTrainedModel, longest: int, width: int, *, states: States) -> MaskKind | None:
     batch = _comb(base, longest, width)
-    expected = [_states(base, batch.select([row]), None) for row in (0, batch.size - 1)]
+
+    def found_states(batch: TokenBatch, bundles: Bundles | None) -> Tensor | None:
+        try:
+            return states(base, batch, bundles)
+        except torch.OutOfMemoryError:
+            raise
+        except _FAULTS:
+            return None
+
+    expected = [found_states(batch.select([row]), None) for row in (0, batch.size - 1)]
     for kind in MaskKind:
-        found = _states(base, batch, Bundles(sizes=[batch.size], mask=kind))
+        found = found_states(batch, Bundles(sizes=[batch.size], mask=kind))
         if found is None:
             continue
         counts = batch.mask_BT.sum(1).tolist()
@@ -108,15 +125,6 @@ def _tried(base: PreTrainedModel, longest: int, width: int) -> MaskKind | None:
         if all(e is not None and agree(f, e) for f, e in zip(ends, expected, strict=True)):
             return kind
     return None
-
-
-def _states(base: PreTrainedModel, batch: TokenBatch, bundles: Bundles | None) -> Tensor | None:
-    try:
-        return predicting_states(base, batch, bundles)
-    except torch.OutOfMemoryError:
-        raise
-    except _FAULTS:
-        return None
 
 
 def _comb(base: PreTrainedModel, longest: int, width: int) -> TokenBatch:
