@@ -219,6 +219,8 @@ class CreditedBatch:
     """float64: what the critic expected of each token as the step began; None without a critic."""
     returns_BT: Tensor | None = None
     """float64: what the critic is to expect; None without one."""
+    sharers_BT: Tensor | None = None
+    """float64: the samples of its group that share a token and all before it; None where that weighs nothing."""
     pairs_B: Tensor | None = None
     """The number of the pair that a sample is in, -1 for one in none; None where nothing is learned from pairs."""
 

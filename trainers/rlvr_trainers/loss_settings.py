@@ -35,6 +35,10 @@ class PolicyGradientConfig(Config):
     of the expected return.
     """
 
+    prefix_weighting: bool = False
+    """Divide a token's whole term by the number of its group's samples that are the same up to and with it (arXiv
+    2509.21154), so that a step which many samples share counts once and not once for each. Denominators stay."""
+
     ratio: Ratio = "token"
     """Importance ratios per token, per sequence (GSPO), or GSPO-token."""
     surrogate: Surrogate = "ppo"

@@ -15,6 +15,7 @@ from rlvr_trainers.batch import CreditedBatch, ScoredBatch, TokenBatch
 from rlvr_trainers.credit.baselines import outcome_advantages
 from rlvr_trainers.credit.outcomes import degenerate, outcome_scores
 from rlvr_trainers.credit.overlong import shaped
+from rlvr_trainers.credit.prefix_sharing import sharers
 from rlvr_trainers.credit.step_rewards import step_advantages, step_rewards
 from rlvr_trainers.learner.models import Role
 from rlvr_trainers.loss_settings import PolicyGradientConfig
@@ -78,6 +79,7 @@ class PolicyGradient:
             rewards_B=torch.from_numpy(rewards),
             advantages_B=advantages_B,
             advantages_BT=advantages_BT,
+            sharers_BT=sharers(tokens) if self.config.prefix_weighting else None,
         )
 
     def objective(self, minibatch: CreditedBatch, scorer: Scorer) -> PolicyGradientObjective:

@@ -2,8 +2,9 @@
 
     loss = sum over action tokens of  w * (policy + kl_coefficient * kl - entropy_coefficient * H)
 
-The weights w are the aggregation. Their denominators are those of the whole optimizer step, over every
-microbatch and process, so losses and gradients of microbatches simply add up.
+The weights w are the aggregation, divided by how many samples share a token where prefixes are weighted. Their
+denominators are those of the whole optimizer step, over every microbatch and process, so losses and gradients of
+microbatches simply add up.
 
 Shapes: B sequences, T completion tokens, N action tokens of a microbatch.
 """
@@ -89,6 +90,8 @@ def policy_loss(
     policy = _policy_terms(config, tokens, ratio)
     terms = policy + _kl_terms(config, tokens) - _entropy_terms(config, tokens)
     weights = denominators.weights(batch.tokens)
+    if batch.sharers_BT is not None:
+        weights = weights / batch.sharers_BT.to(weights.device)
     return (weights * terms).sum(), _table(config, tokens, weights, ratio, policy, terms)
 
 
