@@ -41,26 +41,23 @@ REVERSE = [
 ]
 """A warm-up on labels half of which are wrong, and then a reward that only says right or wrong."""
 ARITHMETIC = [
-    *["addition", "warmup.steps=1800", "warmup.learning_rate=1e-3", "warmup.label_noise=0.4"],
+    *["addition", "warmup.steps=1200", "warmup.learning_rate=1e-3", "warmup.label_noise=0.4"],
     *["optimizer.learning_rate=1e-3", "run.steps=80"],
 ]
-"""The recipe `addition` with a longer warm-up and smaller steps: with its own rates this model comes to 0.08 only.
-
-It ends at 0.92, not at 0.95: sums such as 25+8, which are few, are learned last.
-"""
+"""The recipe `addition` with a longer warm-up and smaller steps, for a model that is twice as wide."""
 
 
-def saved_learner(folder: Path, alphabet: str) -> Path:
-    """A Llama that learns quickly, from random weights, in a folder; its heads are as small as vLLM takes them."""
+def saved_learner(folder: Path, alphabet: str, *, heads: int = 2) -> Path:
+    """A Llama that learns quickly, from random weights, in a folder; its heads are of 32, the least that vLLM takes."""
     tokenizer = character_tokenizer(alphabet, context=LEARNER_CONTEXT)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
-        hidden_size=64,
-        intermediate_size=256,
+        hidden_size=32 * heads,
+        intermediate_size=128 * heads,
         num_hidden_layers=2,
-        num_attention_heads=2,
+        num_attention_heads=heads,
         max_position_embeddings=LEARNER_CONTEXT,
-        initializer_range=0.1,
+        initializer_range=0.1 if heads == 2 else 0.06,
         bos_token_id=1,
         eos_token_id=2,
         pad_token_id=0,
@@ -82,10 +79,10 @@ def train(*settings: str) -> list[dict[str, Any]]:
     return list(read_lines(Path(run_dir) / "metrics.jsonl"))
 
 
-def learned(rows: list[dict[str, Any]], *, to: float = 0.95) -> None:
-    """From at most 0.6 to at least `to` of the held-out tasks, on samples of the very weights that are trained."""
+def learned(rows: list[dict[str, Any]]) -> None:
+    """From at most 0.6 to at least 0.95 of the held-out tasks, on samples of the very weights that are trained."""
     assert rows[0]["eval/pass@1"] <= 0.6
-    assert rows[-1]["eval/pass@1"] >= to
+    assert rows[-1]["eval/pass@1"] >= 0.95
     assert all(row["sampler/mismatch"] <= 1e-4 for row in rows if row["step"])
 
 
@@ -101,9 +98,9 @@ def test_a_tiny_llama_learns_to_reverse_from_samples_of_vllm_in_its_own_process(
 @pytest.mark.slow
 @pytest.mark.timeout(3 * LAST_RESORT_SECONDS)
 def test_a_tiny_llama_learns_to_add_from_samples_of_vllm_in_its_own_process(needs_vllm: None, tmp_path: Path):
-    folder = saved_learner(tmp_path / "learner", "0123456789+=")
+    folder = saved_learner(tmp_path / "learner", "0123456789+=", heads=4)
     engine = ["generator.engine=vllm", f"run.dir={tmp_path / 'run'}"]
-    learned(train(*ARITHMETIC, f"model.path={folder}", *engine), to=0.9)
+    learned(train(*ARITHMETIC, f"model.path={folder}", *engine))
 
 
 @pytest.mark.slow
