@@ -4,7 +4,9 @@
 
 Each side runs in a process of its own, in turn, `rounds` times. The work of a step: sample `group_size`
 completions of `completion` tokens for each of `prompts` prompts, score them, and take one optimizer step in
-microbatches of `micro` sequences; float32, no KL. Prompts have some 40 tokens, times --prompt-copies. Without
+microbatches of `micro` sequences; float32, no KL. Beside it stands what share of this machine's matrix-multiply rate,
+measured in the same process, our update reaches: the products that its forward and backward passes need, each prompt
+once, over the time they take. Prompts have some 40 tokens, times --prompt-copies. Without
 --model, a 4-layer Llama with a vocabulary of 49,152 is made on the spot. Tokens per second are completion tokens over
 the wall time of all steps but the first; peak memory is the process's largest resident set beyond what it held with
 model and libraries loaded.
@@ -25,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import rlvr_gym as rg
+from rlvr_gym.files import read_lines
 
 PROMPT = (
     "Natalia sold clips to {0} of her friends in April, and then she sold half as many clips in May. " * 2
@@ -56,6 +59,9 @@ def main() -> None:
         speed = statistics.median(f["tokens_per_second"] for f in figures[side])
         memory = statistics.median(f["peak_bytes"] for f in figures[side])
         print(f"{side:5}  {speed:9,.1f} tokens/s   {memory / 1e6:9,.0f} MB peak above the loaded model")
+    share = statistics.median(f["update_share"] for f in figures["ours"])
+    rate = statistics.median(f["matmul_rate"] for f in figures["ours"])
+    print(f"our update: {share:.0%} of the matrix-multiply rate of {rate / 1e9:,.0f} GFLOP/s")
     if "trl" in sides:
         pairs = list(zip(figures["ours"], figures["trl"], strict=True))
         speed = statistics.median(a["tokens_per_second"] / b["tokens_per_second"] for a, b in pairs)
@@ -177,8 +183,39 @@ def _ours(options: argparse.Namespace) -> dict[str, float]:
         trainer = Trainer(load_recipe("grpo", overrides))
         before = _memory()
         trainer.run()
-    samples = options.prompts * options.group_size
-    return _figures(options, _calls[samples - 1 :: samples], before)
+        samples = options.prompts * options.group_size
+        figures = _figures(options, _calls[samples - 1 :: samples], before)
+        rows = list(read_lines(Path(folder) / "run/metrics.jsonl"))
+    rate = _matmul_rate()
+    seconds = statistics.median(row["seconds/update"] for row in rows[-options.steps + 1 :])
+    needed = _operations(trainer.models.policy.model, options)
+    return {**figures, "matmul_rate": rate, "update_share": needed / seconds / rate}
+
+
+def _operations(model: Any, options: argparse.Namespace) -> float:
+    """Floating-point operations of an update's products: forward once and backward twice, and no more than needed."""
+    from rlvr_trainers.learner.layout.sharing import operations
+    from rlvr_trainers.learner.logprobs import base_model
+
+    prompt, group, completion = _prompt_tokens(options.model), options.group_size, options.completion
+    layers = operations(base_model(model))
+    pairs = prompt**2 + group * ((prompt + completion) ** 2 - prompt**2)
+    body = layers.each * (prompt + group * completion) + layers.pairs * pairs / 2
+    head = 2 * model.get_output_embeddings().weight.numel() * group * completion
+    return 3.0 * options.prompts * (body + head)
+
+
+def _matmul_rate() -> float:
+    """Floating-point operations a second of a float32 product, with as many threads as the update had."""
+    import torch
+
+    left = torch.rand(2048, 2048)
+    seconds = []
+    for _ in range(5):
+        began = time.perf_counter()
+        torch.matmul(left, left)
+        seconds.append(time.perf_counter() - began)
+    return 2 * 2048**3 / min(seconds)
 
 
 def _prompt_tokens(model: str) -> int:
