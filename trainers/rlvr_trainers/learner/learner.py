@@ -17,8 +17,7 @@ from rlvr_gym.errors import TrainingError
 from rlvr_gym.generation.weights import whole
 from rlvr_gym.seeding import derive_seed
 from rlvr_trainers.batch import TokenBatch
-from rlvr_trainers.learner.layout.microbatches import microbatches
-from rlvr_trainers.learner.layout.plan import Microbatch
+from rlvr_trainers.learner.layout.plan import Microbatch, one_by_one
 from rlvr_trainers.learner.models import Model, Models, Role
 from rlvr_trainers.learner.optimizer import (
     clip_gradients,
@@ -171,8 +170,7 @@ class Learner(Generic[B]):
         if self._batch.save_compute:
             planned = model.planner(budget, part=part, parts=parts).plan(tokens, learns_B)
         else:
-            dealt = microbatches(tokens.lengths_B.tolist(), budget, part=part, parts=parts)
-            planned = [Microbatch(rows=rows) for rows in dealt]
+            planned = one_by_one(tokens, budget, part=part, parts=parts)
         return self._as_many_as_others(planned, tokens) if self.mesh.sharded else planned
 
     def _budget_tokens(self) -> int:

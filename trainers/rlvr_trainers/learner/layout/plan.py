@@ -69,8 +69,7 @@ class Planner:
         """
         lengths = tokens.lengths_B.tolist()
         if 3 * sum(map(self.operations.alone, lengths)) < self.worth * len(lengths):
-            dealt = microbatches(lengths, self.budget_tokens, part=self.part, parts=self.parts)
-            return [Microbatch(rows=rows) for rows in dealt]
+            return one_by_one(tokens, self.budget_tokens, part=self.part, parts=self.parts)
         step = _Step(tokens)
         groups = tokens.groups_B.tolist()
         taught = {groups[row] for row in step.rows if learns_B[row]}
@@ -147,6 +146,14 @@ class Planner:
         widths = [bundle.width for bundle in bundles]
         dealt = microbatches(widths, budget, part=part, parts=self.parts)
         return [[bundles[place] for place in batch] for batch in dealt]
+
+
+def one_by_one(tokens: TokenBatch, budget_tokens: int, *, part: int, parts: int) -> list[Microbatch]:
+    """The microbatches of one process that compute each sequence alone; those without an action token are in none."""
+    needed = tokens.mask_BT.any(1).nonzero()[:, 0].tolist()
+    lengths = tokens.lengths_B[needed].tolist()
+    dealt = microbatches(lengths, budget_tokens, part=part, parts=parts)
+    return [Microbatch(rows=[needed[place] for place in batch]) for batch in dealt]
 
 
 @dataclass(frozen=True, kw_only=True)
