@@ -46,6 +46,7 @@ IMITATING = [
         ("sft", IMITATING, {"loss", "length/mean"}),
         ("rft", [*IMITATING, "batch.group_size=4"], {"selected/share", "reward/mean"}),
         ("online_dpo", [*IMITATING, *PARTIAL, "batch.group_size=16"], {"preference/margin"}),
+        ("distill", [*IMITATING, "algorithm.teacher=tiny:0123456789>"], {"loss", "sampler/mismatch"}),
         (
             "ppo",
             [*IMITATING, *PARTIAL, "batch.group_size=16"],

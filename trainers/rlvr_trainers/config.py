@@ -13,6 +13,7 @@ from rlvr_gym.environments.settings import EnvConfig, TrainedModel
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.generation.base import SamplingParams
 from rlvr_trainers.algorithms.cispo import Cispo
+from rlvr_trainers.algorithms.distillation.settings import Distill
 from rlvr_trainers.algorithms.dpo import Dpo
 from rlvr_trainers.algorithms.grpo import Grpo
 from rlvr_trainers.algorithms.gspo import Gspo
@@ -41,7 +42,8 @@ DATA = "data"
 """The id that stands for an environment where the tasks are those of `data`."""
 
 AlgorithmConfig = Annotated[
-    Grpo | Gspo | Cispo | Rloo | ReinforcePlusPlus | Sft | Rft | Dpo | Ppo, Field(discriminator="kind")
+    Grpo | Gspo | Cispo | Rloo | ReinforcePlusPlus | Sft | Rft | Dpo | Ppo | Distill,
+    Field(discriminator="kind"),
 ]
 """The settings of one algorithm, told apart by `kind`."""
 
@@ -127,6 +129,8 @@ class TrainConfig(Config):
             )
         if isinstance(self.algorithm, Ppo):
             self._critic_has_its_place()
+        if isinstance(self.algorithm, Distill):
+            self._teacher_has_its_place(self.algorithm)
         if self.reward.steps != "off":
             self._steps_have_a_meaning()
         trained_on = self.env.options.get("data") if self.trains_on == self.env.id else None
@@ -159,6 +163,33 @@ class TrainConfig(Config):
                 "from those too: leave it out"
             )
 
+    def _teacher_has_its_place(self, algorithm: Distill) -> None:
+        if self.mesh.shard > 1:
+            raise ValueError(
+                f"mesh.shard={self.mesh.shard} splits the policy alone, and algorithm.kind=distill computes with a "
+                "teacher too: use processes without shards, or learn from its samples with SFT"
+            )
+        if self.batch.microbatch_tokens == "auto":
+            raise ValueError(
+                "batch.microbatch_tokens=auto measures the policy alone, and algorithm.kind=distill computes with a "
+                "teacher too: give a number of tokens, such as 16384"
+            )
+        if self.dynamic_sampling is not None:
+            raise ValueError(
+                "dynamic_sampling replaces groups whose samples all earned the same, and algorithm.kind=distill "
+                "learns from those too: leave it out"
+            )
+        if self.overlong.penalty_share is not None:
+            raise ValueError(
+                "overlong.penalty_share changes rewards, and algorithm.kind=distill learns from a teacher alone: "
+                "leave it out"
+            )
+        if self.buffer.max_staleness and algorithm.vocabulary == "sampled":
+            raise ValueError(
+                "buffer.max_staleness lets samples of older weights in, and algorithm.vocabulary=sampled estimates a "
+                "divergence from samples of these: leave it at 0, or set algorithm.vocabulary=full"
+            )
+
     def _steps_have_a_meaning(self) -> None:
         asked, algorithm = f"reward.steps={self.reward.steps}", self.algorithm
         if not isinstance(algorithm, PolicyGradientConfig):
@@ -183,7 +214,7 @@ class TrainConfig(Config):
     def _data_has_a_meaning(self) -> None:
         """Refuse data where samples are what a step learns from, and settings of samples where data is."""
         kind, data = self.algorithm.kind, self.data
-        usable = {"sft": ("path",), "rft": ("runs",), "dpo": ("path", "runs")}.get(kind, ())
+        usable = {"sft": ("path", "runs"), "rft": ("runs",), "dpo": ("path", "runs")}.get(kind, ())
         named = " or ".join(f"data.{name}" for name in usable)
         if data is not None and not usable:
             raise ValueError(f"data is for algorithm.kind=sft, rft and dpo, and this is {kind}: leave it out")

@@ -52,7 +52,7 @@ def token_logprobs(
     """
     causal_lm = _causal_lm(model)
     hidden_NH = predicting_states(base_model(causal_lm), batch, bundles)
-    head = _head(model)
+    head = head_of(model)
     how = (temperature, chunk_tokens, with_entropy)
     # Subclasses of others (quantized layers) compute other things.
     if isinstance(head, nn.Linear) and type(head) in (nn.Linear, Float32Linear):
@@ -241,7 +241,7 @@ def base_model(model: Any) -> PreTrainedModel:
     )
 
 
-def _head(model: Any) -> Head:
+def head_of(model: Any) -> Head:
     """Return the function from base-model hidden states to this model's logits, verified once per model."""
     if model not in _kinds:
         _kinds[model] = _find_kind(model)

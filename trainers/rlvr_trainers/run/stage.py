@@ -9,21 +9,27 @@ from typing import final
 
 from rlvr_gym.clock import PhaseClock
 from rlvr_gym.environments.base import Environment
+from rlvr_gym.errors import ConfigError
 from rlvr_gym.seeding import derive_seed
 from rlvr_trainers.algorithms.base import Algorithm, LearnsValues, Surroundings
+from rlvr_trainers.algorithms.distillation.settings import Distill
 from rlvr_trainers.algorithms.ppo import Ppo
 from rlvr_trainers.algorithms.sft import Sft
 from rlvr_trainers.batch import CreditedBatch, TokenBatch
 from rlvr_trainers.config import TrainConfig
 from rlvr_trainers.learner.critic import Critic
+from rlvr_trainers.learner.distillation.student import Student
+from rlvr_trainers.learner.distillation.teacher import load_teacher, refuse_another_tokenizer
 from rlvr_trainers.learner.learner import Learner, State
 from rlvr_trainers.learner.models import Models, Role
+from rlvr_trainers.learner.policy import LoadedModel, Policy
 from rlvr_trainers.learner.samplers import Sampler
 from rlvr_trainers.learner_settings import BatchConfig, OptimizerConfig
 from rlvr_trainers.mesh import Mesh
 from rlvr_trainers.metrics import Metrics
 from rlvr_trainers.monitor.monitor import JudgedCanaries
 from rlvr_trainers.run.figures import explained_variance
+from rlvr_trainers.run.preflight import refuse_samples_beyond_the_teacher
 from rlvr_trainers.run.sources import make_source, solutions_source
 from rlvr_trainers.sampling.buffer import Source, StepRollouts
 
@@ -94,6 +100,17 @@ class StepDone:
     """None where nothing was sampled."""
 
 
+def teacher_of(config: TrainConfig, given: LoadedModel | None = None) -> Policy | None:
+    """The teacher that `config` names, or the one `given`; None where the algorithm has none."""
+    if isinstance(config.algorithm, Distill):
+        return load_teacher(config.algorithm.teacher, config.model, seed=config.run.seed, loaded=given)
+    if given is not None:
+        raise ConfigError(
+            f"a teacher is for algorithm.kind=distill, and this is {config.algorithm.kind}: leave it out"
+        )
+    return None
+
+
 def training_stage(
     config: TrainConfig,
     models: Models,
@@ -104,7 +121,13 @@ def training_stage(
     mesh: Mesh,
     on_progress: Callable[[int, int, int], None],
 ) -> Stage:
-    """The stage that the run is about. Arguments are those of `make_source`."""
+    """The stage that the run is about. Arguments are those of `make_source`.
+
+    Raises ConfigError for a teacher that has other tokens than the policy, or cannot read as many.
+    """
+    if models.teacher is not None:
+        refuse_another_tokenizer(models.policy, models.teacher)
+        refuse_samples_beyond_the_teacher(config, env, sampler.generator, models.teacher.context)
     algorithm = config.algorithm.build(_surroundings(config, models))
     source = make_source(
         config,
@@ -124,6 +147,7 @@ def training_stage(
         optimizer=config.optimizer,
         total_updates=config.run.steps * config.batch.updates,
         mesh=mesh,
+        role=_trained_role(config, models),
     )
     return Stage(
         algorithm=algorithm,
@@ -132,6 +156,16 @@ def training_stage(
         seed=config.run.seed,
         critic=_critic_learner(config, models, algorithm, mesh),
     )
+
+
+def _trained_role(config: TrainConfig, models: Models) -> Role:
+    """The policy's role in its loss: a student's where whole distributions are compared with a teacher's."""
+    algorithm = config.algorithm
+    if not isinstance(algorithm, Distill) or algorithm.vocabulary != "full":
+        return Role.POLICY
+    assert models.teacher is not None
+    models.student = Student(models.policy, models.teacher, kind=algorithm.divergence, beta=algorithm.beta)
+    return Role.STUDENT
 
 
 def _critic_learner(
@@ -207,6 +241,7 @@ def _learner(
     total_updates: int,
     mesh: Mesh,
     rate_setting: str = "optimizer.learning_rate",
+    role: Role = Role.POLICY,
 ) -> Learner[CreditedBatch]:
     learner = Learner[CreditedBatch](
         models,
@@ -218,5 +253,6 @@ def _learner(
         max_mismatch=config.run.max_mismatch,
         mesh=mesh,
         rate_setting=rate_setting,
+        role=role,
     )
     return learner
