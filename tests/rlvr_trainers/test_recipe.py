@@ -11,8 +11,11 @@ from rlvr_gym import ConfigError
 from rlvr_gym.config import parse_overrides
 
 NEEDED = parse_overrides(["model.path=tiny", "env.id=reverse"])
-TAUGHT = {"distill": parse_overrides(["algorithm.teacher=tiny"])}
-"""Further needs of recipes that learn from another model."""
+TAUGHT = {
+    "distill": parse_overrides(["algorithm.teacher=tiny"]),
+    "reward_model": parse_overrides(["data.path=pairs.jsonl"]),
+}
+"""Further needs of recipes that learn from another model, or from data alone."""
 
 
 def weighed(config: TrainConfig) -> PolicyGradientConfig:
@@ -22,7 +25,7 @@ def weighed(config: TrainConfig) -> PolicyGradientConfig:
 
 
 @pytest.mark.parametrize("name", recipe_names())
-def test_every_bundled_recipe_needs_models_and_an_environment_and_nothing_else(name: str) -> None:
+def test_every_bundled_recipe_needs_models_an_environment_or_data_and_nothing_else(name: str) -> None:
     needed = NEEDED | TAUGHT.get(name, {})
     assert load_recipe(name, needed | {"env": {"id": "reverse", "digits": 2}}).env.id == "reverse"
 
@@ -47,6 +50,7 @@ def test_the_presets_are_those_that_the_papers_describe() -> None:
         "online_dpo",
         "ppo",
         "reinforce_pp_baseline",
+        "reward_model",
         "rft",
         "rloo",
         "sft",

@@ -17,6 +17,7 @@ from rlvr_trainers.learner.distillation.student import Student
 from rlvr_trainers.learner.layout.hidden_states import Bundles
 from rlvr_trainers.learner.layout.plan import Planner
 from rlvr_trainers.learner.policy import Policy
+from rlvr_trainers.learner.rewards.model import RewardModelInTraining
 from rlvr_trainers.learner_settings import ModelConfig
 
 
@@ -32,6 +33,8 @@ class Role(StrEnum):
     """Frozen: the policy is drawn to it."""
     STUDENT = "student"
     """The policy beside its teacher: what it says of tokens are divergences too."""
+    REWARD = "reward"
+    """The policy under a scalar head: what it says is a reward, at a sequence's last action token."""
 
 
 class Model(Protocol):
@@ -76,6 +79,7 @@ class Models:
         self.policy, self.teacher = policy, teacher
         self.critic: Critic | None = None
         self.student: Student | None = None
+        self.reward: RewardModelInTraining | None = None
         self._reference: Policy | None = None
 
     def of(self, role: Role) -> Model:
@@ -86,6 +90,7 @@ class Models:
             Role.CRITIC: self.critic,
             Role.TEACHER: self.teacher,
             Role.STUDENT: self.student,
+            Role.REWARD: self.reward,
         }
         model = models[role]
         if model is None:

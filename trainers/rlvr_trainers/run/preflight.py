@@ -11,7 +11,7 @@ from rlvr_gym.generation.chat import encode_prompt
 from rlvr_gym.generation.prompts import TokenGenerator
 from rlvr_gym.overlap import refuse_overlap
 from rlvr_gym.tasks import Message, Task, TaskSet
-from rlvr_trainers.config import TrainConfig
+from rlvr_trainers.config import PAIRED, TrainConfig
 from rlvr_trainers.data.conversations import conversations
 from rlvr_trainers.data.preferences import preferences
 from rlvr_trainers.data.stored import StoredSamples
@@ -144,7 +144,7 @@ def _tasks_of_data(config: TrainConfig) -> Environment | None:
         return None
     if data.runs:
         return StoredSamples(data.runs).environment()
-    read = preferences if config.algorithm.kind == "dpo" else conversations
+    read = preferences if config.algorithm.kind in PAIRED else conversations
     return read(str(data.path), split=data.split)
 
 

@@ -14,6 +14,7 @@ from rlvr_gym.seeding import derive_seed
 from rlvr_trainers.algorithms.base import Algorithm, LearnsValues, Surroundings
 from rlvr_trainers.algorithms.distillation.settings import Distill
 from rlvr_trainers.algorithms.ppo import Ppo
+from rlvr_trainers.algorithms.reward_model.settings import RewardModelling
 from rlvr_trainers.algorithms.sft import Sft
 from rlvr_trainers.batch import CreditedBatch, TokenBatch
 from rlvr_trainers.config import TrainConfig
@@ -23,6 +24,7 @@ from rlvr_trainers.learner.distillation.teacher import load_teacher, refuse_anot
 from rlvr_trainers.learner.learner import Learner, State
 from rlvr_trainers.learner.models import Models, Role
 from rlvr_trainers.learner.policy import LoadedModel, Policy
+from rlvr_trainers.learner.rewards.model import RewardModelInTraining
 from rlvr_trainers.learner.samplers import Sampler
 from rlvr_trainers.learner_settings import BatchConfig, OptimizerConfig
 from rlvr_trainers.mesh import Mesh
@@ -68,7 +70,9 @@ class Stage:
 
     def tensors(self) -> State:
         """The part of a checkpoint that goes beside the policy's weights, as tensors."""
-        tensors = self.learner.tensors()
+        tensors, reward = self.learner.tensors(), self.learner.models.reward
+        if reward is not None:
+            tensors["reward_head"] = reward.state()
         if self.critic is not None:
             tensors["critic"] = {**self.critic.tensors(), "weights": self._critic_model.state()}
         return tensors
@@ -76,6 +80,8 @@ class Stage:
     def restore(self, tensors: State, updates: int, shards: Path | None) -> None:
         """Go on from a checkpoint, whose `shards` hold the optimizer's state where the model is sharded."""
         self.learner.restore(tensors, updates, shards=shards)
+        if self.learner.models.reward is not None:
+            self.learner.models.reward.restore(tensors["reward_head"])
         if self.critic is not None:
             self._critic_model.restore(tensors["critic"]["weights"])
             self.critic.restore(tensors["critic"], updates)
@@ -159,8 +165,11 @@ def training_stage(
 
 
 def _trained_role(config: TrainConfig, models: Models) -> Role:
-    """The policy's role in its loss: a student's where whole distributions are compared with a teacher's."""
+    """The role of the model that the policy's weights are trained in."""
     algorithm = config.algorithm
+    if isinstance(algorithm, RewardModelling):
+        models.reward = RewardModelInTraining(models.policy)
+        return Role.REWARD
     if not isinstance(algorithm, Distill) or algorithm.vocabulary != "full":
         return Role.POLICY
     assert models.teacher is not None
