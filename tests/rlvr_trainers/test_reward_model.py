@@ -368,6 +368,21 @@ def test_nothing_and_more_than_the_model_reads_are_malformed(
         assert re.search(reason, verdict.detail)
 
 
+def test_a_policy_can_be_trained_on_its_scores(
+    trained: tuple[RewardModel, PairFigures, Path], tmp_path: Path
+) -> None:
+    """The score rises, and nothing is ever said to be right."""
+    prompts = tmp_path / "prompts.jsonl"
+    prompts.write_text("".join(json.dumps({"prompt": f"{n}>"}) + "\n" for n in NUMBERS[:32]))
+    env = ["env.id=jsonl", f"env.data={prompts}", f"env.reward_model={trained[2] / 'model'}"]
+    more = ["sampling.max_tokens=4", "batch.prompts=16", "batch.group_size=8", "run.steps=12"]
+    settings = parse_overrides([*TINY, *env, *more, f"run.dir={tmp_path / 'run'}"])
+    Trainer(load_recipe("dr_grpo", settings)).run()
+    first, *_, last = [row for row in rows(tmp_path / "run") if row["step"]]
+    assert 0 < first["reward/mean"] + 0.02 < last["reward/mean"] < 1
+    assert (last["outcome/correct"], last["unscored/share"]) == (0.0, 0.0)
+
+
 def test_a_folder_without_a_head_leaves_samples_unscored(tmp_path: Path) -> None:
     model, tokenizer = load_model("tiny:0123456789>")
     model.save_pretrained(tmp_path)
