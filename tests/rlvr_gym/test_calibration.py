@@ -21,6 +21,7 @@ def test_five_pairs_are_worked_by_hand() -> None:
     assert found.accuracy == 3.5 / 5
     assert found.accuracy_interval == wilson(3.5, 5)
     assert found.mean_margin == pytest.approx(2 * logit(0.95) / 5)
+    assert found.loss == pytest.approx(-math.log(0.75 * 0.25 * 0.95 * 0.95 * 0.5) / 5)
     assert found.calibration_error == pytest.approx((2 * 0.25 + 2 * 0.05 + 0.0) / 5)
     told = [(round(row.low, 1), round(row.high, 1), row.pairs, row.right) for row in found.reliability]
     assert told == [(0.5, 0.6, 1, 0.5), (0.7, 0.8, 2, 0.5), (0.9, 1.0, 2, 1.0)]

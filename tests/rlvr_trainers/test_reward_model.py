@@ -3,8 +3,6 @@
 import json
 import math
 import random
-import re
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +200,7 @@ def learned(folder: Path, *, seed: int, shuffled: bool = False) -> tuple[RewardM
     data = pairs(folder / "train.jsonl", numbers[:60], copies=8, shuffled=shuffled)
     held_out = pairs(folder / "held-out.jsonl", numbers[60:], copies=8, shuffled=shuffled)
     more = ["batch.prompts=64", "run.steps=100", "run.checkpoint_every=1000", f"run.seed={seed}"]
+    more += [f"algorithm.held_out={held_out}", "algorithm.measure_every=30"]
     Trainer(config(folder / "run", f"data.path={data}", *more)).run()
     model = RewardModel(folder / "run" / "model")
     return model, measure(model, str(held_out), batch_size=64)
@@ -218,6 +217,16 @@ def test_it_learns_what_is_preferred_of_answers_that_it_has_not_seen(
 ) -> None:
     _, figures, run = trained
     assert figures.pairs == 21 * 8
+    measured_at = {row["step"]: row for row in rows(run) if "held_out/accuracy" in row}
+    assert list(measured_at) == [30, 60, 90, 100]
+    end = measured_at[100]
+    # The verifier that was read from the folder, and the model in training, are the same.
+    assert end["held_out/accuracy"] == figures.accuracy
+    assert end["held_out/accuracy/low"] == figures.accuracy_interval.low
+    assert end["held_out/margin"] == pytest.approx(figures.mean_margin, abs=1e-4)
+    assert end["held_out/loss"] == pytest.approx(figures.loss, abs=1e-4)
+    assert end["held_out/calibration_error"] == pytest.approx(figures.calibration_error, abs=1e-3)
+    assert measured_at[30]["held_out/loss"] > end["held_out/loss"]
     assert figures.accuracy >= 0.85
     assert figures.accuracy_interval.low > 0.75
     assert figures.mean_margin > 1
@@ -243,7 +252,9 @@ def test_three_more_seeds_learn_preferences_and_nothing_from_shuffled_ones(seed:
 
 def test_four_steps_are_two_steps_and_two_more(tmp_path: Path) -> None:
     data = pairs(tmp_path / "pairs.jsonl", NUMBERS[:24])
+    held_out = pairs(tmp_path / "held-out.jsonl", NUMBERS[24:30])
     more = [f"data.path={data}", "batch.prompts=8", "batch.minibatches=2", "optimizer.schedule=constant"]
+    more += [f"algorithm.held_out={held_out}", "algorithm.measure_every=2"]
     for name, steps in (("whole", 4), ("parts", 2), ("parts", 4)):
         Trainer(config(tmp_path / name, *more, f"run.steps={steps}")).run()
     folders = [tmp_path / name / "model" for name in ("whole", "parts")]
@@ -259,7 +270,9 @@ def test_four_steps_are_two_steps_and_two_more(tmp_path: Path) -> None:
 def test_two_processes_train_what_one_would_have_trained(tmp_path: Path) -> None:
     data = pairs(tmp_path / "pairs.jsonl", NUMBERS[:24])
     # Of a head of zeros the layers' first gradients are 0: Adam makes whole steps of rounding errors, so small ones.
+    held_out = pairs(tmp_path / "held-out.jsonl", NUMBERS[24:31])
     more = [f"data.path={data}", "run.steps=2", "optimizer.schedule=constant", "optimizer.learning_rate=1e-4"]
+    more.append(f"algorithm.held_out={held_out}")
     both = outcomes(start("reward_model", tmp_path / "two", *more))
     assert [status for status, _ in both] == [0, 0], both
     settings = parse_overrides([*SMALL, *more, f"run.dir={tmp_path / 'one'}"])
@@ -271,6 +284,7 @@ def test_two_processes_train_what_one_would_have_trained(tmp_path: Path) -> None
         of_both = [measured(row) for row in (left, right)]
         for figures in of_both:
             figures.pop("preference/accuracy", None)  # the sign of what is 0 but for rounding
+        assert ("held_out/margin" in left) == (left["step"] == 2)
         assert of_both[1] == pytest.approx(of_both[0], rel=1e-3, abs=1e-4)
     assert first[-1]["tokens/trained"] > 0
 
@@ -310,64 +324,6 @@ def test_a_verdict_is_a_score_between_0_and_1_and_claims_nothing_to_be_right(
     assert right.detail == f"reward {reward:.6g}: preferred or not, which is not right or wrong"
 
 
-def test_a_verdict_depends_on_no_other_completion_and_on_no_thread(
-    trained: tuple[RewardModel, PairFigures, Path],
-) -> None:
-    fresh = RewardModel(trained[2] / "model")
-    asked = [(rg.Task(prompt=f"{n}>"), rg.Completion(text=f"{n + 1}" * (n % 3 + 1))) for n in NUMBERS[:12]]
-    one_by_one = [fresh.verify(*pair) for pair in asked]
-    with ThreadPoolExecutor(4) as pool:
-        again = list(pool.map(lambda pair: fresh.verify(*pair), reversed(asked)))
-    assert again[::-1] == one_by_one
-    batched = fresh.rewards(asked, batch_size=5)
-    single = [fresh.rewards([pair])[0] for pair in asked]
-    assert batched == pytest.approx(single, abs=1e-4)
-
-
-def test_however_high_a_reward_is_the_score_stays_below_1(
-    trained: tuple[RewardModel, PairFigures, Path], tmp_path: Path
-) -> None:
-    from safetensors.torch import load_file, save_file
-
-    source = trained[2] / "model"
-    for file in source.iterdir():
-        (tmp_path / file.name).write_bytes(file.read_bytes())
-    (weight,) = load_file(source / "reward_head.safetensors").values()
-    task, said_right = rg.Task(prompt="47>"), rg.Completion(text="74")
-    (reward,) = trained[0].rewards([(task, said_right)])
-    for sign in (1, -1):
-        save_file(
-            {"weight": sign * 1e4 * math.copysign(1.0, reward) * weight}, tmp_path / "reward_head.safetensors"
-        )
-        verdict = RewardModel(tmp_path).verify(task, said_right)
-        assert verdict.score == pytest.approx((1 + sign) / 2)
-        assert verdict.outcome == "incorrect"
-
-
-def test_a_completion_that_was_cut_off_is_scored_without_an_end(
-    trained: tuple[RewardModel, PairFigures, Path],
-) -> None:
-    model, task = trained[0], rg.Task(prompt="47>")
-    whole, cut = (
-        rg.Completion(text="74", finish_reason=reason)
-        for reason in (rg.FinishReason.STOP, rg.FinishReason.LENGTH)
-    )
-    assert model.verify(task, whole) != model.verify(task, cut)
-
-
-def test_nothing_and_more_than_the_model_reads_are_malformed(
-    trained: tuple[RewardModel, PairFigures, Path],
-) -> None:
-    model, task = trained[0], rg.Task(prompt="47>")
-    for text, reason in (
-        (" \n", "nothing in it"),
-        ("7" * 300, "304 tokens with its prompt, and .* reads 256"),
-    ):
-        verdict = judge(model, task, rg.Completion(text=text))
-        assert verdict.outcome == "malformed"
-        assert re.search(reason, verdict.detail)
-
-
 def test_a_policy_can_be_trained_on_its_scores(
     trained: tuple[RewardModel, PairFigures, Path], tmp_path: Path
 ) -> None:
@@ -383,14 +339,12 @@ def test_a_policy_can_be_trained_on_its_scores(
     assert (last["outcome/correct"], last["unscored/share"]) == (0.0, 0.0)
 
 
-def test_a_folder_without_a_head_leaves_samples_unscored(tmp_path: Path) -> None:
-    model, tokenizer = load_model("tiny:0123456789>")
-    model.save_pretrained(tmp_path)
-    tokenizer.save_pretrained(tmp_path)
-    for folder, reason in ((tmp_path, "without a reward head"), (tmp_path / "none", "no model")):
-        verdict = judge(RewardModel(folder), rg.Task(prompt="1>"), rg.Completion(text="1"))
-        assert verdict.outcome == "unscored"
-        assert reason in verdict.detail
+def test_pairs_of_prompts_that_are_trained_on_are_not_held_out(tmp_path: Path) -> None:
+    data, same = pairs(tmp_path / "pairs.jsonl", NUMBERS[:24]), pairs(tmp_path / "same.jsonl", NUMBERS[20:30])
+    with pytest.raises(rg.ConfigError, match=r"algorithm\.held_out: "):
+        Trainer(
+            config(tmp_path / "run", f"data.path={data}", "batch.prompts=8", f"algorithm.held_out={same}")
+        )
 
 
 @pytest.mark.parametrize(

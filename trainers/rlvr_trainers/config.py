@@ -211,7 +211,7 @@ class TrainConfig(Config):
         if self.eval is not None:
             raise ValueError(
                 "eval samples from the model, and a reward model says nothing: leave it out (eval=null), and measure "
-                "it on held-out pairs (rlvr_trainers.data.held_out_pairs)"
+                "it on pairs (algorithm.held_out=FILE)"
             )
 
     def _steps_have_a_meaning(self) -> None:

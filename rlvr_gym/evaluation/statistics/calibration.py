@@ -40,6 +40,8 @@ class PairFigures:
     """The share of pairs with a margin above 0; a margin of 0 counts half."""
     accuracy_interval: Interval
     mean_margin: float
+    loss: float
+    """The mean of -log sigmoid(margin): ln 2 of a model that knows nothing."""
     calibration_error: float
     """The expected calibration error: the mean distance of `claimed` from `right`, weighted by pairs."""
     calibration_interval: Interval
@@ -61,7 +63,7 @@ def pair_figures(margins: Sequence[float], *, seed: int = 0) -> PairFigures:
     claimed, right = 1 / (1 + np.exp(-np.abs(values))), (np.sign(values) + 1) / 2
     places = np.minimum(((claimed - 0.5) * 2 * BINS).astype(int), BINS - 1)
     rng = np.random.default_rng(derive_seed("pair figures", seed))
-    drawn = rng.integers(0, len(values), size=(REPLICATES, len(values)))
+    drawn = (rng.integers(0, len(values), size=len(values)) for _ in range(REPLICATES))
     errors = [_error(claimed[rows], right[rows], places[rows]) for rows in drawn]
     low, high = np.percentile(errors, [_TAIL, 100 - _TAIL])
     error = _error(claimed, right, places)
@@ -70,6 +72,7 @@ def pair_figures(margins: Sequence[float], *, seed: int = 0) -> PairFigures:
         accuracy=float(right.mean()),
         accuracy_interval=wilson(float(right.sum()), len(values)),
         mean_margin=float(values.mean()),
+        loss=float(np.logaddexp(0.0, -values).mean()),
         calibration_error=error,
         calibration_interval=Interval(low=min(float(low), error), high=max(float(high), error)),
         reliability=tuple(_reliability(claimed, right, places)),

@@ -11,6 +11,7 @@ from rlvr_gym.generation.chat import encode_prompt
 from rlvr_gym.generation.prompts import TokenGenerator
 from rlvr_gym.overlap import refuse_overlap
 from rlvr_gym.tasks import Message, Task, TaskSet
+from rlvr_trainers.algorithms.reward_model.settings import RewardModelling
 from rlvr_trainers.config import PAIRED, TrainConfig
 from rlvr_trainers.data.conversations import conversations
 from rlvr_trainers.data.preferences import preferences
@@ -146,6 +147,19 @@ def _tasks_of_data(config: TrainConfig) -> Environment | None:
         return StoredSamples(data.runs).environment()
     read = preferences if config.algorithm.kind in PAIRED else conversations
     return read(str(data.path), split=data.split)
+
+
+def held_out_pairs(config: TrainConfig, env: Environment) -> TaskSet | None:
+    """The pairs that a reward model is measured on. Raises ConfigError for those of prompts that it trains on."""
+    algorithm = config.algorithm
+    if not isinstance(algorithm, RewardModelling) or algorithm.held_out is None:
+        return None
+    tasks = preferences(algorithm.held_out).tasks
+    try:
+        refuse_overlap([env.tasks], tasks)
+    except ConfigError as error:
+        raise ConfigError(f"algorithm.held_out: {error}. Name other pairs") from error
+    return tasks
 
 
 def with_steps_of_epochs(config: TrainConfig, env: Environment) -> TrainConfig:

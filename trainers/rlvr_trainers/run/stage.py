@@ -18,6 +18,8 @@ from rlvr_trainers.algorithms.reward_model.settings import RewardModelling
 from rlvr_trainers.algorithms.sft import Sft
 from rlvr_trainers.batch import CreditedBatch, TokenBatch
 from rlvr_trainers.config import TrainConfig
+from rlvr_trainers.data.demonstrations import Demonstrations
+from rlvr_trainers.data.held_out_pairs import HeldOutPairs
 from rlvr_trainers.learner.critic import Critic
 from rlvr_trainers.learner.distillation.student import Student
 from rlvr_trainers.learner.distillation.teacher import load_teacher, refuse_another_tokenizer
@@ -31,7 +33,7 @@ from rlvr_trainers.mesh import Mesh
 from rlvr_trainers.metrics import Metrics
 from rlvr_trainers.monitor.monitor import JudgedCanaries
 from rlvr_trainers.run.figures import explained_variance
-from rlvr_trainers.run.preflight import refuse_samples_beyond_the_teacher
+from rlvr_trainers.run.preflight import held_out_pairs, refuse_samples_beyond_the_teacher
 from rlvr_trainers.run.sources import make_source, solutions_source
 from rlvr_trainers.sampling.buffer import Source, StepRollouts
 
@@ -48,6 +50,8 @@ class Stage:
     """Names the order of minibatches."""
     critic: Learner[CreditedBatch] | None = None
     """Trains the critic, where the algorithm has one."""
+    held_out: HeldOutPairs | None = None
+    """Measures a reward model."""
 
     def begin(self) -> None:
         """Let the critic begin from the policy as it is now."""
@@ -58,6 +62,9 @@ class Stage:
         """Take the optimizer steps of step `number`: the policy's, then the critic's; returns their figures."""
         seed = derive_seed(self.seed, "minibatches", number)
         metrics = self.learner.update(credited, clock, seed=seed)
+        if self.held_out is not None and self.held_out.due(number + 1):
+            with clock.phase("score"):
+                metrics |= self.held_out.metrics(lambda tokens: self.learner.logprobs(Role.REWARD, tokens)[0])
         if self.critic is None:
             return metrics
         of_critic = self.critic.update(credited, clock, seed=seed)
@@ -161,6 +168,22 @@ def training_stage(
         learner=learner,
         seed=config.run.seed,
         critic=_critic_learner(config, models, algorithm, mesh),
+        held_out=_held_out(config, models, env),
+    )
+
+
+def _held_out(config: TrainConfig, models: Models, env: Environment) -> HeldOutPairs | None:
+    """The pairs that a reward model is measured on, where the settings name any."""
+    tasks = held_out_pairs(config, env)
+    if tasks is None or not isinstance(config.algorithm, RewardModelling):
+        return None
+    policy = models.policy
+    return HeldOutPairs(
+        tasks,
+        Demonstrations(policy.tokenizer, policy.turn_frame),
+        context=policy.context,
+        every=config.algorithm.measure_every,
+        steps=config.run.steps,
     )
 
 

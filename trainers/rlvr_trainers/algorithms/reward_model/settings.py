@@ -23,6 +23,10 @@ class RewardModelling(Config):
     """A reward model: the algorithm that these settings are of."""
     pairs: int = Field(default=1, ge=1)
     """Pairs of a prompt's stored samples at most."""
+    held_out: str | None = None
+    """Pairs that are measured and not learned from, as data.path names them: accuracy, margins, calibration."""
+    measure_every: int = Field(default=10, ge=1)
+    """Steps between these measurements."""
 
     least_group: ClassVar[int] = 1
 
