@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import rlvr_gym as rg
 from rlvr_envs.sources import stored_tasks
 from rlvr_gym.rows import Row
@@ -28,6 +30,7 @@ def jsonl(
     """
     if reward_model:
         scoring = RewardModel(reward_model)
+        to_question = partial(_question, scored_by=scoring.fingerprint)
         return rg.Environment(stored_tasks(data, to_question, scoring, name=data, split=split), scoring)
     contract = AnswerContract(answer)
     chosen = PerTask(
@@ -55,10 +58,17 @@ def to_task(row: Row) -> rg.Task:
     )
 
 
-def to_question(row: Row) -> rg.Task:
-    """A row as a task without an answer; all but its prompt becomes its metadata."""
+def _question(row: Row, *, scored_by: str) -> rg.Task:
+    """A row as a task without an answer; all but its prompt becomes its metadata.
+
+    A run on tasks that another model scores is another run, so they say which one does.
+    """
     own = {key: value for key, value in row.items() if key not in ("prompt", "id")}
-    return rg.Task(id=str(row["id"]) if row.get("id") is not None else "", prompt=row["prompt"], metadata=own)
+    return rg.Task(
+        id=str(row["id"]) if row.get("id") is not None else "",
+        prompt=row["prompt"],
+        metadata={**own, "scored_by": scored_by},
+    )
 
 
 def _answer(row: Row) -> tuple[str, object]:

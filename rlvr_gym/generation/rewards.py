@@ -21,11 +21,10 @@ from rlvr_gym.generation.loading import load_model
 from rlvr_gym.generation.prompts import end_of_sequence_ids
 from rlvr_gym.generation.transformers.base import base_model
 from rlvr_gym.tasks import Message
+from rlvr_gym.verifiers.reward_model import HEAD
 
 Said = tuple[Sequence[Message], bool]
 """A conversation that ends with a turn of the assistant, and whether that turn ended by itself."""
-
-HEAD = "reward_head.safetensors"
 
 
 def new_head(model: Any) -> nn.Linear:

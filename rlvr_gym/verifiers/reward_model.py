@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import threading
@@ -17,6 +18,8 @@ from rlvr_gym.verifiers.base import Verifier
 if TYPE_CHECKING:
     from rlvr_gym.generation.rewards import Rewards, Said
 
+HEAD = "reward_head.safetensors"
+"""The file of the head, beside a model's weights."""
 _NEARLY_ONE = math.nextafter(1.0, 0.0)
 _PATIENCE_SECONDS = 600.0
 
@@ -44,6 +47,20 @@ class RewardModel(Verifier):
         self.folder, self.device = Path(folder), device
         self._lock = threading.Lock()
         self._rewards: Rewards | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits of the SHA-256 of the head's file, which another training writes anew.
+
+        Raises ConfigError where there is none.
+        """
+        try:
+            return hashlib.sha256((self.folder / HEAD).read_bytes()).hexdigest()[:16]
+        except OSError as error:
+            raise ConfigError(
+                f"{self.folder} is no folder of a reward model ({HEAD}: {error.strerror}); rlvr train reward_model "
+                "writes one"
+            ) from error
 
     @property
     def timeout_seconds(self) -> float:
