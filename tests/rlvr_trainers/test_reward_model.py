@@ -294,7 +294,7 @@ def test_stored_samples_are_paired_by_their_verdicts(tmp_path: Path) -> None:
     generator = TransformersGenerator(*load_model("tiny:0123456789>", seed=3))
     sampling = rg.SamplingParams(temperature=1.0, max_tokens=4)
     evaluate(env, generator, n=16, sampling=sampling, limit=20, seed=0, run_dir=tmp_path / "eval")
-    more = [f"data.runs=[{tmp_path / 'eval'}]", "batch.prompts=20", "run.steps=20", "model.lora.rank=4"]
+    more = [f"data.runs=[{tmp_path / 'eval'}]", "batch.prompts=20", "run.steps=10", "model.lora.rank=4"]
     more += ["algorithm.pairs=2", "model.lora.targets=[c_attn,c_fc]", "optimizer.learning_rate=1e-2"]
     Trainer(config(tmp_path / "run", *more)).run()
     first, *_, last = [row for row in rows(tmp_path / "run") if row["step"]]
