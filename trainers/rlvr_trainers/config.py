@@ -13,11 +13,13 @@ from rlvr_gym.environments.settings import EnvConfig, TrainedModel
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.generation.base import SamplingParams
 from rlvr_trainers.algorithms.cispo import Cispo
+from rlvr_trainers.algorithms.distillation.settings import Distill
 from rlvr_trainers.algorithms.dpo import Dpo
 from rlvr_trainers.algorithms.grpo import Grpo
 from rlvr_trainers.algorithms.gspo import Gspo
 from rlvr_trainers.algorithms.ppo import Ppo
 from rlvr_trainers.algorithms.reinforce_pp import ReinforcePlusPlus
+from rlvr_trainers.algorithms.reward_model.settings import RewardModelling
 from rlvr_trainers.algorithms.rft import Rft
 from rlvr_trainers.algorithms.rloo import Rloo
 from rlvr_trainers.algorithms.sft import Sft
@@ -39,11 +41,17 @@ from rlvr_trainers.settings import (
 
 DATA = "data"
 """The id that stands for an environment where the tasks are those of `data`."""
+PAIRED = ("dpo", "reward_model")
+"""The algorithms that read pairs where data is named."""
 
 AlgorithmConfig = Annotated[
-    Grpo | Gspo | Cispo | Rloo | ReinforcePlusPlus | Sft | Rft | Dpo | Ppo, Field(discriminator="kind")
+    Grpo | Gspo | Cispo | Rloo | ReinforcePlusPlus | Sft | Rft | Dpo | Ppo | Distill | RewardModelling,
+    Field(discriminator="kind"),
 ]
 """The settings of one algorithm, told apart by `kind`."""
+
+
+_NO_PAIRS = "algorithm.kind=reward_model needs pairs: of data (data.path=FILE), or stored samples (data.runs=[FOLDER])"
 
 
 class TrainConfig(Config):
@@ -94,6 +102,8 @@ class TrainConfig(Config):
                 "algorithm.kind=dpo needs pairs: of data (data.path=FILE), stored samples (data.runs=[FOLDER]), or "
                 "the policy's own samples in an environment (env.id=ENV)"
             )
+        if data is None and kind == "reward_model":
+            raise ValueError(_NO_PAIRS)
         named = data.named if isinstance(data, DataConfig) else _named_data(data)
         return {**settings, "env": {"id": DATA}} if named else settings
 
@@ -127,6 +137,10 @@ class TrainConfig(Config):
             )
         if isinstance(self.algorithm, Ppo):
             self._critic_has_its_place()
+        if isinstance(self.algorithm, Distill):
+            self._teacher_has_its_place(self.algorithm)
+        if isinstance(self.algorithm, RewardModelling):
+            self._rewards_are_learned_from_pairs()
         if self.reward.steps != "off":
             self._steps_have_a_meaning()
         trained_on = self.env.options.get("data") if self.trains_on == self.env.id else None
@@ -159,6 +173,47 @@ class TrainConfig(Config):
                 "from those too: leave it out"
             )
 
+    def _teacher_has_its_place(self, algorithm: Distill) -> None:
+        if self.mesh.shard > 1:
+            raise ValueError(
+                f"mesh.shard={self.mesh.shard} splits the policy alone, and algorithm.kind=distill computes with a "
+                "teacher too: use processes without shards, or learn from its samples with SFT"
+            )
+        if self.batch.microbatch_tokens == "auto":
+            raise ValueError(
+                "batch.microbatch_tokens=auto measures the policy alone, and algorithm.kind=distill computes with a "
+                "teacher too: give a number of tokens, such as 16384"
+            )
+        if self.dynamic_sampling is not None:
+            raise ValueError(
+                "dynamic_sampling replaces groups whose samples all earned the same, and algorithm.kind=distill "
+                "learns from those too: leave it out"
+            )
+        if self.overlong.penalty_share is not None:
+            raise ValueError(
+                "overlong.penalty_share changes rewards, and algorithm.kind=distill learns from a teacher alone: "
+                "leave it out"
+            )
+        if self.buffer.max_staleness and algorithm.vocabulary == "sampled":
+            raise ValueError(
+                "buffer.max_staleness lets samples of older weights in, and algorithm.vocabulary=sampled estimates a "
+                "divergence from samples of these: leave it at 0, or set algorithm.vocabulary=full"
+            )
+
+    def _rewards_are_learned_from_pairs(self) -> None:
+        if self.data is None or self.data.named is None:
+            raise ValueError(_NO_PAIRS)
+        if self.mesh.shard > 1:
+            raise ValueError(
+                f"mesh.shard={self.mesh.shard} splits the policy alone, and algorithm.kind=reward_model trains a head "
+                "on it too: use processes without shards"
+            )
+        if self.eval is not None:
+            raise ValueError(
+                "eval samples from the model, and a reward model says nothing: leave it out (eval=null), and measure "
+                "it on pairs (algorithm.held_out=FILE)"
+            )
+
     def _steps_have_a_meaning(self) -> None:
         asked, algorithm = f"reward.steps={self.reward.steps}", self.algorithm
         if not isinstance(algorithm, PolicyGradientConfig):
@@ -183,15 +238,18 @@ class TrainConfig(Config):
     def _data_has_a_meaning(self) -> None:
         """Refuse data where samples are what a step learns from, and settings of samples where data is."""
         kind, data = self.algorithm.kind, self.data
-        usable = {"sft": ("path",), "rft": ("runs",), "dpo": ("path", "runs")}.get(kind, ())
+        either = ("path", "runs")
+        usable = {"sft": either, "rft": ("runs",), **dict.fromkeys(PAIRED, either)}.get(kind, ())
         named = " or ".join(f"data.{name}" for name in usable)
         if data is not None and not usable:
-            raise ValueError(f"data is for algorithm.kind=sft, rft and dpo, and this is {kind}: leave it out")
+            raise ValueError(
+                f"data is for algorithm.kind=sft, rft and dpo (and reward_model), and this is {kind}: leave it out"
+            )
         if data is not None and data.named not in (None, *usable):
             raise ValueError(f"data.{data.named} has no meaning with algorithm.kind={kind}: give {named}")
         if data is not None and data.named is None and self.samples:
             raise ValueError(f"data without {named} has no meaning with algorithm.kind={kind}: leave it out")
-        if isinstance(self.algorithm, Sft | Rft | Dpo):
+        if isinstance(self.algorithm, Sft | Rft | Dpo | RewardModelling):
             self._nothing_is_weighed()
         if self.samples:
             return
@@ -217,7 +275,9 @@ class TrainConfig(Config):
     @property
     def samples(self) -> bool:
         """False where data feeds the steps, and nothing is sampled for them."""
-        return self.algorithm.kind != "sft" and (self.data is None or self.data.named is None)
+        return self.algorithm.kind not in ("sft", "reward_model") and (
+            self.data is None or self.data.named is None
+        )
 
     @property
     def trains_on(self) -> str:

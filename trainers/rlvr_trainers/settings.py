@@ -102,8 +102,8 @@ class OverlongConfig(Config):
 
 
 class DataConfig(Config):
-    """The data of a run that learns from data: conversations for SFT, pairs for DPO, stored evaluations for DPO and
-    rejection sampling.
+    """The data of a run that learns from data: conversations for SFT, pairs for DPO, stored evaluations for SFT, DPO
+    and rejection sampling.
 
     Without any, SFT shows the environment's own solutions.
     """
@@ -113,7 +113,7 @@ class DataConfig(Config):
     split: str = "train"
     """The split, of a folder or of the hub."""
     runs: tuple[Path, ...] = ()
-    """Folders that `rlvr eval` wrote: their samples are selected from or paired, and nothing is sampled."""
+    """Folders that `rlvr eval` wrote: their samples are imitated, selected from or paired, and nothing is sampled."""
     epochs: int | None = Field(default=None, ge=1)
     """Passes over all rows, in place of run.steps."""
     max_tokens: int | None = Field(default=None, ge=2)

@@ -127,6 +127,11 @@ class Policy:
         return [p for p in self.model.parameters() if p.requires_grad]
 
     @property
+    def context(self) -> int | None:
+        """Largest number of tokens that the model reads; None where its config names none."""
+        return getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+
+    @property
     def end_id(self) -> int:
         """The token that ends a turn. Raises ConfigError where there is none."""
         return self.turn_frame.end_id

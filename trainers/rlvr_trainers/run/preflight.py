@@ -11,7 +11,8 @@ from rlvr_gym.generation.chat import encode_prompt
 from rlvr_gym.generation.prompts import TokenGenerator
 from rlvr_gym.overlap import refuse_overlap
 from rlvr_gym.tasks import Message, Task, TaskSet
-from rlvr_trainers.config import TrainConfig
+from rlvr_trainers.algorithms.reward_model.settings import RewardModelling
+from rlvr_trainers.config import PAIRED, TrainConfig
 from rlvr_trainers.data.conversations import conversations
 from rlvr_trainers.data.preferences import preferences
 from rlvr_trainers.data.stored import StoredSamples
@@ -36,33 +37,50 @@ def refuse_prompts_without_room(
     config: TrainConfig, env: Environment, held_out: Environment | None, generator: TokenGenerator
 ) -> None:
     """Raise ConfigError where prompts to sample from, or to evaluate on, leave no room for a completion."""
-    max_tokens = config.sampling.max_tokens
+    max_tokens, context = config.sampling.max_tokens, generator.context
     if config.samples:
-        _refuse_prompts_without_room(env.tasks, generator, max_tokens=max_tokens)
+        _refuse_prompts_without_room(env.tasks, generator, max_tokens=max_tokens, context=context)
     if held_out and config.eval:
-        limit = config.eval.tasks
-        _refuse_prompts_without_room(held_out.tasks, generator, max_tokens=max_tokens, limit=limit)
+        _refuse_prompts_without_room(
+            held_out.tasks, generator, max_tokens=max_tokens, context=context, limit=config.eval.tasks
+        )
+
+
+def refuse_samples_beyond_the_teacher(
+    config: TrainConfig, env: Environment, generator: TokenGenerator, context: int | None
+) -> None:
+    """Raise ConfigError where samples may be longer than the teacher's `context`, which it could not read."""
+    max_tokens = config.sampling.max_tokens
+    _refuse_prompts_without_room(
+        env.tasks, generator, max_tokens=max_tokens, context=context, reader="teacher"
+    )
 
 
 def _refuse_prompts_without_room(
-    tasks: TaskSet, generator: TokenGenerator, *, max_tokens: int, limit: int | None = None
+    tasks: TaskSet,
+    generator: TokenGenerator,
+    *,
+    max_tokens: int,
+    context: int | None,
+    reader: str = "model",
+    limit: int | None = None,
 ) -> None:
-    """Raise ConfigError, naming the longest, when prompts and `max_tokens` exceed the model's context.
+    """Raise ConfigError, naming the longest, when prompts and `max_tokens` exceed the reader's `context`.
 
     Of a finite set every task is looked at, or the first `limit`.
     """
-    if generator.context is None:
+    if context is None:
         return
     count = limit if tasks.size is not None else min(limit or ENDLESS_SAMPLE, ENDLESS_SAMPLE)
-    lengths = _lengths_over(generator.context - max_tokens, tasks.take(count), generator)
+    lengths = _lengths_over(context - max_tokens, tasks.take(count), generator)
     if not lengths:
         return
     task, length = max(lengths, key=lambda pair: pair[1])
-    fit = generator.context - length
+    fit = context - length
     remedy = f"lower sampling.max_tokens to at most {fit}, or" if fit > 0 else "shorten it, or"
     raise ConfigError(
         f"{len(lengths)} prompts of '{tasks.name}' ({tasks.split}) leave no room for sampling.max_tokens={max_tokens} "
-        f"in the model's context of {generator.context} tokens; the longest, task '{task.id}' "
+        f"in the {reader}'s context of {context} tokens; the longest, task '{task.id}' "
         f"('{' '.join(task.text.split())[:60]}...'), has {length}: {remedy} take such tasks out of the data"
     )
 
@@ -127,8 +145,21 @@ def _tasks_of_data(config: TrainConfig) -> Environment | None:
         return None
     if data.runs:
         return StoredSamples(data.runs).environment()
-    read = preferences if config.algorithm.kind == "dpo" else conversations
+    read = preferences if config.algorithm.kind in PAIRED else conversations
     return read(str(data.path), split=data.split)
+
+
+def held_out_pairs(config: TrainConfig, env: Environment) -> TaskSet | None:
+    """The pairs that a reward model is measured on. Raises ConfigError for those of prompts that it trains on."""
+    algorithm = config.algorithm
+    if not isinstance(algorithm, RewardModelling) or algorithm.held_out is None:
+        return None
+    tasks = preferences(algorithm.held_out).tasks
+    try:
+        refuse_overlap([env.tasks], tasks)
+    except ConfigError as error:
+        raise ConfigError(f"algorithm.held_out: {error}. Name other pairs") from error
+    return tasks
 
 
 def with_steps_of_epochs(config: TrainConfig, env: Environment) -> TrainConfig:

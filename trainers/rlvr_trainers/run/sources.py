@@ -14,7 +14,7 @@ from rlvr_gym.play import rollout
 from rlvr_gym.rollouts import Group
 from rlvr_gym.seeding import derive_seed
 from rlvr_gym.tasks import Task
-from rlvr_trainers.config import TrainConfig
+from rlvr_trainers.config import PAIRED, TrainConfig
 from rlvr_trainers.data.conversations import said_in
 from rlvr_trainers.data.demonstrations import Demonstrations, as_turn, labels_of, solution_of
 from rlvr_trainers.data.preferences import both_of
@@ -120,7 +120,7 @@ def _shown(config: TrainConfig, env: Environment, policy: Policy, context: int |
     if data.runs:
         tell: Tell = StoredSamples(data.runs).said_in
     elif data.path is not None:
-        tell = both_of if config.algorithm.kind == "dpo" else said_in
+        tell = both_of if config.algorithm.kind in PAIRED else said_in
     else:
         tell = partial(_solution, env)
     demonstrations = Demonstrations(policy.tokenizer, policy.turn_frame)
