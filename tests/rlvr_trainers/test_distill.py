@@ -14,6 +14,7 @@ from rlvr_trainers.recipe import load_recipe
 from rlvr_trainers.trainer import Trainer
 
 import rlvr_gym as rg
+from rlvr_gym.cli.main import main
 from rlvr_gym.config import parse_overrides
 from rlvr_gym.environments.base import Environment
 from rlvr_gym.errors import VerifierFault
@@ -264,6 +265,20 @@ def test_samples_that_nobody_can_judge_teach_all_the_same(tmp_path: Path) -> Non
     assert last["loss"] < first["loss"]
     assert (last["unscored/share"], last["updates"]) == (1.0, 1)
     assert last["tokens/trained"] == last["length/mean"] * 8
+
+
+def test_the_command_names_the_teacher_and_asks_for_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["train", "distill", *TINY, *REVERSE, f"run.dir={tmp_path / 'run'}"]
+    with pytest.raises(SystemExit) as exited:
+        main([*command, UNTRAINED, "--dry-run"])
+    assert (exited.value.code or 0) == 0
+    assert "teacher   tiny:0123456789>" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as exited:
+        main(command)
+    assert exited.value.code == 2
+    assert "algorithm.teacher: Field required; give algorithm.teacher=..." in capsys.readouterr().err
 
 
 # What is refused

@@ -27,6 +27,7 @@ from rlvr_gym.cli.manual import Manual, documented
 from rlvr_gym.config import Settings, merge, parse_overrides
 from rlvr_gym.environments.settings import trained_model
 from rlvr_gym.errors import ConfigError
+from rlvr_trainers.algorithms.distillation.settings import Distill
 from rlvr_trainers.config import TrainConfig
 from rlvr_trainers.learner_settings import MeshConfig
 from rlvr_trainers.recipe import load_recipe, recipe_names, recipe_settings, recipe_summary
@@ -236,6 +237,7 @@ def _show_plan(recipe: str, trainer: Trainer, *, as_json: bool) -> None:
     told = {
         "recipe": recipe,
         "model": config.model.path,
+        **({"teacher": config.algorithm.teacher} if isinstance(config.algorithm, Distill) else {}),
         "task": config.trains_on if config.data and config.data.named else _told(plan["env"]),
         "held out": f"{_told(plan['held_out'])}, every {config.eval.every} steps"
         if config.eval
