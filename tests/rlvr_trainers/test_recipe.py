@@ -49,6 +49,7 @@ def test_the_presets_are_those_that_the_papers_describe() -> None:
         "gspo_token",
         "online_dpo",
         "ppo",
+        "reinforce_pp",
         "reinforce_pp_baseline",
         "reward_model",
         "rft",

@@ -136,7 +136,7 @@ class TrainConfig(Config):
                 "one of them"
             )
         if isinstance(self.algorithm, Ppo):
-            self._critic_has_its_place()
+            self._critic_has_its_place(self.algorithm)
         if isinstance(self.algorithm, Distill):
             self._teacher_has_its_place(self.algorithm)
         if isinstance(self.algorithm, RewardModelling):
@@ -151,8 +151,8 @@ class TrainConfig(Config):
             )
         return self
 
-    def _critic_has_its_place(self) -> None:
-        if self.mesh.shard > 1:
+    def _critic_has_its_place(self, algorithm: Ppo) -> None:
+        if self.mesh.shard > 1 and algorithm.critic != "none":
             raise ValueError(
                 f"mesh.shard={self.mesh.shard} splits the policy alone, and algorithm.kind=ppo trains a critic too: "
                 "use processes without shards, or an algorithm without a critic"
@@ -162,7 +162,7 @@ class TrainConfig(Config):
                 "buffer.max_staleness lets samples of older weights in, which algorithm.kind=ppo does not correct for: "
                 "leave it at 0"
             )
-        if self.batch.microbatch_tokens == "auto" and self.algorithm.kind == "ppo":
+        if self.batch.microbatch_tokens == "auto" and algorithm.critic != "none":
             raise ValueError(
                 "batch.microbatch_tokens=auto measures the policy alone, and algorithm.kind=ppo trains a critic: give "
                 "a number of tokens, such as 16384"

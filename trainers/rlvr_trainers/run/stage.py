@@ -183,6 +183,8 @@ def _critic_learner(
     """Make the critic, where the algorithm has one, and what trains it."""
     if not (isinstance(algorithm, LearnsValues) and isinstance(config.algorithm, Ppo)):
         return None
+    if config.algorithm.critic == "none":
+        return None
     models.critic = Critic(models.policy, own_model=config.algorithm.critic == "model")
     rate = {"learning_rate": config.algorithm.critic_learning_rate}
     return Learner[CreditedBatch](
