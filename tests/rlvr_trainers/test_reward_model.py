@@ -250,11 +250,12 @@ def test_three_more_seeds_learn_preferences_and_nothing_from_shuffled_ones(seed:
     )
 
 
-def test_four_steps_are_two_steps_and_two_more(tmp_path: Path) -> None:
+@pytest.mark.parametrize("adapter", [[], ["model.lora.rank=4", "model.lora.targets=[c_attn,c_fc]"]])
+def test_four_steps_are_two_steps_and_two_more(adapter: list[str], tmp_path: Path) -> None:
     data = pairs(tmp_path / "pairs.jsonl", NUMBERS[:24])
     held_out = pairs(tmp_path / "held-out.jsonl", NUMBERS[24:30])
     more = [f"data.path={data}", "batch.prompts=8", "batch.minibatches=2", "optimizer.schedule=constant"]
-    more += [f"algorithm.held_out={held_out}", "algorithm.measure_every=2"]
+    more += [f"algorithm.held_out={held_out}", "algorithm.measure_every=2", *adapter]
     for name, steps in (("whole", 4), ("parts", 2), ("parts", 4)):
         Trainer(config(tmp_path / name, *more, f"run.steps={steps}")).run()
     folders = [tmp_path / name / "model" for name in ("whole", "parts")]

@@ -243,7 +243,8 @@ class TrainConfig(Config):
         named = " or ".join(f"data.{name}" for name in usable)
         if data is not None and not usable:
             raise ValueError(
-                f"data is for algorithm.kind=sft, rft and dpo (and reward_model), and this is {kind}: leave it out"
+                f"data is for algorithm.kind=sft, rft and dpo, and this is {kind}: leave it out "
+                "(reward_model learns from data too)"
             )
         if data is not None and data.named not in (None, *usable):
             raise ValueError(f"data.{data.named} has no meaning with algorithm.kind={kind}: give {named}")
