@@ -1,0 +1,194 @@
+"""The samplers of a cluster: which of them are asked, and the weights that they are to have."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import ray
+import torch
+from ray.exceptions import RayError, RayTaskError
+
+from rlvr_gym.errors import ConfigError, TrainingError
+from rlvr_gym.generation.ray.actor import Make, SamplerActor
+from rlvr_gym.generation.ray.nodes import Member, Node, NodeActors, raised_in_an_actor
+from rlvr_gym.generation.ray.stored import StoredWeights
+from rlvr_gym.generation.weights import LARGEST_MEAN_DIFFERENCE, mean_difference
+
+AHEAD = 2
+"""Requests that a sampler is sent at a time: one that it works on, and one so that it need not wait for the network."""
+_BREATH_SECONDS = 0.05
+
+
+class Samplers:
+    """A sampler for each GPU of every node, one on a node without; all with the same weights.
+
+    One that cannot be asked, or computes something else than the others, is left out. Where its node is still there,
+    and on nodes that join, another is started, which is asked once it has the current weights.
+
+    Raises ConfigError where no node gets one.
+    """
+
+    def __init__(self, make: Make, weights: StoredWeights, *, patience_seconds: float) -> None:
+        self._weights = weights
+        self._make, self._patience_seconds = ray.put(make), patience_seconds
+        self._proof: tuple[float, ...] | None = None
+        """The scores of the actors' probe under the current weights."""
+        self._lock = threading.RLock()
+        self._nodes = NodeActors(places=_places, start=self._start, open=self._load, opened=self._loaded)
+        self._alone_since: float | None = None
+        try:
+            self._wait_for_one(starting=True)
+        except TrainingError as error:
+            self.close()
+            raise ConfigError(f"rollouts.ray: {error}") from error
+
+    def send(self, *arguments: Any) -> tuple[Any, Member] | None:
+        """Have the least busy sampler sample; None where all have enough to do, or none is there for now.
+
+        Returns the call, and who was sent it. Raises TrainingError where no sampler has been there for too long.
+        """
+        with self._lock:
+            self._nodes.look()
+            self._refuse_to_wait()
+            free = [member for member in self._nodes.ready if member.under_way < AHEAD]
+            if not free:
+                return None
+            member = min(free, key=lambda member: member.under_way)
+            member.under_way += 1
+            return member.actor.generate.remote(self._weights.number, *arguments), member
+
+    def rest(self) -> None:
+        """Wait a moment for a sampler to be there."""
+        time.sleep(_BREATH_SECONDS)
+
+    def over(self, member: Member) -> None:
+        """Count a call as over that a sampler was sent."""
+        with self._lock:
+            member.under_way -= 1
+
+    def leave_out(self, member: Member, error: BaseException) -> None:
+        """Ask that sampler no more."""
+        with self._lock:
+            self._nodes.leave_out(member, error)
+
+    def load(self, weights: StoredWeights) -> None:
+        """Have all samplers take these weights, after the requests that they were sent before.
+
+        Raises TrainingError where none does, or where one refuses them.
+        """
+        with self._lock:
+            self._weights, self._proof = weights, None
+            for member, scores in self._asked(self._load).items():
+                self._accept(member, scores)
+            self._wait_for_one()
+
+    def score(self, *arguments: Any) -> list[tuple[float, ...]]:
+        """The log-probabilities of given tokens, the same by every sampler. Raises TrainingError where they differ."""
+        with self._lock:
+            self._nodes.look()
+            found: dict[Member, list[tuple[float, ...]]] = {}
+            while not found:
+                self._wait_for_one()
+                found = self._asked(lambda actor: actor.score.remote(self._weights.number, *arguments))
+            (first, values), *others = found.items()
+            for member, theirs in others:
+                apart = mean_difference(
+                    [p for each in values for p in each], [p for each in theirs for p in each]
+                )
+                if apart > LARGEST_MEAN_DIFFERENCE:
+                    raise TrainingError(
+                        f"the samplers of {first.name} and {member.name} should have the same weights, and their "
+                        f"log-probabilities of the same tokens are {apart:.2g} apart on average"
+                    )
+            return values
+
+    def close(self) -> None:
+        """End all samplers."""
+        with self._lock:
+            if ray.is_initialized():
+                self._nodes.close()
+
+    def _asked(self, ask: Callable[[Any], Any]) -> dict[Member, Any]:
+        """Answers of the samplers that give one. Raises what a sampler's own code raises."""
+        calls = {ask(member.actor): member for member in self._nodes.ready}
+        done, late = (
+            ray.wait(list(calls), num_returns=len(calls), timeout=self._patience_seconds)
+            if calls
+            else ([], [])
+        )
+        for call in late:
+            self._nodes.leave_out(calls[call], f"no answer within {self._patience_seconds:g} s")
+        answers: dict[Member, Any] = {}
+        refused: RayTaskError | None = None
+        for call in done:
+            try:
+                answers[calls[call]] = ray.get(call)
+            except RayError as error:
+                self._nodes.leave_out(calls[call], error)
+                refused = error if isinstance(error, RayTaskError) else refused
+        if refused is not None:
+            raise raised_in_an_actor(refused) from refused
+        return answers
+
+    def _start(self, node: Node, placed: dict[str, Any]) -> Any:
+        gpus = 1 if node["Resources"].get("GPU", 0) >= 1 else 0
+        actor: Any = ray.remote(SamplerActor)
+        return actor.options(num_cpus=1 - gpus, num_gpus=gpus, **placed).remote(
+            [self._make], torch.get_num_threads()
+        )
+
+    def _load(self, actor: Any) -> Any:
+        return actor.load.remote(self._weights.number, self._weights.version, *self._weights.chunks)
+
+    def _loaded(self, member: Member, loaded: tuple[int, tuple[float, ...]]) -> Any:
+        """See a new sampler's weights: another call where they are not the current ones any more."""
+        number, scores = loaded
+        if number != self._weights.number:
+            return self._load(member.actor)
+        self._refuse_others(scores)
+        return None
+
+    def _accept(self, member: Member, loaded: tuple[int, tuple[float, ...]]) -> None:
+        try:
+            self._refuse_others(loaded[1])
+        except TrainingError as error:
+            self._nodes.leave_out(member, error)
+
+    def _refuse_others(self, scores: tuple[float, ...]) -> None:
+        if self._proof is None:
+            self._proof = scores
+        apart = mean_difference(self._proof, scores)
+        if not apart <= LARGEST_MEAN_DIFFERENCE:
+            raise TrainingError(
+                f"from the same weights it computes log-probabilities that are {apart:.2g} off those of the others"
+            )
+
+    def _wait_for_one(self, *, starting: bool = False) -> None:
+        """Wait until a sampler can be asked. Raises TrainingError where none can for too long."""
+        while True:
+            self._nodes.look()
+            self._refuse_to_wait()
+            if self._nodes.ready:
+                return
+            if starting and self._nodes.is_hopeless:
+                raise TrainingError(f"no node of the cluster has a sampler: {self._nodes.trouble}")
+            time.sleep(_BREATH_SECONDS)
+
+    def _refuse_to_wait(self) -> None:
+        if self._nodes.ready:
+            self._alone_since = None
+            return
+        now = time.monotonic()
+        self._alone_since = now if self._alone_since is None else self._alone_since
+        if now - self._alone_since > self._patience_seconds:
+            raise TrainingError(
+                f"no node of the Ray cluster has had a sampler for {self._patience_seconds:g} s: "
+                f"{self._nodes.trouble}. Rerun the command to resume once there are nodes"
+            )
+
+
+def _places(node: Node) -> int:
+    return max(1, int(node["Resources"].get("GPU", 0)))
