@@ -29,8 +29,8 @@ from rlvr_gym.generation.weights import refuse_unknown_weights, whole_update
 from rlvr_gym.tasks import Message
 from rlvr_gym.verdicts import Completion
 
-LEAST_PROMPTS, LEAST_SAMPLES = 4, 32
-"""Of a request: fewer are computed by other kernels, whose results differ in their last bits, and cost as much."""
+LEAST_PROMPTS, LEAST_SAMPLES = 16, 32
+"""Of a request: fewer cost nearly as much, and other kernels compute them, whose results differ in the last bits."""
 MOST_LOSSES = 5
 """Samplers that may be lost under one request before it is to blame itself."""
 _WAIT_SECONDS = 0.5
@@ -51,7 +51,8 @@ class RayGenerator:
 
     A call's prompts are divided into requests in a way that depends on the call alone. So the same samples are drawn
     whichever nodes there are, and what a lost node had is drawn again elsewhere: the same, bit for bit, where the nodes
-    compute alike (the same processors, the same versions). A node that joins is used once it has the current weights.
+    compute alike (the same processors, the same versions). What one process draws is the same as well, up to rounding
+    where a call is divided. A node that joins is used once it has the current weights.
 
     Weights travel through Ray's object store, which holds them once on every node. Updates wait for the requests that
     were sent before; each completion is of one version.

@@ -18,6 +18,8 @@ _LOOK_SECONDS = 1.0
 """The time between looks for nodes that joined."""
 _TRY_AGAIN_SECONDS = 5.0
 """The time after which an actor that ended is started anew, if its node is still there."""
+BREATH_SECONDS = 0.05
+"""The time between looks for an actor that is waited for."""
 _SHOWN = 300
 
 
@@ -87,6 +89,8 @@ class NodeActors:
     """The actors of one kind. Called by one thread at a time.
 
     Args:
+        kind: a noun for them, for messages.
+        patience_seconds: how long to wait while there is none.
         places: how many actors a node is to have; those with no CPU that Ray may use get none.
         start: starts an actor on a node; it is given the node and the options that place it there.
         open: sends an actor the call that makes it ready.
@@ -96,6 +100,9 @@ class NodeActors:
 
     def __init__(
         self,
+        kind: str,
+        patience_seconds: float,
+        *,
         places: Callable[[Node], int],
         start: Callable[[Node, dict[str, Any]], Any],
         open: Callable[[Any], Any],
@@ -106,6 +113,8 @@ class NodeActors:
         self._not_before: dict[tuple[str, int], float] = {}
         self._troubles: dict[str, str] = {}
         self._look_at = 0.0
+        self._kind, self._patience_seconds = kind, patience_seconds
+        self._alone_since: float | None = None
 
     @property
     def ready(self) -> list[Member]:
@@ -121,10 +130,32 @@ class NodeActors:
             return "actors have not started yet: are the CPUs and GPUs of the nodes taken by something else?"
         return "the cluster has no node with CPUs that Ray may use"
 
-    @property
-    def is_hopeless(self) -> bool:
-        """True if every actor that was started has failed, and none is starting."""
-        return bool(self._troubles) and not self._members
+    def wait_for_one(self, *, starting: bool = False) -> None:
+        """Wait until an actor can be asked.
+
+        Raises TrainingError where none can for too long, and at once where they are `starting` and all have failed.
+        """
+        while True:
+            self.look()
+            self.refuse_to_wait()
+            if self.ready:
+                return
+            if starting and self._troubles and not self._members:
+                raise TrainingError(f"no node of the Ray cluster has a {self._kind}: {self.trouble}")
+            time.sleep(BREATH_SECONDS)
+
+    def refuse_to_wait(self) -> None:
+        """Raise TrainingError where no actor could be asked for too long."""
+        if self.ready:
+            self._alone_since = None
+            return
+        now = time.monotonic()
+        self._alone_since = now if self._alone_since is None else self._alone_since
+        if now - self._alone_since > self._patience_seconds:
+            raise TrainingError(
+                f"no node of the Ray cluster has had a {self._kind} for {self._patience_seconds:g} s: {self.trouble}. "
+                "Rerun the command to resume once there are nodes"
+            )
 
     def look(self) -> None:
         """Start actors on nodes that joined, and see which are ready by now."""
@@ -153,6 +184,8 @@ class NodeActors:
 
     def close(self) -> None:
         """End all actors."""
+        if not ray.is_initialized():
+            return
         for member in self._members.values():
             ray.kill(member.actor)
         self._members.clear()

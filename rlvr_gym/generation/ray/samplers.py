@@ -13,13 +13,12 @@ from ray.exceptions import RayError, RayTaskError
 
 from rlvr_gym.errors import ConfigError, TrainingError
 from rlvr_gym.generation.ray.actor import Make, SamplerActor
-from rlvr_gym.generation.ray.nodes import Member, Node, NodeActors, raised_in_an_actor
+from rlvr_gym.generation.ray.nodes import BREATH_SECONDS, Member, Node, NodeActors, raised_in_an_actor
 from rlvr_gym.generation.ray.stored import StoredWeights
 from rlvr_gym.generation.weights import LARGEST_MEAN_DIFFERENCE, mean_difference
 
 AHEAD = 2
 """Requests that a sampler is sent at a time: one that it works on, and one so that it need not wait for the network."""
-_BREATH_SECONDS = 0.05
 
 
 class Samplers:
@@ -37,10 +36,16 @@ class Samplers:
         self._proof: tuple[float, ...] | None = None
         """The scores of the actors' probe under the current weights."""
         self._lock = threading.RLock()
-        self._nodes = NodeActors(places=_places, start=self._start, open=self._load, opened=self._loaded)
-        self._alone_since: float | None = None
+        self._nodes = NodeActors(
+            "sampler",
+            patience_seconds,
+            places=_places,
+            start=self._start,
+            open=self._load,
+            opened=self._loaded,
+        )
         try:
-            self._wait_for_one(starting=True)
+            self._nodes.wait_for_one(starting=True)
         except TrainingError as error:
             self.close()
             raise ConfigError(f"rollouts.ray: {error}") from error
@@ -52,7 +57,7 @@ class Samplers:
         """
         with self._lock:
             self._nodes.look()
-            self._refuse_to_wait()
+            self._nodes.refuse_to_wait()
             free = [member for member in self._nodes.ready if member.under_way < AHEAD]
             if not free:
                 return None
@@ -62,7 +67,7 @@ class Samplers:
 
     def rest(self) -> None:
         """Wait a moment for a sampler to be there."""
-        time.sleep(_BREATH_SECONDS)
+        time.sleep(BREATH_SECONDS)
 
     def over(self, member: Member) -> None:
         """Count a call as over that a sampler was sent."""
@@ -83,7 +88,7 @@ class Samplers:
             self._weights, self._proof = weights, None
             for member, scores in self._asked(self._load).items():
                 self._accept(member, scores)
-            self._wait_for_one()
+            self._nodes.wait_for_one()
 
     def score(self, *arguments: Any) -> list[tuple[float, ...]]:
         """The log-probabilities of given tokens, the same by every sampler. Raises TrainingError where they differ."""
@@ -91,7 +96,7 @@ class Samplers:
             self._nodes.look()
             found: dict[Member, list[tuple[float, ...]]] = {}
             while not found:
-                self._wait_for_one()
+                self._nodes.wait_for_one()
                 found = self._asked(lambda actor: actor.score.remote(self._weights.number, *arguments))
             (first, values), *others = found.items()
             for member, theirs in others:
@@ -108,8 +113,7 @@ class Samplers:
     def close(self) -> None:
         """End all samplers."""
         with self._lock:
-            if ray.is_initialized():
-                self._nodes.close()
+            self._nodes.close()
 
     def _asked(self, ask: Callable[[Any], Any]) -> dict[Member, Any]:
         """Answers of the samplers that give one. Raises what a sampler's own code raises."""
@@ -164,29 +168,6 @@ class Samplers:
         if not apart <= LARGEST_MEAN_DIFFERENCE:
             raise TrainingError(
                 f"from the same weights it computes log-probabilities that are {apart:.2g} off those of the others"
-            )
-
-    def _wait_for_one(self, *, starting: bool = False) -> None:
-        """Wait until a sampler can be asked. Raises TrainingError where none can for too long."""
-        while True:
-            self._nodes.look()
-            self._refuse_to_wait()
-            if self._nodes.ready:
-                return
-            if starting and self._nodes.is_hopeless:
-                raise TrainingError(f"no node of the cluster has a sampler: {self._nodes.trouble}")
-            time.sleep(_BREATH_SECONDS)
-
-    def _refuse_to_wait(self) -> None:
-        if self._nodes.ready:
-            self._alone_since = None
-            return
-        now = time.monotonic()
-        self._alone_since = now if self._alone_since is None else self._alone_since
-        if now - self._alone_since > self._patience_seconds:
-            raise TrainingError(
-                f"no node of the Ray cluster has had a sampler for {self._patience_seconds:g} s: "
-                f"{self._nodes.trouble}. Rerun the command to resume once there are nodes"
             )
 
 
