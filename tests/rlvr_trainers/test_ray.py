@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,8 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import pytest
 import torch
+from rlvr_trainers.learner.policy import Policy
+from rlvr_trainers.learner_settings import LoraConfig, ModelConfig
 from rlvr_trainers.recipe import load_recipe
 from rlvr_trainers.trainer import Trainer
 
@@ -44,8 +49,9 @@ import ray
 from ray.cluster_utils import Cluster
 
 from rlvr_gym.environments.ray import RayJudges
+from rlvr_gym.generation.ray.actor import TransformersOf
 from rlvr_gym.generation.ray.generator import RayGenerator
-from rlvr_gym.generation.ray.stored import StoredWeights, tensors_of
+from rlvr_gym.generation.ray.stored import StoredWeights, tensors_of, with_parameters, without_values
 
 # Ray's own warnings about its defaults, and sockets and files that it leaves to the garbage collector.
 pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.timeout(300)]
@@ -244,6 +250,22 @@ def processes_of(generator: RayGenerator) -> dict[str, int]:
     return {m.place[0]: ray.get(m.actor.__ray_call__.remote(lambda _: os.getpid())) for m in ready}
 
 
+def test_the_store_has_forgotten_the_old_weights_when_it_takes_new_ones(
+    generator: RayGenerator, monkeypatch: pytest.MonkeyPatch
+):
+    held: list[object] = []
+    put = StoredWeights.put
+
+    def watched(*arguments: Any, **options: Any) -> StoredWeights:
+        held.append(generator._samplers._weights)
+        return put(*arguments, **options)
+
+    monkeypatch.setattr(StoredWeights, "put", watched)
+    generator.update_weights(list(a_model()[0].named_parameters()), 1)
+    assert held == [None]
+    assert generator.weights_version == 1
+
+
 def kill_a_node(cluster: Any, processes: dict[str, int]) -> str:
     """End one of these nodes at once and for good, as a loss of power would, its raylet too; returns its id."""
     node = next(node for node in cluster.list_all_nodes() if not node.head and node.node_id in processes)
@@ -280,28 +302,101 @@ def test_what_a_killed_node_had_is_sampled_elsewhere_bit_for_bit_and_a_node_that
 
 def test_a_sampler_that_computes_something_else_than_the_others_is_not_asked(generator: RayGenerator):
     nodes = generator._samplers._nodes
-    first, second = nodes.ready
+    _, second = nodes.ready
     other = StoredWeights.put(a_model(seed=9)[0].named_parameters(), number=generator._updates, version=0)
-    ray.get(second.actor.load.remote(other.number, 0, *other.chunks))
+    loading = second.actor.load.remote(other.number, 0, *other.chunks)
+    ray.get(loading)
     with pytest.raises(TrainingError, match="should have the same weights"):
         generator.score([TokenSequence(prompt_token_ids=(4, 5), token_ids=(6, 7))])
-    first.actor, second.opening = second.actor, second.actor.load.remote(other.number, 0, *other.chunks)
-    nodes.leave_out(first, "forgotten by this test")
-    wait_until(lambda: nodes.look() or nodes.ready != [], "no sampler is started anew")
+    second.opening = loading
+    nodes.look()
     assert second not in nodes.ready
+    assert "off those of the others" in nodes.trouble
 
 
-def test_sampling_ends_where_no_node_has_had_a_sampler_for_too_long(generator: RayGenerator):
-    nodes = generator._samplers._nodes
+def test_sampling_ends_where_no_node_has_had_a_sampler_for_too_long(shared: RayGenerator):
+    nodes = shared._samplers._nodes
     nodes._patience_seconds = 0.5
     for member in nodes.ready:
         ray.kill(member.actor)
     with pytest.raises(
         TrainingError, match=r"no node of the Ray cluster has had a sampler for 0\.5 s: Ray node"
     ):
-        sampled(generator, MANY)
-    nodes._patience_seconds = 300.0
-    assert len(sampled(generator, MANY)) == 32
+        sampled(shared, MANY)
+    shared.close()
+
+
+def refused(*settings: str, recipe: str = "quickstart") -> str:
+    with pytest.raises(ConfigError) as error:
+        Trainer(load_recipe(recipe, parse_overrides(["rollouts.ray=auto", *settings])))
+    return str(error.value)
+
+
+def test_settings_that_a_cluster_does_not_fit_are_refused_before_any_work(monkeypatch: pytest.MonkeyPatch):
+    assert "mesh.shard=2 splits them" in refused("mesh.shard=2")
+    assert "has servers of its own" in refused(
+        "generator.engine=vllm_servers", "generator.urls=[http://localhost:8000]"
+    )
+    assert "nothing is sampled by algorithm.kind=sft" in refused(
+        "env.id=reverse", "model.path=tiny", recipe="sft"
+    )
+    assert "in no folder that vLLM could read" in refused("generator.engine=vllm")
+    assert "give auto, or HOST:PORT" in refused("rollouts.ray=ray://localhost:10001")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert "these are 2 (WORLD_SIZE)" in refused()
+
+
+def test_an_address_where_no_cluster_is_and_a_missing_ray_are_refused_with_what_to_do():
+    program = """
+import sys
+from rlvr_gym.cli.main import main
+if sys.argv[1] == "hidden":
+    sys.argv.pop(1)
+    sys.modules["ray"] = None
+main()
+"""
+    for hidden, address, said in (
+        ("hidden", "auto", "rollouts.ray=auto needs Ray: pip install"),
+        ("", "127.0.0.1:1", "no Ray cluster answers there"),
+    ):
+        command = [sys.executable, "-c", program, *([hidden] if hidden else [])]
+        settings = ["train", "quickstart", *SETTINGS, f"rollouts.ray={address}"]
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
+        done = subprocess.run(
+            [*command, *settings], capture_output=True, text=True, env=environment, check=False, timeout=60
+        )
+        assert done.returncode == 2
+        assert said in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ModelConfig(path="tiny:0123456789", lora=LoraConfig(rank=4)),
+        ModelConfig(path="tiny:0123456789", dtype="bfloat16"),
+        ModelConfig(path="tiny:0123456789", dtype="bfloat16", weights_dtype="bfloat16"),
+        ModelConfig(path="tiny:0123456789", gradient_checkpointing=True),
+    ],
+    ids=["lora", "autocast", "weights in 16 bits", "checkpointed"],
+)
+def test_the_model_that_travels_to_a_node_samples_as_the_one_that_is_trained(
+    cluster: Any, settings: ModelConfig
+):
+    policy = Policy(settings, seed=1)
+    merged, dtype = policy.merged(), getattr(torch, settings.dtype)
+    blank = with_parameters(merged, without_values)
+    assert all(weight.is_meta for weight in blank.parameters())
+    sent = cloudpickle.dumps(TransformersOf(model=blank, tokenizer=policy.tokenizer, dtype=dtype))
+    stored = StoredWeights.put(policy.merged_parameters(), number=0, version=0)
+    make: TransformersOf = cloudpickle.loads(sent)
+    there = make(tensors_of(ray.get(list(stored.chunks))))
+    assert sampled(there, MANY) == sampled(policy.generator_apart(), MANY)
+
+
+def wait_for_judges(judges: RayJudges) -> None:
+    """Wait until both nodes have one."""
+    slots = 2 * NODE["num_cpus"]
+    wait_until(lambda: judges._nodes.look() or judges.slots == slots, "a node has no judge")
 
 
 TASK = Task(prompt="What is 1 + 1?", reference="2")
@@ -340,7 +435,7 @@ def test_verdicts_come_from_both_nodes_and_no_judge_has_more_than_it_can_begin(
         return Verdict.right(f"{os.getpid()} {most}")
 
     verifier = FunctionVerifier(counted)
-    wait_until(lambda: judges._nodes.look() or judges.slots == 2 * node, "a node has no judge")
+    wait_for_judges(judges)
     with ThreadPoolExecutor(32) as threads:
         verdicts = list(threads.map(lambda n: judges(verifier, TASK, Completion(text=str(n))), range(32)))
     processes, most = zip(*(verdict.detail.split() for verdict in verdicts), strict=True)
@@ -414,6 +509,19 @@ def test_a_verifier_that_does_not_end_leaves_its_sample_unscored_and_its_judge_i
     verifier.patience = 60.0
     assert judges(verifier, TASK, Completion(text="2")).correct
     assert before.isdisjoint(member.actor for member in judges._nodes.ready)
+
+
+def test_a_sample_is_unscored_where_no_node_has_had_a_judge_for_too_long(judges: RayJudges):
+    wait_for_judges(judges)
+    nodes = judges._nodes
+    patience, nodes._patience_seconds = nodes._patience_seconds, 0.5
+    verifier = FunctionVerifier(lambda task, completion: True)
+    for member in nodes.ready:
+        ray.kill(member.actor)
+    verdict = judges(verifier, TASK, Completion(text="2"))
+    nodes._patience_seconds = patience
+    assert not verdict.scored
+    assert "no node of the Ray cluster has had a judge for 0.5 s" in verdict.detail
 
 
 def test_a_verifier_that_cannot_travel_is_refused_before_it_judges(judges: RayJudges):

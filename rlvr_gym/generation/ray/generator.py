@@ -129,6 +129,7 @@ class RayGenerator:
             self.weights_version = None
             given = whole_update(weights, self._shapes)
             self._updates += 1
+            self._samplers.drop_weights()
             self._samplers.load(StoredWeights.put(given.items(), number=self._updates, version=version))
             self.weights_version = version
 

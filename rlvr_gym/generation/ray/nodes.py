@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ _TRY_AGAIN_SECONDS = 5.0
 """The time after which an actor that ended is started anew, if its node is still there."""
 BREATH_SECONDS = 0.05
 """The time between looks for an actor that is waited for."""
+_KNOCK_SECONDS = 10.0
 _SHOWN = 300
 
 
@@ -28,20 +30,28 @@ def connect(address: str) -> None:
 
     Does nothing in a process that is part of it. Raises ConfigError where there is no such cluster.
     """
+    if "://" in address:
+        raise ConfigError(f"rollouts.ray={address}: give auto, or HOST:PORT of the cluster's head node")
     if ray.is_initialized():
         joined = ray.get_runtime_context().gcs_address
         if address not in ("auto", joined):
             raise ConfigError(f"rollouts.ray={address}: this process is part of another cluster, {joined}")
         return
-    if "://" in address:
-        raise ConfigError(f"rollouts.ray={address}: give auto, or HOST:PORT of the cluster's head node")
     try:
+        if address != "auto":
+            _knock(address)
         _init(None if address == "auto" else address)
-    except (ConnectionError, RuntimeError, RayError) as error:
+    except (OSError, ValueError, RuntimeError, RayError) as error:
         raise ConfigError(
             f"rollouts.ray={address}: no Ray cluster answers there ({cause_of(error)}). Start one with "
             "`ray start --head`, and other machines with `ray start --address=HOST:6379`"
         ) from error
+
+
+def _knock(address: str) -> None:
+    """Raise OSError or ValueError where nobody listens, which Ray would wait for."""
+    host, _, port = address.rpartition(":")
+    socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
 
 
 def _init(address: str | None) -> None:

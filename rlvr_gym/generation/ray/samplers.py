@@ -31,7 +31,7 @@ class Samplers:
     """
 
     def __init__(self, make: Make, weights: StoredWeights, *, patience_seconds: float) -> None:
-        self._weights = weights
+        self._weights: StoredWeights | None = weights
         self._make, self._patience_seconds = ray.put(make), patience_seconds
         self._proof: tuple[float, ...] | None = None
         """The scores of the actors' probe under the current weights."""
@@ -63,7 +63,7 @@ class Samplers:
                 return None
             member = min(free, key=lambda member: member.under_way)
             member.under_way += 1
-            return member.actor.generate.remote(self._weights.number, *arguments), member
+            return member.actor.generate.remote(self._current.number, *arguments), member
 
     def rest(self) -> None:
         """Wait a moment for a sampler to be there."""
@@ -78,6 +78,11 @@ class Samplers:
         """Ask that sampler no more."""
         with self._lock:
             self._nodes.leave_out(member, error)
+
+    def drop_weights(self) -> None:
+        """Let the store forget the weights before it takes others, so that it need not hold both; then `load`."""
+        with self._lock:
+            self._weights = None
 
     def load(self, weights: StoredWeights) -> None:
         """Have all samplers take these weights, after the requests that they were sent before.
@@ -97,7 +102,7 @@ class Samplers:
             found: dict[Member, list[tuple[float, ...]]] = {}
             while not found:
                 self._nodes.wait_for_one()
-                found = self._asked(lambda actor: actor.score.remote(self._weights.number, *arguments))
+                found = self._asked(lambda actor: actor.score.remote(self._current.number, *arguments))
             (first, values), *others = found.items()
             for member, theirs in others:
                 apart = mean_difference(
@@ -144,13 +149,18 @@ class Samplers:
             [self._make], torch.get_num_threads()
         )
 
+    @property
+    def _current(self) -> StoredWeights:
+        assert self._weights is not None, "nothing is asked of samplers between two updates' weights"
+        return self._weights
+
     def _load(self, actor: Any) -> Any:
-        return actor.load.remote(self._weights.number, self._weights.version, *self._weights.chunks)
+        return actor.load.remote(self._current.number, self._current.version, *self._current.chunks)
 
     def _loaded(self, member: Member, loaded: tuple[int, tuple[float, ...]]) -> Any:
         """See a new sampler's weights: another call where they are not the current ones any more."""
         number, scores = loaded
-        if number != self._weights.number:
+        if number != self._current.number:
             return self._load(member.actor)
         self._refuse_others(scores)
         return None

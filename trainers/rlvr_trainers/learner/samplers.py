@@ -96,8 +96,9 @@ def _on_nodes(config: GeneratorConfig, rollouts: RolloutsConfig, policy: Policy)
     from rlvr_gym.generation.ray.generator import RayGenerator
 
     path, dtype = policy.config.path, policy.config.dtype
+    path = str(Path(path).absolute()) if Path(path).is_dir() else path
     vllm = config.engine == "vllm"
-    if vllm and not Path(path).is_dir() and path.startswith("tiny"):
+    if vllm and path.startswith("tiny"):
         raise ConfigError(
             f"model.path={path} is in no folder that vLLM could read on the nodes: save it to one that all of them see"
         )
