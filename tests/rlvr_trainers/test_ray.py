@@ -314,6 +314,32 @@ def test_a_sampler_that_computes_something_else_than_the_others_is_not_asked(gen
     assert "off those of the others" in nodes.trouble
 
 
+def test_a_sampler_that_fails_by_itself_is_left_out_and_its_requests_are_drawn_elsewhere(
+    generator: RayGenerator,
+):
+    def break_down(actor: Any) -> None:
+        def generate(*arguments: Any) -> None:
+            raise RuntimeError("the device is gone")
+
+        actor._generator.generate = generate
+
+    undisturbed, nodes = sampled(generator, MANY), generator._samplers._nodes
+    broken = nodes.ready[0]
+    ray.get(broken.actor.__ray_call__.remote(break_down))
+    assert sampled(generator, MANY) == undisturbed
+    assert broken not in nodes.ready
+    assert "RuntimeError: the device is gone" in nodes.trouble
+
+
+def test_weights_that_cannot_be_sampled_from_are_not_held_against_the_samplers(shared: RayGenerator):
+    weights = [(name, weight.detach().clone()) for name, weight in a_model()[0].named_parameters()]
+    for _, weight in weights:
+        weight[...] = float("nan")
+    shared.update_weights(weights, 1)
+    with pytest.raises(TrainingError, match="not finite"):
+        sampled(shared, MANY)
+
+
 def test_sampling_ends_where_no_node_has_had_a_sampler_for_too_long(shared: RayGenerator):
     nodes = shared._samplers._nodes
     nodes._patience_seconds = 0.5

@@ -9,12 +9,11 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pickle import PicklingError
 from typing import Any, final
 
 import ray
 import torch
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import RayError
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -22,7 +21,7 @@ from rlvr_gym.errors import ConfigError, TrainingError
 from rlvr_gym.generation.base import GenerationRequest, SamplingParams, TokenSequence
 from rlvr_gym.generation.prompts import EncodedPrompt, TokenPrompts
 from rlvr_gym.generation.ray.actor import Make, TransformersOf
-from rlvr_gym.generation.ray.nodes import Member, connect, raised_in_an_actor
+from rlvr_gym.generation.ray.nodes import Member, cause_of, connect, raised_in_an_actor
 from rlvr_gym.generation.ray.samplers import Samplers
 from rlvr_gym.generation.ray.stored import StoredWeights, with_parameters, without_values
 from rlvr_gym.generation.weights import refuse_unknown_weights, whole_update
@@ -98,12 +97,7 @@ class RayGenerator:
         first = StoredWeights.put(model.named_parameters(), number=0, version=0)
         blank = with_parameters(model, without_values).eval()
         make = make or TransformersOf(model=blank, tokenizer=tokenizer, dtype=dtype)
-        try:
-            self._samplers = Samplers(make, first, patience_seconds=patience_seconds)
-        except (PicklingError, TypeError, AttributeError) as error:  # as pickle refuses
-            raise ConfigError(
-                f"rollouts.ray: this model cannot be sent to the nodes of a cluster: {error}"
-            ) from error
+        self._samplers = Samplers(make, first, patience_seconds=patience_seconds)
         self.weights_version: int | None = 0
         self.close = weakref.finalize(self, self._samplers.close)
 
@@ -135,8 +129,9 @@ class RayGenerator:
 
     def score(self, sequences: Sequence[TokenSequence], temperature: float = 1.0) -> list[tuple[float, ...]]:
         """The log-probabilities of given tokens, as `TrainableGenerator.score` says, asked of every sampler."""
-        refuse_unknown_weights(self.weights_version)
-        return self._samplers.score(list(sequences), temperature)
+        with self._updating:
+            refuse_unknown_weights(self.weights_version)
+            return self._samplers.score(list(sequences), temperature)
 
     def _divided(
         self, encoded: Sequence[EncodedPrompt], prompts: Sequence[GenerationRequest], n: int
@@ -209,17 +204,17 @@ class RayGenerator:
     def _received(
         self, call: Any, member: Member, request: _Request
     ) -> list[tuple[int, list[Completion]]] | None:
-        """The groups of a request; None where its sampler was lost. Raises what the sampler's own code raised."""
+        """The groups of a request; None where its sampler was lost. Raises what no other sampler would do better."""
         try:
             return ray.get(call)
-        except RayTaskError as error:
-            raise raised_in_an_actor(error) from error
         except RayError as error:
-            self._samplers.leave_out(member, error)
+            if (fault := raised_in_an_actor(error)) is not None:
+                raise fault from error
             request.losses += 1
+            self._samplers.leave_out(member, error)
             if request.losses > MOST_LOSSES:
                 raise TrainingError(
                     f"{request.losses} samplers were lost under the same {len(request.asked)} prompts, the last as "
-                    f"{member.name} said: {error}"
+                    f"{member.name} said: {cause_of(error)}"
                 ) from error
             return None

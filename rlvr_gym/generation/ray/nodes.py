@@ -68,9 +68,10 @@ def cause_of(error: BaseException) -> str:
     return f"{type(cause).__name__}: {' '.join(lines)[:_SHOWN]}"
 
 
-def raised_in_an_actor(error: RayTaskError) -> RlvrError:
-    """The error that an actor's own code raised, as one of ours."""
-    return error.cause if isinstance(error.cause, RlvrError) else TrainingError(cause_of(error))
+def raised_in_an_actor(error: BaseException) -> RlvrError | None:
+    """One of our own errors that was raised in an actor; None for any other, and where the actor was lost."""
+    cause = error.cause if isinstance(error, RayTaskError) else None
+    return cause if isinstance(cause, RlvrError) else None
 
 
 @dataclass(kw_only=True, eq=False)

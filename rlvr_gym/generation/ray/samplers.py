@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
+from pickle import PicklingError
 from typing import Any
 
 import ray
@@ -13,7 +15,14 @@ from ray.exceptions import RayError, RayTaskError
 
 from rlvr_gym.errors import ConfigError, TrainingError
 from rlvr_gym.generation.ray.actor import Make, SamplerActor
-from rlvr_gym.generation.ray.nodes import BREATH_SECONDS, Member, Node, NodeActors, raised_in_an_actor
+from rlvr_gym.generation.ray.nodes import (
+    BREATH_SECONDS,
+    Member,
+    Node,
+    NodeActors,
+    cause_of,
+    raised_in_an_actor,
+)
 from rlvr_gym.generation.ray.stored import StoredWeights
 from rlvr_gym.generation.weights import LARGEST_MEAN_DIFFERENCE, mean_difference
 
@@ -27,12 +36,12 @@ class Samplers:
     One that cannot be asked, or computes something else than the others, is left out. Where its node is still there,
     and on nodes that join, another is started, which is asked once it has the current weights.
 
-    Raises ConfigError where no node gets one.
+    Raises ConfigError where no node gets one, or where `make` cannot be pickled.
     """
 
     def __init__(self, make: Make, weights: StoredWeights, *, patience_seconds: float) -> None:
         self._weights: StoredWeights | None = weights
-        self._make, self._patience_seconds = ray.put(make), patience_seconds
+        self._make, self._patience_seconds = _put(make), patience_seconds
         self._proof: tuple[float, ...] | None = None
         """The scores of the actors' probe under the current weights."""
         self._lock = threading.RLock()
@@ -87,7 +96,7 @@ class Samplers:
     def load(self, weights: StoredWeights) -> None:
         """Have all samplers take these weights, after the requests that they were sent before.
 
-        Raises TrainingError where none does, or where one refuses them.
+        Those that do not are left out. Raises TrainingError where none does.
         """
         with self._lock:
             self._weights, self._proof = weights, None
@@ -121,7 +130,7 @@ class Samplers:
             self._nodes.close()
 
     def _asked(self, ask: Callable[[Any], Any]) -> dict[Member, Any]:
-        """Answers of the samplers that give one. Raises what a sampler's own code raises."""
+        """Answers of the samplers that give one; others are left out. Raises what their code raised where none does."""
         calls = {ask(member.actor): member for member in self._nodes.ready}
         done, late = (
             ray.wait(list(calls), num_returns=len(calls), timeout=self._patience_seconds)
@@ -138,8 +147,8 @@ class Samplers:
             except RayError as error:
                 self._nodes.leave_out(calls[call], error)
                 refused = error if isinstance(error, RayTaskError) else refused
-        if refused is not None:
-            raise raised_in_an_actor(refused) from refused
+        if refused is not None and not answers:
+            raise raised_in_an_actor(refused) or TrainingError(cause_of(refused)) from refused
         return answers
 
     def _start(self, node: Node, placed: dict[str, Any]) -> Any:
@@ -172,13 +181,25 @@ class Samplers:
             self._nodes.leave_out(member, error)
 
     def _refuse_others(self, scores: tuple[float, ...]) -> None:
-        if self._proof is None:
-            self._proof = scores
+        if self._proof is None or not all(map(math.isfinite, self._proof)):
+            self._proof = (
+                scores  # of weights that hold NaN nothing can be proven, and nothing is sampled from them
+            )
+            return
         apart = mean_difference(self._proof, scores)
         if not apart <= LARGEST_MEAN_DIFFERENCE:
             raise TrainingError(
                 f"from the same weights it computes log-probabilities that are {apart:.2g} off those of the others"
             )
+
+
+def _put(make: Make) -> Any:
+    try:
+        return ray.put(make)
+    except (PicklingError, TypeError, AttributeError, ValueError) as error:  # as pickle refuses
+        raise ConfigError(
+            f"rollouts.ray: this model cannot be sent to the nodes of a cluster: {error}"
+        ) from error
 
 
 def _places(node: Node) -> int:
