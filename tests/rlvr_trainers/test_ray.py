@@ -364,7 +364,7 @@ def test_settings_that_a_cluster_does_not_fit_are_refused_before_any_work(monkey
         "generator.engine=vllm_servers", "generator.urls=[http://localhost:8000]"
     )
     assert "nothing is sampled by algorithm.kind=sft" in refused(
-        "env.id=reverse", "model.path=tiny", recipe="sft"
+        "env.id=reverse", "model.path=tiny", "eval=null", recipe="sft"
     )
     assert "in no folder that vLLM could read" in refused("generator.engine=vllm")
     assert "give auto, or HOST:PORT" in refused("rollouts.ray=ray://localhost:10001")

@@ -154,7 +154,7 @@ class TrainConfig(Config):
                 f"{asked} starts the samplers itself, and generator.engine=vllm_servers has servers of its own: leave "
                 "out rollouts.ray, or take generator.engine=transformers or vllm"
             )
-        if not self.samples:
+        if not self.samples and self.eval is None:
             raise ValueError(
                 f"nothing is sampled by algorithm.kind={self.algorithm.kind} here: leave out {asked}"
             )
