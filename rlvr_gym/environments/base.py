@@ -7,7 +7,7 @@ import math
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Protocol, Self, final
 
 import gymnasium
 from pydantic import BaseModel, ConfigDict, JsonValue
@@ -114,6 +114,38 @@ class Response:
         return "\n".join(message.content for message in self.messages)
 
 
+class Judging(Protocol):
+    """A place where verdicts are computed. Called from several threads at once."""
+
+    @property
+    def slots(self) -> int:
+        """Number of verdicts that are computed there at once; 0 for as many as this machine likes."""
+        ...
+
+    def timeout_seconds(self, of_answer: float) -> float:
+        """Time to wait for an answer that takes `of_answer` at most, once it is being computed."""
+        ...
+
+    def __call__(self, verifier: Verifier, task: Task, completion: Completion) -> Verdict:
+        """The verdict, as `rlvr_gym.verifiers.base.judge` gives it."""
+        ...
+
+
+@final
+class JudgedHere:
+    """The `Judging` of this process."""
+
+    slots = 0
+
+    def timeout_seconds(self, of_answer: float) -> float:
+        """The time that the answer takes: nothing comes to it."""
+        return of_answer
+
+    def __call__(self, verifier: Verifier, task: Task, completion: Completion) -> Verdict:
+        """Judge in the thread that asks."""
+        return judge(verifier, task, completion)
+
+
 class Environment(gymnasium.Env[str, str]):
     """A task set and a verifier behind `reset` and `step`.
 
@@ -130,6 +162,8 @@ class Environment(gymnasium.Env[str, str]):
     metadata = {"render_modes": []}  # noqa: RUF012 - the base class's own shape
     card: EnvironmentCard | None = None
     """Set by the registry when the environment is made by name."""
+    judging: Judging = JudgedHere()
+    """The place where the verdicts of its episodes are computed."""
     selection: Mapping[str, JsonValue] = {}
     """The selection of `tasks` from those that `spec` stands for, as settings; empty if there is none."""
 
@@ -223,7 +257,7 @@ class Environment(gymnasium.Env[str, str]):
         if response is not None and not out_of_turns:
             info = self._info(scored=True, messages=response.messages, **given)
             return response.text, reward or 0.0, False, False, info
-        verdict = verdict or judge(self.verifier, self.task, action)
+        verdict = verdict or self.judging(self.verifier, self.task, action)
         info = self._info(scored=verdict.scored, verdict=verdict, **given)
         self.task = None
         earned = 0.0 if verdict.score is None else verdict.score + (reward or 0.0)

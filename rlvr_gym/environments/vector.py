@@ -69,11 +69,11 @@ class GroupVectorEnv(gymnasium.vector.VectorEnv[tuple[str, ...], Sequence[str], 
         env: the environment every lane is a copy of.
         groups: how many tasks.
         group_size: how many lanes per task.
-        workers: how many threads judge; None is one for each CPU, at least 8. Verifiers that can be slow do
-            their work in processes of their own, so threads are enough.
+        workers: how many threads judge; None is one for each CPU, at least 8, or for each slot of `env.judging`.
+            Verifiers that can be slow do their work in processes of their own, so threads are enough.
         timeout_seconds: a lane whose turn is not answered by then, counted from when judging it began, is
             finished with an `unscored` verdict; its thread is abandoned and replaced. None leaves it to the
-            environment, whose `timeout_seconds` it then is.
+            environment, whose `timeout_seconds` it then is, and its `judging`.
     """
 
     metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.DISABLED}  # noqa: RUF012 - base's shape
@@ -89,8 +89,9 @@ class GroupVectorEnv(gymnasium.vector.VectorEnv[tuple[str, ...], Sequence[str], 
     ) -> None:
         if groups < 1 or group_size < 1:
             raise ConfigError(f"groups and group_size must be at least 1, not {groups} and {group_size}")
-        workers = max(8, os.cpu_count() or 1) if workers is None else workers
-        timeout_seconds = env.timeout_seconds if timeout_seconds is None else timeout_seconds
+        workers = max(8, os.cpu_count() or 1, env.judging.slots) if workers is None else workers
+        if timeout_seconds is None:
+            timeout_seconds = env.judging.timeout_seconds(env.timeout_seconds)
         if workers < 1 or not timeout_seconds > 0:
             raise ConfigError(
                 f"workers and timeout_seconds must be positive, not {workers} and {timeout_seconds}"

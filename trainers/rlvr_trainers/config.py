@@ -35,6 +35,7 @@ from rlvr_trainers.settings import (
     OverlongConfig,
     RewardConfig,
     RolloutSampling,
+    RolloutsConfig,
     RunConfig,
     WarmupConfig,
 )
@@ -64,6 +65,7 @@ class TrainConfig(Config):
     reward: RewardConfig = RewardConfig()
     sampling: RolloutSampling = RolloutSampling()
     generator: GeneratorConfig = GeneratorConfig()
+    rollouts: RolloutsConfig = RolloutsConfig()
     buffer: BufferConfig = BufferConfig()
     batch: BatchConfig = BatchConfig()
     dynamic_sampling: DynamicSamplingConfig | None = None
@@ -115,6 +117,7 @@ class TrainConfig(Config):
                 f"sample with its group: give at least {self.algorithm.least_group}"
             )
         self._data_has_a_meaning()
+        self._nodes_have_their_place()
         if self.mesh.shard > 1 and self.generator.engine == "vllm":
             raise ValueError(
                 f"mesh.shard={self.mesh.shard} needs an engine beside the processes that hold the shards: "
@@ -150,6 +153,25 @@ class TrainConfig(Config):
                 "eval.env.data=..., or leave evaluation out with eval=null"
             )
         return self
+
+    def _nodes_have_their_place(self) -> None:
+        if self.rollouts.ray is None:
+            return
+        asked = f"rollouts.ray={self.rollouts.ray}"
+        if self.mesh.shard > 1:
+            raise ValueError(
+                f"{asked} takes weights from one process, and mesh.shard={self.mesh.shard} splits them: use "
+                "generator.engine=vllm_servers without rollouts.ray, or a model in one piece"
+            )
+        if self.generator.engine == "vllm_servers":
+            raise ValueError(
+                f"{asked} starts the samplers itself, and generator.engine=vllm_servers has servers of its own: leave "
+                "out rollouts.ray, or take generator.engine=transformers or vllm"
+            )
+        if not self.samples and self.eval is None:
+            raise ValueError(
+                f"nothing is sampled by algorithm.kind={self.algorithm.kind} here: leave out {asked}"
+            )
 
     def _critic_has_its_place(self, algorithm: Ppo) -> None:
         if self.mesh.shard > 1 and algorithm.critic != "none":

@@ -78,6 +78,20 @@ class GeneratorConfig(Config):
         return self
 
 
+class RolloutsConfig(Config):
+    """The place of sampling and judging: this process, or the nodes of a Ray cluster.
+
+    A round is divided into requests that do not depend on the nodes, so the samples do not either.
+    """
+
+    ray: str | None = None
+    """The cluster: HOST:PORT of its head node, or `auto` for the one on this machine, else a new one; null is none."""
+    requests: int = Field(default=16, ge=1)
+    """Largest number of requests that a round is divided into: two for each sampler keep all of them busy."""
+    patience_seconds: float = Field(default=300.0, gt=0.0)
+    """Time without a node that samples after which the run ends; without one that judges, a sample is unscored."""
+
+
 class DynamicSamplingConfig(Config):
     """DAPO's dynamic sampling: groups whose outcomes are all equal are replaced by new prompts."""
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
+
+from rlvr_sandbox.installing import pip_install
 
 from rlvr_gym.environments.base import Environment
 from rlvr_gym.errors import ConfigError
@@ -16,6 +19,7 @@ from rlvr_trainers.config import PAIRED, TrainConfig
 from rlvr_trainers.data.conversations import conversations
 from rlvr_trainers.data.preferences import preferences
 from rlvr_trainers.data.stored import StoredSamples
+from rlvr_trainers.settings import RolloutsConfig
 
 MOST_SAMPLES = 10_000_000
 """Largest number of samples in a step: they are held in memory."""
@@ -135,7 +139,38 @@ def environments(
         )
     if held_out is not None and config.eval is not None and not config.eval.allow_overlap:
         _refuse_overlap(env, held_out)
-    return env, held_out
+    return _judged_elsewhere(config, env, held_out)
+
+
+def _judged_elsewhere(
+    config: TrainConfig, env: Environment, held_out: Environment | None
+) -> tuple[Environment, Environment | None]:
+    """The environments, which are judged where `config.rollouts` says. Raises ConfigError where that cannot be."""
+    rollouts = config.rollouts
+    if rollouts.ray is None:
+        return env, held_out
+    _refuse_processes(rollouts)
+    try:
+        from rlvr_gym.environments.ray import RayJudges
+    except ImportError as error:
+        raise ConfigError(f"rollouts.ray={rollouts.ray} needs Ray: {pip_install('ray')} ({error})") from error
+    judges = RayJudges(rollouts.ray, patience_seconds=rollouts.patience_seconds)
+    judged = [one and one.clone() for one in (env, held_out)]
+    for one in judged:
+        if one is not None:
+            judges.send(one.verifier)
+            one.judging = judges
+    return judged[0] or env, judged[1]
+
+
+def _refuse_processes(rollouts: RolloutsConfig) -> None:
+    """Raise ConfigError where several processes train together, each of which would take the nodes' samplers."""
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    if rollouts.ray is not None and processes > 1:
+        raise ConfigError(
+            f"rollouts.ray={rollouts.ray} samples for one process that trains, and these are {processes} (WORLD_SIZE): "
+            "start one process, or leave rollouts.ray out"
+        )
 
 
 def _tasks_of_data(config: TrainConfig) -> Environment | None:

@@ -40,7 +40,13 @@ def sampler_for(config: TrainConfig, policy: Policy, env: Environment, mesh: Mes
     """The engine that samples from `policy`, which proves on prompts of `env` that it has its weights."""
     probes = [_prompt_ids(policy, env, task) for task in env.tasks.take(PROBES)]
     return make_sampler(
-        config.generator, config.buffer, policy, probes, temperature=config.sampling.temperature, mesh=mesh
+        config.generator,
+        config.rollouts,
+        config.buffer,
+        policy,
+        probes,
+        temperature=config.sampling.temperature,
+        mesh=mesh,
     )
 
 
