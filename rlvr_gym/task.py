@@ -7,22 +7,72 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+
+from rlvr_gym.tools.calls import MalformedCall, ToolCall, written
 
 
 class Message(BaseModel):
-    """One chat message."""
+    """One chat message.
+
+    `tool_calls` are the calls of a turn of the assistant that do not stand in its `content`, as servers hand them
+    over; a turn whose tokens are known has them where it was sampled, in the content. The answer to a call is a message
+    of the role `tool`, with the `name` of the tool and the call's id.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     role: Literal["system", "user", "assistant", "tool"]
     content: str
+    tool_calls: tuple[ToolCall | MalformedCall, ...] = ()
+    name: str | None = None
+    tool_call_id: str | None = None
+
+    if TYPE_CHECKING:  # what the validators below accept
+
+        def __init__(
+            self,
+            *,
+            role: Literal["system", "user", "assistant", "tool"],
+            content: str,
+            tool_calls: tuple[ToolCall | MalformedCall, ...] = (),
+            name: str | None = None,
+            tool_call_id: str | None = None,
+        ) -> None: ...
 
     @model_validator(mode="before")
     @classmethod
     def _fields_that_hold_nothing_are_left_out(cls, value: object) -> object:
         # Columns of messages have the fields of all of them: those that one lacks are null.
         return {k: v for k, v in value.items() if v is not None} if isinstance(value, dict) else value
+
+    @model_validator(mode="after")
+    def _only_the_assistant_calls(self) -> Message:
+        if "tool_calls" in self.model_fields_set and self.role != "assistant":
+            raise ValueError(f"tool_calls: a message of the role '{self.role}' calls no tools")
+        if (self.name is not None or self.tool_call_id is not None) and self.role != "tool":
+            raise ValueError(f"name and tool_call_id: a message of the role '{self.role}' answers no call")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_absent_fields(self, fields: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Only messages around calls have more than role and content: what is stored of others does not speak of it."""
+        stored: dict[str, Any] = fields(self)
+        return {key: value for key, value in stored.items() if key in ("role", "content") or value}
+
+    @property
+    def text(self) -> str:
+        """The content, and the calls that do not stand in it, as plain text to read."""
+        return "\n".join([*([self.content] if self.content else []), *map(written, self.tool_calls)])
 
     @field_validator("content", mode="before")
     @classmethod
