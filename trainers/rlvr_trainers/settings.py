@@ -219,7 +219,15 @@ class RunConfig(Config):
 
 
 Detector = Literal[
-    "canaries", "held_out", "hidden_tests", "format", "length", "repetition", "several_answers", "languages"
+    "canaries",
+    "held_out",
+    "hidden_tests",
+    "format",
+    "length",
+    "repetition",
+    "several_answers",
+    "languages",
+    "tools",
 ]
 
 
@@ -250,3 +258,5 @@ class MonitorConfig(Config):
     """The largest share of completions that give more answers than they are asked for."""
     max_language_mixing: float | None = Field(default=0.2, ge=0.0, le=1.0)
     """The largest share of completions partly in a script that their prompt is not in."""
+    max_tools_lost: float | None = Field(default=0.5, ge=0.0, le=1.0)
+    """The largest fall of the share of episodes that call a tool, below the highest of the run."""
