@@ -15,7 +15,7 @@ class ToolUse:
     """Frequency and success of calls.
 
     `calls` and `seconds` are means over the `episodes` that had tools, `calling` is the share of these with at least
-    one call. `malformed`, `failed` (by an error or its time) and `refused` are shares of all calls, 0 where there is none.
+    one call. `malformed`, `failed` (by an error or its time) and `refused` are shares of all calls, 0 without any.
     """
 
     episodes: int
