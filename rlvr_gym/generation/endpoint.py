@@ -42,8 +42,8 @@ class EndpointGenerator:
     tried again, after a wait that doubles each time or that the server asks for. A reply that does not come in
     time is not: long completions are the late ones, and asking again until a short one comes would prefer those.
     A request that fails for good gives a completion that `failed`. A server that refuses the key, or has no such
-    model, raises ConfigError. Tools are shown by the server, if it takes any. `close()` drops the connections, as happens
-    once nobody holds the generator any more.
+    model, raises ConfigError. Tools are shown by the server, if it takes any. `close()` drops the connections, as
+    happens once nobody holds the generator any more.
 
     Args:
         url: where `/chat/completions` is found, such as http://localhost:8000/v1.

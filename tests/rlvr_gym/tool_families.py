@@ -233,7 +233,7 @@ class Speaker:
         tokenizer: PreTrainedTokenizerFast | None = None,
         context: int | None = None,
     ) -> None:
-        self.tokenizer = tokenizer or tool_tokenizer(family)
+        self.tokenizer, self.context = tokenizer or tool_tokenizer(family), context
         self.prompts = TokenPrompts(self.tokenizer, GenerationConfig(), context)
         self.script, self.cut = script, cut
         self.seen: list[rg.GenerationRequest] = []

@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from rlvr_trainers import load_recipe, train
 from rlvr_trainers.config import MonitorConfig
+from rlvr_trainers.data.stored import StoredSamples
 from rlvr_trainers.mesh import Mesh
 from rlvr_trainers.monitor.monitor import JudgedCanaries, Monitor
 from rlvr_trainers.run.figures import call_metrics
+from rlvr_trainers.run.preflight import refuse_prompts_without_room
 
 import rlvr_gym as rg
+from rlvr_gym.environments.prompting import prompt_ids
 from rlvr_gym.evaluation import evaluate
 from rlvr_gym.evaluation.samples import Sample, read_samples
+from rlvr_gym.generation.tiny import tiny_model
 from rlvr_gym.report.browsing import of_evaluation
 from rlvr_gym.rollouts import Group, Rollout
 from rlvr_gym.tools import CallOutcome, CallRecord
@@ -164,3 +170,41 @@ def test_an_evaluation_without_tools_speaks_of_none():
     assert result.tools is None
     assert "tools" not in result.to_json()
     assert all("calls" not in sample.model_dump() for sample in result.samples)
+
+
+# Prompts are measured as the policy is shown them, and what would teach it not to call is refused
+
+
+def test_the_prompt_that_is_measured_is_the_one_that_is_shown():
+    env, task = sums(1), sums(1).tasks[0]
+    for family in ("Qwen 3", "Llama 3", "ChatML", "Gemma"):
+        asked = Speaker(family, lambda request, sample: "1")
+        rollouts = rg.rollout(env, asked, [task], rg.SamplingParams(max_tokens=300), group_size=1, seed=0)
+        assert prompt_ids(env, asked.tokenizer, task) == rollouts[0][0].prompt_ids
+
+
+def test_prompts_whose_tools_leave_no_room_are_refused_before_the_work():
+    asked = Speaker("Qwen 3", lambda request, sample: "1", context=100)
+    config = load_recipe("grpo", {"env": {"id": "guess"}, "model": {"path": "m"}, "eval": None})
+    with pytest.raises(rg.ConfigError, match=r"leave no room for sampling\.max_tokens"):
+        refuse_prompts_without_room(config, sums(3), None, asked)
+
+
+def test_a_warm_up_on_final_answers_is_refused_where_a_policy_is_to_call(tmp_path: Path):
+    settings: dict[str, Any] = {
+        "warmup": {"steps": 1},
+        "sampling": {"max_tokens": 2},
+        "eval": None,
+        "batch": {"prompts": 4},
+    }
+    model, tokenizer = tiny_model(seed=0, context=1024)
+    with pytest.raises(rg.ConfigError, match="a policy that is to call add would learn not to"):
+        train(
+            model=model, tokenizer=tokenizer, env=sums(8), progress=False, run={"dir": tmp_path}, **settings
+        )
+
+
+def test_stored_episodes_with_tools_are_not_learned_from(tmp_path: Path):
+    evaluated(sums(1), tmp_path)
+    with pytest.raises(rg.ConfigError, match="episodes with tools cannot be learned from"):
+        StoredSamples([tmp_path])

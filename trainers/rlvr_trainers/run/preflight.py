@@ -6,11 +6,12 @@ import math
 from collections.abc import Sequence
 
 from rlvr_gym.environments.base import Environment
+from rlvr_gym.environments.prompting import prompt_ids, shows_tools
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.generation.chat import encode_prompt
 from rlvr_gym.generation.prompts import TokenGenerator
 from rlvr_gym.overlap import refuse_overlap
-from rlvr_gym.tasks import Message, Task, TaskSet
+from rlvr_gym.tasks import Message, Task
 from rlvr_trainers.config import TrainConfig
 from rlvr_trainers.data.conversations import conversations
 from rlvr_trainers.data.preferences import preferences
@@ -38,14 +39,14 @@ def refuse_prompts_without_room(
     """Raise ConfigError where prompts to sample from, or to evaluate on, leave no room for a completion."""
     max_tokens = config.sampling.max_tokens
     if config.samples:
-        _refuse_prompts_without_room(env.tasks, generator, max_tokens=max_tokens)
+        _refuse_prompts_without_room(env, generator, max_tokens=max_tokens)
     if held_out and config.eval:
         limit = config.eval.tasks
-        _refuse_prompts_without_room(held_out.tasks, generator, max_tokens=max_tokens, limit=limit)
+        _refuse_prompts_without_room(held_out, generator, max_tokens=max_tokens, limit=limit)
 
 
 def _refuse_prompts_without_room(
-    tasks: TaskSet, generator: TokenGenerator, *, max_tokens: int, limit: int | None = None
+    env: Environment, generator: TokenGenerator, *, max_tokens: int, limit: int | None = None
 ) -> None:
     """Raise ConfigError, naming the longest, when prompts and `max_tokens` exceed the model's context.
 
@@ -53,8 +54,9 @@ def _refuse_prompts_without_room(
     """
     if generator.context is None:
         return
+    tasks = env.tasks
     count = limit if tasks.size is not None else min(limit or ENDLESS_SAMPLE, ENDLESS_SAMPLE)
-    lengths = _lengths_over(generator.context - max_tokens, tasks.take(count), generator)
+    lengths = _lengths_over(generator.context - max_tokens, env, tasks.take(count), generator)
     if not lengths:
         return
     task, length = max(lengths, key=lambda pair: pair[1])
@@ -67,18 +69,22 @@ def _refuse_prompts_without_room(
     )
 
 
-def _lengths_over(room: int, tasks: Sequence[Task], generator: TokenGenerator) -> list[tuple[Task, int]]:
+def _lengths_over(
+    room: int, env: Environment, tasks: Sequence[Task], generator: TokenGenerator
+) -> list[tuple[Task, int]]:
     """(task, tokens of its prompt) where these are more than `room`.
 
-    Only prompts that may be too long are encoded: a token stands for one byte or more, and the chat
-    template adds to each message what it adds to an empty one.
+    Only prompts that may be too long are encoded, and those that show tools: a token stands for one byte or more, and
+    the chat template adds to each message what it adds to an empty one.
     """
+    shown = shows_tools(env, generator.tokenizer)
     added = len(encode_prompt(generator.tokenizer, (Message(role="user", content=""),)))
     found = []
     for task in tasks:
-        most = sum(len(message.content.encode()) + added for message in task.prompt)
-        if most > room:
-            length = len(encode_prompt(generator.tokenizer, task.prompt))
+        messages = env.prompt(task, native_tools=shown)
+        most = sum(len(message.content.encode()) + added for message in messages)
+        if most > room or shown:
+            length = len(prompt_ids(env, generator.tokenizer, task))
             if length > room:
                 found.append((task, length))
     return found

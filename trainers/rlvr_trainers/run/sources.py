@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from rlvr_gym.environments.base import Environment
+from rlvr_gym.environments.prompting import prompt_ids, shows_tools
 from rlvr_gym.errors import ConfigError
-from rlvr_gym.generation.chat import encode_prompt
 from rlvr_gym.play import rollout
 from rlvr_gym.rollouts import Group
 from rlvr_gym.seeding import derive_seed
@@ -46,7 +46,7 @@ def sampler_for(config: TrainConfig, policy: Policy, env: Environment, mesh: Mes
 
 def _prompt_ids(policy: Policy, env: Environment, task: Task) -> tuple[int, ...]:
     try:
-        return encode_prompt(policy.tokenizer, task.prompt)
+        return prompt_ids(env, policy.tokenizer, task)
     except ConfigError as error:
         raise ConfigError(f"'{task.id}' of {env.tasks.label}: {error}") from error
 
@@ -106,6 +106,7 @@ def make_source(
 
 def solutions_source(env: Environment, policy: Policy, settings: WarmupConfig, *, seed: int) -> Source:
     """The environment's own solutions for a warm-up, a share of them wrong on purpose."""
+    _refuse_tools(env, policy, "a warm-up")
     demonstrations = Demonstrations(policy.tokenizer, policy.turn_frame)
 
     def show(tasks: Sequence[Task]) -> list[Group]:
@@ -124,11 +125,21 @@ def _shown(config: TrainConfig, env: Environment, policy: Policy, context: int |
     elif data.path is not None:
         tell = both_of if config.algorithm.kind == "dpo" else said_in
     else:
+        _refuse_tools(env, policy, "SFT on an environment's solutions")
         tell = partial(_solution, env)
     demonstrations = Demonstrations(policy.tokenizer, policy.turn_frame)
     rows = Rows(env.tasks, tell, demonstrations, data, context=context)
     stream = TaskStream(rows.tasks, seed=derive_seed(config.run.seed, "tasks"))
     return Shown(stream, rows.groups, wanted=config.batch.prompts, judged=bool(data.runs))
+
+
+def _refuse_tools(env: Environment, policy: Policy, learner: str) -> None:
+    """Raise ConfigError for solutions that would be shown after other prompts than the policy is asked with."""
+    if env.tools and (shows_tools(env, policy.tokenizer) or not env.own_protocol):
+        raise ConfigError(
+            f"{learner} shows final answers alone, and after prompts without tools: a policy that is to call "
+            f"{', '.join(tool.name for tool in env.tools)} would learn not to. Leave it out (warmup=null)"
+        )
 
 
 def _solution(env: Environment, task: Task) -> list[Said]:
