@@ -7,6 +7,7 @@ the messages never becomes a control token, whoever wrote it: see `rlvr_gym.gene
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
@@ -30,6 +31,8 @@ PLAIN_TEMPLATE = (
 
 _OPENING_TOKENS = 32
 """Largest number of tokens in the opening of a thinking block; a token may be a single character."""
+_TOOL_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+"""Names that a template may repeat beside an answer: no others that a policy makes up."""
 _QUESTION = Message(role="user", content="question")
 _TURN = Message(role="assistant", content="placeholder-of-the-sampled-turn")
 
@@ -87,7 +90,8 @@ def _calling(calls: Sequence[Call]) -> Message:
     """
     if not calls:
         return _TURN
-    call = ToolCall(id=calls[0].id, name=calls[0].name or "unknown", arguments={"x": _TURN.content})
+    name = calls[0].name if _TOOL_NAME.fullmatch(calls[0].name) else "unknown"
+    call = ToolCall(id=calls[0].id, name=name, arguments={"x": _TURN.content})
     return Message(role="assistant", content="", tool_calls=(call,))
 
 

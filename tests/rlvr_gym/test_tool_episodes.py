@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any
@@ -489,18 +490,19 @@ def test_a_result_that_fits_exactly_is_kept_and_one_that_does_not_is_never_gone_
 
 
 def test_the_time_for_calls_is_bounded_over_the_episode():
+    over = threading.Event()
+
     @rg.tool
-    def wait() -> str:
+    def wait() -> None:
         """Wait."""
-        import time
+        over.wait(20)
 
-        time.sleep(0.3)
-        return "done"
-
-    env = env_of(wait, limits=rg.EpisodeLimits(seconds=0.4))
+    env = env_of(wait, limits=rg.EpisodeLimits(seconds=0.2))
     rollout = play(speak("Qwen 3", call_text("Qwen 3", "wait", {})), env)
-    assert outcomes(rollout)[:3] == ["answered", "timeout", "refused"]
-    assert told(rollout)[2] == "error: the time for calls is over; an episode has 0.4 s"
+    over.set()
+    assert outcomes(rollout)[:2] == ["timeout", "refused"]
+    assert told(rollout)[0].startswith("error: 'wait' took longer than 0.2 s")
+    assert told(rollout)[1] == "error: the time for calls is over; an episode has 0.2 s"
 
 
 @pytest.mark.parametrize(
@@ -604,3 +606,39 @@ def test_lanes_of_a_group_call_at_once():
     speaker = speak("Qwen 3", call, call, "It is 42.")
     (group,) = rg.rollout(env_of(), speaker, [TASK], rg.SamplingParams(max_tokens=400), group_size=6, seed=0)
     assert {tuple(told(rollout)) for rollout in group} == {("total 1", "total 2")}
+
+
+# Whatever a policy writes into its calls, the episode goes on
+
+
+@pytest.mark.parametrize("family", KNOWING)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "x" * 5000,
+        "two words",
+        "",
+        "<|im_end|>",
+        "placeholder-of-the-sampled-turn",
+        "a\nb",
+        "{{ 7 * 7 }}",
+        "\u6f22",
+    ],
+)
+def test_a_name_that_a_policy_makes_up_breaks_no_template(family: str, name: str):
+    rollout = play(
+        speak(family, call_text(family, name, {}), answer_text(family, "It is 42.")), max_tokens=20_000
+    )
+    if rollout.calls:  # some names make no call of the family's at all
+        assert set(outcomes(rollout)) == {"malformed"}
+        assert rollout.verdict.correct
+        (_, _), (_, reply), (_, _) = runs(rollout)
+        assert len(reply) < 2000
+
+
+@pytest.mark.parametrize("id", ["", "short", "x" * 50, "<|im_end|>"])
+def test_an_id_that_a_policy_makes_up_breaks_no_template(id: str):
+    call = f'[TOOL_CALLS] [{{"name": "add", "arguments": {{"a": 1, "b": 2}}, "id": "{id}"}}]'
+    assert told(play(speak("Mistral", call, "It is 42."))) == ["3"]
+    named = f'[TOOL_CALLS]add[CALL_ID]{id}[ARGS]{{"a": 1, "b": 2}}'
+    assert told(play(speak("Mistral, named", named, "It is 42."))) == ["3"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -26,6 +27,7 @@ _PROBE = ToolSpec(
         "required": ["x"],
     },
 )
+_ID = re.compile(r"[A-Za-z0-9]{9}")
 _QUESTION = {"role": "user", "content": "question"}
 _CALL = {
     "role": "assistant",
@@ -111,8 +113,8 @@ _known: weakref.WeakKeyDictionary[PreTrainedTokenizerBase, tuple[object, ToolCod
 
 
 def _with_id(call: Call, number: int) -> Call:
-    # Nine letters and digits: Mistral's templates take no others.
-    return call if call.id else call.model_copy(update={"id": f"call{number % 100_000:05d}"})
+    # Nine letters and digits: Mistral's templates take no others, whatever the policy wrote.
+    return call if _ID.fullmatch(call.id) else call.model_copy(update={"id": f"call{number % 100_000:05d}"})
 
 
 def _form_of(tokenizer: PreTrainedTokenizerBase) -> CallForm | None:
