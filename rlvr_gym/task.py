@@ -53,15 +53,12 @@ class Message(BaseModel):
     @classmethod
     def _fields_that_hold_nothing_are_left_out(cls, value: object) -> object:
         # Columns of messages have the fields of all of them: those that one lacks are null.
-        return {k: v for k, v in value.items() if v is not None} if isinstance(value, dict) else value
-
-    @model_validator(mode="after")
-    def _only_the_assistant_calls(self) -> Message:
-        if "tool_calls" in self.model_fields_set and self.role != "assistant":
-            raise ValueError(f"tool_calls: a message of the role '{self.role}' calls no tools")
-        if (self.name is not None or self.tool_call_id is not None) and self.role != "tool":
-            raise ValueError(f"name and tool_call_id: a message of the role '{self.role}' answers no call")
-        return self
+        if not isinstance(value, dict):
+            return value
+        fields = {k: v for k, v in value.items() if v is not None}
+        if len(fields) > 2:
+            _refuse_fields_of_other_roles(fields)
+        return fields
 
     @model_serializer(mode="wrap")
     def _without_absent_fields(self, fields: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -84,6 +81,14 @@ class Message(BaseModel):
             part["text"] for part in value if isinstance(part, dict) and isinstance(part.get("text"), str)
         ]
         return "".join(texts) if len(texts) == len(value) else value
+
+
+def _refuse_fields_of_other_roles(message: dict[str, Any]) -> None:
+    role = message.get("role")
+    if "tool_calls" in message and role != "assistant":
+        raise ValueError(f"tool_calls: a message of the role '{role}' calls no tools")
+    if ("name" in message or "tool_call_id" in message) and role != "tool":
+        raise ValueError(f"name and tool_call_id: a message of the role '{role}' answers no call")
 
 
 class Task(BaseModel):

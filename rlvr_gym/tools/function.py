@@ -56,6 +56,11 @@ class Tool:
         """The name that the policy calls it by."""
         return self.spec.name
 
+    @property
+    def schema(self) -> JsonObject:
+        """The tool as chat templates and OpenAI's interface take it."""
+        return self.spec.schema
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function itself, unchecked."""
         return self.function(*args, **kwargs)

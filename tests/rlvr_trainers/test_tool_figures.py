@@ -15,8 +15,10 @@ from rlvr_trainers.mesh import Mesh
 from rlvr_trainers.monitor.monitor import JudgedCanaries, Monitor
 from rlvr_trainers.run.figures import call_metrics
 from rlvr_trainers.run.preflight import refuse_prompts_without_room
+from rlvr_trainers.sampling.buffer import GROUPS
 
 import rlvr_gym as rg
+from rlvr_gym.cli.commands.eval.output import _facts
 from rlvr_gym.environments.prompting import prompt_ids
 from rlvr_gym.evaluation import evaluate
 from rlvr_gym.evaluation.samples import Sample, read_samples
@@ -161,6 +163,21 @@ def test_an_evaluation_keeps_each_call_and_reports_them(tmp_path: Path):
         "tool sub",
         "assistant",
     ]
+
+
+def test_the_output_of_an_evaluation_has_a_line_on_calls():
+    (line,) = [line for line in _facts(evaluated(sums(3))) if line.startswith("tools")]
+    assert line.startswith(
+        "tools     1.50 calls an episode (100.0% of them call), of these 33.3% malformed, 0.0% failed"
+    )
+
+
+def test_calls_survive_a_checkpoint():
+    env, sampling = sums(2), rg.SamplingParams(max_tokens=300)
+    groups = rg.rollout(env, speaker(), env.tasks.take(2), sampling, group_size=2, seed=0)
+    again = GROUPS.validate_json(GROUPS.dump_json(groups))
+    assert again == groups
+    assert [outcomes(rollout) for rollout in again[0]] == [["answered"], ["answered", "malformed"]]
 
 
 def test_an_evaluation_without_tools_speaks_of_none():

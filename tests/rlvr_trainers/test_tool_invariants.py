@@ -85,6 +85,18 @@ def test_training_samples_from_the_policy_itself(name: str):
         load_recipe("grpo", {"env": {"id": "guess"}, "model": {"path": "m"}, "sampling": {name: 1}})
 
 
+def test_earlier_thinking_is_kept_and_dropping_it_is_refused_with_its_price():
+    with pytest.raises(
+        rg.ConfigError, match=r"sampling\.earlier_thinking.*row of its own\. Kept thinking costs room"
+    ):
+        load_recipe(
+            "grpo", {"env": {"id": "guess"}, "model": {"path": "m"}, "sampling": {"earlier_thinking": "drop"}}
+        )
+    kept = load_recipe("grpo", {"env": {"id": "guess"}, "model": {"path": "m"}})
+    assert kept.sampling.earlier_thinking == "keep"
+    assert "earlier_thinking" not in kept.model_dump()["sampling"]
+
+
 def test_every_turn_is_sampled_as_the_caller_says():
     tasks = [rg.Task(id="t", prompt="Go.", reference="done")]
     env = rg.Environment(

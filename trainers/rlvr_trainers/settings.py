@@ -47,6 +47,19 @@ class RolloutSampling(Config):
     """Divides the logits before sampling."""
     max_tokens: int = Field(default=1024, ge=1)
     """Largest number of tokens of a completion."""
+    earlier_thinking: Literal["keep", "drop"] = Field(default="keep", exclude=True)
+    """Thinking of earlier turns in later prompts: it is kept and learned from. `drop` is refused, and says why."""
+
+    @field_validator("earlier_thinking")
+    @classmethod
+    def _earlier_thinking_is_kept(cls, value: str) -> str:
+        if value == "drop":
+            raise ValueError(
+                "drop is not offered: prompts would no longer begin with what was sampled, so every turn would be a "
+                "branch of its own, computed anew from its first token and learned from as a row of its own. Kept "
+                "thinking costs room in the context alone: leave this out, and lower max_tokens where room is short"
+            )
+        return value
 
     @property
     def params(self) -> SamplingParams:

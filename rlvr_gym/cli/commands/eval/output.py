@@ -243,7 +243,7 @@ def _facts(result: EvaluationResult) -> list[str]:
         lines.append(
             f"tools     {tools.calls:.2f} calls an episode ({tools.calling:.1%} of them call), of these "
             f"{tools.malformed:.1%} malformed, {tools.failed:.1%} failed, {tools.refused:.1%} refused; "
-            f"{duration(tools.seconds)} an episode"
+            f"{tools.seconds:.2f} s an episode"
         )
     speed = result.completion_tokens / max(result.seconds, 1e-9)
     return [*lines, f"speed     {speed:,.0f} tokens per second, {duration(result.seconds)} in all"]
