@@ -5,6 +5,7 @@ from __future__ import annotations
 from transformers import PreTrainedTokenizerBase
 
 from rlvr_gym.environments.base import Environment
+from rlvr_gym.environments.tooling import shown_by_template
 from rlvr_gym.generation.calls.codec import ToolCodec
 from rlvr_gym.generation.chat import encode_prompt
 from rlvr_gym.tasks import Task
@@ -12,7 +13,7 @@ from rlvr_gym.tasks import Task
 
 def shows_tools(env: Environment, tokenizer: PreTrainedTokenizerBase) -> bool:
     """Return whether the model's chat template tells of the environment's tools."""
-    return bool(env.tools) and ToolCodec.of(tokenizer) is not None
+    return shown_by_template(env, lambda: ToolCodec.of(tokenizer) is not None)
 
 
 def prompt_ids(env: Environment, tokenizer: PreTrainedTokenizerBase, task: Task) -> tuple[int, ...]:

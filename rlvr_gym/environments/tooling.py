@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, Protocol, final
 
 from rlvr_gym.errors import ConfigError, VerifierFault
+from rlvr_gym.generation.base import UnknownCalls
 from rlvr_gym.generation.calls.tagged import instructions, plain_turn
 from rlvr_gym.tasks import Message, Task
 from rlvr_gym.tools.calls import Call, CallOutcome, CallRecord, MalformedCall, ToolCall, ToolSpec
@@ -42,6 +43,20 @@ class EpisodeLimits:
         counts = (self.calls, self.malformed_calls, self.sampled_tokens, self.observation_tokens)
         if any(count is not None and count < 0 for count in counts) or not self.seconds > 0:
             raise ConfigError(f"limits are not below 0, and seconds are above it, not {self}")
+
+
+class ShowsTools(Protocol):
+    """An environment, as far as its tools go."""
+
+    @property
+    def tools(self) -> tuple[ToolSpec, ...]:
+        """The tools as a policy is shown them."""
+        ...
+
+    @property
+    def own_protocol(self) -> bool:
+        """True where prompts say what to do in place of calls."""
+        ...
 
 
 @final
@@ -168,6 +183,19 @@ class ToolEpisode:
         near = difflib.get_close_matches(name[:_SHOWN], names, n=1)
         meant = f"; did you mean '{near[0]}'?" if near else ";"
         return f"there is no tool '{name[:_SHOWN]}'{meant} tools: {', '.join(names)}"
+
+
+def shown_by_template(env: ShowsTools, takes_tools: Callable[[], bool]) -> bool:
+    """Return whether a policy is shown the environment's tools by its chat template, which `takes_tools` or does not.
+
+    Raises UnknownCalls as `takes_tools` does, but for an environment that has a protocol of its own to fall back on.
+    """
+    try:
+        return bool(env.tools) and takes_tools()
+    except UnknownCalls:
+        if env.own_protocol:
+            return False
+        raise
 
 
 def _refused(why: str) -> Answer:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from rlvr_gym.errors import ConfigError
 from rlvr_gym.tasks import Message
 from rlvr_gym.tools.calls import ToolSpec
 from rlvr_gym.verdicts import Completion
@@ -90,6 +91,10 @@ class Generator(Protocol):
         ...
 
 
+class UnknownCalls(ConfigError):
+    """A chat template shows tools, and writes calls in a form that nobody here can read."""
+
+
 @runtime_checkable
 class TakesTools(Protocol):
     """Offered by a generator that may show tools to its model in the model's own form."""
@@ -97,7 +102,7 @@ class TakesTools(Protocol):
     def takes_tools(self) -> bool:
         """Return whether it does: False where the model's chat template knows no tools.
 
-        Raises ConfigError where the template writes calls in a form that nobody here can read.
+        Raises UnknownCalls where the template writes calls in a form that nobody here can read.
         """
         ...
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import final
 
-from rlvr_gym.environments.tooling import EpisodeLimits
+from rlvr_gym.environments.tooling import EpisodeLimits, shown_by_template
 from rlvr_gym.environments.vector import GroupVectorEnv, TurnResult
 from rlvr_gym.generation.base import GenerationRequest, Generator, TakesTools
 from rlvr_gym.rollouts import Rollout, TurnReward
@@ -34,8 +34,8 @@ class Table:
         self.judging: dict[int, Completion] = {}
         self._episodes: dict[int, _Episode] = {}
         self._seed = seed
-        self._native_tools = (
-            bool(env.env.tools) and isinstance(generator, TakesTools) and generator.takes_tools()
+        self._native_tools = shown_by_template(
+            env.env, lambda: isinstance(generator, TakesTools) and generator.takes_tools()
         )
 
     def begin(self, lane: int, seat: Seat) -> None:

@@ -10,7 +10,7 @@ from rlvr_envs.turns.python_tool import HOW_TO
 
 import rlvr_gym as rg
 from tests.rlvr_envs.code_rows import CODE_JSONL, GSM8K
-from tests.rlvr_gym.tool_families import Speaker, call_text
+from tests.rlvr_gym.tool_families import Speaker, call_text, tool_tokenizer
 
 RIGHT = "print(sum(map(int, input().split())))"
 WRONG = "a, b = map(int, input().split())\nprint(a - b)"
@@ -141,3 +141,39 @@ def test_where_no_code_can_be_run_the_episode_is_unscored(write_rows: Any, monke
     rollout, _ = play(env, env.tasks[0], call("python", code="print(1)"), "\\boxed{7}")
     assert rollout.verdict.outcome is rg.Outcome.UNSCORED
     assert re.match("the tool 'python' is broken: no code can be run here", rollout.verdict.detail)
+
+
+UNKNOWN_FORM = (
+    "{% for tool in tools or [] %}{{ tool.function.name }}{% endfor %}{% for m in messages %}"
+    "{{ '<|im_start|>' + m.role + '\n' + m.content }}{% for call in m.tool_calls or [] %}"
+    "{{ '<|call|>' + call.function.name }}{% endfor %}{{ '<|im_end|>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+
+
+def test_a_model_whose_calls_nobody_can_read_keeps_the_protocol_of_guesses():
+    task = rg.Task(id="secret", prompt="guess", reference=42)
+    tokenizer = tool_tokenizer("ChatML")
+    tokenizer.chat_template = UNKNOWN_FORM
+    speaker = Speaker("ChatML", lambda request, sample: "\\boxed{42}", tokenizer=tokenizer)
+    sampling = rg.SamplingParams(max_tokens=100)
+    ((rollout,),) = rg.rollout(rg.make("guess"), speaker, [task], sampling, group_size=1, seed=0)
+    assert rollout.verdict.correct
+    assert speaker.seen[0].messages == task.prompt
+
+
+def test_an_environment_that_needs_calls_refuses_such_a_model():
+    tokenizer = tool_tokenizer("ChatML")
+    tokenizer.chat_template = UNKNOWN_FORM
+    speaker = Speaker("ChatML", lambda request, sample: "7", tokenizer=tokenizer)
+    task = rg.Task(id="t", prompt="Go.", reference="7")
+    tasks = rg.TaskSet.from_tasks([task], name="n")
+    env = rg.Environment(tasks, rg.FunctionVerifier(lambda *_: True), tools=[rg.tool(look)])
+    with pytest.raises(rg.ConfigError, match="in a form that is not known here"):
+        rg.rollout(env, speaker, [task], rg.SamplingParams(max_tokens=10), group_size=1, seed=0)
+    assert speaker.seen == []
+
+
+def look() -> str:
+    """Look around."""
+    return "a room"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rlvr_gym.errors import ConfigError
+from rlvr_gym.generation.base import UnknownCalls
 from rlvr_gym.generation.calls.codec import ToolCodec
 from rlvr_gym.generation.calls.tagged import instructions, plain_turn
 from rlvr_gym.generation.calls.turn import ParsedTurn
@@ -307,11 +307,21 @@ def test_a_template_that_writes_calls_in_an_unknown_form_is_refused():
         "{% for c in m.tool_calls or [] %}{{ '<tool_call>' + c.function.name }}<arg>x</arg></tool_call>{% endfor %}"
         "{{ '<|im_end|>' }}{% endfor %}"
     )
-    with pytest.raises(ConfigError, match="in a form that is not known here; known are"):
+    with pytest.raises(UnknownCalls, match="in a form that is not known here; known are"):
         ToolCodec.of(tokenizer)
-    tokenizer.chat_template = "{% if tools %}{{ raise_exception('no tools') }}{% endif %}"
-    with pytest.raises(ConfigError, match="takes no tools: no tools"):
+    tokenizer.chat_template = CHATML + "{% if tools %}{{ tools }}{% endif %}{{ messages[1].tool_calls + 1 }}"
+    assert ToolCodec.of(tokenizer) is None
+    tokenizer.chat_template = (
+        "{% if messages | length > 1 %}{{ raise_exception('one') }}{% endif %}{{ tools }}"
+    )
+    with pytest.raises(UnknownCalls):
         ToolCodec.of(tokenizer)
+
+
+def test_a_template_that_refuses_tools_knows_none():
+    tokenizer = tool_tokenizer("ChatML")
+    tokenizer.chat_template = CHATML + "{% if tools %}{{ raise_exception('no tools') }}{% endif %}"
+    assert ToolCodec.of(tokenizer) is None
 
 
 def test_a_tokenizer_is_looked_at_again_when_its_template_changes():

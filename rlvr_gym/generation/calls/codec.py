@@ -11,7 +11,7 @@ from typing import Any, final
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
-from rlvr_gym.errors import ConfigError
+from rlvr_gym.generation.base import UnknownCalls
 from rlvr_gym.generation.calls.harmony import Harmony
 from rlvr_gym.generation.calls.lists import Llama3, Mistral
 from rlvr_gym.generation.calls.tagged import Tagged
@@ -58,7 +58,7 @@ class ToolCodec:
     def of(tokenizer: PreTrainedTokenizerBase) -> ToolCodec | None:
         """The codec of a tokenizer whose chat template knows tools; None where it knows none.
 
-        Raises ConfigError where it writes calls in a form that is not known here.
+        Raises UnknownCalls where it writes calls in a form that is not known here.
         """
         state = (str(tokenizer.chat_template), len(tokenizer))
         found = _known.get(tokenizer)
@@ -121,13 +121,10 @@ def _form_of(tokenizer: PreTrainedTokenizerBase) -> CallForm | None:
     """The form of calls in a tokenizer's template, None where the template shows no tools."""
     if tokenizer.chat_template is None or _PROBE.name not in _rendered(tokenizer, (_QUESTION,)):
         return None
-    try:
-        text = _rendered(tokenizer, (_QUESTION, _CALL), asks=False)
-    except ConfigError as error:
-        raise ConfigError(f"{error}; it shows tools and takes no turn that calls one") from error
-    form = _recognised(text.rpartition("question")[2])
+    text = _rendered(tokenizer, (_QUESTION, _CALL), asks=False)
+    form = _recognised(text.rpartition(_QUESTION["content"])[2])
     if form is None:
-        raise ConfigError(
+        raise UnknownCalls(
             "the chat template writes calls of tools in a form that is not known here; known are those of Qwen and "
             "Hermes (<tool_call>), Llama 3 (JSON), Mistral ([TOOL_CALLS]) and gpt-oss (to=functions.NAME). A template "
             "that shows no tools is told of them in the system prompt"
@@ -158,6 +155,7 @@ def _recognised(turn: str) -> CallForm | None:
 def _rendered(
     tokenizer: PreTrainedTokenizerBase, messages: Sequence[Mapping[str, Any]], *, asks: bool = True
 ) -> str:
+    """The text of a conversation with the probe to call; nothing where the template refuses it."""
     try:
         text = tokenizer.apply_chat_template(
             [dict(message) for message in messages],
@@ -165,7 +163,7 @@ def _rendered(
             tokenize=False,
             add_generation_prompt=asks,
         )
-    except (TemplateError, TypeError, KeyError, ValueError) as error:
-        raise ConfigError(f"the model's chat template takes no tools: {error}") from error
+    except (TemplateError, TypeError, KeyError, ValueError):
+        return ""
     assert isinstance(text, str)
     return text
