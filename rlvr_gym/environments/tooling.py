@@ -11,12 +11,14 @@ from rlvr_gym.errors import ConfigError, VerifierFault
 from rlvr_gym.generation.base import UnknownCalls
 from rlvr_gym.generation.calls.tagged import instructions, plain_turn
 from rlvr_gym.tasks import Message, Task
-from rlvr_gym.tools.calls import Call, CallOutcome, CallRecord, MalformedCall, ToolCall, ToolSpec
+from rlvr_gym.tools.calls import Call, CallOutcome, CallRecord, MalformedCall, ToolSpec
 from rlvr_gym.tools.function import BadArguments, Tool
 from rlvr_gym.tools.running import Answer, cut, run
 from rlvr_gym.verdicts import Completion
 
 _SHOWN = 300
+_LONGEST_NAME = 64
+"""Characters of a tool's name that are kept: a policy may write any."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,6 +28,7 @@ class EpisodeLimits:
     What fits exactly is kept. A call beyond `calls` or `seconds` is answered with that, and not run: the episode goes
     on. `sampled_tokens` bounds each turn by what is left; with none left, or once the environment's answers have come
     to more than `observation_tokens`, the next turn is empty and cut off, and the episode is judged as it stands.
+    Tokens are counted where their ids are known; behind an endpoint sampled ones are, if the server counts them.
     """
 
     calls: int | None = None
@@ -136,10 +139,10 @@ class ToolEpisode:
         messages, records = list[Message](), list[CallRecord]()
         for call in calls:
             answer = _refused("there is no turn left to see the result") if last else self._answer(call)
-            name = call.name if isinstance(call, ToolCall) or call.name in self._box.tools else ""
+            name = call.name[:_LONGEST_NAME]
             records.append(CallRecord(turn=turn, name=name, outcome=answer.outcome, seconds=answer.seconds))
             messages.append(
-                Message(role="tool", content=answer.text, name=call.name or None, tool_call_id=call.id)
+                Message(role="tool", content=answer.text, name=name or None, tool_call_id=call.id)
             )
         return tuple(messages), tuple(records)
 

@@ -336,6 +336,7 @@ def test_a_name_that_a_policy_makes_up_breaks_no_template(family: str, name: str
     )
     if rollout.calls:  # some names make no call of the family's at all
         assert set(outcomes(rollout)) == {"malformed"}
+        assert max(len(call.name) for call in rollout.calls) <= 64
         assert rollout.verdict.correct
         (_, _), (_, reply), (_, _) = runs(rollout)
         assert len(reply) < 2000
@@ -347,3 +348,13 @@ def test_an_id_that_a_policy_makes_up_breaks_no_template(id: str):
     assert told(play(speak("Mistral", call, "It is 42."))) == ["3"]
     named = f'[TOOL_CALLS]add[CALL_ID]{id}[ARGS]{{"a": 1, "b": 2}}'
     assert told(play(speak("Mistral, named", named, "It is 42."))) == ["3"]
+
+
+def test_gymnasiums_vector_environment_plays_with_tools():
+    lanes = rg.GroupVectorEnv(env_of(), 1, 2)
+    lanes.reset(options={"tasks": [TASK]})
+    call = tags(json_call("add", {"a": 1, "b": 2}))
+    observations, rewards, terminations, _, infos = lanes.step([call, "It is 42."])
+    assert (observations, rewards.tolist(), terminations.tolist()) == (("3", ""), [0.0, 1.0], [False, True])
+    assert [call.name for call in infos["calls"][0]] == ["add"]
+    lanes.close()

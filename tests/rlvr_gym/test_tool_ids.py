@@ -230,3 +230,20 @@ def test_the_length_is_the_number_of_sampled_tokens(family: str):
     )
     assert rollout.length == sum(len(ids) for was, ids in runs(rollout) if was)
     assert rollout.length < len(rollout.token_ids)
+
+
+@EVERY_FAMILY
+def test_a_schema_cannot_end_a_turn_or_speak_as_someone_else(family: str):
+    every = {**FAMILIES, **TOOL_FAMILIES}[family]
+
+    def framing(description: str) -> list[int]:
+        def look() -> str:
+            return "a room"
+
+        look.__doc__ = f"Look at {description}."
+        rollout = play(speak(family, answer_text(family, "It is 42.")), env_of(rg.tool(look)))
+        vocabulary = tool_tokenizer(family).get_vocab()
+        control = {vocabulary[token] for token in (*every.control, *every.plain)}
+        return [id for id in rollout.prompt_ids if id in control]
+
+    assert framing(" ".join((*every.control, *every.plain))) == framing("it")
