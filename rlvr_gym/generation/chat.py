@@ -19,6 +19,7 @@ from transformers import PreTrainedTokenizerBase
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.files import JsonObject
 from rlvr_gym.generation.calls.codec import ToolCodec
+from rlvr_gym.generation.calls.tagged import INSTRUCTED
 from rlvr_gym.generation.control import ControlTokens
 from rlvr_gym.tasks import Message
 from rlvr_gym.tools.calls import Call, ToolCall, ToolSpec
@@ -43,9 +44,16 @@ def encode_prompt(
     """The ids of a conversation up to where the next turn of the assistant begins, `tools` shown by the template.
 
     Without a chat template the tokenizer adds what it adds to any text (a beginning-of-sequence token,
-    where it has that habit); a template writes its special tokens itself.
+    where it has that habit); a template writes its special tokens itself. One that refuses a system message is shown
+    the instructions on tools, if it holds such, in the first message of the user.
     """
-    text = _render(tokenizer, messages, tools=tools)
+    try:
+        text = _render(tokenizer, messages, tools=tools)
+    except ConfigError:
+        folded = _instructed_by_the_user(messages)
+        if folded is None:
+            raise
+        text = _render(tokenizer, folded, tools=tools)
     if tokenizer.chat_template is not None:
         return _ids(tokenizer, text)
     ids = _ids(tokenizer, text, special=True)
@@ -272,6 +280,16 @@ def _render(
         ) from error
     assert isinstance(text, str)
     return text
+
+
+def _instructed_by_the_user(messages: Sequence[Message]) -> list[Message] | None:
+    """The messages with instructions on tools in the user's first; None where no system message gives any."""
+    match [message.role for message in messages[:2]]:
+        case ["system", "user"] if INSTRUCTED in messages[0].content:
+            content = f"{messages[0].content}\n\n{messages[1].content}"
+            return [Message(role="user", content=content), *messages[2:]]
+        case _:
+            return None
 
 
 def _around_calls(message: Message, control: ControlTokens) -> JsonObject:

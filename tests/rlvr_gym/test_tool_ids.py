@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 import rlvr_gym as rg
+from rlvr_gym.generation.chat import encode_prompt
 from tests.rlvr_gym.tokenizer_families import FAMILIES
 from tests.rlvr_gym.tool_families import (
     TOOL_FAMILIES,
     WITHOUT_TOOLS,
+    Speaker,
     answer_text,
     call_text,
     tool_tokenizer,
@@ -247,3 +249,58 @@ def test_a_schema_cannot_end_a_turn_or_speak_as_someone_else(family: str):
         return [id for id in rollout.prompt_ids if id in control]
 
     assert framing(" ".join((*every.control, *every.plain))) == framing("it")
+
+
+def opening() -> Speaker:
+    """A policy of Qwen 3 whose template opens the thinking of every turn."""
+    tokenizer = tool_tokenizer("Qwen 3")
+    tokenizer.chat_template = str(tokenizer.chat_template).replace(
+        "{{- '<|im_start|>assistant\n' }}{%- endif %}",
+        "{{- '<|im_start|>assistant\n<think>\n' }}{%- endif %}",
+    )
+    call = call_text("Qwen 3", "say", {"text": "seven"})
+    turns = (f"I could {call}.\n</think>\n\n{call}", "so\n</think>\n\nIt is 42.")
+
+    def script(request: rg.GenerationRequest, sample: int) -> str:
+        return turns[sum(message.role == "assistant" for message in request.messages)]
+
+    return Speaker("Qwen 3", script, tokenizer=tokenizer)
+
+
+def test_where_the_template_opens_the_thinking_every_turn_begins_inside_of_it():
+    speaker = opening()
+    rollout = play(speaker)
+    assert told(rollout) == ["seven"]
+    assert [m.content.startswith("<think>\n") for m in rollout.messages if m.role == "assistant"] == [
+        True
+    ] * 2
+    (_, _), (_, reply), (_, last) = runs(rollout)
+    assert str(speaker.tokenizer.decode(list(reply))).endswith("<|im_start|>assistant\n<think>\n")
+    assert str(speaker.tokenizer.decode(list(last))).startswith("so\n</think>")
+    assert rollout.verdict.correct
+
+
+def test_a_template_that_takes_no_system_message_and_no_two_turns_of_the_user_in_a_row_still_has_tools():
+    tokenizer = tool_tokenizer("Gemma")
+    tokenizer.chat_template = (
+        "{{ bos_token }}{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}"
+        "{% endif %}{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}"
+        "{{ raise_exception('Conversation roles must alternate') }}{% endif %}"
+        "{{ '<start_of_turn>' + ('model' if m.role == 'assistant' else m.role) + '\n' + m.content | trim }}"
+        "{{ '<end_of_turn>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %}"
+    )
+    call = call_text("Gemma", "say", {"text": "seven"})
+
+    def script(request: rg.GenerationRequest, sample: int) -> str:
+        return call * 2 if len(request.messages) < 3 else "It is 42."
+
+    rollout = play(Speaker("Gemma", script, tokenizer=tokenizer))
+    assert rollout.verdict.correct
+    prompt, reply = (str(tokenizer.decode(list(ids))) for ids in (rollout.prompt_ids, runs(rollout)[1][1]))
+    assert prompt.startswith("<bos><start_of_turn>user\nYou may call these tools.")
+    assert "What is 12 + 30?<end_of_turn>" in prompt
+    results = "<tool_response>\nseven\n</tool_response>\n<tool_response>\nseven\n</tool_response>"
+    assert f"<start_of_turn>user\n{results}<end_of_turn>\n<start_of_turn>model\n" in reply
+    plain = rg.Message(role="system", content="Be brief.")
+    with pytest.raises(rg.ConfigError, match="System role not supported"):
+        encode_prompt(tokenizer, (plain, *TASK.prompt))

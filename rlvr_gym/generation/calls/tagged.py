@@ -144,11 +144,15 @@ def plain_turn(text: str, tools: Sequence[ToolSpec]) -> ParsedTurn:
     return Tagged().parse(signed(text, Tagged.markers), tools)
 
 
+INSTRUCTED = "You may call these tools. Each is described by a line of JSON:\n"
+"""The beginning of `instructions`."""
+
+
 def instructions(tools: Sequence[ToolSpec]) -> str:
     """Tell a policy whose chat template knows no tools which there are, and how to call one."""
     listed = "\n".join(json.dumps(tool.schema["function"], ensure_ascii=False) for tool in tools)
     return (
-        "You may call these tools. Each is described by a line of JSON:\n"
+        f"{INSTRUCTED}"
         f"{listed}\n"
         f"To call one, write its name and arguments as JSON between tags, one pair of tags for each call, and end your "
         f'turn:\n{OPEN}{{"name": "NAME", "arguments": {{"ARGUMENT": VALUE}}}}{CLOSE}\n'
