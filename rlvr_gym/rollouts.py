@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from rlvr_gym.tasks import Message, Task
+from rlvr_gym.tools import CallRecord
 from rlvr_gym.verdicts import FinishReason, Usage, Verdict, WeightsSpan
 
 
@@ -32,6 +33,7 @@ class Rollout:
     where that is not known.
     Where ids are not known there are none, and `usage` counts the tokens: those of the first prompt, and all
     that were sampled. `judging_seconds` is what the environment took, all turns together.
+    `calls` says of each call of a tool what became of it; None where the policy had no tools.
     """
 
     task: Task
@@ -47,6 +49,7 @@ class Rollout:
     sampled_under: tuple[WeightsSpan, ...] = ()
     usage: Usage | None = None
     judging_seconds: float = field(default=0.0, compare=False)
+    calls: tuple[CallRecord, ...] | None = None
 
     @property
     def reward(self) -> float | None:

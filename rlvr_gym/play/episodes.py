@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import final
 
+from rlvr_gym.environments.tooling import EpisodeLimits, shown_by_template
 from rlvr_gym.environments.vector import GroupVectorEnv, TurnResult
-from rlvr_gym.generation.base import GenerationRequest, Generator
+from rlvr_gym.generation.base import GenerationRequest, Generator, TakesTools
 from rlvr_gym.rollouts import Rollout, TurnReward
 from rlvr_gym.seeding import derive_seed
 from rlvr_gym.tasks import Message, Task
+from rlvr_gym.tools import CallRecord, ToolSpec
 from rlvr_gym.verdicts import Completion, Usage, WeightsSpan
 
 
@@ -32,12 +34,20 @@ class Table:
         self.judging: dict[int, Completion] = {}
         self._episodes: dict[int, _Episode] = {}
         self._seed = seed
+        self._native_tools = shown_by_template(
+            env.env, lambda: isinstance(generator, TakesTools) and generator.takes_tools()
+        )
 
     def begin(self, lane: int, seat: Seat) -> None:
         """Begin an episode in a lane that has none."""
-        self.env.begin(lane, seat.task)
-        seed = derive_seed(self._seed, seat.task.id)
-        self._episodes[lane] = _Episode(seat=seat, seed=seed, prompt_messages=self.env.messages(lane))
+        self.env.begin(lane, seat.task, native_tools=self._native_tools)
+        self._episodes[lane] = _Episode(
+            seat=seat,
+            seed=derive_seed(self._seed, seat.task.id),
+            prompt_messages=self.env.messages(lane),
+            tools=self.env.env.tools if self._native_tools else (),
+            limits=self.env.env.limits,
+        )
         self.waiting.append(lane)
 
     def requests(self) -> list[tuple[int, GenerationRequest]]:
@@ -76,6 +86,8 @@ class _Episode:
     seat: Seat
     seed: int
     prompt_messages: tuple[Message, ...]
+    tools: tuple[ToolSpec, ...]
+    limits: EpisodeLimits
     messages: list[Message] = field(default_factory=list)
     turns: int = 0
     prompt_ids: tuple[int, ...] = ()
@@ -86,30 +98,55 @@ class _Episode:
     sampled_under: list[WeightsSpan] = field(default_factory=list)
     usage: Usage | None = None
     judging_seconds: float = 0.0
+    calls: list[CallRecord] | None = None
 
     def request(self) -> GenerationRequest:
         """The next turn: the first draws from the task's stream, each later one from a stream of its own."""
         if not self.turns:
             return GenerationRequest(
-                messages=self.prompt_messages, seed=self.seed, first_sample=self.seat.sample
+                messages=self.prompt_messages,
+                seed=self.seed,
+                first_sample=self.seat.sample,
+                tools=self.tools,
+                max_tokens=self._tokens_left(),
             )
         return GenerationRequest(
             messages=(*self.prompt_messages, *self.messages),
             token_ids=(*self.prompt_ids, *self.token_ids),
             seed=derive_seed(self.seed, self.seat.sample, self.turns),
+            tools=self.tools,
+            max_tokens=self._tokens_left(),
         )
+
+    def _tokens_left(self) -> int | None:
+        """Number of tokens that the policy may still sample; None where nothing but the sampling itself says so.
+
+        There are none where the environment's answers have come to more than may be shown: the policy would go on
+        from what it is not to read.
+        """
+        observed = len(self.action_mask) - sum(self.action_mask)
+        if self.limits.observation_tokens is not None and observed > self.limits.observation_tokens:
+            return 0
+        if self.limits.sampled_tokens is None:
+            return None
+        sampled = sum(self.action_mask)
+        if not self.token_ids and self.usage is not None:
+            sampled = self.usage.completion_tokens or 0
+        return max(0, self.limits.sampled_tokens - sampled)
 
     def sampled(self, completion: Completion) -> None:
         if not self.turns:
             self.prompt_ids = completion.prompt_token_ids
         self.turns += 1
-        self.messages.append(Message(role="assistant", content=completion.text))
+        self.messages.append(completion.message)
         self._extend(completion.token_ids, True, completion.logprobs)
         self.sampled_under += completion.sampled_under
         self.usage = completion.usage if self.turns == 1 else _added(self.usage, completion.usage)
 
     def answered(self, answer: TurnResult) -> None:
         self.judging_seconds += answer.seconds
+        if answer.calls is not None:
+            self.calls = [*(self.calls or []), *answer.calls]
         if answer.turn_reward is not None:
             self.turn_rewards.append(TurnReward(end=self._sampled_length() - 1, reward=answer.turn_reward))
 
@@ -136,6 +173,7 @@ class _Episode:
             sampled_under=tuple(self.sampled_under),
             usage=self.usage,
             judging_seconds=self.judging_seconds,
+            calls=None if self.calls is None else tuple(self.calls),
         )
 
     def _sampled_length(self) -> int:

@@ -47,6 +47,19 @@ class RolloutSampling(Config):
     """Divides the logits before sampling."""
     max_tokens: int = Field(default=1024, ge=1)
     """Largest number of tokens of a completion."""
+    earlier_thinking: Literal["keep", "drop"] = Field(default="keep", exclude=True)
+    """Thinking of earlier turns in later prompts: it is kept and learned from. `drop` is refused, and says why."""
+
+    @field_validator("earlier_thinking")
+    @classmethod
+    def _earlier_thinking_is_kept(cls, value: str) -> str:
+        if value == "drop":
+            raise ValueError(
+                "drop is not offered: prompts would no longer begin with what was sampled, so every turn would be a "
+                "branch of its own, computed anew from its first token and learned from as a row of its own. Kept "
+                "thinking costs room in the context alone: leave this out, and lower max_tokens where room is short"
+            )
+        return value
 
     @property
     def params(self) -> SamplingParams:
@@ -233,7 +246,15 @@ class RunConfig(Config):
 
 
 Detector = Literal[
-    "canaries", "held_out", "hidden_tests", "format", "length", "repetition", "several_answers", "languages"
+    "canaries",
+    "held_out",
+    "hidden_tests",
+    "format",
+    "length",
+    "repetition",
+    "several_answers",
+    "languages",
+    "tools",
 ]
 
 
@@ -264,3 +285,5 @@ class MonitorConfig(Config):
     """The largest share of completions that give more answers than they are asked for."""
     max_language_mixing: float | None = Field(default=0.2, ge=0.0, le=1.0)
     """The largest share of completions partly in a script that their prompt is not in."""
+    max_tools_lost: float | None = Field(default=0.5, ge=0.0, le=1.0)
+    """The largest fall of the share of episodes that call a tool, below the highest of the run."""

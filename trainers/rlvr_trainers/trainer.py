@@ -93,7 +93,7 @@ class Trainer:
         self.resumed_from = self._latest(checkpoints)
 
         self.models = self._loaded(model, taught_by, checkpoints)
-        sampler = sampler_for(config, self.models.policy, self.env, self.mesh)
+        sampler = sampler_for(config, self.models.policy, self.env)
         self.models.policy.shard()
         self.generator, self.weights = sampler.generator, sampler.weights
         self.display.watch(self.generator)

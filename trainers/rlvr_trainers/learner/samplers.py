@@ -23,7 +23,6 @@ from rlvr_trainers.learner.weight_sync import (
     WeightSync,
     probes_of,
 )
-from rlvr_trainers.mesh import Mesh
 from rlvr_trainers.sampling.turnstile import Turnstile
 from rlvr_trainers.settings import BufferConfig, GeneratorConfig, RolloutsConfig
 
@@ -51,7 +50,6 @@ def make_sampler(
     prompts: Sequence[Sequence[int]],
     *,
     temperature: float,
-    mesh: Mesh,
 ) -> Sampler:
     """Start, or connect to, the engine of `config`, to sample from `policy` at `temperature`, where `rollouts` says.
 
@@ -59,7 +57,7 @@ def make_sampler(
     its own, and where those of the `policy`, which is whole yet, are going to be sharded. Raises ConfigError where the
     engine cannot be had.
     """
-    ahead = buffer.max_staleness > 0
+    ahead, mesh = buffer.max_staleness > 0, policy.mesh
     elsewhere = rollouts.ray is not None
     if config.engine == "transformers" and not elsewhere and not ahead and not mesh.sharded:
         own = policy.generator()

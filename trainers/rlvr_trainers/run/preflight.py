@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from rlvr_sandbox.installing import pip_install
 
 from rlvr_gym.environments.base import Environment
+from rlvr_gym.environments.prompting import prompt_ids, shows_tools
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.generation.chat import encode_prompt
 from rlvr_gym.generation.prompts import TokenGenerator
@@ -43,10 +44,10 @@ def refuse_prompts_without_room(
     """Raise ConfigError where prompts to sample from, or to evaluate on, leave no room for a completion."""
     max_tokens, context = config.sampling.max_tokens, generator.context
     if config.samples:
-        _refuse_prompts_without_room(env.tasks, generator, max_tokens=max_tokens, context=context)
+        _refuse_prompts_without_room(env, generator, max_tokens=max_tokens, context=context)
     if held_out and config.eval:
         _refuse_prompts_without_room(
-            held_out.tasks, generator, max_tokens=max_tokens, context=context, limit=config.eval.tasks
+            held_out, generator, max_tokens=max_tokens, context=context, limit=config.eval.tasks
         )
 
 
@@ -55,13 +56,11 @@ def refuse_samples_beyond_the_teacher(
 ) -> None:
     """Raise ConfigError where samples may be longer than the teacher's `context`, which it could not read."""
     max_tokens = config.sampling.max_tokens
-    _refuse_prompts_without_room(
-        env.tasks, generator, max_tokens=max_tokens, context=context, reader="teacher"
-    )
+    _refuse_prompts_without_room(env, generator, max_tokens=max_tokens, context=context, reader="teacher")
 
 
 def _refuse_prompts_without_room(
-    tasks: TaskSet,
+    env: Environment,
     generator: TokenGenerator,
     *,
     max_tokens: int,
@@ -75,8 +74,9 @@ def _refuse_prompts_without_room(
     """
     if context is None:
         return
+    tasks = env.tasks
     count = limit if tasks.size is not None else min(limit or ENDLESS_SAMPLE, ENDLESS_SAMPLE)
-    lengths = _lengths_over(context - max_tokens, tasks.take(count), generator)
+    lengths = _lengths_over(context - max_tokens, env, tasks.take(count), generator)
     if not lengths:
         return
     task, length = max(lengths, key=lambda pair: pair[1])
@@ -89,18 +89,22 @@ def _refuse_prompts_without_room(
     )
 
 
-def _lengths_over(room: int, tasks: Sequence[Task], generator: TokenGenerator) -> list[tuple[Task, int]]:
+def _lengths_over(
+    room: int, env: Environment, tasks: Sequence[Task], generator: TokenGenerator
+) -> list[tuple[Task, int]]:
     """(task, tokens of its prompt) where these are more than `room`.
 
-    Only prompts that may be too long are encoded: a token stands for one byte or more, and the chat
-    template adds to each message what it adds to an empty one.
+    Only prompts that may be too long are encoded, and those that show tools: a token stands for one byte or more, and
+    the chat template adds to each message what it adds to an empty one.
     """
+    shown = shows_tools(env, generator.tokenizer)
     added = len(encode_prompt(generator.tokenizer, (Message(role="user", content=""),)))
     found = []
     for task in tasks:
-        most = sum(len(message.content.encode()) + added for message in task.prompt)
-        if most > room:
-            length = len(encode_prompt(generator.tokenizer, task.prompt))
+        messages = env.prompt(task, native_tools=shown)
+        most = sum(len(message.content.encode()) + added for message in messages)
+        if most > room or shown:
+            length = len(prompt_ids(env, generator.tokenizer, task))
             if length > room:
                 found.append((task, length))
     return found

@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from rlvr_gym.environments.base import Environment
+from rlvr_gym.environments.prompting import prompt_ids, shows_tools
 from rlvr_gym.errors import ConfigError
-from rlvr_gym.generation.chat import encode_prompt
 from rlvr_gym.play import rollout
 from rlvr_gym.rollouts import Group
 from rlvr_gym.seeding import derive_seed
@@ -36,7 +36,7 @@ PROBES = 4
 """Number of prompts that a sampler elsewhere is asked about, to prove that it has the trained weights."""
 
 
-def sampler_for(config: TrainConfig, policy: Policy, env: Environment, mesh: Mesh) -> Sampler:
+def sampler_for(config: TrainConfig, policy: Policy, env: Environment) -> Sampler:
     """The engine that samples from `policy`, which proves on prompts of `env` that it has its weights."""
     probes = [_prompt_ids(policy, env, task) for task in env.tasks.take(PROBES)]
     return make_sampler(
@@ -46,13 +46,12 @@ def sampler_for(config: TrainConfig, policy: Policy, env: Environment, mesh: Mes
         policy,
         probes,
         temperature=config.sampling.temperature,
-        mesh=mesh,
     )
 
 
 def _prompt_ids(policy: Policy, env: Environment, task: Task) -> tuple[int, ...]:
     try:
-        return encode_prompt(policy.tokenizer, task.prompt)
+        return prompt_ids(env, policy.tokenizer, task)
     except ConfigError as error:
         raise ConfigError(f"'{task.id}' of {env.tasks.label}: {error}") from error
 
@@ -110,6 +109,7 @@ def make_source(parts: RunParts, policy: Policy, keeps: Callable[[Group], bool])
 
 def solutions_source(env: Environment, policy: Policy, settings: WarmupConfig, *, seed: int) -> Source:
     """The environment's own solutions for a warm-up, a share of them wrong on purpose."""
+    _refuse_tools(env, policy, "a warm-up")
     demonstrations = Demonstrations(policy.tokenizer, policy.turn_frame)
 
     def show(tasks: Sequence[Task]) -> list[Group]:
@@ -128,11 +128,21 @@ def _shown(config: TrainConfig, env: Environment, policy: Policy, context: int |
     elif data.path is not None:
         tell = both_of if config.algorithm.kind in PAIRED else said_in
     else:
+        _refuse_tools(env, policy, "SFT on an environment's solutions")
         tell = partial(_solution, env)
     demonstrations = Demonstrations(policy.tokenizer, policy.turn_frame)
     rows = Rows(env.tasks, tell, demonstrations, data, context=context)
     stream = TaskStream(rows.tasks, seed=derive_seed(config.run.seed, "tasks"))
     return Shown(stream, rows.groups, wanted=config.batch.prompts, judged=bool(data.runs))
+
+
+def _refuse_tools(env: Environment, policy: Policy, learner: str) -> None:
+    """Raise ConfigError for solutions that would be shown after other prompts than the policy is asked with."""
+    if env.tools and (shows_tools(env, policy.tokenizer) or not env.own_protocol):
+        raise ConfigError(
+            f"{learner} shows final answers alone, and after prompts without tools: a policy that is to call "
+            f"{', '.join(tool.name for tool in env.tools)} would learn not to. Leave it out (warmup=null)"
+        )
 
 
 def _solution(env: Environment, task: Task) -> list[Said]:
