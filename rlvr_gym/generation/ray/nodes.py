@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -38,14 +40,29 @@ def connect(address: str) -> None:
             raise ConfigError(f"rollouts.ray={address}: this process is part of another cluster, {joined}")
         return
     try:
-        if address != "auto":
-            _knock(address)
-        _init(None if address == "auto" else address)
+        _init(_running(address))
     except (OSError, ValueError, RuntimeError, RayError) as error:
         raise ConfigError(
             f"rollouts.ray={address}: no Ray cluster answers there ({cause_of(error)}). Start one with "
             "`ray start --head`, and other machines with `ray start --address=HOST:6379`"
         ) from error
+
+
+def _running(address: str) -> str:
+    """The address of the cluster, `local` for one that has yet to be started.
+
+    Raises OSError or ValueError where nobody listens at an address that was named.
+    """
+    named = os.environ.get("RAY_ADDRESS", "auto") if address == "auto" else address
+    if named not in ("auto", "local"):
+        _knock(named)
+        return named
+    try:
+        recorded = (Path(os.environ.get("RAY_TMPDIR", "/tmp")) / "ray" / "ray_current_cluster").read_text()
+        _knock(recorded.strip())
+    except (OSError, ValueError):  # a cluster that was killed leaves its address behind
+        return "local"
+    return recorded.strip()
 
 
 def _knock(address: str) -> None:
@@ -54,7 +71,7 @@ def _knock(address: str) -> None:
     socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
 
 
-def _init(address: str | None) -> None:
+def _init(address: str) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # of Ray's own defaults
