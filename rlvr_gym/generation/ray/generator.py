@@ -7,7 +7,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, final
 
@@ -144,15 +144,7 @@ class RayGenerator:
         return [
             _Request(
                 prompts=part,
-                asked=[
-                    GenerationRequest(
-                        messages=(),
-                        token_ids=prompt.ids,
-                        seed=prompts[prompt.index].seed,
-                        first_sample=prompts[prompt.index].first_sample,
-                    )
-                    for prompt in part
-                ],
+                asked=[replace(prompts[prompt.index], messages=(), token_ids=prompt.ids) for prompt in part],
             )
             for part in parts
         ]
