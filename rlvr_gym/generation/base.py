@@ -31,7 +31,9 @@ class GenerationRequest:
     """One prompt to sample completions of.
 
     `messages` is the conversation so far. `token_ids`, where given, are the exact ids of that conversation
-    and are continued as they stand: turns that were sampled are never decoded and encoded again.
+    and are continued as they stand: turns that were sampled are never decoded and encoded again. The last `begun`
+    of them are the beginning of the turn that is asked for: they count towards `max_tokens`, `messages` does not hold
+    them, and the completion is what follows them.
     `seed` names the random stream of this prompt's completions: equal prompts with equal seeds get equal
     completions from a deterministic backend, whatever else is in the call. A call for `n` completions draws
     the samples `first_sample` to `first_sample + n - 1` of that stream: sample 5 is the same one whether it is
@@ -42,6 +44,7 @@ class GenerationRequest:
     seed: int
     first_sample: int = 0
     token_ids: tuple[int, ...] | None = None
+    begun: int = 0
 
 
 class Generator(Protocol):

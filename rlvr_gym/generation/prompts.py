@@ -113,7 +113,7 @@ class TokenPrompts:
         return EncodedPrompt(
             index=index,
             ids=ids,
-            budget=max(0, min(sampling.max_tokens, room)),
+            budget=max(0, min(sampling.max_tokens - prompt.begun, room)),
             streams=tuple(derive_seed(prompt.seed, sample) for sample in samples),
         )
 
