@@ -14,7 +14,7 @@ from rlvr_gym.errors import ConfigError
 from rlvr_gym.generation.base import SamplingParams
 from rlvr_trainers.algorithms.cispo import Cispo
 from rlvr_trainers.algorithms.dpo import Dpo
-from rlvr_trainers.algorithms.grpo import Grpo
+from rlvr_trainers.algorithms.grpo import Grpo, TreeGrpo
 from rlvr_trainers.algorithms.gspo import Gspo
 from rlvr_trainers.algorithms.ppo import Ppo
 from rlvr_trainers.algorithms.reinforce_pp import ReinforcePlusPlus
@@ -41,7 +41,8 @@ DATA = "data"
 """The id that stands for an environment where the tasks are those of `data`."""
 
 AlgorithmConfig = Annotated[
-    Grpo | Gspo | Cispo | Rloo | ReinforcePlusPlus | Sft | Rft | Dpo | Ppo, Field(discriminator="kind")
+    Grpo | Gspo | Cispo | Rloo | ReinforcePlusPlus | TreeGrpo | Sft | Rft | Dpo | Ppo,
+    Field(discriminator="kind"),
 ]
 """The settings of one algorithm, told apart by `kind`."""
 
@@ -104,6 +105,8 @@ class TrainConfig(Config):
                 f"batch.group_size is {self.batch.group_size}, and algorithm.kind={self.algorithm.kind} compares a "
                 f"sample with its group: give at least {self.algorithm.least_group}"
             )
+        if isinstance(self.algorithm, TreeGrpo):
+            self._group_is_all_leaves(self.algorithm)
         self._data_has_a_meaning()
         if self.mesh.shard > 1 and self.generator.engine == "vllm":
             raise ValueError(
@@ -136,6 +139,14 @@ class TrainConfig(Config):
                 "eval.env.data=..., or leave evaluation out with eval=null"
             )
         return self
+
+    def _group_is_all_leaves(self, algorithm: TreeGrpo) -> None:
+        leaves = algorithm.trees * algorithm.kept
+        if self.batch.group_size != leaves:
+            raise ValueError(
+                f"batch.group_size is {self.batch.group_size}, and algorithm.kind=tree_grpo keeps algorithm.trees x "
+                f"algorithm.keep = {algorithm.trees} x {algorithm.kept} = {leaves} samples of a prompt: give {leaves}"
+            )
 
     def _critic_has_its_place(self) -> None:
         if self.mesh.shard > 1:

@@ -7,6 +7,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 
 from rlvr_gym.errors import ConfigError
+from rlvr_gym.rollouts import Rollout
 from rlvr_trainers.credit.baselines import outcome_advantages
 from rlvr_trainers.loss_settings import PolicyGradientConfig
 
@@ -42,3 +43,8 @@ def tree_advantages(
     if len(set(tree_ids)) == len(tree_ids):  # no tree has two leaves to compare
         return among_all
     return outcome_advantages(rewards, tree_ids, config, outcomes=outcomes) + among_all
+
+
+def trees_of(rollouts: Sequence[Rollout]) -> list[int | str]:
+    """The tree of each rollout among those of its task; one that did not fork is a tree of its own."""
+    return [f"sample {one.sample}" if one.branch is None else one.branch.tree for one in rollouts]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from rlvr_gym.clock import PhaseClock
-from rlvr_gym.rollouts import Rollout
+from rlvr_gym.rollouts import Rollout, sampled_tokens
 from rlvr_gym.tasks import Task
 from rlvr_gym.verdicts import Outcome
 from rlvr_trainers.batch import CreditedBatch, TokenBatch
@@ -40,6 +40,9 @@ def group_metrics(taken: StepRollouts, batch: CreditedBatch, reward: RewardConfi
         "length/mean": _mean([r.length for r in rollouts]),
         "length/max": float(max(r.length for r in rollouts)),
     }
+    if any(rollout.branch is not None for rollout in rollouts):
+        alone = sum(rollout.length for rollout in rollouts)
+        metrics["tree/shared_share"] = 1 - sum(map(sampled_tokens, taken.sampled)) / max(1, alone)
     if batch.chosen_B is not None:
         metrics["selected/share"] = _mean(batch.chosen_B.tolist())
         metrics["selected/samples"] = float(batch.chosen_B.sum())
@@ -68,7 +71,7 @@ def explained_variance(batch: CreditedBatch) -> Metrics:
 
 def speed_metrics(clock: PhaseClock, taken: StepRollouts, batch: CreditedBatch, *, epochs: int) -> Metrics:
     """Seconds of each phase, and sampled tokens per second through it."""
-    sampled = sum(rollout.length for group in taken.everything for rollout in group)
+    sampled = sum(map(sampled_tokens, taken.everything))
     trained = int(batch.tokens.mask_BT.sum())
     passes = (batch.old_logprobs_BT is not None) + (batch.ref_logprobs_BT is not None)
     tokens = {
@@ -81,6 +84,7 @@ def speed_metrics(clock: PhaseClock, taken: StepRollouts, batch: CreditedBatch, 
     return {
         **{f"seconds/{phase}": value for phase, value in seconds.items()},
         "seconds/monitor": clock.seconds["monitor"],
+        "tokens/sampled": float(sampled),
         **{
             f"tokens_per_second/{phase}": n / seconds[phase] if seconds[phase] else 0.0
             for phase, n in tokens.items()

@@ -11,6 +11,7 @@ from rlvr_gym.generation.chat import encode_prompt
 from rlvr_gym.generation.prompts import TokenGenerator
 from rlvr_gym.overlap import refuse_overlap
 from rlvr_gym.tasks import Message, Task, TaskSet
+from rlvr_trainers.algorithms.grpo import TreeGrpo
 from rlvr_trainers.config import TrainConfig
 from rlvr_trainers.data.conversations import conversations
 from rlvr_trainers.data.preferences import preferences
@@ -96,6 +97,7 @@ def environments(
     if env is None:
         held_out = held_out or (config.held_out.make() if config.held_out else None)
     env = data or env or config.env.make()
+    _refuse_forks_without_turns(config, env)
     if (held_out is None) != (config.eval is None):
         raise ConfigError(
             "settings of eval and a held-out environment belong together: give both, or neither (eval=null)"
@@ -118,6 +120,15 @@ def environments(
     if held_out is not None and config.eval is not None and not config.eval.allow_overlap:
         _refuse_overlap(env, held_out)
     return env, held_out
+
+
+def _refuse_forks_without_turns(config: TrainConfig, env: Environment) -> None:
+    algorithm = config.algorithm
+    if isinstance(algorithm, TreeGrpo) and algorithm.fork == "turns" and env.max_turns == 1:
+        raise ConfigError(
+            f"algorithm.fork=turns parts rollouts between turns, and {env.tasks.label} has one turn, so that none "
+            "would share a token: use algorithm.fork=tokens"
+        )
 
 
 def _tasks_of_data(config: TrainConfig) -> Environment | None:
