@@ -37,7 +37,7 @@ class Branch:
     tree: int
     """The number of its tree among the task's."""
     shared: int
-    """So many of its first `token_ids` were taken over from another leaf of the tree, and not sampled again."""
+    """Number of its first `token_ids` that were taken over from another leaf of the tree, and not sampled again."""
     tree_tokens: int
     """Number of tokens that were sampled for the whole tree, leaves that were not kept included."""
 

@@ -39,6 +39,7 @@ OWN: dict[str, tuple[str, ...]] = {
     "dpo": (),
     "online_dpo": (*SAMPLED, "sampling.max_tokens=32"),  # none that is cut off is preferred
     "ppo": ("env.reward=per_digit",),
+    "tree_grpo": ("env.reward=per_digit", "algorithm.fork=tokens"),
 }
 """Settings of recipes that others do not have, or that take whatever was sampled."""
 
@@ -98,7 +99,9 @@ def test_a_step_holds_and_makes_what_the_manual_says(recipe: str, tmp_path: Path
     row = the_table()[recipe]
     settings = [*SMALL, *OWN.get(recipe, SAMPLED), f"run.dir={tmp_path / 'run'}"]
     if recipe == "dpo":
-        pairs = [{"prompt": f"{n}>", "chosen": f"{n}"[::-1], "rejected": f"{n}"} for n in range(12, 60) if n % 11]
+        pairs = [
+            {"prompt": f"{n}>", "chosen": f"{n}"[::-1], "rejected": f"{n}"} for n in range(12, 60) if n % 11
+        ]
         (tmp_path / "pairs.jsonl").write_text("\n".join(map(json.dumps, pairs)))
         settings.append(f"data.path={tmp_path / 'pairs.jsonl'}")
     trainer = Trainer(load_recipe(recipe, parse_overrides(settings)))

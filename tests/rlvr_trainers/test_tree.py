@@ -122,7 +122,7 @@ def test_what_leaves_share_is_identical_and_sampled_once(fork: ForkAt, rounds: i
 
 @pytest.mark.parametrize(("turns", "saving"), [(3, 2 / 9), (4, 0.25), (8, 7 / 24)])
 def test_trees_save_the_share_of_tokens_that_they_must(turns: int, saving: float) -> None:
-    # A branch shares j of T turns, each j from 0 to T - 1 as likely; two of three leaves are branches: (T - 1) / (3 T).
+    # A branch shares j of T turns, j from 0 to T - 1 equally likely; two of three leaves are branches: (T - 1) / (3 T).
     groups = [group for seed in range(60) for group in grown(shape_of(), turns, seed=seed)]
     alone = sum(one.length for group in groups for one in group)
     assert 1 - sum(map(sampled_tokens, groups)) / alone == pytest.approx(saving, abs=0.02)

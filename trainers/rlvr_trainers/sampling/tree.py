@@ -19,7 +19,7 @@ ForkAt = Literal["turns", "tokens"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TreeShape:
-    """How the trees of a prompt grow: `trees` chains, then `rounds` times `branches` new leaves on each of them."""
+    """The growth of a prompt's trees: `trees` chains, then `rounds` times `branches` new leaves on each of them."""
 
     trees: int
     branches: int
@@ -27,7 +27,7 @@ class TreeShape:
     keep: int
     """Leaves that are kept of each tree, chosen at random."""
     fork: ForkAt
-    """Where a leaf may part from another: before a turn, or before any token of one."""
+    """The places where a leaf may part from another: before a turn, or before any token of one."""
 
     @property
     def leaves(self) -> int:
@@ -140,7 +140,7 @@ class Tree:
     leaves: dict[int, Leaf] = field(default_factory=dict)
 
     def seats(self, shape: TreeShape, round_number: int, *, seed: int) -> list[Seat]:
-        """What is to be played in a round: the chain in the first one, new leaves in every later one."""
+        """List the episodes of a round: the chain in the first one, new leaves in every later one."""
         samples = shape.samples(self.number, round_number)
         if round_number == 0:
             return [Seat(task=self.task, sample=sample) for sample in samples]
