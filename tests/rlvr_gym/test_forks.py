@@ -1,6 +1,7 @@
 """Episodes that go on from a place in an earlier one."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -146,6 +147,18 @@ def test_the_text_around_a_fork_is_that_of_all_its_bytes_together() -> None:
     policy = Bytes(say="aé".encode())
     _, branch = branched(env_of(turns=1), policy, turn=0, token=2)
     assert branch.text == "aé"
+
+
+def test_a_thinking_that_the_prompt_opened_stands_before_a_turn_that_is_gone_on_with() -> None:
+    class Thinks(Bytes):
+        def _said(self, prompt: rg.GenerationRequest, sample: int) -> rg.Completion:
+            said = super()._said(prompt, sample)
+            return replace(said, text=("" if prompt.begun else "<think>\n") + said.text)
+
+    chain, branch = branched(env_of(turns=1), Thinks(), turn=0, token=2)
+    assert chain.text == "<think>\n" + decode(chain.token_ids)
+    assert branch.text == "<think>\n" + decode(branch.token_ids)
+    assert branch.token_ids[:2] == chain.token_ids[:2]
 
 
 def test_a_fork_within_a_turn_needs_the_samplers_text() -> None:

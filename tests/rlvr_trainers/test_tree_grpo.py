@@ -186,7 +186,7 @@ LEARN = [
     "batch.prompts=32",
     "optimizer.learning_rate=2e-3",
     "algorithm.kl_coefficient=0",
-    "run.steps=40",
+    "run.steps=60",
     "run.checkpoint_every=1000",
 ]
 

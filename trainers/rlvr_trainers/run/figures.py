@@ -84,7 +84,7 @@ def speed_metrics(clock: PhaseClock, taken: StepRollouts, batch: CreditedBatch, 
     return {
         **{f"seconds/{phase}": value for phase, value in seconds.items()},
         "seconds/monitor": clock.seconds["monitor"],
-        "tokens/sampled": float(sampled),
+        **({} if taken.demonstrated else {"tokens/sampled": float(sampled)}),
         **{
             f"tokens_per_second/{phase}": n / seconds[phase] if seconds[phase] else 0.0
             for phase, n in tokens.items()
