@@ -1,9 +1,11 @@
 """Trees of rollouts: how many leaves, what they share, what they cost, and that nothing but the seed chooses."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import pytest
+from rlvr_trainers.sampling.buffer import GROUPS, TIMES
 from rlvr_trainers.sampling.tree import Forest, ForkAt, Leaf, TreeShape, grow
 
 import rlvr_gym as rg
@@ -205,6 +207,12 @@ def test_a_branch_in_an_environment_that_is_not_deterministic_is_unscored_and_co
         assert one.branch is not None
         assert known == (one.branch.shared == 0)
     assert sampled_tokens(group) == policy.sampled
+
+
+def test_leaves_that_are_left_over_come_back_from_a_checkpoint_as_they_were() -> None:
+    groups = grown(shape_of(rounds=2, fork="tokens"))
+    stored = json.loads(json.dumps(GROUPS.dump_python(groups, mode="json", exclude=TIMES)))
+    assert GROUPS.validate_python(stored) == groups
 
 
 def test_rollouts_that_did_not_fork_cost_what_they_are_long() -> None:
