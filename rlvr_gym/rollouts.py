@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rlvr_gym.tasks import Message, Task
+from rlvr_gym.tools import CallRecord
 from rlvr_gym.verdicts import FinishReason, Usage, Verdict, WeightsSpan
 
 
@@ -57,6 +58,7 @@ class Rollout:
     Where ids are not known there are none, and `usage` counts the tokens: those of the first prompt, and all
     that were sampled. `judging_seconds` is what the environment took, all turns together.
     `branch` is None for an episode that stands alone.
+    `calls` says of each call of a tool what became of it; None where the policy had no tools.
     """
 
     task: Task
@@ -72,6 +74,7 @@ class Rollout:
     sampled_under: tuple[WeightsSpan, ...] = ()
     usage: Usage | None = None
     judging_seconds: float = field(default=0.0, compare=False)
+    calls: tuple[CallRecord, ...] | None = None
     turns: tuple[Turn, ...] = ()
     branch: Branch | None = None
 

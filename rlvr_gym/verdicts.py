@@ -16,6 +16,8 @@ from pydantic import (
 )
 
 from rlvr_gym.files import JsonObject
+from rlvr_gym.task import Message
+from rlvr_gym.tools.calls import Call
 
 
 class FinishReason(StrEnum):
@@ -59,6 +61,8 @@ class Completion:
     `usage` counts the tokens where their ids are not known. `fault` says why, where `finish_reason` is `error`;
     such a completion is never judged: its verdict is `unscored`. `sampled_under` says which weights sampled
     `token_ids`, from the first to the last; it is empty where a generator does not know its weights' versions.
+    `calls` are the calls of tools in the turn, those that could not be read among them; None where its generator was
+    shown no tools. They stand in `text` as they were sampled, but for a server's that hands them over apart.
     """
 
     text: str
@@ -69,6 +73,8 @@ class Completion:
     usage: Usage | None = None
     fault: str = ""
     sampled_under: tuple[WeightsSpan, ...] = ()
+    calls: tuple[Call, ...] | None = None
+    calls_in_text: bool = True
 
     def __post_init__(self) -> None:
         if _LONE_SURROGATE.search(self.text):
@@ -83,6 +89,14 @@ class Completion:
     def failed(self) -> bool:
         """True if the sampler failed, so that there is nothing to judge."""
         return self.finish_reason is FinishReason.ERROR
+
+    @property
+    def message(self) -> Message:
+        """The turn as a message of the conversation."""
+        apart = () if self.calls_in_text else self.calls or ()
+        if not apart:
+            return Message(role="assistant", content=self.text)
+        return Message(role="assistant", content=self.text, tool_calls=apart)
 
     @property
     def oldest_weights(self) -> int | None:

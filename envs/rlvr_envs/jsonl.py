@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import rlvr_gym as rg
 from rlvr_envs.sources import stored_tasks
 from rlvr_gym.rows import Row
-from rlvr_gym.verifiers import AnswerContract, Choice, Exact, Numeric, Regex, Verifier
+from rlvr_gym.verifiers import AnswerContract, Choice, Exact, Numeric, Regex, RewardModel, Verifier
 
 CARD = rg.EnvironmentCard(
     summary="Whatever a file of your own asks.",
@@ -19,8 +21,17 @@ CARD = rg.EnvironmentCard(
 
 
 @rg.register("rlvr/JSONL-v0", card=CARD)
-def jsonl(data: str, split: str = "train", verifier: str = "math", answer: str = "boxed") -> rg.Environment:
-    """`verifier` judges rows that name none: math, exact, choice, numeric or regex (the answer is a pattern)."""
+def jsonl(
+    data: str, split: str = "train", verifier: str = "math", answer: str = "boxed", reward_model: str = ""
+) -> rg.Environment:
+    """`verifier` judges rows that name none: math, exact, choice, numeric or regex (the answer is a pattern).
+
+    `reward_model` names the folder of a reward model, which scores completions in place of these: rows need no answer.
+    """
+    if reward_model:
+        scoring = RewardModel(reward_model)
+        to_question = partial(_question, scored_by=scoring.fingerprint)
+        return rg.Environment(stored_tasks(data, to_question, scoring, name=data, split=split), scoring)
     contract = AnswerContract(answer)
     chosen = PerTask(
         {
@@ -44,6 +55,19 @@ def to_task(row: Row) -> rg.Task:
         prompt=row["prompt"],
         reference=answer,
         metadata=own,
+    )
+
+
+def _question(row: Row, *, scored_by: str) -> rg.Task:
+    """A row as a task without an answer; all but its prompt becomes its metadata.
+
+    A run on tasks that another model scores is another run, so they say which one does.
+    """
+    own = {key: value for key, value in row.items() if key not in ("prompt", "id")}
+    return rg.Task(
+        id=str(row["id"]) if row.get("id") is not None else "",
+        prompt=row["prompt"],
+        metadata={**own, "scored_by": scored_by},
     )
 
 

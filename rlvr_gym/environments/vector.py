@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
@@ -19,44 +18,11 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from rlvr_gym.environments.base import Environment, Info
+from rlvr_gym.environments.turns import TurnResult
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.seeding import derive_seed
 from rlvr_gym.tasks import Message, Task
 from rlvr_gym.verdicts import Completion, Verdict
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TurnResult:
-    """One lane's answer to one turn: Gymnasium's five-tuple by name, and how long judging took."""
-
-    observation: str
-    reward: float
-    terminated: bool
-    truncated: bool
-    info: Info
-    seconds: float
-
-    @property
-    def done(self) -> bool:
-        """True if the lane's episode is over."""
-        return self.terminated or self.truncated
-
-    @property
-    def verdict(self) -> Verdict | None:
-        """The verdict, once the episode is over."""
-        return self.info.get("verdict")
-
-    @property
-    def messages(self) -> tuple[Message, ...]:
-        """The environment's words to the turn; none once the episode is over."""
-        if self.done:
-            return ()
-        return self.info.get("messages") or (Message(role="user", content=self.observation),)
-
-    @property
-    def turn_reward(self) -> float | None:
-        """The reward of this turn alone; None where the environment rewards no single turns."""
-        return self.info.get("turn_reward")
 
 
 class GroupVectorEnv(gymnasium.vector.VectorEnv[tuple[str, ...], Sequence[str], np.ndarray]):
@@ -69,11 +35,11 @@ class GroupVectorEnv(gymnasium.vector.VectorEnv[tuple[str, ...], Sequence[str], 
         env: the environment every lane is a copy of.
         groups: how many tasks.
         group_size: how many lanes per task.
-        workers: how many threads judge; None is one for each CPU, at least 8. Verifiers that can be slow do
-            their work in processes of their own, so threads are enough.
+        workers: how many threads judge; None is one for each CPU, at least 8, or for each slot of `env.judging`.
+            Verifiers that can be slow do their work in processes of their own, so threads are enough.
         timeout_seconds: a lane whose turn is not answered by then, counted from when judging it began, is
             finished with an `unscored` verdict; its thread is abandoned and replaced. None leaves it to the
-            environment, whose `timeout_seconds` it then is.
+            environment, whose `timeout_seconds` it then is, and its `judging`.
     """
 
     metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.DISABLED}  # noqa: RUF012 - base's shape
@@ -89,8 +55,9 @@ class GroupVectorEnv(gymnasium.vector.VectorEnv[tuple[str, ...], Sequence[str], 
     ) -> None:
         if groups < 1 or group_size < 1:
             raise ConfigError(f"groups and group_size must be at least 1, not {groups} and {group_size}")
-        workers = max(8, os.cpu_count() or 1) if workers is None else workers
-        timeout_seconds = env.timeout_seconds if timeout_seconds is None else timeout_seconds
+        workers = max(8, os.cpu_count() or 1, env.judging.slots) if workers is None else workers
+        if timeout_seconds is None:
+            timeout_seconds = env.judging.timeout_seconds(env.timeout_seconds)
         if workers < 1 or not timeout_seconds > 0:
             raise ConfigError(
                 f"workers and timeout_seconds must be positive, not {workers} and {timeout_seconds}"
@@ -153,11 +120,11 @@ class GroupVectorEnv(gymnasium.vector.VectorEnv[tuple[str, ...], Sequence[str], 
         self._done[:] = False
         return tuple(observations), infos
 
-    def begin(self, lane: int, task: Task) -> None:
-        """Begin an episode in one lane, whatever the other lanes are doing."""
-        if lane in self._judging:
-            raise ConfigError(f"lane {lane} is still judging its last turn: call recv({lane}) first")
-        self._lanes[lane].reset(options={"task": task})
+    def begin(self, lane: int, task: Task, *, native_tools: bool = False) -> None:
+        """Begin an episode in one lane, whatever the others are doing; `native_tools` as in `Environment.reset`."""
+        self._refuse_judging(lane)
+        options: Info = {"task": task} | ({"native_tools": True} if native_tools else {})
+        self._lanes[lane].reset(options=options)
         self._done[lane] = False
 
     def send(self, lane: int, action: str | Completion, then: Callable[[], object] | None = None) -> None:
@@ -167,12 +134,15 @@ class GroupVectorEnv(gymnasium.vector.VectorEnv[tuple[str, ...], Sequence[str], 
         """
         if self._done[lane]:
             raise gymnasium.error.ResetNeeded(f"lane {lane} is finished: call reset() first")
-        if lane in self._judging:
-            raise ConfigError(f"lane {lane} is still judging its last turn: call recv({lane}) first")
+        self._refuse_judging(lane)
         env = self._lanes[lane]
         job = self._judging[lane] = self._threads.submit(lambda: env.step(action))
         if then is not None:
             job.add_done_callback(lambda _: then())
+
+    def _refuse_judging(self, lane: int) -> None:
+        if lane in self._judging:
+            raise ConfigError(f"lane {lane} is still judging its last turn: call recv({lane}) first")
 
     def answered(self, lane: int) -> bool:
         """True if `recv(lane)` would return at once."""

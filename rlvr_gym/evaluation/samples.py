@@ -8,13 +8,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from rlvr_gym.errors import ConfigError, DataError
 from rlvr_gym.files import JsonObject, append_lines
 from rlvr_gym.generation.base import SamplingParams
 from rlvr_gym.rollouts import Rollout
 from rlvr_gym.tasks import Message, Task
+from rlvr_gym.tools import CallRecord
 from rlvr_gym.verdicts import FinishReason, Usage, Verdict
 
 Key = tuple[str, int]
@@ -47,7 +55,7 @@ class Sample(Conditions):
     over all turns; token counts are None where a server did not say. `expected` is the right answer, None where it
     is not known or not to be published. `seconds` is the wall-clock time since the sample before was kept, shared
     by those that were kept together, so that they add up to the time spent; `judging_seconds` is what the
-    environment took over this sample.
+    environment took over this sample. `calls` says what became of each call of a tool, None where there were no tools.
     """
 
     task: str
@@ -63,6 +71,15 @@ class Sample(Conditions):
     expected: str | None = None
     seconds: float
     judging_seconds: float
+    calls: tuple[CallRecord, ...] | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_absent_calls(self, fields: SerializerFunctionWrapHandler) -> JsonObject:
+        """Only episodes with tools have calls: what is stored of others does not speak of them."""
+        stored: JsonObject = fields(self)
+        if self.calls is None:
+            stored.pop("calls", None)
+        return stored
 
     @property
     def conditions(self) -> Conditions:
@@ -107,6 +124,7 @@ class Sample(Conditions):
             expected=expected,
             seconds=round(seconds, 6),
             judging_seconds=round(rollout.judging_seconds, 6),
+            calls=rollout.calls,
         )
 
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from rlvr_gym.errors import ConfigError
 from rlvr_gym.tasks import Message
+from rlvr_gym.tools.calls import ToolSpec
 from rlvr_gym.verdicts import Completion
 
 if TYPE_CHECKING:
@@ -38,12 +40,18 @@ class GenerationRequest:
     completions from a deterministic backend, whatever else is in the call. A call for `n` completions draws
     the samples `first_sample` to `first_sample + n - 1` of that stream: sample 5 is the same one whether it is
     drawn alone or together with others.
+
+    `tools` are those that the model is shown by its chat template, and whose calls its completions name; only a
+    generator that `TakesTools` is asked for that. `max_tokens` bounds the completion where it is less than the
+    sampling's own: what an episode has left. At 0 the completion is empty, with finish reason `length`.
     """
 
     messages: tuple[Message, ...]
     seed: int
     first_sample: int = 0
     token_ids: tuple[int, ...] | None = None
+    tools: tuple[ToolSpec, ...] = ()
+    max_tokens: int | None = None
     begun: int = 0
 
 
@@ -82,6 +90,22 @@ class Generator(Protocol):
 
         They run from just after its `token_ids` (closing the turn first, where sampling was cut off before
         an end-of-turn token) to where the next sampled turn begins.
+        """
+        ...
+
+
+class UnknownCalls(ConfigError):
+    """A chat template shows tools, and writes calls in a form that nobody here can read."""
+
+
+@runtime_checkable
+class TakesTools(Protocol):
+    """Offered by a generator that may show tools to its model in the model's own form."""
+
+    def takes_tools(self) -> bool:
+        """Return whether it does: False where the model's chat template knows no tools.
+
+        Raises UnknownCalls where the template writes calls in a form that nobody here can read.
         """
         ...
 

@@ -7,16 +7,22 @@ the messages never becomes a control token, whoever wrote it: see `rlvr_gym.gene
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
+from typing import Any
 
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from rlvr_gym.errors import ConfigError
+from rlvr_gym.files import JsonObject
+from rlvr_gym.generation.calls.codec import ToolCodec
+from rlvr_gym.generation.calls.tagged import INSTRUCTED
 from rlvr_gym.generation.control import ControlTokens
 from rlvr_gym.tasks import Message
+from rlvr_gym.tools.calls import Call, ToolCall, ToolSpec
 from rlvr_gym.verifiers.answers import opened_thinking, without_thinking
 
 PLAIN_TEMPLATE = (
@@ -26,17 +32,28 @@ PLAIN_TEMPLATE = (
 
 _OPENING_TOKENS = 32
 """Largest number of tokens in the opening of a thinking block; a token may be a single character."""
+_TOOL_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+"""Names that a template may repeat beside an answer: no others that a policy makes up."""
 _QUESTION = Message(role="user", content="question")
 _TURN = Message(role="assistant", content="placeholder-of-the-sampled-turn")
 
 
-def encode_prompt(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> tuple[int, ...]:
-    """The ids of a conversation up to where the next turn of the assistant begins.
+def encode_prompt(
+    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], tools: Sequence[ToolSpec] = ()
+) -> tuple[int, ...]:
+    """The ids of a conversation up to where the next turn of the assistant begins, `tools` shown by the template.
 
     Without a chat template the tokenizer adds what it adds to any text (a beginning-of-sequence token,
-    where it has that habit); a template writes its special tokens itself.
+    where it has that habit); a template writes its special tokens itself. One that refuses a system message is shown
+    the instructions on tools, if it holds such, in the first message of the user.
     """
-    text = _render(tokenizer, messages)
+    try:
+        text = _render(tokenizer, messages, tools=tools)
+    except ConfigError:
+        folded = _instructed_by_the_user(messages)
+        if folded is None:
+            raise
+        text = _render(tokenizer, folded, tools=tools)
     if tokenizer.chat_template is not None:
         return _ids(tokenizer, text)
     ids = _ids(tokenizer, text, special=True)
@@ -54,20 +71,57 @@ def encode_reply(
     sampled: Sequence[int],
     messages: Sequence[Message],
     end_ids: Collection[int],
+    calls: Sequence[Call] = (),
 ) -> tuple[int, ...]:
     """The ids between a turn that was sampled as `sampled` and the next one, `messages` being the answer.
 
-    They are what the template writes after an assistant's turn. Its first token closes that turn; where it
-    is one of `end_ids` and was itself sampled, it is not repeated.
+    They are what the template writes after an assistant's turn, one that made `calls`. Its first token closes that
+    turn; where it is one of `end_ids` and was itself sampled, it is not repeated.
     """
-    text = _render(tokenizer, (_QUESTION, _TURN, *messages))
+    text = _render(tokenizer, (_QUESTION, _calling(calls), *messages))
     before, found, after = text.partition(_TURN.content)
     if not found:
         raise ConfigError("the chat template leaves out earlier turns of the assistant: it is single-turn")
+    if calls:
+        written, end = _first_end(tokenizer, after, end_ids)
+        before, found, after = before + found + written, "", end
     upto, whole = _ids(tokenizer, before + found), _ids(tokenizer, text)
     reply = whole[len(upto) :] if whole[: len(upto)] == upto else _ids(tokenizer, after)
-    closed = bool(sampled and reply) and sampled[-1] == reply[0] and reply[0] in end_ids
+    closed = bool(sampled and reply) and sampled[-1] in end_ids and _closes(tokenizer, sampled[-1], reply[0])
     return reply[1:] if closed else reply
+
+
+def _calling(calls: Sequence[Call]) -> Message:
+    """A turn that calls what the first of `calls` does, its text among the arguments; one that says it without any.
+
+    One call is enough for a template that writes the answers, and some take no more.
+    """
+    if not calls:
+        return _TURN
+    name = calls[0].name if _TOOL_NAME.fullmatch(calls[0].name) else "unknown"
+    call = ToolCall(id=calls[0].id, name=name, arguments={"x": _TURN.content})
+    return Message(role="assistant", content="", tool_calls=(call,))
+
+
+def _first_end(tokenizer: PreTrainedTokenizerBase, text: str, end_ids: Collection[int]) -> tuple[str, str]:
+    """The text before the first token that ends a turn, and the text from there on."""
+    ends = [decode(tokenizer, [id]) for id in end_ids]
+    places = [place for end in ends if (place := text.find(end)) >= 0]
+    if not places:
+        raise ConfigError("the chat template ends a turn that calls a tool with no end-of-sequence token")
+    return text[: min(places)], text[min(places) :]
+
+
+_INTERCHANGEABLE = (("<|eom_id|>", "<|eot_id|>"), ("<|call|>", "<|return|>", "<|end|>"))
+"""Tokens of which one ends a turn as well as another: which one says who speaks next."""
+
+
+def _closes(tokenizer: PreTrainedTokenizerBase, sampled: int, written: int) -> bool:
+    """Return whether a turn that ended with the token `sampled` has been closed where the template writes `written`."""
+    if sampled == written:
+        return True
+    texts = {decode(tokenizer, [sampled]), decode(tokenizer, [written])}
+    return any(texts <= set(group) for group in _INTERCHANGEABLE)
 
 
 def decode(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
@@ -193,17 +247,31 @@ def _turn_end(tokenizer: PreTrainedTokenizerBase, end_ids: Collection[int]) -> i
     return end
 
 
-def _render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], *, asks: bool = True) -> str:
+def _render(
+    tokenizer: PreTrainedTokenizerBase,
+    messages: Sequence[Message],
+    *,
+    asks: bool = True,
+    tools: Sequence[ToolSpec] = (),
+) -> str:
     """The text of a conversation, up to where the assistant's next turn begins if it `asks` for one."""
-    contents = ControlTokens.of(tokenizer).mark([message.content for message in messages])
+    control = ControlTokens.of(tokenizer)
+    if any(message.tool_call_id is not None for message in messages) and ToolCodec.of(tokenizer) is None:
+        messages = _results_as_said(messages)
+    contents = control.mark([message.content for message in messages])
     conversation = [
-        {"role": message.role, "content": content}
+        {"role": message.role, "content": content, **_around_calls(message, control)}
         for message, content in zip(messages, contents, strict=True)
     ]
     template = PLAIN_TEMPLATE if tokenizer.chat_template is None else None
+    schemas: list[Any] = [control.mark_all(tool.schema) for tool in tools]
     try:
         text = tokenizer.apply_chat_template(
-            conversation, chat_template=template, tokenize=False, add_generation_prompt=asks
+            conversation,
+            tools=schemas or None,
+            chat_template=template,
+            tokenize=False,
+            add_generation_prompt=asks,
         )
     except (TemplateError, TypeError) as error:
         roles = ", ".join(message.role for message in messages)
@@ -212,6 +280,54 @@ def _render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], *, 
         ) from error
     assert isinstance(text, str)
     return text
+
+
+def _instructed_by_the_user(messages: Sequence[Message]) -> list[Message] | None:
+    """The messages with instructions on tools in the user's first; None where no system message gives any."""
+    match [message.role for message in messages[:2]]:
+        case ["system", "user"] if INSTRUCTED in messages[0].content:
+            content = f"{messages[0].content}\n\n{messages[1].content}"
+            return [Message(role="user", content=content), *messages[2:]]
+        case _:
+            return None
+
+
+def _around_calls(message: Message, control: ControlTokens) -> JsonObject:
+    """The fields that only messages around calls have, as templates know them."""
+    fields: JsonObject = {}
+    if message.tool_calls:
+        fields["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": control.mark_all(
+                    {"name": call.name, "arguments": call.arguments if isinstance(call, ToolCall) else {}}
+                ),
+            }
+            for call in message.tool_calls
+        ]
+    if message.tool_call_id is not None:
+        fields |= {
+            "name": control.mark_all(message.name or ""),
+            "tool_call_id": control.mark_all(message.tool_call_id),
+        }
+    return fields
+
+
+def _results_as_said(messages: Sequence[Message]) -> list[Message]:
+    """The messages with answers to calls as the user's, for a template that knows no tools; those in a row as one."""
+    shown: list[Message] = []
+    before = None
+    for message in messages:
+        if message.tool_call_id is None:
+            shown.append(message)
+        else:
+            result = f"<tool_response>\n{message.content}\n</tool_response>"
+            if before is not None and before.tool_call_id is not None:
+                result = f"{shown.pop().content}\n{result}"
+            shown.append(Message(role="user", content=result))
+        before = message
+    return shown
 
 
 def _ids(tokenizer: PreTrainedTokenizerBase, text: str, *, special: bool = False) -> tuple[int, ...]:

@@ -37,7 +37,7 @@ def check_generator(
 
     Each prompt is yielded once with `n` complete completions; these are the same when asked again, in
     another order and alone, also one sample alone, and differ between seeds; a conversation is continued from
-    its exact ids.
+    its exact ids; and a request's own `max_tokens` bounds it.
     """
     assert prompts, "give at least one prompt to check the generator on"
     sampling = SamplingParams(max_tokens=max_tokens)
@@ -55,6 +55,7 @@ def check_generator(
             f"sample {n - 1} of prompt {index} is another one when it is drawn alone: first_sample is ignored"
         )
         _check_continues(generator, prompt, groups[index][0], sampling)
+        _check_bounded(generator, prompt, groups[index][0], sampling)
     backwards = _groups(generator, prompts[::-1], n, sampling)
     for index, group in groups.items():
         assert [c.token_ids for c in backwards[len(prompts) - 1 - index]] == [c.token_ids for c in group], (
@@ -66,6 +67,17 @@ def check_generator(
     others = _groups(generator, reseeded, n, sampling)
     same = all([c.token_ids for c in others[i]] == [c.token_ids for c in groups[i]] for i in groups)
     assert not same, "other seeds give the same completions"
+
+
+def _check_bounded(
+    generator: Generator, prompt: GenerationRequest, completion: Completion, sampling: SamplingParams
+) -> None:
+    for most in (0, 1):
+        (bounded,) = _groups(generator, [replace(prompt, max_tokens=most)], 1, sampling)[0]
+        assert bounded.token_ids == completion.token_ids[:most], (
+            f"a request for at most {most} tokens gets {bounded.token_ids}; unbounded it begins with "
+            f"{completion.token_ids[:most]}"
+        )
 
 
 def _groups(

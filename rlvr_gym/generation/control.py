@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from rlvr_gym.errors import ConfigError
-from rlvr_gym.files import JsonObject
+from rlvr_gym.files import Json, JsonObject
 
 _MARK = "\U0010fffd"
 """Stands before the text of a control token that came with a message. For private use: no text of anyone's."""
@@ -77,6 +77,16 @@ class ControlTokens:
         if not halves and not any(self._texts.search(content) for content in contents):
             return contents
         return [self._marked(content) for content in contents]
+
+    def mark_all(self, value: Json) -> Json:
+        """A JSON value, a tool's schema say, with the texts of control tokens in it marked; keys are left alone."""
+        if isinstance(value, str):
+            return self.mark([value])[0]
+        if isinstance(value, list | tuple):
+            return [self.mark_all(part) for part in value]
+        if isinstance(value, dict):
+            return {key: self.mark_all(part) for key, part in value.items()}
+        return value
 
     def encode_turn(self, text: str) -> tuple[int, ...]:
         """The ids of a turn that the policy is shown as its own, a solution say.

@@ -22,8 +22,10 @@ from pydantic import BaseModel, Field, ValidationError
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.files import JsonObject
 from rlvr_gym.generation.base import GenerationRequest, SamplingParams
+from rlvr_gym.generation.calls.openai import PROBE, OpenAICall, calls_of, messages_of
 from rlvr_gym.seeding import derive_seed
 from rlvr_gym.tasks import Message
+from rlvr_gym.tools.calls import ToolSpec
 from rlvr_gym.verdicts import Completion, FinishReason, Usage
 
 _LONGEST_WAIT_SECONDS = 120.0
@@ -40,7 +42,8 @@ class EndpointGenerator:
     tried again, after a wait that doubles each time or that the server asks for. A reply that does not come in
     time is not: long completions are the late ones, and asking again until a short one comes would prefer those.
     A request that fails for good gives a completion that `failed`. A server that refuses the key, or has no such
-    model, raises ConfigError. `close()` drops the connections, as happens once nobody holds the generator any more.
+    model, raises ConfigError. Tools are shown by the server, if it takes any. `close()` drops the connections, as
+    happens once nobody holds the generator any more.
 
     Args:
         url: where `/chat/completions` is found, such as http://localhost:8000/v1.
@@ -80,6 +83,7 @@ class EndpointGenerator:
         self._slots = threading.Semaphore(concurrency)
         self._jitter = random.Random()
         self._budget_field = "max_tokens"
+        self._takes_tools: bool | None = None
 
     def check(self) -> None:
         """Raise ConfigError when nothing answers at `url`, or when the key is refused."""
@@ -124,17 +128,40 @@ class EndpointGenerator:
             finally:
                 threads.shutdown(wait=False, cancel_futures=True)
 
+    def takes_tools(self) -> bool:
+        """Return whether the server takes tools, as one request finds out.
+
+        Raises ConfigError where it gives no answer.
+        """
+        if self._takes_tools is None:
+            request = GenerationRequest(
+                messages=(Message(role="user", content="Hello."),), seed=0, tools=(PROBE,), max_tokens=1
+            )
+            answer = self._complete(request, 0, SamplingParams())
+            refused = any(f" answered {status}" in answer.fault for status in (400, 422, 500, 501))
+            if answer.failed and not (refused and "tool" in answer.fault.lower()):
+                raise ConfigError(
+                    f"whether tools can be shown to '{self.model}' is not known: {answer.fault}"
+                )
+            self._takes_tools = not answer.failed
+        return self._takes_tools
+
     def encode_reply(self, completion: Completion, messages: Sequence[Message]) -> tuple[int, ...]:
         """Nothing: a conversation is continued from its messages."""
         return ()
 
     def _complete(self, prompt: GenerationRequest, sample: int, sampling: SamplingParams) -> Completion:
         """One completion, or one that failed."""
+        if prompt.max_tokens == 0:
+            calls = () if prompt.tools else None
+            return Completion(
+                text="", finish_reason=FinishReason.LENGTH, usage=Usage(completion_tokens=0), calls=calls
+            )
         seed = derive_seed(prompt.seed, sample) % 2**31
         for attempt in range(1, self.tries + 1):
             try:
                 with self._slots:
-                    return self._ask(self._body(prompt, seed, sampling))
+                    return self._ask(self._body(prompt, seed, sampling), prompt.tools)
             except _Lost as lost:
                 return Completion(text="", finish_reason=FinishReason.ERROR, fault=str(lost))
             except _Transient as trouble:
@@ -153,20 +180,22 @@ class EndpointGenerator:
     def _body(self, prompt: GenerationRequest, seed: int, sampling: SamplingParams) -> JsonObject:
         body: JsonObject = {
             "model": self.model,
-            "messages": [{"role": m.role, "content": m.content} for m in prompt.messages],
+            "messages": messages_of(prompt.messages),
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
-            self._budget_field: sampling.max_tokens,
+            self._budget_field: min(sampling.max_tokens, prompt.max_tokens or sampling.max_tokens),
             "seed": seed,
         }
+        if prompt.tools:
+            body["tools"] = [tool.schema for tool in prompt.tools]
         # Not part of OpenAI's own interface, which refuses it; other servers know it.
         return body | ({"top_k": sampling.top_k} if sampling.top_k else {})
 
-    def _ask(self, body: JsonObject) -> Completion:
+    def _ask(self, body: JsonObject, tools: Sequence[ToolSpec]) -> Completion:
         """One request. Raises `_Transient` or `_Lost`, and ConfigError for what no other request will survive."""
         status, headers, content = self._post(body)
         if status == 200:
-            return _read(content)
+            return _read(content, tools)
         said = self._said(content)
         if status == 400 and "max_completion_tokens" in said and "max_tokens" in body:
             self._budget_field = "max_completion_tokens"
@@ -232,6 +261,7 @@ class _Refusal(BaseModel):
 
 class _Message(BaseModel):
     content: str | None = None
+    tool_calls: list[OpenAICall] | None = None
 
 
 class _Choice(BaseModel):
@@ -249,7 +279,7 @@ class _Reply(BaseModel):
     usage: _Usage | None = None
 
 
-def _read(content: bytes) -> Completion:
+def _read(content: bytes, tools: Sequence[ToolSpec]) -> Completion:
     """The completion in a reply. A reply without a finish reason was cut off, whatever its status says."""
     try:
         reply = _Reply.model_validate_json(content)
@@ -260,8 +290,12 @@ def _read(content: bytes) -> Completion:
     choice, usage = reply.choices[0], reply.usage or _Usage()
     if choice.finish_reason == "content_filter":
         raise _Lost("the server withheld the completion: content_filter")
+    text = choice.message.content or ""
+    calls, in_text = calls_of(choice.message.tool_calls or (), text, tools) if tools else (None, True)
     return Completion(
-        text=choice.message.content or "",
+        text=text,
+        calls=calls,
+        calls_in_text=in_text,
         finish_reason=FinishReason.LENGTH if choice.finish_reason == "length" else FinishReason.STOP,
         usage=Usage(prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens),
     )

@@ -11,9 +11,14 @@ from transformers import GenerationConfig, PreTrainedTokenizerBase
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.generation import chat
 from rlvr_gym.generation.base import GenerationRequest, Generator, SamplingParams
+from rlvr_gym.generation.calls.codec import ToolCodec
 from rlvr_gym.seeding import derive_seed
 from rlvr_gym.tasks import Message
+from rlvr_gym.tools.calls import Call, ToolSpec
 from rlvr_gym.verdicts import Completion, FinishReason, WeightsSpan
+
+_ENDS_OF_CALLS = ("<|call|>", "<|eom_id|>")
+"""Tokens by which gpt-oss and Llama 3 hand over to a tool, which not every generation config names."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,6 +29,7 @@ class EncodedPrompt:
     ids: tuple[int, ...]
     budget: int
     streams: tuple[int, ...]
+    tools: tuple[ToolSpec, ...] = ()
 
 
 class TokenGenerator(Generator, Protocol):
@@ -75,7 +81,13 @@ class TokenPrompts:
 
     def encode_reply(self, completion: Completion, messages: Sequence[Message]) -> tuple[int, ...]:
         """The ids between a sampled turn and the next, as `Generator.encode_reply` says."""
-        return chat.encode_reply(self.tokenizer, completion.token_ids, messages, self.end_ids)
+        return chat.encode_reply(
+            self.tokenizer, completion.token_ids, messages, self.end_ids, completion.calls or ()
+        )
+
+    def takes_tools(self) -> bool:
+        """Return whether the model's chat template knows tools, as `TakesTools` says."""
+        return ToolCodec.of(self.tokenizer) is not None
 
     def text(self, ids: Sequence[int]) -> str:
         """Decode sampled ids, special tokens included, without the token that ended the turn."""
@@ -87,11 +99,14 @@ class TokenPrompts:
         token_ids: Sequence[int],
         logprobs: Sequence[float],
         sampled_under: tuple[WeightsSpan, ...],
+        tools: Sequence[ToolSpec] = (),
     ) -> Completion:
-        """Build the completion from what was sampled after a prompt."""
+        """Build the completion from what was sampled after a prompt that showed `tools`."""
         ended = bool(token_ids) and token_ids[-1] in self.end_ids
+        opening = chat.opening(self.tokenizer, prompt_ids)
         return Completion(
-            text=chat.opening(self.tokenizer, prompt_ids) + self.text(token_ids),
+            text=opening + self.text(token_ids),
+            calls=self._calls(token_ids, tools, opened=opening, after=len(prompt_ids)) if tools else None,
             token_ids=tuple(token_ids),
             logprobs=tuple(logprobs),
             prompt_token_ids=prompt_ids,
@@ -99,22 +114,34 @@ class TokenPrompts:
             sampled_under=sampled_under,
         )
 
+    def _calls(
+        self, ids: Sequence[int], tools: Sequence[ToolSpec], *, opened: str, after: int
+    ) -> tuple[Call, ...]:
+        codec = ToolCodec.of(self.tokenizer)
+        assert codec is not None, "tools were shown by a template that knows none"
+        said = ids[:-1] if ids and ids[-1] in self.end_ids else ids
+        return codec.parse(said, tools, opened=opened, first=after).calls
+
     def _encode(
         self, index: int, prompt: GenerationRequest, n: int, sampling: SamplingParams
     ) -> EncodedPrompt:
         ids = prompt.token_ids
+        most = (
+            sampling.max_tokens if prompt.max_tokens is None else min(prompt.max_tokens, sampling.max_tokens)
+        )
         if ids is None:
-            ids = chat.encode_prompt(self.tokenizer, prompt.messages)
-            self._refuse_without_room(index, prompt, len(ids), sampling.max_tokens)
+            ids = chat.encode_prompt(self.tokenizer, prompt.messages, prompt.tools)
+            self._refuse_without_room(index, prompt, len(ids), most)
         if not ids:
             raise ConfigError(f"prompt {index} is empty: a model needs at least one token to continue")
-        room = sampling.max_tokens if self.context is None else self.context - len(ids)
+        room = most if self.context is None else min(most, self.context - len(ids))
         samples = range(prompt.first_sample, prompt.first_sample + n)
         return EncodedPrompt(
             index=index,
             ids=ids,
             budget=max(0, min(sampling.max_tokens - prompt.begun, room)),
             streams=tuple(derive_seed(prompt.seed, sample) for sample in samples),
+            tools=prompt.tools,
         )
 
     def _refuse_without_room(
@@ -135,7 +162,9 @@ class TokenPrompts:
 def end_of_sequence_ids(
     tokenizer: PreTrainedTokenizerBase, generation_config: GenerationConfig | None
 ) -> frozenset[int]:
-    """Every id that ends a turn: those of the generation config (one or several) and the tokenizer's."""
+    """Every id that ends a turn: those of the generation config, the tokenizer's, and those that end calls."""
     configured = generation_config.eos_token_id if generation_config else None
     ids = configured if isinstance(configured, list) else [configured]
-    return frozenset(id for id in (*ids, tokenizer.eos_token_id) if isinstance(id, int))
+    special = {token.content: id for id, token in tokenizer.added_tokens_decoder.items() if token.special}
+    calls = [special.get(text) for text in _ENDS_OF_CALLS] if tokenizer.eos_token_id is not None else []
+    return frozenset(id for id in (*ids, tokenizer.eos_token_id, *calls) if isinstance(id, int))

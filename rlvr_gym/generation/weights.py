@@ -10,6 +10,8 @@ from rlvr_gym.errors import TrainingError
 if TYPE_CHECKING:
     from torch import Tensor
 
+LARGEST_MEAN_DIFFERENCE = 0.02
+"""Largest mean difference between samplers' log-probabilities of the same tokens: rounding in 16 bits."""
 _NAMED = 5
 """Number of parameters of each kind that an error names."""
 
@@ -52,6 +54,11 @@ def whole(tensor: Tensor) -> Tensor:
     from torch.distributed.tensor import DTensor
 
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def mean_difference(values: Sequence[float], others: Sequence[float]) -> float:
+    """Mean absolute difference of the log-probabilities that two samplers give to the same tokens."""
+    return sum(abs(a - b) for a, b in zip(values, others, strict=True)) / max(1, len(values))
 
 
 def refuse_unknown_weights(version: int | None) -> int:

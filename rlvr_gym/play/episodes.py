@@ -6,13 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import final
 
+from rlvr_gym.environments.tooling import EpisodeLimits, shown_by_template
 from rlvr_gym.environments.vector import GroupVectorEnv, TurnResult
 from rlvr_gym.errors import ConfigError, VerifierFault
-from rlvr_gym.generation.base import GenerationRequest, Generator
-from rlvr_gym.play.forks import Decode, Fork, ended_early
+from rlvr_gym.generation.base import GenerationRequest, Generator, TakesTools
+from rlvr_gym.play.forks import NO_CALLS, Decode, Fork, ended_early
 from rlvr_gym.rollouts import Rollout, Turn, TurnReward
 from rlvr_gym.seeding import derive_seed
 from rlvr_gym.tasks import Message, Task
+from rlvr_gym.tools import CallRecord, ToolSpec
 from rlvr_gym.verdicts import Completion, Usage, Verdict, WeightsSpan
 
 
@@ -39,18 +41,29 @@ class Table:
         """Called, in a thread that judges, with a lane whose turn `receive` would answer at once."""
         self._episodes: dict[int, _Episode] = {}
         self._seed, self._decode = seed, decode
+        self._native_tools = shown_by_template(
+            env.env, lambda: isinstance(generator, TakesTools) and generator.takes_tools()
+        )
 
     def begin(self, lane: int, seat: Seat) -> None:
-        """Begin an episode in a lane that has none. Raises ConfigError for a fork within a turn, without `decode`."""
+        """Begin an episode in a lane that has none.
+
+        Raises ConfigError for a fork within a turn without `decode`, and for one among calls that the template shows.
+        """
         if seat.fork and seat.fork.token and self._decode is None:
             raise ConfigError(
                 "a fork within a turn needs `decode`, for what is said on both sides of it is one text"
             )
-        self.env.begin(lane, seat.task)
-        seed = derive_seed(self._seed, seat.task.id)
-        prompt_ids = seat.fork.rollout.prompt_ids if seat.fork else ()
+        if seat.fork and self._native_tools:
+            raise ConfigError(NO_CALLS)
+        self.env.begin(lane, seat.task, native_tools=self._native_tools)
         self._episodes[lane] = _Episode(
-            seat=seat, seed=seed, prompt_messages=self.env.messages(lane), prompt_ids=prompt_ids
+            seat=seat,
+            seed=derive_seed(self._seed, seat.task.id),
+            prompt_messages=self.env.messages(lane),
+            tools=self.env.env.tools if self._native_tools else (),
+            limits=self.env.env.limits,
+            prompt_ids=seat.fork.rollout.prompt_ids if seat.fork else (),
         )
         self._go_on(lane)
 
@@ -118,6 +131,8 @@ class _Episode:
     seat: Seat
     seed: int
     prompt_messages: tuple[Message, ...]
+    tools: tuple[ToolSpec, ...]
+    limits: EpisodeLimits
     messages: list[Message] = field(default_factory=list)
     places: list[Turn] = field(default_factory=list)
     prompt_ids: tuple[int, ...] = ()
@@ -128,6 +143,7 @@ class _Episode:
     sampled_under: list[WeightsSpan] = field(default_factory=list)
     usage: Usage | None = None
     judging_seconds: float = 0.0
+    calls: list[CallRecord] | None = None
 
     @property
     def turns(self) -> int:
@@ -160,14 +176,36 @@ class _Episode:
         begun = self.within.begun if self.within else ()
         if not self.turns and not begun:
             return GenerationRequest(
-                messages=self.prompt_messages, seed=self.seed, first_sample=self.seat.sample
+                messages=self.prompt_messages,
+                seed=self.seed,
+                first_sample=self.seat.sample,
+                tools=self.tools,
+                max_tokens=self._tokens_left(),
             )
         return GenerationRequest(
             messages=(*self.prompt_messages, *self.messages),
             token_ids=(*self.prompt_ids, *self.token_ids, *begun),
             begun=len(begun),
             seed=derive_seed(self.seed, self.seat.sample, self.turns),
+            tools=self.tools,
+            max_tokens=self._tokens_left(begun=len(begun)),
         )
+
+    def _tokens_left(self, *, begun: int = 0) -> int | None:
+        """Number of tokens that the policy may still sample; None where nothing but the sampling itself says so.
+
+        There are none where the environment's answers have come to more than may be shown: the policy would go on
+        from what it is not to read.
+        """
+        observed = len(self.action_mask) - sum(self.action_mask)
+        if self.limits.observation_tokens is not None and observed > self.limits.observation_tokens:
+            return 0
+        if self.limits.sampled_tokens is None:
+            return None
+        sampled = sum(self.action_mask)
+        if not self.token_ids and self.usage is not None:
+            sampled = self.usage.completion_tokens or 0
+        return max(0, self.limits.sampled_tokens - sampled - begun)
 
     def sampled(self, completion: Completion) -> None:
         if not self.turns:
@@ -177,13 +215,15 @@ class _Episode:
         self.places.append(
             Turn(begin=begin, end=end, message=message, finish_reason=completion.finish_reason)
         )
-        self.messages.append(Message(role="assistant", content=completion.text))
+        self.messages.append(completion.message)
         self._extend(completion.token_ids, True, completion.logprobs)
         self.sampled_under += completion.sampled_under
         self.usage = completion.usage if self.turns == 1 else _added(self.usage, completion.usage)
 
     def answered(self, answer: TurnResult) -> None:
         self.judging_seconds += answer.seconds
+        if answer.calls is not None:
+            self.calls = [*(self.calls or []), *answer.calls]
         if answer.turn_reward is not None:
             self.turn_rewards.append(TurnReward(end=self._sampled_length() - 1, reward=answer.turn_reward))
 
@@ -210,6 +250,7 @@ class _Episode:
             sampled_under=tuple(self.sampled_under),
             usage=self.usage,
             judging_seconds=self.judging_seconds,
+            calls=None if self.calls is None else tuple(self.calls),
             turns=tuple(replace(turn, end=min(turn.end, length)) for turn in turns),
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ from rlvr_gym.report.places import answer_places, in_javascript
 from rlvr_gym.report.titles import titles
 from rlvr_gym.report.training import TrainingSample
 from rlvr_gym.tasks import Message
+from rlvr_gym.tools import CallOutcome, CallRecord
 from rlvr_gym.verdicts import Verdict
 
 T = TypeVar("T")
@@ -89,6 +90,7 @@ def _evaluated(sample: Sample) -> JsonObject:
         "tokens": sample.completion_tokens,
         "finish": str(sample.finish_reason),
         "expected": sample.expected,
+        **_called(sample.calls),
         **_judged(sample.verdict, sample.completion),
     }
 
@@ -103,6 +105,7 @@ def _trained(sample: TrainingSample) -> JsonObject:
         "advantage": sample.advantage,
         "flags": list(sample.flags),
         "expected": sample.expected,
+        **_called(sample.calls),
         **_judged(sample.verdict, sample.messages[-1].content if sample.messages else ""),
     }
 
@@ -122,5 +125,16 @@ def _judged(verdict: Verdict, text: str) -> JsonObject:
     }
 
 
+def _called(calls: Sequence[CallRecord] | None) -> JsonObject:
+    """The number of calls, and of those that got no answer from a tool, by their fate; nothing without tools."""
+    if calls is None:
+        return {}
+    fates = Counter(str(call.outcome) for call in calls if call.outcome is not CallOutcome.ANSWERED)
+    return {"calls": len(calls), "uncalled": [f"{count} {fate}" for fate, count in sorted(fates.items())]}
+
+
 def _messages(messages: Iterable[Message]) -> list[dict[str, str]]:
-    return [{"role": message.role, "content": message.content} for message in messages]
+    return [
+        {"role": f"{message.role} {message.name}" if message.name else message.role, "content": message.text}
+        for message in messages
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
 
@@ -57,6 +58,7 @@ def evaluation(run: StoredRun, name: str) -> JsonObject:
         "fault": result.fault,
         "truncation": result.truncation_rate,
         "tokens": result.mean_completion_tokens,
+        **({"tools": asdict(result.tools)} if result.tools else {}),
         "seconds": result.seconds,
         "noise": {"within": result.noise.within_set, "between": result.noise.between_set},
         "breakdowns": breakdowns(run.samples, tallies),

@@ -16,6 +16,7 @@ from rlvr_gym.errors import ConfigError, DataError
 from rlvr_gym.files import JsonObject, read_lines
 from rlvr_gym.report.settings import settings
 from rlvr_gym.tasks import Message
+from rlvr_gym.tools import CallRecord
 from rlvr_gym.verdicts import FinishReason, Verdict
 
 
@@ -97,6 +98,21 @@ PANELS = (
         least=0.2,
     ),
     Panel(
+        "calls of tools an episode",
+        {"tools/calls": "calls"},
+        least=0.1,
+    ),
+    Panel(
+        "calls of tools, shares",
+        {
+            "tools/calling": "episodes that call",
+            "tools/malformed": "malformed calls",
+            "tools/failed": "failed calls",
+            "tools/refused": "refused calls",
+        },
+        least=0.1,
+    ),
+    Panel(
         "seconds of a step",
         {
             "seconds/generate": "generate",
@@ -129,6 +145,7 @@ class TrainingSample(BaseModel):
     reward: float | None
     advantage: float
     flags: tuple[str, ...] = ()
+    calls: tuple[CallRecord, ...] | None = None
 
 
 class TrainingRun(NamedTuple):

@@ -156,7 +156,8 @@ _SIGNS = {
     Marker.WHOLE: "answer",
 }
 
-_THINK = re.compile(r"<\s*+(/?)\s*+think(?:ing)?(?:\s[^<>/]*+)?+>", re.ASCII | re.IGNORECASE)
+THINKING_TAG = re.compile(r"<\s*+(/?)\s*+think(?:ing)?(?:\s[^<>/]*+)?+>", re.ASCII | re.IGNORECASE)
+"""A tag that opens or closes the thinking; its group holds the slash of one that closes."""
 
 
 def without_thinking(text: str) -> str:
@@ -183,7 +184,7 @@ def visible_spans(text: str) -> list[Span]:
     """Find the pieces of a completion's text that are outside of its thinking."""
     visible: list[Span] = []
     start, thinking = 0, False
-    for tag in _THINK.finditer(text):
+    for tag in THINKING_TAG.finditer(text):
         closes = bool(tag[1])
         if closes and not thinking:
             visible.clear()
@@ -198,7 +199,7 @@ def visible_spans(text: str) -> list[Span]:
 
 def opened_thinking(prompt: str) -> str:
     """The tag that opens the thinking, and white space after it, where a prompt ends in them; else nothing."""
-    *_, tag = (None, *_THINK.finditer(prompt))
+    *_, tag = (None, *THINKING_TAG.finditer(prompt))
     return prompt[tag.start() :] if tag and not tag[1] and not prompt[tag.end() :].strip() else ""
 
 

@@ -119,3 +119,28 @@ def test_the_answer_may_stand_where_verl_and_trl_have_it(write_rows, stated, met
     assert reward(env, "\\boxed{4}") == 1.0
     assert reward(env, "\\boxed{5}") == 0.0
     assert env.tasks[0].metadata == metadata
+
+
+def test_a_reward_model_needs_no_answers(write_rows, tmp_path):
+    from rlvr_gym.generation.loading import load_model
+    from rlvr_gym.generation.rewards import new_head, save_head
+
+    model, tokenizer = load_model("tiny:0123456789>")
+    head = new_head(model)
+    head.weight.data.fill_(0.1)
+    for part in (model, tokenizer):
+        part.save_pretrained(tmp_path / "rewards")
+    save_head(head, tmp_path / "rewards")
+    data = write_rows([{"prompt": "12>"}, {"prompt": "34>", "id": "second", "source": "mine"}])
+    env = rg.make("jsonl", data=data, reward_model=str(tmp_path / "rewards"))
+    assert [task.reference for task in env.tasks.take(None)] == [None, None]
+    assert env.tasks["second"].metadata["source"] == "mine"
+    verdicts = [env.verifier.verify(env.tasks["second"], rg.Completion(text=text)) for text in ("43", "5")]
+    assert all(verdict.scored and not verdict.correct for verdict in verdicts)
+    assert verdicts[0].score != verdicts[1].score
+    head.weight.data.fill_(0.2)
+    save_head(head, tmp_path / "rewards")
+    another = rg.make("jsonl", data=data, reward_model=str(tmp_path / "rewards"))
+    assert another.tasks.fingerprint != env.tasks.fingerprint
+    with pytest.raises(rg.ConfigError, match="is no folder of a reward model"):
+        rg.make("jsonl", data=data, reward_model=str(tmp_path / "none"))

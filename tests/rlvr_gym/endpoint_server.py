@@ -148,10 +148,10 @@ def _reply(said: str | dict[str, Any]) -> tuple[int, bytes]:
         "choices": [
             {
                 "index": 0,
-                "message": {"role": "assistant", "content": content},
+                "message": {"role": "assistant", "content": content, **fields.get("message_fields", {})},
                 "finish_reason": fields.get("finish_reason", "stop"),
             }
         ],
-        "usage": fields.get("usage", {"prompt_tokens": 7, "completion_tokens": len(content.split())}),
+        "usage": fields.get("usage", {"prompt_tokens": 7, "completion_tokens": len((content or "").split())}),
     }
     return 200, json.dumps(reply).encode()

@@ -48,7 +48,7 @@ READERS: dict[str, list[tuple[Verifier, object]]] = {
         for id in ARGUMENTS
     ],
 }
-ELSEWHERE = {"FunctionVerifier", "LlmJudge", "Verifier"}
+ELSEWHERE = {"FunctionVerifier", "LlmJudge", "RewardModel", "Verifier"}
 """Verifiers with a test of their own below, or without a parser of their own."""
 
 

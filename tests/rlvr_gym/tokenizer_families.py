@@ -156,7 +156,18 @@ def _trained(kind: str, own: tuple[str, ...]) -> str:
 
 def tokenizer_of(name: str) -> PreTrainedTokenizerFast:
     """A new tokenizer of the family."""
-    family = FAMILIES[name]
+    wrapped = made(FAMILIES[name])
+    if name == "no template":
+        tokenizer = wrapped.backend_tokenizer
+        bos = tokenizer.token_to_id("<s>")
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single="<s> $A", special_tokens=[("<s>", bos)]
+        )
+    return wrapped
+
+
+def made(family: Family) -> PreTrainedTokenizerFast:
+    """A new tokenizer in the shape of a family."""
     # Byte-level families add control tokens after the vocabulary, the others hold them in it.
     own = () if family.kind == "bytes" else (*family.control, *family.ordinary)
     tokenizer = Tokenizer.from_str(_without_added_tokens(_trained(family.kind, own)))
@@ -165,11 +176,6 @@ def tokenizer_of(name: str) -> PreTrainedTokenizerFast:
     )
     others = (*family.ordinary, *family.plain)
     tokenizer.add_tokens([AddedToken(text, special=False, normalized=False) for text in others])
-    if name == "no template":
-        bos = tokenizer.token_to_id("<s>")
-        tokenizer.post_processor = processors.TemplateProcessing(
-            single="<s> $A", special_tokens=[("<s>", bos)]
-        )
     wrapped = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         bos_token=family.control[0],

@@ -10,12 +10,10 @@ import pytest
 import torch
 from rlvr_trainers.learner.layout.hidden_states import counts_from_zero
 from rlvr_trainers.learner.logprobs import base_model
-from rlvr_trainers.learner.models import Models, Role
 from rlvr_trainers.recipe import load_recipe
 from rlvr_trainers.trainer import Trainer
 
 from rlvr_gym.config import parse_overrides
-from rlvr_gym.errors import ConfigError
 
 PAGE = Path(__file__).parents[2] / "docs/training.md"
 ROW = re.compile(
@@ -37,9 +35,12 @@ OWN: dict[str, tuple[str, ...]] = {
         "sampling.max_tokens=32",
     ),
     "dpo": (),
+    "reward_model": (),
+    "distill": ("algorithm.teacher=tiny:0123456789>",),
     "online_dpo": (*SAMPLED, "sampling.max_tokens=32"),  # none that is cut off is preferred
     "ppo": ("env.reward=per_digit",),
     "tree_grpo": ("env.reward=per_digit", "algorithm.fork=tokens"),
+    "reinforce_pp": ("env.reward=per_digit",),
 }
 """Settings of recipes that others do not have, or that take whatever was sampled."""
 
@@ -49,18 +50,21 @@ def the_table() -> dict[str, re.Match[str]]:
     return {name: row for row in rows for name in re.findall(r"`(\w+)`", row["recipes"])}
 
 
-def count(models: Models, passes: Counter[str]) -> None:
+def models_of(trainer: Trainer) -> list[tuple[Any, list[torch.Tensor]]]:
+    """Each model that the run holds, as far as it is one of its own: its layers, and its weights."""
+    models = trainer.models
+    found = [models.policy, models._reference, models.teacher]
+    held: list[tuple[Any, list[torch.Tensor]]] = [
+        (base_model(one.model), list(one.model.parameters())) for one in found if one is not None
+    ]
+    if models.critic is not None:
+        held.append((models.critic._base, list(models.critic.parameters)))
+    return held
+
+
+def count(trainer: Trainer, passes: Counter[str]) -> None:
     """Count the tokens that each model is shown in training passes; `learned` are those with gradient."""
-    seen: set[int] = set()
-    for role in Role:
-        try:
-            model: Any = models.of(role)
-        except ConfigError:
-            continue
-        base = model._base if role is Role.CRITIC else base_model(model.model)
-        if id(base) in seen:
-            continue
-        seen.add(id(base))
+    for base, _ in models_of(trainer):
         counts_from_zero(base)  # tries the model once, whatever the step
 
         def shown(module: torch.nn.Module, args: Any, kwargs: Any) -> None:
@@ -74,14 +78,7 @@ def count(models: Models, passes: Counter[str]) -> None:
 
 def bytes_held(trainer: Trainer) -> int:
     """Bytes of all models' weights, and of gradients and optimizer states."""
-    weights: dict[int, torch.Tensor] = {}
-    for role in Role:
-        try:
-            model: Any = trainer.models.of(role)
-        except ConfigError:
-            continue
-        held = model.parameters if role is Role.CRITIC else list(model.model.parameters())
-        weights |= {id(weight): weight for weight in held}
+    weights = {id(weight): weight for _, own in models_of(trainer) for weight in own}
     learners = [one for one in (trainer.stage.learner, trainer.stage.critic) if one is not None]
     states = [
         tensor
@@ -98,7 +95,7 @@ def bytes_held(trainer: Trainer) -> int:
 def test_a_step_holds_and_makes_what_the_manual_says(recipe: str, tmp_path: Path):
     row = the_table()[recipe]
     settings = [*SMALL, *OWN.get(recipe, SAMPLED), f"run.dir={tmp_path / 'run'}"]
-    if recipe == "dpo":
+    if recipe in ("dpo", "reward_model"):
         pairs = [
             {"prompt": f"{n}>", "chosen": f"{n}"[::-1], "rejected": f"{n}"} for n in range(12, 60) if n % 11
         ]
@@ -118,7 +115,7 @@ def test_a_step_holds_and_makes_what_the_manual_says(recipe: str, tmp_path: Path
 
     def counted() -> None:
         take_reference()
-        count(trainer.models, passes)
+        count(trainer, passes)
 
     trainer._take_reference = counted
     trainer.run()

@@ -1,5 +1,6 @@
 """The page of metrics names all that a run records."""
 
+import json
 import re
 from pathlib import Path
 
@@ -48,6 +49,7 @@ FORKING = ["eval=null", "algorithm.fork=tokens"]
         ("rft", [*IMITATING, "batch.group_size=4"], {"selected/share", "reward/mean"}),
         ("online_dpo", [*IMITATING, *PARTIAL, "batch.group_size=16"], {"preference/margin"}),
         ("tree_grpo", [*IMITATING, *FORKING], {"tree/shared_share", "tokens/sampled"}),
+        ("distill", [*IMITATING, "algorithm.teacher=tiny:0123456789>"], {"loss", "sampler/mismatch"}),
         (
             "ppo",
             [*IMITATING, *PARTIAL, "batch.group_size=16"],
@@ -58,8 +60,21 @@ FORKING = ["eval=null", "algorithm.fork=tokens"]
 def test_every_metric_that_a_run_records_is_on_the_page(
     recipe: str, settings: list[str], among_others: set[str], tmp_path: Path
 ) -> None:
-    Trainer(load_recipe(recipe, parse_overrides([*settings, f"run.dir={tmp_path}"]))).run()
-    recorded = {key for row in read_lines(tmp_path / "metrics.jsonl") for key in row} - {"step"}
+    assert_on_the_page(recipe, settings, among_others, tmp_path)
+
+
+def test_every_metric_of_a_reward_model_is_on_the_page(tmp_path: Path) -> None:
+    for name, number in (("train", 12), ("held-out", 34)):
+        row = {"prompt": f"{number}>", "chosen": f"{number}"[::-1], "rejected": "0"}
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps(row) + "\n")
+    data = [f"data.path={tmp_path / 'train.jsonl'}", f"algorithm.held_out={tmp_path / 'held-out.jsonl'}"]
+    settings = ["model.path=tiny:0123456789>", "run.steps=1", "batch.prompts=1", *data]
+    assert_on_the_page("reward_model", settings, {"preference/margin", "held_out/accuracy"}, tmp_path / "run")
+
+
+def assert_on_the_page(recipe: str, settings: list[str], among_others: set[str], run_dir: Path) -> None:
+    Trainer(load_recipe(recipe, parse_overrides([*settings, f"run.dir={run_dir}"]))).run()
+    recorded = {key for row in read_lines(run_dir / "metrics.jsonl") for key in row} - {"step"}
     assert among_others <= recorded
     patterns = named(PAGE.read_text(encoding="utf-8"))
     assert {name for name in recorded if not any(p.fullmatch(name) for p in patterns)} == set()

@@ -90,6 +90,24 @@ def test_the_reward_is_the_outcome_at_the_last_token_less_the_kl_of_each() -> No
     assert batch.advantages_BT[2].tolist() == [0.0] * 4
 
 
+def test_without_a_critic_advantages_are_returns_less_their_mean_over_tokens() -> None:
+    policy, reference, critic = models()
+    batch = credited_step(Ppo(critic="none", gae_lambda=1.0, kl_coefficient=0.3), policy, reference, critic)
+    mask, tokens = batch.tokens.mask_BT, batch.tokens
+    with torch.no_grad():
+        kl = policy.logprobs(tokens, temperature=1.0)[0] - reference.logprobs(tokens, temperature=1.0)[0]
+    returns: list[float] = []
+    for row, place in mask.nonzero().tolist():
+        later = [float(kl[row, t]) for t in range(place, mask.shape[1]) if mask[row, t]]
+        returns.append(float(ROLLOUTS[row].reward or 0.0) - 0.3 * math.fsum(later))
+    mean = math.fsum(returns) / len(returns)
+    spread = math.sqrt(math.fsum((value - mean) ** 2 for value in returns) / len(returns))
+    expected = [(value - mean) / (spread + 1e-8) for value in returns]
+    assert batch.advantages_BT[mask].tolist() == pytest.approx(expected, abs=1e-10)
+    assert batch.values_BT is None
+    assert batch.returns_BT is None
+
+
 def test_without_kl_there_is_no_reference() -> None:
     algorithm = Ppo(kl_coefficient=0.0).build(AROUND)
     assert not algorithm.needs_reference
@@ -248,6 +266,17 @@ def test_one_sample_of_a_prompt_is_enough_to_learn_from(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])
+def test_without_a_critic_it_learns_too(seed: int, tmp_path: Path) -> None:
+    settings = ["algorithm.critic=none", "algorithm.gae_lambda=1"]
+    before, after = learned(tmp_path / "right", *settings, seed=seed)
+    assert before <= 0.5
+    assert after >= 0.8
+    before, after = learned(tmp_path / "shuffled", *settings, seed=seed, shuffled=True)
+    assert after <= before + 0.15
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2, 3])
 def test_three_more_seeds_learn_from_verdicts_and_not_from_shuffled_ones(seed: int, tmp_path: Path) -> None:
     before, after = learned(tmp_path / "right", seed=seed)
     assert before <= 0.5
@@ -263,16 +292,17 @@ def test_a_head_on_the_policys_states_learns_too(tmp_path: Path) -> None:
     assert after >= 0.6
 
 
-@pytest.mark.parametrize("critic", ["model", "head"])
+@pytest.mark.parametrize("critic", ["model", "head", "none"])
 def test_four_steps_are_two_steps_and_two_more(critic: str, tmp_path: Path) -> None:
     more = [*REVERSE, "env.reward=per_digit", f"algorithm.critic={critic}", "batch.prompts=8"]
+    more += ["algorithm.gae_lambda=1"] if critic == "none" else []
     more += ["warmup.steps=3", "warmup.batch_size=8"]
     for name, steps in (("whole", 4), ("parts", 2), ("parts", 4)):
         Trainer(config(tmp_path / name, *more, f"run.steps={steps}")).run()
     assert same_weights(tmp_path / "whole" / "model", tmp_path / "parts" / "model")
     both = [list(map(without_times, rows(tmp_path / name))) for name in ("whole", "parts")]
     assert both[0] == both[1]
-    assert both[0][-1]["critic/loss"] > 0
+    assert (both[0][-1].get("critic/loss", 0.0) > 0) is (critic != "none")
 
 
 @pytest.mark.parametrize(
@@ -286,6 +316,7 @@ def test_four_steps_are_two_steps_and_two_more(critic: str, tmp_path: Path) -> N
             "dynamic_sampling replaces groups whose samples all earned the same",
         ),
         (["algorithm.advantage=group_std"], "algorithm.advantage: no such setting"),
+        (["algorithm.critic=none"], "needs gae_lambda=1 and whiten=true"),
     ],
 )
 def test_settings_that_have_no_meaning_are_refused(more: list[str], message: str, tmp_path: Path) -> None:

@@ -106,6 +106,8 @@ def test_two_processes_train_the_model_that_one_would_have_trained(tmp_path: Pat
         ("rft", ["algorithm.least_score=0.25", "batch.group_size=32", "sampling.max_tokens=6"]),
         ("online_dpo", ["batch.group_size=16", "dynamic_sampling=null"]),
         ("ppo", ["algorithm.critic_learning_rate=1e-3", "batch.group_size=8"]),
+        ("distill", ["algorithm.teacher=tiny:0123456789>"]),
+        ("distill", ["algorithm.teacher=tiny:0123456789>", "algorithm.vocabulary=sampled"]),
     ],
 )
 def test_two_processes_learn_what_one_would_have_learned(

@@ -20,6 +20,7 @@ from rlvr_gym import (
     TrainingError,
 )
 from rlvr_gym.files import read_lines
+from rlvr_gym.generation.base import TakesTools
 
 ASKED = [GenerationRequest(messages=(Message(role="user", content="?"),), seed=0)]
 
@@ -66,6 +67,18 @@ def posted(engine: Engine, turnstile: Turnstile, version: int) -> None:
 def said(generator: object, prompts: int = 1) -> list[str]:
     groups = generator.generate(ASKED * prompts, 1, SamplingParams())  # type: ignore[attr-defined]
     return [completion.text for _, (completion,) in groups]
+
+
+@pytest.mark.parametrize("shown", [False, True])
+def test_tools_are_shown_where_the_engine_shows_them(shown: bool):
+    class Knowing(Engine):
+        def takes_tools(self) -> bool:
+            return True
+
+    turnstile = Turnstile(Knowing() if shown else Engine())
+    for generator in (turnstile, turnstile.for_round(0, Schedule(None))):
+        assert isinstance(generator, TakesTools)
+        assert generator.takes_tools() is shown
 
 
 def test_a_call_samples_under_the_latest_weights_from_its_beginning_to_its_end():

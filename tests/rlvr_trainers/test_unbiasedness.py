@@ -32,8 +32,8 @@ BUDGET = 3
 UNBIASED = {"rloo", "dr_grpo"}
 IMITATING = {"sft", "rft"}
 """They follow no return: what is imitated has the gradient of its likelihood."""
-CRITICS, PREFERRING = {"ppo"}, {"dpo", "online_dpo"}
-"""The one follows the return less what a critic expects of it, the others a preference."""
+CRITICS, PREFERRING, TAUGHT = {"ppo", "reinforce_pp"}, {"dpo", "online_dpo", "reward_model"}, {"distill"}
+"""The first follow the return less what a critic expects or whitened, others a preference, the last a teacher."""
 BIASED = {
     "grpo": "each group over its standard deviation, each sequence over its length, KL(ref || policy)",
     "grpo_r1": "the same",
@@ -125,7 +125,7 @@ def test_the_four_sequences_are_all_there_are() -> None:
 
 def test_of_every_recipe_it_is_known_whether_it_is_biased() -> None:
     assert not UNBIASED & set(BIASED)
-    assert set(recipe_names()) == UNBIASED | set(BIASED) | IMITATING | CRITICS | PREFERRING
+    assert set(recipe_names()) == UNBIASED | set(BIASED) | IMITATING | CRITICS | PREFERRING | TAUGHT
 
 
 @pytest.mark.parametrize(

@@ -187,7 +187,7 @@ class ScoredBatch:
     old_logprobs_BT: Tensor | None = None
     """Of the policy that the step started from; None for the policy being trained itself, in a step's only update."""
     ref_logprobs_BT: Tensor | None = None
-    """Of the reference; None where no KL is measured."""
+    """Of the reference, or of the teacher; None where nothing is measured from either."""
     values_BT: Tensor | None = None
     """The critic's values; None without one."""
 

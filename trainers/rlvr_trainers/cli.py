@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import logging
 import os
 import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from uuid import uuid4
 
 import typer
 from rich.console import Console, Group, RenderableType
@@ -27,9 +25,11 @@ from rlvr_gym.cli.manual import Manual, documented
 from rlvr_gym.config import Settings, merge, parse_overrides
 from rlvr_gym.environments.settings import trained_model
 from rlvr_gym.errors import ConfigError
+from rlvr_trainers.algorithms.distillation.settings import Distill
 from rlvr_trainers.config import TrainConfig
 from rlvr_trainers.learner_settings import MeshConfig
 from rlvr_trainers.recipe import load_recipe, recipe_names, recipe_settings, recipe_summary
+from rlvr_trainers.run.processes import OURS, TORCHRUN, run_processes
 
 if TYPE_CHECKING:
     from rlvr_trainers.trainer import Trainer, TrainResult
@@ -45,6 +45,12 @@ def _recipes() -> RenderableType:
             "Settings of one: rlvr train RECIPE --help. Options: rlvr train --help. Tasks: rlvr envs."
         ),
     )
+
+
+def _list_recipes(wanted: bool) -> None:
+    if wanted:
+        Console().print(_recipes())
+        raise typer.Exit
 
 
 def _of_recipe(words: Sequence[str]) -> RenderableType | None:
@@ -147,6 +153,10 @@ def train(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print what came of the run as JSON.", show_default=False)
     ] = False,
+    list_recipes: Annotated[
+        bool,
+        typer.Option("--list", help="List the recipes.", is_eager=True, callback=_list_recipes),
+    ] = False,
 ) -> None:
     """Train a model on an environment; the same command resumes."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -155,9 +165,14 @@ def train(
         _refuse_uneven_shards(config, processes)
     if processes > 1 and not dry_run:
         named = [] if model is None else ["--model", model]
-        flags = [flag for flag, on in (("--json", as_json), *_loudness_flags()) if on]
-        raise typer.Exit(_run_processes(processes, ["train", recipe, *(settings or []), *named, *flags]))
+        raise typer.Exit(_run_shared(processes, [recipe, *(settings or []), *named], as_json=as_json))
     _train_here(recipe, config, dry_run=dry_run, as_json=as_json)
+
+
+def _run_shared(processes: int, words: list[str], *, as_json: bool) -> int:
+    """Run the same command in so many processes; the exit status."""
+    flags = [flag for flag, on in (("--json", as_json), *_loudness_flags()) if on]
+    return run_processes(processes, ["train", *words, *flags])
 
 
 def _train_here(recipe: str, config: TrainConfig, *, dry_run: bool, as_json: bool) -> None:
@@ -178,7 +193,7 @@ def _train_here(recipe: str, config: TrainConfig, *, dry_run: bool, as_json: boo
     if trainer.mesh.first:
         header = f"{recipe}: {config.model.path} on {config.trains_on}, into {trainer.records.folder}"
         console.print(header, highlight=False, markup=False, soft_wrap=True)
-        if "TORCHELASTIC_RUN_ID" in os.environ and _OURS not in os.environ:
+        if "TORCHELASTIC_RUN_ID" in os.environ and OURS not in os.environ:
             console.print(TORCHRUN, highlight=False, markup=False, soft_wrap=True)
     result = trainer.run()
     if trainer.mesh.first:
@@ -236,6 +251,7 @@ def _show_plan(recipe: str, trainer: Trainer, *, as_json: bool) -> None:
     told = {
         "recipe": recipe,
         "model": config.model.path,
+        **({"teacher": config.algorithm.teacher} if isinstance(config.algorithm, Distill) else {}),
         "task": config.trains_on if config.data and config.data.named else _told(plan["env"]),
         "held out": f"{_told(plan['held_out'])}, every {config.eval.every} steps"
         if config.eval
@@ -263,55 +279,6 @@ def _as_json(result: TrainResult) -> dict[str, Any]:
         "solved": result.solved,
         **{name: dataclasses.asdict(score) if score else None for name, score in scores.items()},
     }
-
-
-_OURS = "RLVR_PROCESSES"
-"""Set for processes that `--processes` started."""
-
-TORCHRUN = (
-    "note: when it is stopped, torchrun ends with a traceback of its own behind the run's last words, and kills a run "
-    "that takes longer than 30 s to write its checkpoint; `rlvr train --processes N` does neither"
-)
-
-STOP_SECONDS = 3600
-"""Longest time that stopped processes may take to finish their update and write a checkpoint."""
-
-
-def _run_processes(count: int, arguments: list[str]) -> int:
-    """Run `rlvr ARGUMENTS` in `count` processes as torchrun would; the exit status.
-
-    A stop is passed on to them, and the last word is theirs: torchrun itself ends with a traceback.
-    """
-    from torch.distributed.elastic.multiprocessing.api import SignalException
-    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
-
-    if "WORLD_SIZE" in os.environ:
-        raise ConfigError(
-            "--processes starts the processes of a run, and torchrun has done so: leave one of them out"
-        )
-    os.environ[_OURS] = "1"
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
-    launch = LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
-        nproc_per_node=count,
-        run_id=uuid4().hex,
-        rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0",
-        max_restarts=0,
-        shutdown_timeout=STOP_SECONDS,
-    )
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
-    command = ("-c", "from rlvr_gym.cli.main import main; main()", *arguments)
-    try:
-        elastic_launch(launch, sys.executable)(*command)
-    except SignalException:
-        return Exit.INTERRUPTED
-    except ChildFailedError as failure:
-        status = failure.get_first_failure()[1].exitcode
-        return status if status > 0 else 1
-    return 0
 
 
 def _summary(result: TrainResult) -> str:

@@ -13,16 +13,18 @@ from rlvr_gym.environments.settings import EnvConfig, TrainedModel
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.generation.base import SamplingParams
 from rlvr_trainers.algorithms.cispo import Cispo
+from rlvr_trainers.algorithms.distillation.settings import Distill
 from rlvr_trainers.algorithms.dpo import Dpo
 from rlvr_trainers.algorithms.grpo import Grpo, TreeGrpo
 from rlvr_trainers.algorithms.gspo import Gspo
 from rlvr_trainers.algorithms.ppo import Ppo
 from rlvr_trainers.algorithms.reinforce_pp import ReinforcePlusPlus
+from rlvr_trainers.algorithms.reward_model.settings import RewardModelling
 from rlvr_trainers.algorithms.rft import Rft
 from rlvr_trainers.algorithms.rloo import Rloo
 from rlvr_trainers.algorithms.sft import Sft
+from rlvr_trainers.fitting import NO_PAIRS, refuse_misfits
 from rlvr_trainers.learner_settings import BatchConfig, MeshConfig, ModelConfig, OptimizerConfig
-from rlvr_trainers.loss_settings import PolicyGradientConfig
 from rlvr_trainers.settings import (
     BufferConfig,
     DataConfig,
@@ -33,15 +35,29 @@ from rlvr_trainers.settings import (
     OverlongConfig,
     RewardConfig,
     RolloutSampling,
+    RolloutsConfig,
     RunConfig,
     WarmupConfig,
 )
 
 DATA = "data"
 """The id that stands for an environment where the tasks are those of `data`."""
+PAIRED = ("dpo", "reward_model")
+"""The algorithms that read pairs where data is named."""
 
 AlgorithmConfig = Annotated[
-    Grpo | Gspo | Cispo | Rloo | ReinforcePlusPlus | TreeGrpo | Sft | Rft | Dpo | Ppo,
+    Grpo
+    | Gspo
+    | Cispo
+    | Rloo
+    | ReinforcePlusPlus
+    | TreeGrpo
+    | Sft
+    | Rft
+    | Dpo
+    | Ppo
+    | Distill
+    | RewardModelling,
     Field(discriminator="kind"),
 ]
 """The settings of one algorithm, told apart by `kind`."""
@@ -57,6 +73,7 @@ class TrainConfig(Config):
     reward: RewardConfig = RewardConfig()
     sampling: RolloutSampling = RolloutSampling()
     generator: GeneratorConfig = GeneratorConfig()
+    rollouts: RolloutsConfig = RolloutsConfig()
     buffer: BufferConfig = BufferConfig()
     batch: BatchConfig = BatchConfig()
     dynamic_sampling: DynamicSamplingConfig | None = None
@@ -95,6 +112,8 @@ class TrainConfig(Config):
                 "algorithm.kind=dpo needs pairs: of data (data.path=FILE), stored samples (data.runs=[FOLDER]), or "
                 "the policy's own samples in an environment (env.id=ENV)"
             )
+        if data is None and kind == "reward_model":
+            raise ValueError(NO_PAIRS)
         named = data.named if isinstance(data, DataConfig) else _named_data(data)
         return {**settings, "env": {"id": DATA}} if named else settings
 
@@ -105,33 +124,8 @@ class TrainConfig(Config):
                 f"batch.group_size is {self.batch.group_size}, and algorithm.kind={self.algorithm.kind} compares a "
                 f"sample with its group: give at least {self.algorithm.least_group}"
             )
-        if isinstance(self.algorithm, TreeGrpo):
-            self._group_is_all_leaves(self.algorithm)
         self._data_has_a_meaning()
-        if self.mesh.shard > 1 and self.generator.engine == "vllm":
-            raise ValueError(
-                f"mesh.shard={self.mesh.shard} needs an engine beside the processes that hold the shards: "
-                "generator.engine=vllm would start within them; use vllm_servers, or transformers"
-            )
-        if self.mesh.shard > 1 and self.batch.microbatch_tokens == "auto":
-            raise ValueError(
-                f"batch.microbatch_tokens=auto measures a whole model, and mesh.shard={self.mesh.shard} splits it: "
-                "give a number of tokens, such as 16384"
-            )
-        if self.mesh.shard > 1 and self.model.weights_dtype == "bfloat16":
-            raise ValueError(
-                f"model.weights_dtype=bfloat16 would sum gradients over the {self.mesh.shard} processes of mesh.shard "
-                "in bfloat16: keep weights in float32, of which each process holds only its part"
-            )
-        if self.mesh.shard > 1 and self.model.compile:
-            raise ValueError(
-                f"model.compile compiles whole layers, and mesh.shard={self.mesh.shard} splits their weights: choose "
-                "one of them"
-            )
-        if isinstance(self.algorithm, Ppo):
-            self._critic_has_its_place()
-        if self.reward.steps != "off":
-            self._steps_have_a_meaning()
+        refuse_misfits(self)
         trained_on = self.env.options.get("data") if self.trains_on == self.env.id else None
         if self.eval and trained_on and "data" not in self.eval.env:
             raise ValueError(
@@ -140,69 +134,22 @@ class TrainConfig(Config):
             )
         return self
 
-    def _group_is_all_leaves(self, algorithm: TreeGrpo) -> None:
-        leaves = algorithm.trees * algorithm.kept
-        if self.batch.group_size != leaves:
-            raise ValueError(
-                f"batch.group_size is {self.batch.group_size}, and algorithm.kind=tree_grpo keeps algorithm.trees x "
-                f"algorithm.keep = {algorithm.trees} x {algorithm.kept} = {leaves} samples of a prompt: give {leaves}"
-            )
-
-    def _critic_has_its_place(self) -> None:
-        if self.mesh.shard > 1:
-            raise ValueError(
-                f"mesh.shard={self.mesh.shard} splits the policy alone, and algorithm.kind=ppo trains a critic too: "
-                "use processes without shards, or an algorithm without a critic"
-            )
-        if self.buffer.max_staleness:
-            raise ValueError(
-                "buffer.max_staleness lets samples of older weights in, which algorithm.kind=ppo does not correct for: "
-                "leave it at 0"
-            )
-        if self.batch.microbatch_tokens == "auto" and self.algorithm.kind == "ppo":
-            raise ValueError(
-                "batch.microbatch_tokens=auto measures the policy alone, and algorithm.kind=ppo trains a critic: give "
-                "a number of tokens, such as 16384"
-            )
-        if self.dynamic_sampling is not None:
-            raise ValueError(
-                "dynamic_sampling replaces groups whose samples all earned the same, and algorithm.kind=ppo learns "
-                "from those too: leave it out"
-            )
-
-    def _steps_have_a_meaning(self) -> None:
-        asked, algorithm = f"reward.steps={self.reward.steps}", self.algorithm
-        if not isinstance(algorithm, PolicyGradientConfig):
-            raise ValueError(f"{asked} has no meaning with algorithm.kind={algorithm.kind}: leave it out")
-        if algorithm.advantage not in ("group_std", "centred"):
-            raise ValueError(
-                f"{asked} normalises rewards within the group: algorithm.advantage={algorithm.advantage} must be "
-                "group_std or centred"
-            )
-        if algorithm.ratio == "sequence":
-            raise ValueError(
-                f"{asked} tells tokens apart, and algorithm.ratio=sequence does not: use token or sequence_token"
-            )
-        if self.reward.steps == "alone" and (
-            self.overlong.penalty_share is not None or algorithm.kl_place == "reward"
-        ):
-            raise ValueError(
-                f"{asked} leaves out the outcome's reward, and with it overlong.penalty_share and "
-                "algorithm.kl_place=reward, which are added to that: use reward.steps=added"
-            )
-
     def _data_has_a_meaning(self) -> None:
         """Refuse data where samples are what a step learns from, and settings of samples where data is."""
         kind, data = self.algorithm.kind, self.data
-        usable = {"sft": ("path",), "rft": ("runs",), "dpo": ("path", "runs")}.get(kind, ())
+        either = ("path", "runs")
+        usable = {"sft": either, "rft": ("runs",), **dict.fromkeys(PAIRED, either)}.get(kind, ())
         named = " or ".join(f"data.{name}" for name in usable)
         if data is not None and not usable:
-            raise ValueError(f"data is for algorithm.kind=sft, rft and dpo, and this is {kind}: leave it out")
+            raise ValueError(
+                f"data is for algorithm.kind=sft, rft and dpo, and this is {kind}: leave it out "
+                "(reward_model learns from data too)"
+            )
         if data is not None and data.named not in (None, *usable):
             raise ValueError(f"data.{data.named} has no meaning with algorithm.kind={kind}: give {named}")
         if data is not None and data.named is None and self.samples:
             raise ValueError(f"data without {named} has no meaning with algorithm.kind={kind}: leave it out")
-        if isinstance(self.algorithm, Sft | Rft | Dpo):
+        if isinstance(self.algorithm, Sft | Rft | Dpo | RewardModelling):
             self._nothing_is_weighed()
         if self.samples:
             return
@@ -228,7 +175,9 @@ class TrainConfig(Config):
     @property
     def samples(self) -> bool:
         """False where data feeds the steps, and nothing is sampled for them."""
-        return self.algorithm.kind != "sft" and (self.data is None or self.data.named is None)
+        return self.algorithm.kind not in ("sft", "reward_model") and (
+            self.data is None or self.data.named is None
+        )
 
     @property
     def trains_on(self) -> str:

@@ -15,6 +15,7 @@ KlEstimator = Literal["k1", "k2", "k3"]
 KlPlace = Literal["loss", "reward", "weighted_loss"]
 SamplerCorrection = Literal["none", "token_tis", "token_mask", "sequence_mask", "probability_mask"]
 Aggregation = Literal["sequence_mean", "token_mean", "prompt_mean", "constant"]
+Divergence = Literal["reverse_kl", "forward_kl", "jsd"]
 
 
 class PolicyGradientConfig(Config):

@@ -8,7 +8,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rlvr_gym.config import merge
+from rlvr_gym.config import Settings, merge
 from rlvr_gym.environments.base import Environment
 from rlvr_gym.errors import ConfigError
 from rlvr_trainers.recipe import load_recipe
@@ -16,6 +16,7 @@ from rlvr_trainers.recipe import load_recipe
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from rlvr_trainers.learner.policy import LoadedModel
     from rlvr_trainers.trainer import TrainResult
 
 
@@ -25,6 +26,7 @@ def train(
     env: str | Mapping[str, Any] | Environment | None = None,
     algorithm: str = "grpo",
     tokenizer: PreTrainedTokenizerBase | None = None,
+    teacher: str | PathLike[str] | LoadedModel | None = None,
     held_out: Environment | None = None,
     progress: bool = True,
     **settings: Any,
@@ -40,6 +42,8 @@ def train(
             place.
         algorithm: a bundled recipe or a YAML file of your own.
         tokenizer: of a model that is given as an object.
+        teacher: for `algorithm="distill"`, a folder, a Hugging Face id, or a transformers model with its tokenizer,
+            which stays as it is.
         held_out: what `eval` settings evaluate on where `env` is an object.
         progress: show the run on the terminal.
         settings: groups of settings laid over the recipe: `batch={"prompts": 8}`.
@@ -57,11 +61,12 @@ def train(
             raise ConfigError(
                 "a model given as an object needs its tokenizer: train(model=..., tokenizer=...)"
             )
-        loaded, path = (model, tokenizer), model.name_or_path or type(model).__name__
+        loaded, path = (model, tokenizer), _name(model)
     else:
         path = fspath(model)
     named = {} if env is None else {"env": _named(env)}
-    config = load_recipe(algorithm, merge({"model": {"path": path}, **named}, settings))
+    taught_by, of_teacher = _teacher(teacher)
+    config = load_recipe(algorithm, merge({"model": {"path": path}, **named, **of_teacher}, settings))
     trainer = Trainer(
         config,
         name=Path(algorithm).stem,
@@ -69,8 +74,22 @@ def train(
         env=copy.copy(env) if isinstance(env, Environment) else None,
         held_out=held_out,
         model=loaded,
+        teacher=taught_by,
     )
     return trainer.run()
+
+
+def _teacher(given: str | PathLike[str] | LoadedModel | None) -> tuple[LoadedModel | None, Settings]:
+    """The model that was given as an object, and the settings that stand for what was given."""
+    if given is None:
+        return None, {}
+    loaded = None if isinstance(given, str | PathLike) else given
+    name = fspath(given) if isinstance(given, str | PathLike) else _name(given[0])
+    return loaded, {"algorithm": {"teacher": name}}
+
+
+def _name(model: PreTrainedModel) -> str:
+    return model.name_or_path or type(model).__name__
 
 
 def _named(env: str | Mapping[str, Any] | Environment) -> dict[str, Any]:

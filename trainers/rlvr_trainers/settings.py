@@ -47,6 +47,19 @@ class RolloutSampling(Config):
     """Divides the logits before sampling."""
     max_tokens: int = Field(default=1024, ge=1)
     """Largest number of tokens of a completion."""
+    earlier_thinking: Literal["keep", "drop"] = Field(default="keep", exclude=True)
+    """Thinking of earlier turns in later prompts: it is kept and learned from. `drop` is refused, and says why."""
+
+    @field_validator("earlier_thinking")
+    @classmethod
+    def _earlier_thinking_is_kept(cls, value: str) -> str:
+        if value == "drop":
+            raise ValueError(
+                "drop is not offered: prompts would no longer begin with what was sampled, so every turn would be a "
+                "branch of its own, computed anew from its first token and learned from as a row of its own. Kept "
+                "thinking costs room in the context alone: leave this out, and lower max_tokens where room is short"
+            )
+        return value
 
     @property
     def params(self) -> SamplingParams:
@@ -78,6 +91,20 @@ class GeneratorConfig(Config):
         return self
 
 
+class RolloutsConfig(Config):
+    """The place of sampling and judging: this process, or the nodes of a Ray cluster.
+
+    A round is divided into requests that do not depend on the nodes, so the samples do not either.
+    """
+
+    ray: str | None = None
+    """The cluster: HOST:PORT of its head node, or `auto` for the one on this machine, else a new one; null is none."""
+    requests: int = Field(default=16, ge=1)
+    """Largest number of requests that a round is divided into: two for each sampler keep all of them busy."""
+    patience_seconds: float = Field(default=300.0, gt=0.0)
+    """Time without a node that samples after which the run ends; without one that judges, a sample is unscored."""
+
+
 class DynamicSamplingConfig(Config):
     """DAPO's dynamic sampling: groups whose outcomes are all equal are replaced by new prompts."""
 
@@ -102,8 +129,8 @@ class OverlongConfig(Config):
 
 
 class DataConfig(Config):
-    """The data of a run that learns from data: conversations for SFT, pairs for DPO, stored evaluations for DPO and
-    rejection sampling.
+    """The data of a run that learns from data: conversations for SFT, pairs for DPO, stored evaluations for SFT, DPO
+    and rejection sampling.
 
     Without any, SFT shows the environment's own solutions.
     """
@@ -113,7 +140,7 @@ class DataConfig(Config):
     split: str = "train"
     """The split, of a folder or of the hub."""
     runs: tuple[Path, ...] = ()
-    """Folders that `rlvr eval` wrote: their samples are selected from or paired, and nothing is sampled."""
+    """Folders that `rlvr eval` wrote: their samples are imitated, selected from or paired, and nothing is sampled."""
     epochs: int | None = Field(default=None, ge=1)
     """Passes over all rows, in place of run.steps."""
     max_tokens: int | None = Field(default=None, ge=2)
@@ -219,7 +246,15 @@ class RunConfig(Config):
 
 
 Detector = Literal[
-    "canaries", "held_out", "hidden_tests", "format", "length", "repetition", "several_answers", "languages"
+    "canaries",
+    "held_out",
+    "hidden_tests",
+    "format",
+    "length",
+    "repetition",
+    "several_answers",
+    "languages",
+    "tools",
 ]
 
 
@@ -250,3 +285,5 @@ class MonitorConfig(Config):
     """The largest share of completions that give more answers than they are asked for."""
     max_language_mixing: float | None = Field(default=0.2, ge=0.0, le=1.0)
     """The largest share of completions partly in a script that their prompt is not in."""
+    max_tools_lost: float | None = Field(default=0.5, ge=0.0, le=1.0)
+    """The largest fall of the share of episodes that call a tool, below the highest of the run."""

@@ -34,7 +34,7 @@ from rlvr_trainers.run.preflight import (
 from rlvr_trainers.run.records import RunRecords
 from rlvr_trainers.run.saving import Saver
 from rlvr_trainers.run.sources import RunParts, sampler_for
-from rlvr_trainers.run.stage import Stage, StepDone, training_stage, warm_up_stage
+from rlvr_trainers.run.stage import Stage, StepDone, teacher_of, training_stage, warm_up_stage
 from rlvr_trainers.sampling.starvation import Solved
 
 
@@ -67,6 +67,7 @@ class Trainer:
         env: takes the place of the environment that `config.env` names.
         held_out: takes the place of the one that `config.eval` names.
         model: a model with its tokenizer, in place of `config.model.path`; its weights are trained where they are.
+        teacher: the same in place of `config.algorithm.teacher`; it stays as it is.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Trainer:
         env: Environment | None = None,
         held_out: Environment | None = None,
         model: LoadedModel | None = None,
+        teacher: LoadedModel | None = None,
     ) -> None:
         self.env, held_out = environments(config, env, held_out)
         self.config = config = with_steps_of_epochs(config, self.env)
@@ -85,12 +87,13 @@ class Trainer:
         self.mesh = Mesh(shard=config.mesh.shard)
         self.display = display if display and self.mesh.first else Display()
         folder = config.run.dir or Path("runs") / f"{name}-{short_name(config.env.id)}"
-        self.records = RunRecords(folder, config, name=name, tasks=self.env.tasks.fingerprint, mesh=self.mesh)
+        tasks, taught_by = self.env.tasks.fingerprint, teacher_of(config, teacher)
+        self.records = RunRecords(folder, config, name=name, tasks=tasks, teacher=taught_by, mesh=self.mesh)
         checkpoints = Checkpoints(folder, keep=config.run.keep, mesh=self.mesh)
         self.resumed_from = self._latest(checkpoints)
 
-        self.models = self._loaded(model, checkpoints)
-        sampler = sampler_for(config, self.models.policy, self.env, self.mesh)
+        self.models = self._loaded(model, taught_by, checkpoints)
+        sampler = sampler_for(config, self.models.policy, self.env)
         self.models.policy.shard()
         self.generator, self.weights = sampler.generator, sampler.weights
         self.display.watch(self.generator)
@@ -324,12 +327,11 @@ class Trainer:
         """The step of the checkpoint to go on from, the same for all processes; None begins anew."""
         return self.mesh.agreed(self.mesh.together(lambda: self.records.resumable(checkpoints.steps())))
 
-    def _loaded(self, model: LoadedModel | None, checkpoints: Checkpoints) -> Models:
+    def _loaded(self, model: LoadedModel | None, teacher: Policy | None, checkpoints: Checkpoints) -> Models:
         checkpoint = None if self.resumed_from is None else checkpoints.path(self.resumed_from)
         seed = self.config.run.seed
-        return Models(
-            Policy(self.config.model, seed=seed, checkpoint=checkpoint, loaded=model, mesh=self.mesh)
-        )
+        policy = Policy(self.config.model, seed=seed, checkpoint=checkpoint, loaded=model, mesh=self.mesh)
+        return Models(policy, teacher=teacher)
 
     def _restore(self, checkpoints: Checkpoints, step: int) -> None:
         tensors, state = checkpoints.load(step)

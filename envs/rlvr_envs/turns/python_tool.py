@@ -11,6 +11,7 @@ from rlvr_envs.styles import in_range
 from rlvr_gym.audit import Attack, Expectation
 from rlvr_gym.environments.base import Info
 from rlvr_gym.registry import short_name
+from rlvr_gym.verifiers import Verifier
 from rlvr_gym.verifiers.code import CodeVerifier, marked_blocks, shared_sandbox
 
 if TYPE_CHECKING:
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
 
 CARD = rg.EnvironmentCard(
     summary="Solve a problem with Python at hand.",
-    detail="The problems of another environment, named by tasks=. A turn with a block marked as Python is a request to "
-    "run it, whatever else it says, and is answered with what it prints; names stay defined from turn to turn. A turn "
-    "without one is final, and so is the last of `max_turns`.",
+    detail="The problems of another environment, named by tasks=. A model whose chat template knows tools calls the "
+    "tool `python`. For any other a turn with a block marked as Python is a request to run it, whatever else it says. "
+    "Either is answered with what it prints; names stay defined from turn to turn. A turn without a request is final, "
+    "and so is the last of `max_turns`.",
     turns=5,
     source="That of the environment that tasks= names, gsm8k unless told otherwise.",
     licence="that of the tasks",
@@ -91,38 +93,90 @@ class _Session(Protocol):
     def close(self) -> None: ...
 
 
+class Python:
+    """An episode's session in the sandbox, begun with its first code."""
+
+    def __init__(self) -> None:
+        self._session: _Session | None = None
+
+    def run(self, code: str) -> str:
+        """Run code and tell what came of it. Raises VerifierFault where no code can be run."""
+        from rlvr_sandbox import ProgramOutcome, SandboxError
+
+        try:
+            if self._session is None:
+                self._session = shared_sandbox().session()
+                weakref.finalize(self, self._session.close)
+            said = self._session.execute(code)
+        except SandboxError as error:
+            raise rg.VerifierFault(f"no code can be run here: {error}") from error
+        if said.outcome is ProgramOutcome.UNSCORED:
+            raise rg.VerifierFault(f"the sandbox failed: {said.stderr}")
+        return _told(said)
+
+    def end(self) -> None:
+        """Close the session; what was defined is gone."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+
+def run_python(code: str, python: rg.State[Python]) -> str:
+    """Run Python and be told what it prints. What it defines stays defined for the next call.
+
+    Args:
+        code: the program
+    """
+    return python.run(code)
+
+
 class PythonTool(rg.Environment):
-    """Answers a turn with code by running it, in one session per episode."""
+    """Answers calls of `python`, or turns with code, by running them, in one session per episode."""
 
-    _session: _Session | None = None
+    own_protocol = True
 
-    @property
-    def timeout_seconds(self) -> float:
-        """The time limit of a verifier of programs: code ends by limits of its own."""
-        return max(self.verifier.timeout_seconds, CodeVerifier().timeout_seconds)
+    def __init__(self, tasks: rg.TaskSet, verifier: Verifier, *, max_turns: int) -> None:
+        seconds = CodeVerifier().timeout_seconds  # code ends by limits of its own
+        super().__init__(
+            tasks,
+            verifier,
+            max_turns=max_turns,
+            tools=[rg.tool(name="python", timeout_seconds=seconds)(run_python)],
+            limits=rg.EpisodeLimits(seconds=max_turns * seconds),
+            state=lambda task: Python(),
+        )
+        self._python = Python()
 
     def clone(self) -> Self:
         """A slot with a session of its own."""
         twin = super().clone()
-        twin._session = None
+        twin._python = Python()
         return twin
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, Info]:
         """Begin an episode, with nothing defined."""
-        self._end_session()
+        self._end_sessions()
         return super().reset(seed=seed, options=options)
 
+    def prompt(self, task: rg.Task, *, native_tools: bool) -> tuple[rg.Message, ...]:
+        """Leave out how to ask for code where the chat template tells of the tool."""
+        if not native_tools:
+            return task.prompt
+        *before, last = task.prompt
+        asked = last.content.removesuffix(f"\n\n{HOW_TO}")
+        return (*before, last.model_copy(update={"content": asked}))
+
     def respond(self, task: rg.Task, replies: Sequence[rg.Completion]) -> str | None:
-        """Return the output of the latest turn's code; None for a turn without code."""
+        """Return the output of the latest turn's code; None for a turn without code, or where code comes by calls."""
         left = self.max_turns - len(replies)
-        code = "\n".join(marked_blocks(replies[-1].text))
+        code = "" if self.native_tools else "\n".join(marked_blocks(replies[-1].text))
         if not code.strip():
-            self._end_session()
+            self._end_sessions()
             return None
         if not left:
-            self._end_session()
+            self._end_sessions()
             return "There is no turn left to see the output."
-        return f"{_told(self._execute(code))}\n\nTurns left: {left}."
+        return f"{self._python.run(code)}\n\nTurns left: {left}."
 
     def audit_attacks(self, task: rg.Task) -> Iterator[Attack]:
         """Code whose output is the answer, or says that it is right, or ends what runs it: output is no answer."""
@@ -144,24 +198,10 @@ class PythonTool(rg.Environment):
             text = f"```python\n{code}\n```"
             yield Attack(family="tool", tries=tries, text=text, expectation=Expectation.FAIL)
 
-    def _execute(self, code: str) -> CellResult:
-        from rlvr_sandbox import ProgramOutcome, SandboxError
-
-        try:
-            if self._session is None:
-                self._session = shared_sandbox().session()
-                weakref.finalize(self, self._session.close)
-            said = self._session.execute(code)
-        except SandboxError as error:
-            raise rg.VerifierFault(f"no code can be run here: {error}") from error
-        if said.outcome is ProgramOutcome.UNSCORED:
-            raise rg.VerifierFault(f"the sandbox failed: {said.stderr}")
-        return said
-
-    def _end_session(self) -> None:
-        if self._session is not None:
-            self._session.close()
-            self._session = None
+    def _end_sessions(self) -> None:
+        self._python.end()
+        if isinstance(self.state, Python):
+            self.state.end()
 
 
 def _told(said: CellResult) -> str:

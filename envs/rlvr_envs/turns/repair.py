@@ -15,7 +15,9 @@ from rlvr_gym.verifiers.code import CodeVerifier, Problem, first_failure
 CARD = rg.EnvironmentCard(
     summary="Write a program, and repair it when it fails.",
     detail="The tasks of another code environment, named by tasks=. A program that fails a public test is answered "
-    "with the first such test, what it gave and what it should have, and may be written again: `max_turns` in all.",
+    "with the first such test, what it gave and what it should have, and may be written again: `max_turns` in all. A "
+    "model whose chat template knows tools runs the public tests with the tool `run_public_tests`; its turn without a "
+    "call is final.",
     turns=3,
     source="That of the environment that tasks= names, mbpp unless told otherwise; its tasks must have public tests.",
     licence="that of the tasks",
@@ -42,9 +44,30 @@ def repair(tasks: str = "mbpp", data: str = "", split: str = "train", max_turns:
 class Repair(rg.Environment):
     """Answers a program that fails a public test with that test."""
 
+    own_protocol = True
+
     def __init__(self, tasks: rg.TaskSet, programs: CodeVerifier, *, max_turns: int) -> None:
-        super().__init__(tasks, programs, max_turns=max_turns)
+        seconds, calls = programs.timeout_seconds, max_turns - 1
+        super().__init__(
+            tasks,
+            programs,
+            max_turns=max_turns,
+            tools=[rg.tool(timeout_seconds=seconds)(self.run_public_tests)],
+            limits=rg.EpisodeLimits(calls=calls, seconds=calls * seconds),
+            state=lambda task: task,
+        )
         self.programs = programs
+
+    def run_public_tests(self, program: str, task: rg.State[rg.Task]) -> str:
+        """Run the whole program against the public tests, and be shown the first that it fails.
+
+        Args:
+            program: the program, as in your answer but without a block around it
+        """
+        result = self.programs.judged(task, Problem.of(task), program, public_only=True)
+        if result.passed == result.total:
+            return f"It passes the public tests: {result.total}."
+        return f"It does not pass this test.\n\n{first_failure(result)}"
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, Info]:
         """Begin an episode. Raises DataError for a task without public tests."""
@@ -55,7 +78,9 @@ class Repair(rg.Environment):
         return begun
 
     def respond(self, task: rg.Task, replies: Sequence[rg.Completion]) -> str | None:
-        """The first public test that the latest program fails; None once it passes them."""
+        """The first public test that the latest program fails; None once it passes them, or where tests are calls."""
+        if self.native_tools:
+            return None
         left = self.max_turns - len(replies)
         problem = Problem.of(task)
         read = self.programs.read(problem, replies[-1].text)

@@ -27,6 +27,7 @@ from rlvr_gym.evaluation.statistics.tallies import (
     tally,
 )
 from rlvr_gym.files import JsonObject
+from rlvr_gym.tools.use import ToolUse, tool_use
 from rlvr_gym.verdicts import Outcome
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class EvaluationResult:
     pass@1. `best_at_k` goes by score, and is pass@k where every score is 0 or 1; `maj_at_k` is empty unless it
     was asked for. `truncation_rate` is the share of completions that ran out of tokens, and tokens are counted
     where they are known (`mean_completion_tokens` is None where they never are). `fault` is the commonest reason
-    why a sample could not be judged. `seconds` adds up the time spent.
+    why a sample could not be judged. `seconds` adds up the time spent. `tools` is None where there were none to call.
     """
 
     conditions: Conditions
@@ -76,6 +77,7 @@ class EvaluationResult:
     mean_completion_tokens: float | None
     completion_tokens: int
     seconds: float
+    tools: ToolUse | None = None
     samples: tuple[Sample, ...] = field(repr=False)
 
     @property
@@ -91,6 +93,9 @@ class EvaluationResult:
         for name in METRICS:
             numbers[name] = {str(k): _numbers(estimate) for k, estimate in numbers[name].items()}
         numbers |= {"avg_at_n": _numbers(self.avg_at_n), "noise": asdict(self.noise)}
+        numbers.pop("tools")
+        if self.tools is not None:
+            numbers["tools"] = asdict(self.tools)
         return {**self.conditions.model_dump(mode="json"), **numbers}
 
     def estimates_table(self) -> pyarrow.Table:
@@ -143,6 +148,7 @@ def summarize(
         mean_completion_tokens=sum(known) / len(known) if known else None,
         completion_tokens=sum(known),
         seconds=math.fsum(sample.seconds for sample in samples),
+        tools=tool_use(sample.calls for sample in samples),
         samples=tuple(samples),
     )
 

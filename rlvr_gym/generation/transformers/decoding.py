@@ -14,6 +14,7 @@ from transformers.cache_utils import DynamicCache
 from rlvr_gym.generation.base import SamplingParams
 from rlvr_gym.generation.sampling import draw, uniforms
 from rlvr_gym.generation.transformers.cache import Prefix, RowCache, prefixes
+from rlvr_gym.tools.calls import ToolSpec
 from rlvr_gym.verdicts import FinishReason
 
 PREFILL_TOKENS = 8192
@@ -23,10 +24,17 @@ _PREFILL_LOGITS = 2**24
 
 
 class PromptSamples:
-    """A prompt and its samples, one per random stream, each of at most `budget` tokens."""
+    """A prompt and its samples, one per random stream, each of at most `budget` tokens; `tools` are those it shows."""
 
-    def __init__(self, index: int, prompt_ids: tuple[int, ...], budget: int, streams: Sequence[int]) -> None:
-        self.index = index
+    def __init__(
+        self,
+        index: int,
+        prompt_ids: tuple[int, ...],
+        budget: int,
+        streams: Sequence[int],
+        tools: Sequence[ToolSpec] = (),
+    ) -> None:
+        self.index, self.tools = index, tools
         self.prompt_ids = prompt_ids
         self.budget = budget
         self.rows = [Row(self, stream) for stream in streams]

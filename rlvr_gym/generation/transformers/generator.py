@@ -83,7 +83,7 @@ class TransformersGenerator:
         """Sample `n` completions of each prompt, as `Generator.generate` says."""
         refuse_unknown_weights(self.weights_version)
         groups = [
-            PromptSamples(prompt.index, prompt.ids, prompt.budget, prompt.streams)
+            PromptSamples(prompt.index, prompt.ids, prompt.budget, prompt.streams, prompt.tools)
             for prompt in self._prompts.encode(prompts, n, sampling)
         ]
         return self._sample(groups, sampling)
@@ -101,6 +101,10 @@ class TransformersGenerator:
     def encode_reply(self, completion: Completion, messages: Sequence[Message]) -> tuple[int, ...]:
         """The ids between a sampled turn and the next, as `Generator.encode_reply` says."""
         return self._prompts.encode_reply(completion, messages)
+
+    def takes_tools(self) -> bool:
+        """Return whether the model's chat template knows tools, as `TakesTools` says."""
+        return self._prompts.takes_tools()
 
     def text(self, ids: Sequence[int]) -> str:
         """Decode sampled ids, special tokens included, without the token that ended the turn."""
@@ -182,6 +186,7 @@ class TransformersGenerator:
                 row.token_ids,
                 row.logprobs,
                 (WeightsSpan(version=version, tokens=len(row.token_ids)),) if row.token_ids else (),
+                group.tools,
             )
             for row in group.rows
         ]

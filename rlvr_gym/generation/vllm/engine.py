@@ -106,6 +106,10 @@ class VLLMGenerator:
         """The ids between a sampled turn and the next, as `Generator.encode_reply` says."""
         return self._prompts.encode_reply(completion, messages)
 
+    def takes_tools(self) -> bool:
+        """Return whether the model's chat template knows tools, as `TakesTools` says."""
+        return self._prompts.takes_tools()
+
     def update_weights(self, weights: Iterable[tuple[str, Tensor]], version: int) -> None:
         """Load these weights into the engine, as `TrainableGenerator.update_weights` says."""
         self.weights_version = None
@@ -166,7 +170,7 @@ class VLLMGenerator:
         held = 0
         for prompt in prompts:
             if not prompt.budget:
-                empty = self._prompts.completion(prompt.ids, (), (), ())
+                empty = self._prompts.completion(prompt.ids, (), (), (), prompt.tools)
                 yield prompt.index, [empty] * len(prompt.streams)
         try:
             while requests or under_way:
@@ -237,7 +241,7 @@ class VLLMGenerator:
             WeightsSpan(version=self._versions[span.version], tokens=span.end - span.start)
             for span in output.weight_versions or ()
         )
-        return self._prompts.completion(prompt.ids, output.token_ids, logprobs, spans)
+        return self._prompts.completion(prompt.ids, output.token_ids, logprobs, spans, prompt.tools)
 
 
 def _params(**settings: Any) -> Any:

@@ -16,10 +16,9 @@ from rlvr_gym.generation.vllm.command import ServerCommand
 from rlvr_gym.generation.vllm.names import FIRST_WEIGHTS
 from rlvr_gym.generation.vllm.server import Server, ServerLate, ServerLost, ServerRefused
 from rlvr_gym.generation.vllm.weights_file import WeightsFile
+from rlvr_gym.generation.weights import LARGEST_MEAN_DIFFERENCE, mean_difference
 
 _TRY_AGAIN_SECONDS = 1.0
-_LARGEST_MEAN = 0.02
-"""Largest mean difference between servers' log-probabilities of the same tokens: rounding in 16 bits."""
 _PROBE = TokenSequence(prompt_token_ids=(1, 3, 2, 5), token_ids=(4, 2, 6))
 
 
@@ -121,8 +120,10 @@ class Fleet:
             raise TrainingError(f"no server answers: {self.trouble()}")
         (first, values), *others = found.items()
         for url, theirs in others:
-            apart = _apart([p for each in values for p in each], [p for each in theirs for p in each])
-            if apart > _LARGEST_MEAN:
+            apart = mean_difference(
+                [p for each in values for p in each], [p for each in theirs for p in each]
+            )
+            if apart > LARGEST_MEAN_DIFFERENCE:
                 raise TrainingError(
                     f"{first} and {url} should have the same weights, and their log-probabilities of the same tokens "
                     f"are {apart:.2g} apart on average"
@@ -233,17 +234,14 @@ class Fleet:
                 server.load(str(self._file.path), self._file.tag)
             else:
                 raise ServerLost(f"{server.url} has other weights than the first ones: start it anew")
-            apart = _apart(self._proof, self._scored(server, _PROBE, 1.0))
+            apart = mean_difference(self._proof, self._scored(server, _PROBE, 1.0))
             trouble = (
-                None if apart <= _LARGEST_MEAN else f"{server.url} computes something else than the others"
+                None
+                if apart <= LARGEST_MEAN_DIFFERENCE
+                else f"{server.url} computes something else than the others"
             )
         except (ServerLost, ServerLate, ServerRefused, ConfigError) as error:
             trouble = str(error)
         with self._changed:
             server.trouble = trouble
             self._changed.notify_all()
-
-
-def _apart(values: Sequence[float], others: Sequence[float]) -> float:
-    """Mean absolute difference."""
-    return sum(abs(a - b) for a, b in zip(values, others, strict=True)) / max(1, len(values))

@@ -94,6 +94,10 @@ class VLLMServersGenerator:
         """The ids between a sampled turn and the next, as `Generator.encode_reply` says."""
         return self._prompts.encode_reply(completion, messages)
 
+    def takes_tools(self) -> bool:
+        """Return whether the model's chat template knows tools, as `TakesTools` says."""
+        return self._prompts.takes_tools()
+
     def update_weights(self, weights: Iterable[tuple[str, Tensor]], version: int) -> None:
         """Send these weights to all servers that answer, as `TrainableGenerator.update_weights` says.
 
@@ -143,7 +147,7 @@ class VLLMServersGenerator:
     def _complete(self, prompt: EncodedPrompt, sample: int, sampling: SamplingParams) -> Completion:
         """One completion, or one that failed."""
         if not prompt.budget:
-            return self._prompts.completion(prompt.ids, (), (), ())
+            return self._prompts.completion(prompt.ids, (), (), (), prompt.tools)
         params = {
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
@@ -183,7 +187,7 @@ class VLLMServersGenerator:
             raise ServerLost(
                 "its sample lacks log-probabilities, or does not say under which weights it was drawn"
             )
-        return self._prompts.completion(prompt.ids, sampled.token_ids, logprobs, tuple(spans))
+        return self._prompts.completion(prompt.ids, sampled.token_ids, logprobs, tuple(spans), prompt.tools)
 
 
 def _failed(fault: str) -> Completion:

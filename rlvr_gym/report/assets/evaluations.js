@@ -132,6 +132,7 @@ function outcomeShares(runs) {
       runs.length > 1 ? element("small", null, swatch(run.colour), run.name) : null,
       element("div", { class: "stack" }, parts),
       element("p", { class: "note" }, `${said}; ${percent(run.truncation)} truncated`),
+      run.tools ? element("p", { class: "note" }, calls(run.tools)) : null,
     );
   });
   const seen = OUTCOMES.filter((outcome) => runs.some((run) => run.outcomes[outcome]));
@@ -225,5 +226,13 @@ function comparisonSection(one) {
       table(["", "first", "second", "difference", "95 % interval", "tasks up", "down"], rows),
       element("p", { class: "note" }, `${said.join("; ")}.`),
     ),
+  );
+}
+
+function calls(tools) {
+  return (
+    `${tools.calls.toFixed(2)} calls an episode, ${percent(tools.calling)} of which call: ` +
+    `${percent(tools.malformed)} malformed, ${percent(tools.failed)} failed, ${percent(tools.refused)} refused; ` +
+    `${tools.seconds.toFixed(2)} s an episode`
   );
 }

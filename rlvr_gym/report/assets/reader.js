@@ -85,6 +85,7 @@ function facts(sample, ...first) {
     "reward" in sample ? `reward ${sample.reward === null ? "none" : short(sample.reward)}` : null,
     "advantage" in sample ? `advantage ${signed(sample.advantage, 3)}` : null,
     sample.tokens === null ? null : plural(sample.tokens, "token"),
+    "calls" in sample ? [plural(sample.calls, "call"), ...sample.uncalled].join(", ") : null,
     sample.finish === "length" ? "truncated" : sample.finish === "error" ? "the sampler failed" : null,
   ];
   return element(

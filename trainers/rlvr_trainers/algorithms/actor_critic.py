@@ -1,4 +1,4 @@
-"""Actor and critic: advantages are what was earned beyond what a critic expected, token by token."""
+"""Actor and critic: advantages are what was earned beyond what a critic, if there is one, expected, token by token."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class ActorCritic:
     def score(self, tokens: TokenBatch, scorer: Scorer) -> ScoredBatch:
         """Add the critic's values, and log-probabilities of the old policy and of the reference."""
         old, _ = scorer(Role.POLICY, tokens)
-        values, _ = scorer(Role.CRITIC, tokens)
+        values = None if self._config.critic == "none" else scorer(Role.CRITIC, tokens)[0]
         reference = scorer(Role.REFERENCE, tokens)[0] if self.needs_reference else None
         return ScoredBatch(tokens=tokens, old_logprobs_BT=old, ref_logprobs_BT=reference, values_BT=values)
 
@@ -70,8 +70,8 @@ class ActorCritic:
         tokens = scored.tokens
         rewards = shaped(self._around.reward.of(outcome_scores(rollouts)), rollouts, self._around.overlong,
                          max_tokens=self._around.max_tokens)  # fmt: skip
-        assert scored.values_BT is not None
-        values_BT = torch.where(tokens.mask_BT, scored.values_BT.double(), 0.0)
+        critic_BT = torch.zeros(tokens.mask_BT.shape) if scored.values_BT is None else scored.values_BT
+        values_BT = torch.where(tokens.mask_BT, critic_BT.double(), 0.0)
         advantages_BT, returns_BT = generalised_advantages(
             self._token_rewards(torch.from_numpy(rewards), scored),
             values_BT,
@@ -88,8 +88,8 @@ class ActorCritic:
             rewards_B=torch.from_numpy(rewards),
             advantages_B=advantages_BT.sum(1) / tokens.mask_BT.sum(1).clamp(min=1),
             advantages_BT=advantages_BT,
-            values_BT=values_BT,
-            returns_BT=returns_BT,
+            values_BT=None if scored.values_BT is None else values_BT,
+            returns_BT=None if scored.values_BT is None else returns_BT,
         )
 
     def objective(self, minibatch: CreditedBatch, scorer: Scorer) -> PolicyGradientObjective:

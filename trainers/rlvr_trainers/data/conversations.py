@@ -100,6 +100,13 @@ def as_messages(field: str, value: Json) -> tuple[Message, ...]:
     """The messages of a field. Raises DataError, with what is wrong, where it has none."""
     if not isinstance(value, Sequence) or isinstance(value, str):
         raise DataError(f"`{field}` is {type(value).__name__}, not a list of messages")
+    for place, message in enumerate(value):
+        for unread in ("tool_calls", "tool_call_id", "name"):
+            if isinstance(message, dict) and message.get(unread) is not None:
+                raise DataError(
+                    f"{field}.{place}.{unread}: Extra inputs are not imitated; write calls into the content, as the "
+                    "model is to write them"
+                )
     try:
         return _MESSAGES.validate_python(value)
     except ValidationError as error:

@@ -17,7 +17,7 @@ from rlvr_trainers.data.said import Said
 class StoredSamples:
     """The samples of the evaluations in `folders`, by task. The same task of several runs is one.
 
-    Raises ConfigError where a folder holds no evaluation, DataError for a line that is no sample.
+    Raises ConfigError where a folder holds no evaluation, or one with tools, DataError for a line that is no sample.
     """
 
     def __init__(self, folders: Sequence[Path]) -> None:
@@ -25,6 +25,11 @@ class StoredSamples:
         several = len({run.conditions.environment for run in runs}) > 1
         self._samples: dict[str, list[Sample]] = {}
         for run in runs:
+            if any(sample.calls is not None for sample in run.samples):
+                raise ConfigError(
+                    "data.runs: episodes with tools cannot be learned from, for what their prompts showed of the tools "
+                    "is not stored: sample them anew (grpo, rft without data.runs)"
+                )
             for sample in run.samples:
                 task = f"{sample.environment}: {sample.task}" if several else sample.task
                 self._samples.setdefault(task, []).append(sample)

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
-from transformers import PreTrainedModel
 
 from rlvr_gym.errors import ConfigError
+from rlvr_gym.generation.transformers.base import base_model, unwrapped
 from rlvr_gym.generation.transformers.head import Float32Linear
 from rlvr_trainers.batch import TokenBatch
 from rlvr_trainers.learner.layout.hidden_states import Bundles, agree, predicting_states
@@ -50,9 +50,9 @@ def token_logprobs(
         with_entropy: whether to compute entropies; None is returned otherwise.
         bundles: the sequences that are computed together, of a batch that lies one a row; None computes each alone.
     """
-    causal_lm = _causal_lm(model)
+    causal_lm = unwrapped(model)
     hidden_NH = predicting_states(base_model(causal_lm), batch, bundles)
-    head = _head(model)
+    head = head_of(model)
     how = (temperature, chunk_tokens, with_entropy)
     # Subclasses of others (quantized layers) compute other things.
     if isinstance(head, nn.Linear) and type(head) in (nn.Linear, Float32Linear):
@@ -224,28 +224,11 @@ class _HeadKind(Enum):
 _kinds: weakref.WeakKeyDictionary[nn.Module, _HeadKind] = weakref.WeakKeyDictionary()
 
 
-def _causal_lm(model: Any) -> Any:
-    """The transformers model, out of its peft wrapper; adapters live inside it."""
-    return model.get_base_model() if hasattr(model, "get_base_model") else model
-
-
-def base_model(model: Any) -> PreTrainedModel:
-    """Return the module that computes a causal LM's hidden states; raises ConfigError if it cannot be found."""
-    causal_lm = _causal_lm(model)
-    for base in (causal_lm.get_decoder(), causal_lm.base_model, *causal_lm.children()):
-        if isinstance(base, PreTrainedModel) and base is not causal_lm:
-            return base
-    raise ConfigError(
-        f"cannot train {type(causal_lm).__name__}: no module of it computes the hidden states that its logits are "
-        "made of; possible: decoder-only models of transformers, such as Llama, Qwen, Gemma, Mistral or GPT-2"
-    )
-
-
-def _head(model: Any) -> Head:
+def head_of(model: Any) -> Head:
     """Return the function from base-model hidden states to this model's logits, verified once per model."""
     if model not in _kinds:
         _kinds[model] = _find_kind(model)
-    causal_lm = _causal_lm(model)
+    causal_lm = unwrapped(model)
     if _kinds[model] is _HeadKind.MODULE:
         return causal_lm.get_output_embeddings()
     return lambda hidden_CH: _own_logits(causal_lm, hidden_CH)
@@ -272,7 +255,7 @@ def _find_kind(model: Any) -> _HeadKind:
 
     Those are for what small logits hide: a soft cap at 30 is invisible in a model fresh from initialisation.
     """
-    causal_lm = _causal_lm(model)
+    causal_lm = unwrapped(model)
     embedding = causal_lm.get_output_embeddings()
     device = next(model.parameters()).device
     ids = torch.arange(4, device=device)[None] % causal_lm.get_input_embeddings().weight.shape[0]

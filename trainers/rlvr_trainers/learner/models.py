@@ -13,9 +13,11 @@ from torch import Tensor
 from rlvr_gym.errors import ConfigError
 from rlvr_trainers.batch import TokenBatch
 from rlvr_trainers.learner.critic import Critic
+from rlvr_trainers.learner.distillation.student import Student
 from rlvr_trainers.learner.layout.hidden_states import Bundles
 from rlvr_trainers.learner.layout.plan import Planner
 from rlvr_trainers.learner.policy import Policy
+from rlvr_trainers.learner.rewards.model import RewardModelInTraining
 from rlvr_trainers.learner_settings import ModelConfig
 
 
@@ -27,6 +29,12 @@ class Role(StrEnum):
     """Frozen: KL is measured to it."""
     CRITIC = "critic"
     """Trained beside the policy: what it says of tokens are values, not log-probabilities."""
+    TEACHER = "teacher"
+    """Frozen: the policy is drawn to it."""
+    STUDENT = "student"
+    """The policy beside its teacher: what it says of tokens are divergences too."""
+    REWARD = "reward"
+    """The policy under a scalar head: what it says is a reward, at a sequence's last action token."""
 
 
 class Model(Protocol):
@@ -67,9 +75,11 @@ class Model(Protocol):
 class Models:
     """The models of a run. The reference is there once it is frozen: the policy as reinforcement learning found it."""
 
-    def __init__(self, policy: Policy) -> None:
-        self.policy = policy
+    def __init__(self, policy: Policy, *, teacher: Policy | None = None) -> None:
+        self.policy, self.teacher = policy, teacher
         self.critic: Critic | None = None
+        self.student: Student | None = None
+        self.reward: RewardModelInTraining | None = None
         self._reference: Policy | None = None
 
     def of(self, role: Role) -> Model:
@@ -78,6 +88,9 @@ class Models:
             Role.POLICY: self.policy,
             Role.REFERENCE: self._reference,
             Role.CRITIC: self.critic,
+            Role.TEACHER: self.teacher,
+            Role.STUDENT: self.student,
+            Role.REWARD: self.reward,
         }
         model = models[role]
         if model is None:

@@ -127,6 +127,11 @@ class Policy:
         return [p for p in self.model.parameters() if p.requires_grad]
 
     @property
+    def context(self) -> int | None:
+        """Largest number of tokens that the model reads; None where its config names none."""
+        return getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+
+    @property
     def end_id(self) -> int:
         """The token that ends a turn. Raises ConfigError where there is none."""
         return self.turn_frame.end_id
@@ -255,7 +260,7 @@ class Policy:
         """Write an ordinary model folder, a LoRA adapter merged into its base."""
         with _without_progress_bars():
             if self._scorer is None:
-                self._merged().save_pretrained(folder)
+                self.merged().save_pretrained(folder)
             else:
                 write_folder(self.model, self._scorer, folder, writes=self.mesh.first)
             if self.mesh.first or self._scorer is None:
@@ -267,7 +272,7 @@ class Policy:
         Those of a sharded model stay spread over processes (`rlvr_gym.generation.weights.whole` gathers one).
         """
         if self._scorer is None:
-            yield from self._merged().named_parameters()
+            yield from self.merged().named_parameters()
             return
         for part in ordinary_parts(self.model, self._scorer):
             yield from part
@@ -281,7 +286,8 @@ class Policy:
                 name: whole(p.detach()).cpu() for name, p in self.model.named_parameters() if p.requires_grad
             }
 
-    def _merged(self) -> Any:
+    def merged(self) -> Any:
+        """The ordinary model: this one, or a copy in which a LoRA adapter is merged into its base."""
         return copy.deepcopy(self.model).merge_and_unload() if self.config.lora else self.model
 
     def peak_memory_bytes(self) -> int:

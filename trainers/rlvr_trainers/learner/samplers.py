@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, final
 
+import torch
+
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.generation.base import TrainableGenerator
 from rlvr_gym.generation.prompts import TokenGenerator
@@ -21,9 +23,8 @@ from rlvr_trainers.learner.weight_sync import (
     WeightSync,
     probes_of,
 )
-from rlvr_trainers.mesh import Mesh
 from rlvr_trainers.sampling.turnstile import Turnstile
-from rlvr_trainers.settings import BufferConfig, GeneratorConfig
+from rlvr_trainers.settings import BufferConfig, GeneratorConfig, RolloutsConfig
 
 
 class Sampling(TrainableGenerator, TokenGenerator, Protocol):
@@ -43,24 +44,25 @@ class Sampler:
 
 def make_sampler(
     config: GeneratorConfig,
+    rollouts: RolloutsConfig,
     buffer: BufferConfig,
     policy: Policy,
     prompts: Sequence[Sequence[int]],
     *,
     temperature: float,
-    mesh: Mesh,
 ) -> Sampler:
-    """Start, or connect to, the engine of `config`, to sample from `policy` at `temperature`.
+    """Start, or connect to, the engine of `config`, to sample from `policy` at `temperature`, where `rollouts` says.
 
     `prompts` are token ids that the weights are proven on. With a `buffer` of older samples the engine has weights of
     its own, and where those of the `policy`, which is whole yet, are going to be sharded. Raises ConfigError where the
     engine cannot be had.
     """
-    ahead = buffer.max_staleness > 0
-    if config.engine == "transformers" and not ahead and not mesh.sharded:
+    ahead, mesh = buffer.max_staleness > 0, policy.mesh
+    elsewhere = rollouts.ray is not None
+    if config.engine == "transformers" and not elsewhere and not ahead and not mesh.sharded:
         own = policy.generator()
         return Sampler(generator=own, weights=SharedWeights(own, policy))
-    generator = _apart(config, policy)
+    generator = _on_nodes(config, rollouts, policy) if elsewhere else _apart(config, policy)
     proof = Proof(generator, policy, probes_of(prompts), temperature=temperature)
     if ahead and generator.concurrency == 1:
         turnstile = Turnstile(generator, keeps_all=buffer.replay is not None)
@@ -84,6 +86,29 @@ def _apart(config: GeneratorConfig, policy: Policy) -> Sampling:
             return _vllm(policy)
         case "vllm_servers":
             return _servers(config, policy)
+
+
+def _on_nodes(config: GeneratorConfig, rollouts: RolloutsConfig, policy: Policy) -> Sampling:
+    """The engine on the nodes of a Ray cluster."""
+    from rlvr_gym.generation.ray.actor import VLLMOf
+    from rlvr_gym.generation.ray.generator import RayGenerator
+
+    path, dtype = policy.config.path, policy.config.dtype
+    path = str(Path(path).absolute()) if Path(path).is_dir() else path
+    vllm = config.engine == "vllm"
+    if vllm and path.startswith("tiny"):
+        raise ConfigError(
+            f"model.path={path} is in no folder that vLLM could read on the nodes: save it to one that all of them see"
+        )
+    return RayGenerator(
+        policy.merged(),
+        policy.tokenizer,
+        address=rollouts.ray or "auto",
+        dtype=getattr(torch, dtype),
+        make=VLLMOf(path=path, dtype=dtype) if vllm else None,
+        requests=rollouts.requests,
+        patience_seconds=rollouts.patience_seconds,
+    )
 
 
 def _vllm(policy: Policy) -> Sampling:

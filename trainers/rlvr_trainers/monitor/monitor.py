@@ -12,6 +12,7 @@ from rlvr_gym.rollouts import Group, Rollout
 from rlvr_gym.seeding import derive_rng
 from rlvr_trainers.mesh import Mesh
 from rlvr_trainers.metrics import Metrics
+from rlvr_trainers.monitor.calling import calling_metrics
 from rlvr_trainers.monitor.canaries import Canary, canary_metrics, draw_canaries, sprung
 from rlvr_trainers.monitor.flags import flags_of
 from rlvr_trainers.monitor.formats import format_metrics
@@ -90,6 +91,12 @@ RULES = (
         limit="max_language_mixing",
         says="{value:.0%} of the completions are in part in a script that their prompt is not in",
     ),
+    Rule(
+        detector="tools",
+        figure="lost",
+        limit="max_tools_lost",
+        says="the policy stops calling tools: {share:.0%} of the episodes have a call, {highest:.0%} had one before",
+    ),
 )
 
 
@@ -108,6 +115,8 @@ class Monitor:
     def __init__(self, config: MonitorConfig, env: Environment, *, seed: int, mesh: Mesh) -> None:
         self._config, self._env, self._seed, self._mesh = config, env, seed, mesh
         self._history = History()
+        self._most_calling = 0.0
+        """The highest share of a step's episodes that called a tool."""
         self._beyond: dict[Detector, int] = {}
         """Number of steps in a row that each detector's figure was beyond its limit."""
         self._news: list[str] = []
@@ -116,12 +125,17 @@ class Monitor:
     @property
     def state(self) -> dict[str, Any]:
         """The state to keep in a checkpoint, as JSON values."""
-        return {"history": self._history.model_dump(mode="json"), "beyond": dict(self._beyond)}
+        return {
+            "history": self._history.model_dump(mode="json"),
+            "beyond": dict(self._beyond),
+            "most_calling": self._most_calling,
+        }
 
     @state.setter
     def state(self, state: dict[str, Any]) -> None:
         self._history = History.model_validate(state["history"])
         self._beyond = dict(state["beyond"])
+        self._most_calling = state.get("most_calling", 0.0)
 
     def judge_canaries(self, groups: Sequence[Group], step: int) -> JudgedCanaries:
         """Draw the canaries of a step and judge them, every process its share."""
@@ -135,6 +149,8 @@ class Monitor:
     def observe(self, groups: Sequence[Group], canaries: JudgedCanaries) -> Metrics:
         """Take in a step: all that was sampled, and what became of its canaries."""
         self._history.trained(groups)
+        calling = calling_metrics(groups, self._most_calling)
+        self._most_calling = calling.get("detectors/tools/highest", self._most_calling)
         metrics = {
             **canary_metrics(canaries.count, len(canaries.paid)),
             **hidden_test_metrics(groups),
@@ -143,6 +159,7 @@ class Monitor:
             **repetition_metrics(groups),
             **several_answer_metrics(groups, solutions_of(self._env, groups)),
             **language_metrics(groups),
+            **calling,
         }
         return metrics | self._alarms(metrics, example=str(canaries.paid[0]) if canaries.paid else "")
 

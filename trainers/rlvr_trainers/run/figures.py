@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from itertools import islice
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from rlvr_gym.clock import PhaseClock
 from rlvr_gym.rollouts import Rollout, sampled_tokens
 from rlvr_gym.tasks import Task
+from rlvr_gym.tools.use import tool_use
 from rlvr_gym.verdicts import Outcome
 from rlvr_trainers.batch import CreditedBatch, TokenBatch
 from rlvr_trainers.credit.outcomes import outcome_scores
@@ -51,7 +53,22 @@ def group_metrics(taken: StepRollouts, batch: CreditedBatch, reward: RewardConfi
         metrics[f"outcome/{outcome}"] = len(lengths) / len(rollouts)
         if lengths:
             metrics[f"length/{outcome}"] = _mean(lengths)
-    return metrics
+    return metrics | call_metrics(rollouts)
+
+
+def call_metrics(rollouts: Sequence[Rollout]) -> Metrics:
+    """The figures of calls: per episode, and the shares that were malformed, failed or refused; none without tools."""
+    use = tool_use(rollout.calls for rollout in rollouts)
+    if use is None:
+        return {}
+    return {
+        "tools/calls": use.calls,
+        "tools/calling": use.calling,
+        "tools/malformed": use.malformed,
+        "tools/failed": use.failed,
+        "tools/refused": use.refused,
+        "seconds/tools": use.seconds * use.episodes,
+    }
 
 
 def explained_variance(batch: CreditedBatch) -> Metrics:
@@ -124,6 +141,7 @@ def sample_rows(
             "reward": None if math.isnan(reward) else reward,
             "advantage": advantage,
             "flags": list(flags(rollout)),
+            **({"calls": [asdict(call) for call in rollout.calls]} if rollout.calls is not None else {}),
             **(
                 {"turn_rewards": [turn.reward for turn in rollout.turn_rewards]}
                 if rollout.turn_rewards

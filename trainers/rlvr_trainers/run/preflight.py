@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 
+from rlvr_sandbox.installing import pip_install
+
 from rlvr_gym.environments.base import Environment
+from rlvr_gym.environments.prompting import prompt_ids, shows_tools
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.generation.chat import encode_prompt
 from rlvr_gym.generation.prompts import TokenGenerator
 from rlvr_gym.overlap import refuse_overlap
 from rlvr_gym.tasks import Message, Task, TaskSet
 from rlvr_trainers.algorithms.grpo import TreeGrpo
-from rlvr_trainers.config import TrainConfig
+from rlvr_trainers.algorithms.reward_model.settings import RewardModelling
+from rlvr_trainers.config import PAIRED, TrainConfig
 from rlvr_trainers.data.conversations import conversations
 from rlvr_trainers.data.preferences import preferences
 from rlvr_trainers.data.stored import StoredSamples
+from rlvr_trainers.settings import RolloutsConfig
 
 MOST_SAMPLES = 10_000_000
 """Largest number of samples in a step: they are held in memory."""
@@ -37,49 +43,69 @@ def refuse_prompts_without_room(
     config: TrainConfig, env: Environment, held_out: Environment | None, generator: TokenGenerator
 ) -> None:
     """Raise ConfigError where prompts to sample from, or to evaluate on, leave no room for a completion."""
-    max_tokens = config.sampling.max_tokens
+    max_tokens, context = config.sampling.max_tokens, generator.context
     if config.samples:
-        _refuse_prompts_without_room(env.tasks, generator, max_tokens=max_tokens)
+        _refuse_prompts_without_room(env, generator, max_tokens=max_tokens, context=context)
     if held_out and config.eval:
-        limit = config.eval.tasks
-        _refuse_prompts_without_room(held_out.tasks, generator, max_tokens=max_tokens, limit=limit)
+        _refuse_prompts_without_room(
+            held_out, generator, max_tokens=max_tokens, context=context, limit=config.eval.tasks
+        )
+
+
+def refuse_samples_beyond_the_teacher(
+    config: TrainConfig, env: Environment, generator: TokenGenerator, context: int | None
+) -> None:
+    """Raise ConfigError where samples may be longer than the teacher's `context`, which it could not read."""
+    max_tokens = config.sampling.max_tokens
+    _refuse_prompts_without_room(env, generator, max_tokens=max_tokens, context=context, reader="teacher")
 
 
 def _refuse_prompts_without_room(
-    tasks: TaskSet, generator: TokenGenerator, *, max_tokens: int, limit: int | None = None
+    env: Environment,
+    generator: TokenGenerator,
+    *,
+    max_tokens: int,
+    context: int | None,
+    reader: str = "model",
+    limit: int | None = None,
 ) -> None:
-    """Raise ConfigError, naming the longest, when prompts and `max_tokens` exceed the model's context.
+    """Raise ConfigError, naming the longest, when prompts and `max_tokens` exceed the reader's `context`.
 
     Of a finite set every task is looked at, or the first `limit`.
     """
-    if generator.context is None:
+    if context is None:
         return
+    tasks = env.tasks
     count = limit if tasks.size is not None else min(limit or ENDLESS_SAMPLE, ENDLESS_SAMPLE)
-    lengths = _lengths_over(generator.context - max_tokens, tasks.take(count), generator)
+    lengths = _lengths_over(context - max_tokens, env, tasks.take(count), generator)
     if not lengths:
         return
     task, length = max(lengths, key=lambda pair: pair[1])
-    fit = generator.context - length
+    fit = context - length
     remedy = f"lower sampling.max_tokens to at most {fit}, or" if fit > 0 else "shorten it, or"
     raise ConfigError(
         f"{len(lengths)} prompts of '{tasks.name}' ({tasks.split}) leave no room for sampling.max_tokens={max_tokens} "
-        f"in the model's context of {generator.context} tokens; the longest, task '{task.id}' "
+        f"in the {reader}'s context of {context} tokens; the longest, task '{task.id}' "
         f"('{' '.join(task.text.split())[:60]}...'), has {length}: {remedy} take such tasks out of the data"
     )
 
 
-def _lengths_over(room: int, tasks: Sequence[Task], generator: TokenGenerator) -> list[tuple[Task, int]]:
+def _lengths_over(
+    room: int, env: Environment, tasks: Sequence[Task], generator: TokenGenerator
+) -> list[tuple[Task, int]]:
     """(task, tokens of its prompt) where these are more than `room`.
 
-    Only prompts that may be too long are encoded: a token stands for one byte or more, and the chat
-    template adds to each message what it adds to an empty one.
+    Only prompts that may be too long are encoded, and those that show tools: a token stands for one byte or more, and
+    the chat template adds to each message what it adds to an empty one.
     """
+    shown = shows_tools(env, generator.tokenizer)
     added = len(encode_prompt(generator.tokenizer, (Message(role="user", content=""),)))
     found = []
     for task in tasks:
-        most = sum(len(message.content.encode()) + added for message in task.prompt)
-        if most > room:
-            length = len(encode_prompt(generator.tokenizer, task.prompt))
+        messages = env.prompt(task, native_tools=shown)
+        most = sum(len(message.content.encode()) + added for message in messages)
+        if most > room or shown:
+            length = len(prompt_ids(env, generator.tokenizer, task))
             if length > room:
                 found.append((task, length))
     return found
@@ -119,7 +145,38 @@ def environments(
         )
     if held_out is not None and config.eval is not None and not config.eval.allow_overlap:
         _refuse_overlap(env, held_out)
-    return env, held_out
+    return _judged_elsewhere(config, env, held_out)
+
+
+def _judged_elsewhere(
+    config: TrainConfig, env: Environment, held_out: Environment | None
+) -> tuple[Environment, Environment | None]:
+    """The environments, which are judged where `config.rollouts` says. Raises ConfigError where that cannot be."""
+    rollouts = config.rollouts
+    if rollouts.ray is None:
+        return env, held_out
+    _refuse_processes(rollouts)
+    try:
+        from rlvr_gym.environments.ray import RayJudges
+    except ImportError as error:
+        raise ConfigError(f"rollouts.ray={rollouts.ray} needs Ray: {pip_install('ray')} ({error})") from error
+    judges = RayJudges(rollouts.ray, patience_seconds=rollouts.patience_seconds)
+    judged = [one and one.clone() for one in (env, held_out)]
+    for one in judged:
+        if one is not None:
+            judges.send(one.verifier)
+            one.judging = judges
+    return judged[0] or env, judged[1]
+
+
+def _refuse_processes(rollouts: RolloutsConfig) -> None:
+    """Raise ConfigError where several processes train together, each of which would take the nodes' samplers."""
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    if rollouts.ray is not None and processes > 1:
+        raise ConfigError(
+            f"rollouts.ray={rollouts.ray} samples for one process that trains, and these are {processes} (WORLD_SIZE): "
+            "start one process, or leave rollouts.ray out"
+        )
 
 
 def _refuse_forks_without_turns(config: TrainConfig, env: Environment) -> None:
@@ -138,8 +195,21 @@ def _tasks_of_data(config: TrainConfig) -> Environment | None:
         return None
     if data.runs:
         return StoredSamples(data.runs).environment()
-    read = preferences if config.algorithm.kind == "dpo" else conversations
+    read = preferences if config.algorithm.kind in PAIRED else conversations
     return read(str(data.path), split=data.split)
+
+
+def held_out_pairs(config: TrainConfig, env: Environment) -> TaskSet | None:
+    """The pairs that a reward model is measured on. Raises ConfigError for those of prompts that it trains on."""
+    algorithm = config.algorithm
+    if not isinstance(algorithm, RewardModelling) or algorithm.held_out is None:
+        return None
+    tasks = preferences(algorithm.held_out).tasks
+    try:
+        refuse_overlap([env.tasks], tasks)
+    except ConfigError as error:
+        raise ConfigError(f"algorithm.held_out: {error}. Name other pairs") from error
+    return tasks
 
 
 def with_steps_of_epochs(config: TrainConfig, env: Environment) -> TrainConfig:

@@ -15,8 +15,10 @@ from rlvr_gym.config import Settings
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.evaluation.stored import Held, refuse_foreign
 from rlvr_gym.files import append_lines, keep_lines, read_lines, write_atomically
+from rlvr_gym.generation.loading import weights_hash
 from rlvr_trainers.config import TrainConfig
 from rlvr_trainers.disk import writing
+from rlvr_trainers.learner.policy import Policy
 from rlvr_trainers.mesh import Mesh
 from rlvr_trainers.metrics import Metrics
 from rlvr_trainers.run.tracking import Hosted, MetricsFile, TensorBoard, Tracker, refuse_missing
@@ -24,7 +26,7 @@ from rlvr_trainers.settings import MonitorConfig
 
 METRICS, SAMPLES = "metrics.jsonl", "samples.jsonl"
 
-_NAMES = {"tasks": "the training tasks (by fingerprint)"}
+_NAMES = {"tasks": "the training tasks (by fingerprint)", "teacher": "the teacher (by its weights)"}
 
 _PACKAGES = ("rlvr-gym", "torch", "transformers", "numpy", "gymnasium", "math-verify", "sympy")
 
@@ -41,13 +43,25 @@ may `run.steps`, and `data.epochs` which stands for it, where the learning rate 
 class RunRecords:
     """`config.yaml`, `metrics.jsonl`, `samples.jsonl` and `tensorboard/` of a run directory.
 
-    Only the first rank writes. `tasks` is the fingerprint of what the run trains on.
+    Only the first rank writes. `tasks` is the fingerprint of what the run trains on. A `teacher` is no part of any
+    checkpoint: the hash of its weights tells whether a resumed run has the same.
     """
 
-    def __init__(self, folder: Path, config: TrainConfig, *, name: str, tasks: str, mesh: Mesh) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        config: TrainConfig,
+        *,
+        name: str,
+        tasks: str,
+        mesh: Mesh,
+        teacher: Policy | None = None,
+    ) -> None:
         refuse_missing(config.run.trackers)
         self.folder = folder
         self._settings: Settings = {"recipe": name, **config.model_dump(mode="json"), "tasks": tasks}
+        if teacher is not None:
+            self._settings["teacher"] = weights_hash(teacher.model)
         self._config, self._writes = config, mesh.first
         self._trackers: list[Tracker] = []
         self._stored = _read_settings(folder / "config.yaml")

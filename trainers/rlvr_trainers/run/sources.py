@@ -8,14 +8,15 @@ from functools import partial
 from pathlib import Path
 
 from rlvr_gym.environments.base import Environment
+from rlvr_gym.environments.prompting import prompt_ids, shows_tools
 from rlvr_gym.errors import ConfigError
-from rlvr_gym.generation.chat import encode_prompt
 from rlvr_gym.play import rollout
+from rlvr_gym.play.forks import NO_CALLS
 from rlvr_gym.rollouts import Group
 from rlvr_gym.seeding import derive_seed
 from rlvr_gym.tasks import Task
 from rlvr_trainers.algorithms.grpo import TreeGrpo
-from rlvr_trainers.config import TrainConfig
+from rlvr_trainers.config import PAIRED, TrainConfig
 from rlvr_trainers.data.conversations import said_in
 from rlvr_trainers.data.demonstrations import Demonstrations, as_turn, labels_of, solution_of
 from rlvr_trainers.data.preferences import both_of
@@ -38,17 +39,22 @@ PROBES = 4
 """Number of prompts that a sampler elsewhere is asked about, to prove that it has the trained weights."""
 
 
-def sampler_for(config: TrainConfig, policy: Policy, env: Environment, mesh: Mesh) -> Sampler:
+def sampler_for(config: TrainConfig, policy: Policy, env: Environment) -> Sampler:
     """The engine that samples from `policy`, which proves on prompts of `env` that it has its weights."""
     probes = [_prompt_ids(policy, env, task) for task in env.tasks.take(PROBES)]
     return make_sampler(
-        config.generator, config.buffer, policy, probes, temperature=config.sampling.temperature, mesh=mesh
+        config.generator,
+        config.rollouts,
+        config.buffer,
+        policy,
+        probes,
+        temperature=config.sampling.temperature,
     )
 
 
 def _prompt_ids(policy: Policy, env: Environment, task: Task) -> tuple[int, ...]:
     try:
-        return encode_prompt(policy.tokenizer, task.prompt)
+        return prompt_ids(env, policy.tokenizer, task)
     except ConfigError as error:
         raise ConfigError(f"'{task.id}' of {env.tasks.label}: {error}") from error
 
@@ -84,7 +90,7 @@ def make_source(parts: RunParts, policy: Policy, keeps: Callable[[Group], bool])
         max_rounds=dynamic.max_rounds if dynamic else None,
         max_unscored=config.run.max_unscored,
     )
-    forest = _forest(config, policy)
+    forest = _forest(parts, policy)
     if config.buffer.max_staleness:
         return Ahead(
             _rounds(parts, stream, forest),
@@ -108,6 +114,7 @@ def make_source(parts: RunParts, policy: Policy, keeps: Callable[[Group], bool])
 
 def solutions_source(env: Environment, policy: Policy, settings: WarmupConfig, *, seed: int) -> Source:
     """The environment's own solutions for a warm-up, a share of them wrong on purpose."""
+    _refuse_tools(env, policy, "a warm-up")
     demonstrations = Demonstrations(policy.tokenizer, policy.turn_frame)
 
     def show(tasks: Sequence[Task]) -> list[Group]:
@@ -124,8 +131,9 @@ def _shown(config: TrainConfig, env: Environment, policy: Policy, context: int |
     if data.runs:
         tell: Tell = StoredSamples(data.runs).said_in
     elif data.path is not None:
-        tell = both_of if config.algorithm.kind == "dpo" else said_in
+        tell = both_of if config.algorithm.kind in PAIRED else said_in
     else:
+        _refuse_tools(env, policy, "SFT on an environment's solutions")
         tell = partial(_solution, env)
     demonstrations = Demonstrations(policy.tokenizer, policy.turn_frame)
     rows = Rows(env.tasks, tell, demonstrations, data, context=context)
@@ -133,15 +141,27 @@ def _shown(config: TrainConfig, env: Environment, policy: Policy, context: int |
     return Shown(stream, rows.groups, wanted=config.batch.prompts, judged=bool(data.runs))
 
 
+def _refuse_tools(env: Environment, policy: Policy, learner: str) -> None:
+    """Raise ConfigError for solutions that would be shown after other prompts than the policy is asked with."""
+    if env.tools and (shows_tools(env, policy.tokenizer) or not env.own_protocol):
+        raise ConfigError(
+            f"{learner} shows final answers alone, and after prompts without tools: a policy that is to call "
+            f"{', '.join(tool.name for tool in env.tools)} would learn not to. Leave it out (warmup=null)"
+        )
+
+
 def _solution(env: Environment, task: Task) -> list[Said]:
     return [as_turn(solution_of(env, task, "give conversations to learn from (data.path=FILE)"))]
 
 
-def _forest(config: TrainConfig, policy: Policy) -> Forest | None:
-    """The trees that samples are leaves of; None where each stands alone."""
-    if not isinstance(config.algorithm, TreeGrpo):
+def _forest(parts: RunParts, policy: Policy) -> Forest | None:
+    """The trees that samples are leaves of; None where each stands alone. Raises ConfigError where none may fork."""
+    algorithm = parts.config.algorithm
+    if not isinstance(algorithm, TreeGrpo):
         return None
-    return Forest(shape=config.algorithm.shape, decode=policy.text)
+    if shows_tools(parts.env, policy.tokenizer):
+        raise ConfigError(f"algorithm.kind=tree_grpo with {parts.env.tasks.label}: {NO_CALLS}")
+    return Forest(shape=algorithm.shape, decode=policy.text)
 
 
 def _rounds(parts: RunParts, stream: TaskStream, forest: Forest | None) -> RoundsAhead:

@@ -8,20 +8,30 @@ from typing import final
 
 from rlvr_gym.clock import PhaseClock
 from rlvr_gym.environments.base import Environment
+from rlvr_gym.errors import ConfigError
 from rlvr_gym.seeding import derive_seed
 from rlvr_trainers.algorithms.base import Algorithm, LearnsValues, Surroundings
+from rlvr_trainers.algorithms.distillation.settings import Distill
 from rlvr_trainers.algorithms.ppo import Ppo
+from rlvr_trainers.algorithms.reward_model.settings import RewardModelling
 from rlvr_trainers.algorithms.sft import Sft
 from rlvr_trainers.batch import CreditedBatch, TokenBatch
 from rlvr_trainers.config import TrainConfig
+from rlvr_trainers.data.demonstrations import Demonstrations
+from rlvr_trainers.data.held_out_pairs import HeldOutPairs
 from rlvr_trainers.learner.critic import Critic
+from rlvr_trainers.learner.distillation.student import Student
+from rlvr_trainers.learner.distillation.teacher import load_teacher, refuse_another_tokenizer
 from rlvr_trainers.learner.learner import Learner, State, UpdatePlan
 from rlvr_trainers.learner.models import Models, Role
+from rlvr_trainers.learner.policy import LoadedModel, Policy
+from rlvr_trainers.learner.rewards.model import RewardModelInTraining
 from rlvr_trainers.learner_settings import BatchConfig, OptimizerConfig
 from rlvr_trainers.mesh import Mesh
 from rlvr_trainers.metrics import Metrics
 from rlvr_trainers.monitor.monitor import JudgedCanaries
 from rlvr_trainers.run.figures import explained_variance
+from rlvr_trainers.run.preflight import held_out_pairs, refuse_samples_beyond_the_teacher
 from rlvr_trainers.run.sources import RunParts, make_source, solutions_source
 from rlvr_trainers.sampling.buffer import Source, StepRollouts
 
@@ -38,6 +48,8 @@ class Stage:
     """Names the order of minibatches."""
     critic: Learner[CreditedBatch] | None = None
     """Trains the critic, where the algorithm has one."""
+    held_out: HeldOutPairs | None = None
+    """Measures a reward model."""
 
     def begin(self) -> None:
         """Let the critic begin from the policy as it is now."""
@@ -48,6 +60,9 @@ class Stage:
         """Take the optimizer steps of step `number`: the policy's, then the critic's; returns their figures."""
         seed = derive_seed(self.seed, "minibatches", number)
         metrics = self.learner.update(credited, clock, seed=seed)
+        if self.held_out is not None and self.held_out.due(number + 1):
+            with clock.phase("score"):
+                metrics |= self.held_out.metrics(lambda tokens: self.learner.logprobs(Role.REWARD, tokens)[0])
         if self.critic is None:
             return metrics
         of_critic = self.critic.update(credited, clock, seed=seed)
@@ -60,7 +75,9 @@ class Stage:
 
     def tensors(self) -> State:
         """The part of a checkpoint that goes beside the policy's weights, as tensors."""
-        tensors = self.learner.tensors()
+        tensors, reward = self.learner.tensors(), self.learner.models.reward
+        if reward is not None:
+            tensors["reward_head"] = reward.state()
         if self.critic is not None:
             tensors["critic"] = {**self.critic.tensors(), "weights": self._critic_model.state()}
         return tensors
@@ -68,6 +85,8 @@ class Stage:
     def restore(self, tensors: State, updates: int, shards: Path | None) -> None:
         """Go on from a checkpoint, whose `shards` hold the optimizer's state where the model is sharded."""
         self.learner.restore(tensors, updates, shards=shards)
+        if self.learner.models.reward is not None:
+            self.learner.models.reward.restore(tensors["reward_head"])
         if self.critic is not None:
             self._critic_model.restore(tensors["critic"]["weights"])
             self.critic.restore(tensors["critic"], updates)
@@ -92,9 +111,26 @@ class StepDone:
     """None where nothing was sampled."""
 
 
+def teacher_of(config: TrainConfig, given: LoadedModel | None = None) -> Policy | None:
+    """The teacher that `config` names, or the one `given`; None where the algorithm has none."""
+    if isinstance(config.algorithm, Distill):
+        return load_teacher(config.algorithm.teacher, config.model, seed=config.run.seed, loaded=given)
+    if given is not None:
+        raise ConfigError(
+            f"a teacher is for algorithm.kind=distill, and this is {config.algorithm.kind}: leave it out"
+        )
+    return None
+
+
 def training_stage(parts: RunParts, models: Models) -> Stage:
-    """The stage that the run is about."""
+    """The stage that the run is about.
+
+    Raises ConfigError for a teacher that has other tokens than the policy, or cannot read as many.
+    """
     config = parts.config
+    if models.teacher is not None:
+        refuse_another_tokenizer(models.policy, models.teacher)
+        refuse_samples_beyond_the_teacher(config, parts.env, parts.sampler.generator, models.teacher.context)
     algorithm = config.algorithm.build(_surroundings(config, models))
     plan = UpdatePlan(
         batch=config.batch,
@@ -106,10 +142,39 @@ def training_stage(parts: RunParts, models: Models) -> Stage:
     return Stage(
         algorithm=algorithm,
         source=make_source(parts, models.policy, algorithm.teaches),
-        learner=_learner(models, algorithm, plan, parts.mesh),
+        learner=_learner(models, algorithm, plan, parts.mesh, _trained_role(config, models)),
         seed=config.run.seed,
         critic=_critic_learner(config, models, algorithm, parts.mesh),
+        held_out=_held_out(config, models, parts.env),
     )
+
+
+def _held_out(config: TrainConfig, models: Models, env: Environment) -> HeldOutPairs | None:
+    """The pairs that a reward model is measured on, where the settings name any."""
+    tasks = held_out_pairs(config, env)
+    if tasks is None or not isinstance(config.algorithm, RewardModelling):
+        return None
+    policy = models.policy
+    return HeldOutPairs(
+        tasks,
+        Demonstrations(policy.tokenizer, policy.turn_frame),
+        context=policy.context,
+        every=config.algorithm.measure_every,
+        steps=config.run.steps,
+    )
+
+
+def _trained_role(config: TrainConfig, models: Models) -> Role:
+    """The role of the model that the policy's weights are trained in."""
+    algorithm = config.algorithm
+    if isinstance(algorithm, RewardModelling):
+        models.reward = RewardModelInTraining(models.policy)
+        return Role.REWARD
+    if not isinstance(algorithm, Distill) or algorithm.vocabulary != "full":
+        return Role.POLICY
+    assert models.teacher is not None
+    models.student = Student(models.policy, models.teacher, kind=algorithm.divergence, beta=algorithm.beta)
+    return Role.STUDENT
 
 
 def _critic_learner(
@@ -117,6 +182,8 @@ def _critic_learner(
 ) -> Learner[CreditedBatch] | None:
     """Make the critic, where the algorithm has one, and what trains it."""
     if not (isinstance(algorithm, LearnsValues) and isinstance(config.algorithm, Ppo)):
+        return None
+    if config.algorithm.critic == "none":
         return None
     models.critic = Critic(models.policy, own_model=config.algorithm.critic == "model")
     rate = {"learning_rate": config.algorithm.critic_learning_rate}
@@ -179,8 +246,14 @@ def _surroundings(config: TrainConfig, models: Models) -> Surroundings:
     )
 
 
-def _learner(models: Models, algorithm: Algorithm, plan: UpdatePlan, mesh: Mesh) -> Learner[CreditedBatch]:
+def _learner(
+    models: Models, algorithm: Algorithm, plan: UpdatePlan, mesh: Mesh, role: Role = Role.POLICY
+) -> Learner[CreditedBatch]:
     learner = Learner[CreditedBatch](
-        models, lambda minibatch: algorithm.objective(minibatch, learner.logprobs), plan=plan, mesh=mesh
+        models,
+        lambda minibatch: algorithm.objective(minibatch, learner.logprobs),
+        plan=plan,
+        mesh=mesh,
+        role=role,
     )
     return learner

@@ -9,7 +9,13 @@ from contextlib import contextmanager
 from typing import final
 
 from rlvr_gym.errors import TrainingError
-from rlvr_gym.generation.base import CanBeStopped, GenerationRequest, Generator, SamplingParams
+from rlvr_gym.generation.base import (
+    CanBeStopped,
+    GenerationRequest,
+    Generator,
+    SamplingParams,
+    TakesTools,
+)
 from rlvr_gym.tasks import Message
 from rlvr_gym.verdicts import Completion
 from rlvr_trainers.sampling.schedule import Schedule
@@ -66,6 +72,10 @@ class Turnstile:
     def encode_reply(self, completion: Completion, messages: Sequence[Message]) -> tuple[int, ...]:
         """The ids between a sampled turn and the next, as `Generator.encode_reply` says."""
         return self._engine.encode_reply(completion, messages)
+
+    def takes_tools(self) -> bool:
+        """Return whether the engine shows tools to its model, as `TakesTools` says."""
+        return isinstance(self._engine, TakesTools) and self._engine.takes_tools()
 
     def for_round(self, number: int, schedule: Schedule) -> Generator:
         """The same for the calls of one round, whose weights `schedule` knows or gets to know."""
@@ -142,6 +152,7 @@ class _RoundGenerator:
         self._turnstile, self._number, self._schedule = turnstile, number, schedule
         self._calls = 0
         self.encode_reply = turnstile.encode_reply
+        self.takes_tools = turnstile.takes_tools
 
     def generate(
         self, prompts: Sequence[GenerationRequest], n: int, sampling: SamplingParams

@@ -88,12 +88,12 @@ def _load(settings: EvalSettings, requests: Requests) -> tuple[TokenGenerator, M
 
 def _without_room(run: Run, generator: TokenGenerator) -> list[str]:
     """Say where prompts and sampling.max_tokens together exceed the model's context."""
-    from rlvr_gym.generation.chat import encode_prompt
+    from rlvr_gym.environments.prompting import prompt_ids
 
     if generator.context is None:
         return []
-    prompts = (task.prompt for task in run.plan.tasks[:LOOKED_AT])
-    longest = max(len(encode_prompt(generator.tokenizer, prompt)) for prompt in prompts)
+    looked_at = run.plan.tasks[:LOOKED_AT]
+    longest = max(len(prompt_ids(run.env, generator.tokenizer, task)) for task in looked_at)
     room, asked = generator.context - longest, run.plan.sampling.max_tokens
     if asked <= room:
         return []

@@ -239,6 +239,12 @@ def _facts(result: EvaluationResult) -> list[str]:
             f"noise     of avg@{result.n}, as standard errors: {result.noise.within_set:.4f} from sampling "
             f"(more samples lower it), {result.noise.between_set:.4f} from the choice of tasks (they do not)"
         )
+    if (tools := result.tools) is not None:
+        lines.append(
+            f"tools     {tools.calls:.2f} calls an episode ({tools.calling:.1%} of them call), of these "
+            f"{tools.malformed:.1%} malformed, {tools.failed:.1%} failed, {tools.refused:.1%} refused; "
+            f"{tools.seconds:.2f} s an episode"
+        )
     speed = result.completion_tokens / max(result.seconds, 1e-9)
     return [*lines, f"speed     {speed:,.0f} tokens per second, {duration(result.seconds)} in all"]
 

@@ -38,7 +38,7 @@ class Bundles:
 def predicting_states(base: nn.Module, batch: TokenBatch, bundles: Bundles | None) -> Tensor:
     """The hidden states (N, H) of the tokens before each action token; without bundles, as the batch is laid out."""
     if bundles is None:
-        hidden, predictors_N = _hidden_states(base, batch), batch.predictors_N
+        hidden, predictors_N = hidden_states(base, batch), batch.predictors_N
     else:
         rows = PrefixRows.of(batch, bundles.sizes)
         mask = _mask(base, rows.visible_RSS, bundles.mask)
@@ -58,7 +58,8 @@ def _mask(base: nn.Module, visible_RSS: Tensor, kind: MaskKind) -> Tensor:
     return torch.zeros(visible.shape, dtype=dtype, device=visible.device).masked_fill(~visible, lowest)
 
 
-def _hidden_states(base: nn.Module, batch: TokenBatch) -> Tensor:
+def hidden_states(base: nn.Module, batch: TokenBatch) -> Tensor:
+    """The hidden states (R, S, H) of all tokens, as the batch is laid out."""
     if batch.is_packed:
         _verify_packing(base)
     inputs = {"input_ids": batch.input_ids}

@@ -1,0 +1,1 @@
+"""On-policy distillation: its settings, and what becomes of a step's samples."""

@@ -1,0 +1,1 @@
+"""Reward models: their settings, and what becomes of pairs."""
