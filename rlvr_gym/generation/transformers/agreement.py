@@ -19,8 +19,8 @@ from transformers import PreTrainedModel
 from rlvr_gym.errors import ConfigError, RlvrError
 from rlvr_gym.generation.base import SamplingParams
 from rlvr_gym.generation.transformers.cache import keeps_only_keys_and_values, window
-from rlvr_gym.generation.transformers.decoding import PromptSamples
 from rlvr_gym.generation.transformers.lockstep import Memory, parameters
+from rlvr_gym.generation.transformers.rows import PromptSamples
 
 _PROMPT_TOKENS = (7, 7, 3)
 """Two of one length, which share a batch, and another, so that rows stand beside padding; and a long one."""

@@ -13,8 +13,9 @@ from rlvr_gym.errors import ConfigError, TrainingError
 from rlvr_gym.generation.base import GenerationRequest, SamplingParams, TokenSequence
 from rlvr_gym.generation.prompts import TokenPrompts
 from rlvr_gym.generation.transformers.agreement import choose_memory
-from rlvr_gym.generation.transformers.decoding import Decoding, PromptSamples
+from rlvr_gym.generation.transformers.decoding import Decoding
 from rlvr_gym.generation.transformers.lockstep import LockstepDecoding
+from rlvr_gym.generation.transformers.rows import PromptSamples
 from rlvr_gym.generation.weights import refuse_unknown_weights, whole, whole_update
 from rlvr_gym.tasks import Message
 from rlvr_gym.verdicts import Completion, WeightsSpan
