@@ -54,6 +54,10 @@ class Prefix:
     layers: Sequence[tuple[Tensor, Tensor]]
     length: int
 
+    def without_last(self) -> Prefix:
+        """The same without the prompt's last token."""
+        return Prefix([(keys[:, :-1], values[:, :-1]) for keys, values in self.layers], self.length - 1)
+
 
 def prefixes(cache: DynamicCache, lengths: Sequence[int]) -> list[Prefix]:
     """The rows of a cache that a forward pass over right-padded prompts has filled, without the padding."""

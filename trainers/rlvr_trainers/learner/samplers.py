@@ -12,6 +12,7 @@ from typing import Protocol, final
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.generation.base import TrainableGenerator
 from rlvr_gym.generation.prompts import TokenGenerator
+from rlvr_gym.generation.transformers.speculative import Draft
 from rlvr_trainers.learner.policy import Policy
 from rlvr_trainers.learner.weight_sync import (
     PostedWeights,
@@ -58,7 +59,7 @@ def make_sampler(
     """
     ahead = buffer.max_staleness > 0
     if config.engine == "transformers" and not ahead and not mesh.sharded:
-        own = policy.generator()
+        own = policy.generator(_draft(config, policy))
         return Sampler(generator=own, weights=SharedWeights(own, policy))
     generator = _apart(config, policy)
     proof = Proof(generator, policy, probes_of(prompts), temperature=temperature)
@@ -79,11 +80,15 @@ def _apart(config: GeneratorConfig, policy: Policy) -> Sampling:
     """An engine with weights of its own."""
     match config.engine:
         case "transformers":
-            return policy.generator_apart()
+            return policy.generator_apart(_draft(config, policy))
         case "vllm":
             return _vllm(policy)
         case "vllm_servers":
             return _servers(config, policy)
+
+
+def _draft(config: GeneratorConfig, policy: Policy) -> Draft | None:
+    return None if config.draft is None else policy.draft(config.draft, config.draft_tokens)
 
 
 def _vllm(policy: Policy) -> Sampling:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from rlvr_gym.clock import PhaseClock
+from rlvr_gym.generation.base import CountsDrafts, DraftCounts
 from rlvr_gym.rollouts import Rollout
 from rlvr_gym.tasks import Task
 from rlvr_gym.verdicts import Outcome
@@ -64,6 +65,22 @@ def explained_variance(batch: CreditedBatch) -> Metrics:
     if spread == 0.0:
         return {}
     return {"critic/explained_variance": 1 - float((returns_N - values_N).var(correction=0)) / spread}
+
+
+def drafts_of(generator: object) -> DraftCounts:
+    """Counts of what has been drafted for a generator so far; all are 0 for one without a draft."""
+    found = generator.draft_counts if isinstance(generator, CountsDrafts) else None
+    return found or DraftCounts()
+
+
+def draft_metrics(counts: DraftCounts) -> Metrics:
+    """The share of drafted tokens that were accepted, and tokens gained with each pass of the model over a sample."""
+    metrics: Metrics = {}
+    if counts.passes:
+        metrics["sampler/tokens_per_pass"] = counts.tokens / counts.passes
+    if counts.judged:
+        metrics["sampler/acceptance"] = counts.accepted / counts.judged
+    return metrics
 
 
 def speed_metrics(clock: PhaseClock, taken: StepRollouts, batch: CreditedBatch, *, epochs: int) -> Metrics:

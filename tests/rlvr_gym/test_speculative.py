@@ -1,0 +1,414 @@
+"""Speculative decoding: the rule by hand, and whole completions against the model's own distribution."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from transformers import LlamaConfig, LlamaForCausalLM, MambaConfig, MambaForCausalLM, PreTrainedModel
+
+from rlvr_gym.errors import ConfigError
+from rlvr_gym.generation.base import CountsDrafts, DraftCounts, GenerationRequest, SamplingParams
+from rlvr_gym.generation.conformance import check_generator, check_trainable_generator
+from rlvr_gym.generation.sampling import recorded_log_probabilities
+from rlvr_gym.generation.tiny import character_tokenizer, tiny_model
+from rlvr_gym.generation.transformers import TransformersGenerator
+from rlvr_gym.generation.transformers.speculative import Draft, verify
+from tests.rlvr_gym.test_generation import (
+    CONTEXT,
+    DIGITS,
+    EOS,
+    KINDS,
+    PROMPTS,
+    generator_of_kind,
+    logprobs_by_brute_force,
+    model_of_kind,
+    prompt,
+    sample,
+    tokens,
+)
+
+P = [0.5, 0.3, 0.2]
+Q = [0.2, 0.3, 0.5]
+
+
+def table(*rows: list[float]) -> Tensor:
+    return torch.tensor([rows], dtype=torch.float64)
+
+
+def verified(
+    target: Tensor, draft: Tensor, drafted: list[int], accept: list[float], drawing: list[float]
+) -> tuple[int, int]:
+    accepted, following = verify(target, draft, torch.tensor([drafted]), table(accept)[0], table(drawing)[0])
+    return int(accepted), int(following)
+
+
+# The rule
+
+
+def test_a_token_is_accepted_with_the_ratio_of_its_probabilities():
+    # 0.2 of 0.5: 0.4. In its place one of max(0, p - q) = (0.3, 0, 0) is drawn.
+    assert verified(table(P, P), table(Q), [2], [0.39], [0.0, 0.99])[0] == 1
+    assert verified(table(P, P), table(Q), [2], [0.41], [0.99, 0.0]) == (0, 0)
+
+
+def test_a_token_that_the_model_gives_more_than_the_draft_is_always_accepted():
+    assert verified(table(P, P), table(Q), [0], [1 - 2**-52], [0.0, 0.55]) == (1, 1)
+
+
+def test_after_accepted_tokens_one_more_is_drawn_from_the_model():
+    target = table(P, P, [0.1, 0.2, 0.7])
+    assert verified(target, table(Q, Q), [0, 1], [0.9, 0.9], [0.0, 0.0, 0.35]) == (2, 2)
+    assert verified(target, table(Q, Q), [0, 1], [0.9, 0.9], [0.9, 0.9, 0.25]) == (2, 1)
+
+
+def test_nothing_after_a_refused_token_is_accepted():
+    assert verified(table(P, P, P), table(Q, Q), [2, 0], [0.9, 0.0], [0.5, 0.0, 0.0]) == (0, 0)
+
+
+def test_the_residual_is_normalised():
+    # max(0, p - q) = (0.1, 0.2, 0): 0 up to a third, then 1.
+    target, draft = table([0.3, 0.6, 0.1], [1.0, 0.0, 0.0]), table([0.2, 0.4, 0.4])
+    assert verified(target, draft, [2], [0.9], [0.33, 0.0]) == (0, 0)
+    assert verified(target, draft, [2], [0.9], [0.34, 0.0]) == (0, 1)
+
+
+def test_where_nothing_was_drafted_the_token_is_drawn_from_the_model():
+    assert verified(table(P, P), torch.zeros(1, 1, 3).double(), [2], [0.0], [0.6, 0.0]) == (0, 1)
+    assert verified(table(P), torch.zeros(1, 0, 3).double(), [], [], [0.9]) == (0, 2)
+
+
+def test_a_token_of_probability_zero_is_never_accepted_or_drawn():
+    target, draft = table([0.0, 1.0, 0.0], P), table([0.5, 0.0, 0.5])
+    for drawing in (0.0, 1 - 2**-52):
+        assert verified(target, draft, [0], [0.0], [drawing, 0.0]) == (0, 1)
+
+
+def test_a_refusal_by_rounding_alone_draws_from_the_model():
+    less = [0.2, 0.8]
+    more = [0.2, float(np.nextafter(0.8, 1.0))]
+    assert verified(table(less, less), table(more), [1], [1 - 2**-53], [0.1, 0.0])[1] == 0
+
+
+SHAPE = 8
+SAMPLES = 200_000
+
+
+def two_distributions() -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(4)
+    drawn = torch.randn(2, SHAPE, generator=generator).double()
+    p, q = torch.softmax(drawn, dim=-1)
+    return p, q
+
+
+def chi_square_p_value(observed: Sequence[float], expected: Sequence[float]) -> float:
+    """The probability of counts as unlike the expected ones as these: Pearson's test."""
+    seen, wanted = (torch.tensor(counts, dtype=torch.float64) for counts in (observed, expected))
+    statistic = ((seen - wanted) ** 2 / wanted).sum()
+    freedom = torch.tensor((len(seen) - 1) / 2, dtype=torch.float64)
+    return torch.special.gammaincc(freedom, statistic / 2).item()
+
+
+def test_the_chi_square_test_gives_a_published_value():
+    # Mendel's peas, Fisher 1936: 315, 101, 108 and 32 for 9:3:3:1.
+    expected = [556 * share / 16 for share in (9, 3, 3, 1)]
+    assert chi_square_p_value([315, 101, 108, 32], expected) == pytest.approx(0.9254, abs=1e-4)
+
+
+def many_verified(p: Tensor, q: Tensor, drafted: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Drafts (n, K) of q verified by p: with the tokens accepted and those that follow."""
+    stream = torch.Generator().manual_seed(0)
+    tokens = torch.multinomial(q, SAMPLES * drafted, replacement=True, generator=stream).view(
+        SAMPLES, drafted
+    )
+    accept = torch.rand(SAMPLES, drafted, generator=stream, dtype=torch.float64)
+    drawing = torch.rand(SAMPLES, drafted + 1, generator=stream, dtype=torch.float64)
+    target, draft = p.expand(SAMPLES, drafted + 1, SHAPE), q.expand(SAMPLES, drafted, SHAPE)
+    return tokens, *verify(target, draft, tokens, accept, drawing)
+
+
+def p_value(tokens: Tensor, p: Tensor) -> float:
+    counts = torch.bincount(tokens, minlength=SHAPE)
+    return chi_square_p_value(counts.tolist(), (p / p.sum() * len(tokens)).tolist())
+
+
+def test_the_first_token_follows_the_model_and_would_not_if_refused_ones_were_drawn_from_it():
+    p, q = two_distributions()
+    tokens, accepted, following = many_verified(p, q, 1)
+    assert p_value(torch.where(accepted > 0, tokens[:, 0], following), p) > 0.01
+    unlike = torch.multinomial(p, SAMPLES, replacement=True, generator=torch.Generator().manual_seed(1))
+    assert p_value(torch.where(accepted > 0, tokens[:, 0], unlike), p) < 1e-6
+
+
+def test_acceptance_is_what_both_distributions_share_and_a_pass_gives_as_many_tokens_as_the_formula_says():
+    p, q = two_distributions()
+    alpha = torch.minimum(p, q).sum().item()
+    assert 0.3 < alpha < 0.9
+    for drafted in (1, 2, 4):
+        _, accepted, _ = many_verified(p, q, drafted)
+        gained = (accepted + 1).double()
+        expected = (1 - alpha ** (drafted + 1)) / (1 - alpha)
+        assert gained.mean().item() == pytest.approx(expected, abs=4 * gained.std().item() / SAMPLES**0.5)
+
+
+# Models
+
+
+def drafting(kind: str, drafted: int = 4, **options: Any) -> TransformersGenerator:
+    """A generator of that kind, drafted for by another architecture with other weights."""
+    model, tokenizer = tiny_model(seed=8, alphabet=DIGITS, hidden=32, context=CONTEXT)
+    draft = Draft(model=model, tokenizer=tokenizer, tokens=drafted)
+    return generator_of_kind(kind, draft=draft, **options)
+
+
+def small_llama(seed: int, vocabulary: int = 14, **shape: Any) -> PreTrainedModel:
+    settings: dict[str, Any] = {
+        "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2,
+        "max_position_embeddings": CONTEXT, "initializer_range": 0.5, "pad_token_id": 0, "bos_token_id": 1,
+        "eos_token_id": EOS,
+    }  # fmt: skip
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return LlamaForCausalLM(LlamaConfig(vocab_size=vocabulary, **{**settings, **shape})).eval()
+
+
+def counts(generator: TransformersGenerator) -> DraftCounts:
+    assert isinstance(generator, CountsDrafts)
+    assert generator.draft_counts is not None
+    return generator.draft_counts
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_generator_with_a_draft_honours_the_contract(kind: str):
+    generator = drafting(kind)
+    check_generator(generator, PROMPTS)
+    assert 0 < counts(generator).accepted < counts(generator).judged
+
+
+def test_a_generator_with_a_draft_takes_new_weights():
+    generator = drafting(KINDS[0])
+    check_trainable_generator(generator, model_of_kind(KINDS[0]), PROMPTS, tolerance=1e-4)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 1.7])
+@pytest.mark.parametrize("kind", KINDS)
+def test_recorded_logprobs_are_the_models_and_not_the_drafts(kind: str, temperature: float):
+    generator = drafting(kind, max_batch_rows=5)
+    for group in sample(generator, n=3, temperature=temperature).values():
+        for completion in group:
+            expected = logprobs_by_brute_force(generator.model, completion, temperature)
+            assert completion.logprobs == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_greedy_completions_are_those_without_a_draft(kind: str):
+    alone = sample(generator_of_kind(kind), n=2, temperature=0.0)
+    drafted = sample(drafting(kind), n=2, temperature=0.0)
+    assert tokens(drafted) == tokens(alone)
+    for index, group in alone.items():
+        assert drafted[index][0].logprobs == pytest.approx(group[0].logprobs, abs=1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_drafted_completions_do_not_depend_on_batch_size_order_or_company(kind: str):
+    expected = tokens(sample(drafting(kind)))
+    assert tokens(sample(drafting(kind, max_batch_rows=1))) == expected
+    assert tokens(sample(drafting(kind, max_batch_rows=7))) == expected
+    backwards = tokens(sample(drafting(kind), PROMPTS[::-1]))
+    assert {len(PROMPTS) - 1 - index: ids for index, ids in backwards.items()} == expected
+    for index, alone in enumerate(PROMPTS):
+        assert tokens(sample(drafting(kind), [alone]))[0] == expected[index]
+
+
+@pytest.mark.parametrize("drafted", [1, 4, 40])
+def test_a_model_that_drafts_for_itself_is_never_refused(drafted: int):
+    model, tokenizer = small_llama(3), character_tokenizer(DIGITS, context=CONTEXT)
+    draft = Draft(model=model, tokenizer=tokenizer, tokens=drafted)
+    generator = TransformersGenerator(model, tokenizer, draft=draft)
+    completions = sample(generator, n=20, temperature=0.8, max_tokens=11)
+    found = counts(generator)
+    assert found.accepted == found.judged > 0
+    assert found.tokens == sum(len(c.token_ids) - 1 for group in completions.values() for c in group)
+    whole = [c for group in completions.values() for c in group if len(c.token_ids) == 11]
+    assert whole
+    assert found.passes < 2 * found.tokens / (1 + min(drafted, 9))
+
+
+def test_completions_end_at_their_first_end_token_and_within_their_budget():
+    generator = drafting(KINDS[0], drafted=6)
+    lengths = set[int]()
+    for budget in (1, 2, 5, 9):
+        for group in sample(generator, n=40, max_tokens=budget).values():
+            for completion in group:
+                assert EOS not in completion.token_ids[:-1]
+                ended = completion.token_ids[-1] == EOS
+                assert ended or len(completion.token_ids) == budget
+                assert len(completion.logprobs) == len(completion.token_ids) <= budget
+                assert sum(span.tokens for span in completion.sampled_under) == len(completion.token_ids)
+                lengths.add(len(completion.token_ids))
+    assert lengths == set(range(1, 10))
+
+
+def test_learned_positions_are_not_exceeded_where_the_context_ends():
+    generator = drafting(KINDS[2])
+    long = prompt("0123456789" * 4)
+    length = len(sample(generator, [long], n=1, max_tokens=1)[0][0].prompt_token_ids)
+    companions = [long, prompt("7", 1)]
+    completions = sample(generator, companions, n=30, max_tokens=CONTEXT - length)
+    assert max(len(c.token_ids) for c in completions[0]) == CONTEXT - length
+
+
+def test_a_prompt_of_one_token_is_drafted_for():
+    generator = drafting(KINDS[0])
+    request = GenerationRequest(messages=(), token_ids=(5,), seed=3)
+    for completion in sample(generator, [request, PROMPTS[1]], n=8)[0]:
+        expected = logprobs_by_brute_force(generator.model, completion, 1.0)
+        assert completion.logprobs == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize(("models", "drafts"), [(14, 20), (20, 14), (20, 17)])
+def test_a_draft_may_have_another_number_of_logits(models: int, drafts: int):
+    tokenizer = character_tokenizer(DIGITS, context=CONTEXT)
+    draft = Draft(model=small_llama(4, drafts), tokenizer=tokenizer)
+    generator = TransformersGenerator(small_llama(3, models), tokenizer, draft=draft)
+    sampled = set[int]()
+    for group in sample(generator, n=40).values():
+        for completion in group:
+            sampled |= {*completion.token_ids}
+            expected = logprobs_by_brute_force(generator.model, completion, 1.0)
+            assert completion.logprobs == pytest.approx(expected, abs=1e-4)
+    assert max(sampled) == models - 1
+    assert counts(generator).accepted > 0
+
+
+# Whole completions against the model's distribution
+
+ALPHABET = "0123"  # and four special tokens: eight
+WORDS = 3
+DRAWN = 20_000
+
+
+def eight_tokens(seed: int) -> PreTrainedModel:
+    return small_llama(seed, vocabulary=8)
+
+
+def halfway() -> PreTrainedModel:
+    """A draft that is sometimes right about `eight_tokens(1)`: its weights are halfway to those of another."""
+    model, other = eight_tokens(1), eight_tokens(2)
+    with torch.no_grad():
+        for weight, far in zip(model.parameters(), other.parameters(), strict=True):
+            weight.lerp_(far, 0.5)
+    return model
+
+
+def drafted_for(model: PreTrainedModel) -> TransformersGenerator:
+    tokenizer = character_tokenizer(ALPHABET, context=CONTEXT)
+    return TransformersGenerator(
+        model, tokenizer, draft=Draft(model=halfway(), tokenizer=tokenizer, tokens=2)
+    )
+
+
+def expected_shares(
+    model: PreTrainedModel, ids: tuple[int, ...], sampling: SamplingParams
+) -> dict[tuple[int, ...], float]:
+    """The probability of every completion of up to three tokens, by forward passes over each prefix."""
+    shares = {(): 1.0}
+    for _ in range(sampling.max_tokens):
+        longer: dict[tuple[int, ...], float] = {}
+        for prefix, share in shares.items():
+            if EOS in prefix:
+                longer[prefix] = share
+                continue
+            with torch.no_grad():
+                logits = model(input_ids=torch.tensor([[*ids, *prefix]])).logits[0, -1:]
+            for token, p in enumerate(
+                recorded_log_probabilities(logits, sampling)[0].double().exp().tolist()
+            ):
+                longer[*prefix, token] = share * p
+        shares = longer
+    return shares
+
+
+def completions_p_value(
+    generator: TransformersGenerator, model: PreTrainedModel, sampling: SamplingParams
+) -> float:
+    """The chi-square test of many completions of one prompt; those expected less than five times are one cell."""
+    request = GenerationRequest(messages=(), token_ids=(4, 6, 5), seed=11)
+    ((_, completions),) = generator.generate([request], DRAWN, sampling)
+    shares = expected_shares(model, (4, 6, 5), sampling)
+    found = Counter(completion.token_ids for completion in completions)
+    assert all(shares.get(ids, 0.0) > 0 for ids in found)
+    often = [ids for ids, share in shares.items() if share * DRAWN >= 5]
+    observed = [found[ids] for ids in often]
+    expected = [shares[ids] * DRAWN for ids in often]
+    rest = DRAWN - sum(expected)
+    if rest > 5:
+        observed.append(DRAWN - sum(observed))
+        expected.append(rest)
+    scale = sum(observed) / sum(expected)
+    return chi_square_p_value(observed, [value * scale for value in expected])
+
+
+SAMPLINGS = [
+    SamplingParams(max_tokens=WORDS),
+    SamplingParams(max_tokens=WORDS, temperature=0.6, top_p=0.9),
+    SamplingParams(max_tokens=WORDS, temperature=1.4, top_k=5),
+]
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+def test_whole_completions_follow_the_models_distribution(sampling: SamplingParams):
+    model = eight_tokens(1)
+    generator = drafted_for(model)
+    assert completions_p_value(generator, model, sampling) > 0.01
+    found = counts(generator)
+    assert 0.1 < found.accepted / found.judged < 0.9
+    # The draft's own completions are told apart from the model's.
+    draft = TransformersGenerator(halfway(), generator.tokenizer)
+    assert completions_p_value(draft, model, SAMPLINGS[0]) < 1e-6
+
+
+def test_after_new_weights_completions_follow_these_whatever_the_draft():
+    generator = drafted_for(eight_tokens(1))
+    newer = eight_tokens(5)
+    generator.update_weights(list(newer.named_parameters()), 1)
+    assert completions_p_value(generator, newer, SAMPLINGS[0]) > 0.01
+    assert completions_p_value(generator, eight_tokens(1), SAMPLINGS[0]) < 1e-6
+
+
+# What cannot be drafted for
+
+
+def a_mamba() -> PreTrainedModel:
+    config = MambaConfig(
+        vocab_size=14, hidden_size=32, num_hidden_layers=2, state_size=4, pad_token_id=0, eos_token_id=EOS
+    )
+    return MambaForCausalLM(config).eval()
+
+
+def test_models_whose_state_cannot_be_cut_back_are_refused_as_model_and_as_draft():
+    tokenizer = character_tokenizer(DIGITS, context=CONTEXT)
+    for model, draft in ((a_mamba(), a_mamba()), (small_llama(1), a_mamba())):
+        with pytest.raises(ConfigError, match=r"'mamba' model \(MambaForCausalLM\).*cut back"):
+            TransformersGenerator(model, tokenizer, draft=Draft(model=draft, tokenizer=tokenizer))
+
+
+def test_a_draft_with_other_tokens_is_refused_by_the_first_that_differs():
+    ours, other = (character_tokenizer(letters, context=CONTEXT) for letters in ("0123", "0143"))
+    fewer = character_tokenizer("012", context=CONTEXT)
+    with pytest.raises(ConfigError, match="id 6 is '4' to it, and '2' to the model"):
+        TransformersGenerator(eight_tokens(1), ours, draft=Draft(model=eight_tokens(2), tokenizer=other))
+    with pytest.raises(ConfigError, match="id 7 is no token to it, and '3' to the model"):
+        TransformersGenerator(eight_tokens(1), ours, draft=Draft(model=eight_tokens(2), tokenizer=fewer))
+
+
+def test_a_draft_that_reads_less_than_the_model_is_refused():
+    tokenizer = character_tokenizer(DIGITS, context=CONTEXT)
+    draft = Draft(model=small_llama(2, max_position_embeddings=32), tokenizer=tokenizer)
+    with pytest.raises(ConfigError, match="reads at most 32 tokens, and the model 64"):
+        TransformersGenerator(small_llama(1), tokenizer, draft=draft)
