@@ -73,7 +73,7 @@ def _named(token: str | None) -> str:
 def verify(
     target: Tensor, draft: Tensor, tokens: Tensor, accept: Tensor, drawing: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """How many of the drafted tokens each row accepts, from the first on, and the token that comes after these.
+    """Count the drafted tokens that each row accepts, from the first on, and draw the token that comes after these.
 
     A token x that was drawn from q is accepted with probability min(1, p(x) / q(x)); in place of the first that is not,
     one is drawn from max(0, p - q), normalised. After K accepted ones another is drawn from p.
@@ -218,7 +218,7 @@ class _Block:
 
     rows: Sequence[Row]
     drafted: Sequence[int]
-    """How many of its K tokens count for a row."""
+    """Number of its K tokens that count, of each row."""
     drafts: Tensor
     draft_logits: Tensor
     logits: Tensor

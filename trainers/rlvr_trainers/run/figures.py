@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 
@@ -67,8 +67,19 @@ def explained_variance(batch: CreditedBatch) -> Metrics:
     return {"critic/explained_variance": 1 - float((returns_N - values_N).var(correction=0)) / spread}
 
 
-def drafts_of(generator: object) -> DraftCounts:
-    """Counts of what has been drafted for a generator so far; all are 0 for one without a draft."""
+@final
+class Drafts:
+    """Counts of the tokens that are drafted for a generator from now on."""
+
+    def __init__(self, generator: object) -> None:
+        self._generator, self._before = generator, _drafted_for(generator)
+
+    def metrics(self) -> Metrics:
+        """Figures up to now; none for a generator without a draft."""
+        return draft_metrics(_drafted_for(self._generator).since(self._before))
+
+
+def _drafted_for(generator: object) -> DraftCounts:
     found = generator.draft_counts if isinstance(generator, CountsDrafts) else None
     return found or DraftCounts()
 
