@@ -105,7 +105,10 @@ class CanBeStopped(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DraftCounts:
-    """Counts of drafted tokens and of what came of them. First tokens of completions, which come of the prompt's pass, do not count."""
+    """Counts of drafted tokens and of what came of them.
+
+    First tokens of completions, which come of the prompt's pass, do not count.
+    """
 
     passes: int = 0
     """Number of times that the model has read some tokens of a completion: a batch of 8 rows counts 8 times."""
