@@ -166,15 +166,19 @@ def drafting(kind: str, drafted: int = 4, **options: Any) -> TransformersGenerat
     return generator_of_kind(kind, draft=draft, **options)
 
 
-def small_llama(seed: int, vocabulary: int = 14, **shape: Any) -> PreTrainedModel:
+def small_llama_config(vocabulary: int = 14, **shape: Any) -> LlamaConfig:
     settings: dict[str, Any] = {
         "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2,
         "max_position_embeddings": CONTEXT, "initializer_range": 0.5, "pad_token_id": 0, "bos_token_id": 1,
         "eos_token_id": EOS,
     }  # fmt: skip
+    return LlamaConfig(vocab_size=vocabulary, **{**settings, **shape})
+
+
+def small_llama(seed: int, vocabulary: int = 14, **shape: Any) -> PreTrainedModel:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return LlamaForCausalLM(LlamaConfig(vocab_size=vocabulary, **{**settings, **shape})).eval()
+        return LlamaForCausalLM(small_llama_config(vocabulary, **shape)).eval()
 
 
 def counts(generator: TransformersGenerator) -> DraftCounts:
@@ -225,7 +229,7 @@ def test_drafted_completions_do_not_depend_on_batch_size_order_or_company(kind: 
         assert tokens(sample(drafting(kind), [alone]))[0] == expected[index]
 
 
-@pytest.mark.parametrize("drafted", [1, 4, 40])
+@pytest.mark.parametrize("drafted", [1, 4, 20])
 def test_a_model_that_drafts_for_itself_is_never_refused(drafted: int):
     model, tokenizer = small_llama(3), character_tokenizer(DIGITS, context=CONTEXT)
     draft = Draft(model=model, tokenizer=tokenizer, tokens=drafted)
@@ -259,8 +263,12 @@ def test_learned_positions_are_not_exceeded_where_the_context_ends():
     long = prompt("0123456789" * 4)
     length = len(sample(generator, [long], n=1, max_tokens=1)[0][0].prompt_token_ids)
     companions = [long, prompt("7", 1)]
-    completions = sample(generator, companions, n=30, max_tokens=CONTEXT - length)
-    assert max(len(c.token_ids) for c in completions[0]) == CONTEXT - length
+    room = CONTEXT - 4 - length
+    assert generator.context == CONTEXT - 4
+    completions = sample(generator, companions, n=30, max_tokens=room)
+    assert max(len(c.token_ids) for c in completions[0]) == room
+    with pytest.raises(ConfigError, match=f"exceeds the model's context of {CONTEXT - 4}"):
+        sample(generator, companions, max_tokens=room + 1)
 
 
 def test_a_prompt_of_one_token_is_drafted_for():
@@ -398,6 +406,26 @@ def test_models_whose_state_cannot_be_cut_back_are_refused_as_model_and_as_draft
             TransformersGenerator(model, tokenizer, draft=Draft(model=draft, tokenizer=tokenizer))
 
 
+class OneAtATime(LlamaForCausalLM):
+    """A model that goes wrong where it reads several tokens after others."""
+
+    def forward(self, input_ids: Any = None, **named: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        past = named.get("past_key_values")
+        several = past is not None and past.get_seq_length() > 0 and input_ids.shape[1] > 1
+        output = super().forward(input_ids=input_ids, **named)
+        if several:
+            output["logits"] = output["logits"].roll(1, dims=-1)
+        return output
+
+
+def test_a_model_that_reads_several_tokens_otherwise_than_one_is_refused_with_a_draft():
+    tokenizer = character_tokenizer(DIGITS, context=CONTEXT)
+    model = OneAtATime(small_llama_config()).eval()
+    assert sample(TransformersGenerator(model, tokenizer))
+    with pytest.raises(ConfigError, match="when it reads several at once: sample it without a draft"):
+        TransformersGenerator(model, tokenizer, draft=Draft(model=small_llama(4), tokenizer=tokenizer))
+
+
 def test_a_draft_with_other_tokens_is_refused_by_the_first_that_differs():
     ours, other = (character_tokenizer(letters, context=CONTEXT) for letters in ("0123", "0143"))
     fewer = character_tokenizer("012", context=CONTEXT)
@@ -412,3 +440,6 @@ def test_a_draft_that_reads_less_than_the_model_is_refused():
     draft = Draft(model=small_llama(2, max_position_embeddings=32), tokenizer=tokenizer)
     with pytest.raises(ConfigError, match="reads at most 32 tokens, and the model 64"):
         TransformersGenerator(small_llama(1), tokenizer, draft=draft)
+    longer = Draft(model=small_llama(2), tokenizer=tokenizer, tokens=CONTEXT)
+    with pytest.raises(ConfigError, match="64 drafted tokens leave no room in the model's context of 64"):
+        TransformersGenerator(small_llama(1), tokenizer, draft=longer)

@@ -50,8 +50,9 @@ class TransformersGenerator:
             prompts or budgets fewer rows are decoded together. One row is always allowed.
         dtype: compute in this lower precision by autocast; None means in that of the weights.
         draft: a smaller model that drafts tokens, which the model accepts or replaces (`speculative`): completions
-            follow the same distribution as without, and are others. Raises ConfigError for a draft with other tokens
-            or a shorter context, and where one of both keeps other state than keys and values.
+            follow the same distribution as without, and are others. Drafted tokens make the context shorter. Raises
+            ConfigError for a draft with other tokens or a shorter context, and where one of both keeps other state
+            than keys and values.
     """
 
     concurrency = 1
@@ -76,6 +77,9 @@ class TransformersGenerator:
         self.dtype, self._draft = dtype, draft
         # Architectures without a limit of their own (relative position biases) have no such field.
         self.context: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+        if draft is not None:
+            draft.refuse_other_tokens(tokenizer)
+            self.context = draft.room_in(self.context)
         self._prompts = TokenPrompts(tokenizer, model.generation_config, self.context)
         self.end_ids = self._prompts.end_ids
         self.weights_version: int | None = 0
@@ -83,9 +87,6 @@ class TransformersGenerator:
         self._tokens_before, self._under_way = 0, list[Sequence[PromptSamples]]()
         self._decodings: list[Decoding | LockstepDecoding] = []
         self.draft_counts = None if draft is None else DraftCounts()
-        if draft is not None:
-            draft.refuse_other_tokens(tokenizer)
-            draft.refuse_shorter_context(self.context)
         with self._as_sampler(), torch.autocast(next(model.parameters()).device.type, enabled=False):
             self.memory = choose_memory(model, self.context)
             if draft is not None:

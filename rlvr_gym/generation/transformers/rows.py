@@ -158,23 +158,15 @@ class CachedModel:
             self._cache = RowCache(len(newcomers[0][0].layers), max_rows)
         self._cache.add(newcomers, to_come)
 
-    def read(
-        self, ids: Tensor, lengths: Sequence[int], to_come: int, *, last: int = 1, longest: Sequence[int] = ()
-    ) -> Tensor:
-        """Read `ids` (B, T), which follow the `lengths` tokens of each row; returns the logits of the `last` ones.
-
-        Those of tokens beyond the `longest` length that a row can have mean nothing: they have no position.
-        """
+    def read(self, ids: Tensor, lengths: Sequence[int], to_come: int, *, last: int = 1) -> Tensor:
+        """Read `ids` (B, T), which follow the `lengths` tokens of each row; returns the logits of the `last` ones."""
         cache, tokens = self._cache, ids.shape[1]
         assert cache is not None
         cache.make_room(tokens, to_come)
         known = torch.tensor(lengths, device=self.device)[:, None]
-        positions = known + torch.arange(tokens, device=self.device)
-        if longest:
-            positions = positions.minimum(torch.tensor(longest, device=self.device)[:, None] - 1)
         logits = self._model(
             input_ids=ids.to(self.device),
-            position_ids=positions,
+            position_ids=known + torch.arange(tokens, device=self.device),
             attention_mask=self._mask(known, lengths, tokens),
             past_key_values=cache,
             use_cache=True,

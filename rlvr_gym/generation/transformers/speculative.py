@@ -56,14 +56,23 @@ class Draft:
                     f"{_named(ours.get(id))} to the model; possible: a smaller model with the same tokenizer"
                 )
 
-    def refuse_shorter_context(self, context: int | None) -> None:
-        """Raise ConfigError where the draft can read fewer tokens than the model's `context`."""
+    def room_in(self, context: int | None) -> int | None:
+        """Number of tokens of prompt and completion together, where the model can read `context` tokens.
+
+        Drafted tokens need room after the last one, also those that come to nothing. Raises ConfigError where there is
+        none, and where the draft can read fewer tokens than the model.
+        """
         own: int | None = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
         if own is not None and (context is None or own < context):
             raise ConfigError(
                 f"the draft reads at most {own} tokens, and the model {context or 'any number'}: take a draft that "
                 "reads as many"
             )
+        if context is not None and context <= self.tokens:
+            raise ConfigError(
+                f"{self.tokens} drafted tokens leave no room in the model's context of {context}: draft fewer"
+            )
+        return None if context is None else context - self.tokens
 
 
 def _named(token: str | None) -> str:
@@ -149,7 +158,6 @@ class Speculation:
             [row.length for row in rows],
             to_come,
             last=1 + drafts.shape[1],
-            longest=[len(row.group.prompt_ids) + row.group.budget for row in rows],
         )
         block = _Block(rows, drafted, drafts, draft_logits, logits)
         accepted, tokens, logprobs = block.verified(sampling)
@@ -169,7 +177,7 @@ class Speculation:
         tokens: list[Tensor] = [ids.new_zeros(len(rows), 0).to(self._model.device)]
         logits: list[Tensor] = []
         for place in range(count):
-            after = self._read(ids, lengths, to_come, rows)
+            after = self._read(ids, lengths, to_come)
             steps = [_DRAFTED + len(row.token_ids) + place for row in rows]
             lengths = [length + ids.shape[1] for length in lengths]
             ids = draw(after, sampling, uniforms(streams, steps)[:, None])[0]
@@ -179,15 +187,14 @@ class Speculation:
         none = torch.zeros(shape, device=self._model.device)
         return torch.cat(tokens, dim=1), torch.stack(logits, dim=1) if logits else none
 
-    def _read(self, ids: Tensor, lengths: Sequence[int], to_come: int, rows: Sequence[Row]) -> Tensor:
+    def _read(self, ids: Tensor, lengths: Sequence[int], to_come: int) -> Tensor:
         """The draft's logits (B, V) after `ids`, over the model's vocabulary.
 
         Models with one tokenizer may have different numbers of logits, of which the last stand for no token. The draft
         reads its own last one in place of those that it lacks.
         """
-        longest = [len(row.group.prompt_ids) + row.group.budget for row in rows]
         known = ids.clamp(max=self._draft.vocabulary - 1)
-        logits = self._draft.read(known, lengths, to_come, longest=longest)[:, -1]
+        logits = self._draft.read(known, lengths, to_come)[:, -1]
         missing = self.vocabulary - self._draft.vocabulary
         if missing > 0:
             return nn.functional.pad(logits, (0, missing), value=-torch.inf)
