@@ -407,12 +407,16 @@ def test_models_whose_state_cannot_be_cut_back_are_refused_as_model_and_as_draft
 
 
 class OneAtATime(LlamaForCausalLM):
-    """A model that goes wrong where it reads several tokens after others."""
+    """A model that goes wrong where it reads several tokens after others, or fails there."""
+
+    fails = False
 
     def forward(self, input_ids: Any = None, **named: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         past = named.get("past_key_values")
         several = past is not None and past.get_seq_length() > 0 and input_ids.shape[1] > 1
         output = super().forward(input_ids=input_ids, **named)
+        if several and self.fails:
+            raise ValueError("one at a time")
         if several:
             output["logits"] = output["logits"].roll(1, dims=-1)
         return output
@@ -423,6 +427,11 @@ def test_a_model_that_reads_several_tokens_otherwise_than_one_is_refused_with_a_
     model = OneAtATime(small_llama_config()).eval()
     assert sample(TransformersGenerator(model, tokenizer))
     with pytest.raises(ConfigError, match="when it reads several at once: sample it without a draft"):
+        TransformersGenerator(model, tokenizer, draft=Draft(model=small_llama(4), tokenizer=tokenizer))
+    model.fails = True
+    with pytest.raises(
+        ConfigError, match=r"fails when it reads several tokens at once \(ValueError: one at a time\)"
+    ):
         TransformersGenerator(model, tokenizer, draft=Draft(model=small_llama(4), tokenizer=tokenizer))
 
 

@@ -82,11 +82,21 @@ def refuse_unless_cut_back(model: PreTrainedModel, draft: Draft, context: int | 
                 "back to an earlier token, so nothing can be drafted for it or by it; possible: models that keep "
                 "nothing but keys and values, such as Llama or Qwen"
             )
-    look = _Look(model, partial(Decoding, Speculation(model, draft, ())), context or sys.maxsize)
-    if not look.agrees():
+    kind = f"a '{model.config.model_type}' model ({type(model).__name__})"
+    try:
+        look = _Look(model, partial(Decoding, Speculation(model, draft, ())), context or sys.maxsize)
+        agrees = look.agrees()
+    except (RlvrError, torch.OutOfMemoryError):
+        raise
+    except _FAULTS as error:
         raise ConfigError(
-            f"a '{model.config.model_type}' model ({type(model).__name__}) gives a token a log-probability up to "
-            f"{look.worst:.2g} off its own forward pass when it reads several at once: sample it without a draft"
+            f"{kind} or its draft fails when it reads several tokens at once ({type(error).__name__}: "
+            f"{str(error).strip().partition(chr(10))[0]}): sample it without a draft"
+        ) from error
+    if not agrees:
+        raise ConfigError(
+            f"{kind} gives a token a log-probability up to {look.worst:.2g} off its own forward pass when it reads "
+            "several at once: sample it without a draft"
         )
     _cut_back.add(looked_at)
 
