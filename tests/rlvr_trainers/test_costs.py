@@ -98,9 +98,7 @@ def test_a_step_holds_and_makes_what_the_manual_says(recipe: str, tmp_path: Path
     row = the_table()[recipe]
     settings = [*SMALL, *OWN.get(recipe, SAMPLED), f"run.dir={tmp_path / 'run'}"]
     if recipe == "dpo":
-        pairs = [
-            {"prompt": f"{n}>", "chosen": f"{n}"[::-1], "rejected": f"{n}"} for n in range(12, 60) if n % 11
-        ]
+        pairs = [{"prompt": f"{n}>", "chosen": f"{n}"[::-1], "rejected": f"{n}"} for n in range(12, 60) if n % 11]
         (tmp_path / "pairs.jsonl").write_text("\n".join(map(json.dumps, pairs)))
         settings.append(f"data.path={tmp_path / 'pairs.jsonl'}")
     trainer = Trainer(load_recipe(recipe, parse_overrides(settings)))
