@@ -131,6 +131,49 @@ class CanBeStopped(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class DraftCounts:
+    """Counts of drafted tokens and of what came of them.
+
+    First tokens of completions, which come of the prompt's pass, do not count.
+    """
+
+    passes: int = 0
+    """Number of times that the model has read some tokens of a completion: a batch of 8 rows counts 8 times."""
+    tokens: int = 0
+    """Number of tokens that completions gained by these."""
+    judged: int = 0
+    """Number of drafted tokens that were accepted or refused; those after a refused one are neither."""
+    accepted: int = 0
+
+    def __add__(self, other: DraftCounts) -> DraftCounts:
+        return DraftCounts(
+            passes=self.passes + other.passes,
+            tokens=self.tokens + other.tokens,
+            judged=self.judged + other.judged,
+            accepted=self.accepted + other.accepted,
+        )
+
+    def since(self, earlier: DraftCounts) -> DraftCounts:
+        """Count what came after `earlier`."""
+        return DraftCounts(
+            passes=self.passes - earlier.passes,
+            tokens=self.tokens - earlier.tokens,
+            judged=self.judged - earlier.judged,
+            accepted=self.accepted - earlier.accepted,
+        )
+
+
+@runtime_checkable
+class CountsDrafts(Protocol):
+    """Offered by a generator that a smaller model may draft tokens for."""
+
+    @property
+    def draft_counts(self) -> DraftCounts | None:
+        """The counts of all calls that are over; None without a draft."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TokenSequence:
     """Ids to look at: the log-probability of each of `token_ids` where they follow `prompt_token_ids`."""
 

@@ -84,6 +84,8 @@ def _nodes_have_their_place(config: TrainConfig) -> None:
             f"{asked} starts the samplers itself, and generator.engine=vllm_servers has servers of its own: leave "
             "out rollouts.ray, or take generator.engine=transformers or vllm"
         )
+    if config.generator.draft is not None:
+        raise ValueError(f"{asked} takes no draft to its nodes: leave out generator.draft")
     if not config.samples and config.eval is None:
         raise ValueError(
             f"nothing is sampled by algorithm.kind={config.algorithm.kind} here: leave out {asked}"

@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from itertools import islice
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 
 from rlvr_gym.clock import PhaseClock
+from rlvr_gym.generation.base import CountsDrafts, DraftCounts
 from rlvr_gym.rollouts import Rollout, sampled_tokens
 from rlvr_gym.tasks import Task
 from rlvr_gym.tools.use import tool_use
@@ -84,6 +85,33 @@ def explained_variance(batch: CreditedBatch) -> Metrics:
     if spread == 0.0:
         return {}
     return {"critic/explained_variance": 1 - float((returns_N - values_N).var(correction=0)) / spread}
+
+
+@final
+class Drafts:
+    """Counts of the tokens that are drafted for a generator from now on."""
+
+    def __init__(self, generator: object) -> None:
+        self._generator, self._before = generator, _drafted_for(generator)
+
+    def metrics(self) -> Metrics:
+        """Figures up to now; none for a generator without a draft."""
+        return draft_metrics(_drafted_for(self._generator).since(self._before))
+
+
+def _drafted_for(generator: object) -> DraftCounts:
+    found = generator.draft_counts if isinstance(generator, CountsDrafts) else None
+    return found or DraftCounts()
+
+
+def draft_metrics(counts: DraftCounts) -> Metrics:
+    """The share of drafted tokens that were accepted, and tokens gained with each pass of the model over a sample."""
+    metrics: Metrics = {}
+    if counts.passes:
+        metrics["sampler/tokens_per_pass"] = counts.tokens / counts.passes
+    if counts.judged:
+        metrics["sampler/acceptance"] = counts.accepted / counts.judged
+    return metrics
 
 
 def speed_metrics(clock: PhaseClock, taken: StepRollouts, batch: CreditedBatch, *, epochs: int) -> Metrics:
