@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rlvr_gym.tasks import Message, Task
@@ -21,6 +22,28 @@ class TurnReward:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Turn:
+    """A turn of the policy: `token_ids[begin:end]` of its rollout, which `messages[message]` says in words."""
+
+    begin: int
+    end: int
+    message: int
+    finish_reason: FinishReason
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Branch:
+    """The place of a rollout among those of its task that forked from one another."""
+
+    tree: int
+    """The number of its tree among the task's."""
+    shared: int
+    """Number of its first `token_ids` that were taken over from another leaf of the tree, and not sampled again."""
+    tree_tokens: int
+    """Number of tokens that were sampled for the whole tree, leaves that were not kept included."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Rollout:
     """One finished, judged episode as the policy saw it, token by token.
 
@@ -28,11 +51,13 @@ class Rollout:
     environment turns included.
     `action_mask` is True for the tokens the policy sampled; only these carry a log-probability (the
     sampler's own, 0.0 elsewhere) and, in training, loss. `messages` is the conversation after the prompt.
+    `turns` are the policy's; none are known of what was shown and not played.
     `turn_rewards` are what the environment gave to single turns, beside the verdict on the whole.
     `sampled_under` says which weights sampled the tokens of the policy, from the first to the last; it is empty
     where that is not known.
     Where ids are not known there are none, and `usage` counts the tokens: those of the first prompt, and all
     that were sampled. `judging_seconds` is what the environment took, all turns together.
+    `branch` is None for an episode that stands alone.
     `calls` says of each call of a tool what became of it; None where the policy had no tools.
     """
 
@@ -50,6 +75,8 @@ class Rollout:
     usage: Usage | None = None
     judging_seconds: float = field(default=0.0, compare=False)
     calls: tuple[CallRecord, ...] | None = None
+    turns: tuple[Turn, ...] = ()
+    branch: Branch | None = None
 
     @property
     def reward(self) -> float | None:
@@ -81,3 +108,9 @@ class Rollout:
 
 Group = tuple[Rollout, ...]
 """All rollouts of one task, by sample."""
+
+
+def sampled_tokens(group: Sequence[Rollout]) -> int:
+    """Count the tokens that were sampled for a task's rollouts: what leaves of a tree share counts once."""
+    trees = {one.branch.tree: one.branch.tree_tokens for one in group if one.branch is not None}
+    return sum(one.length for one in group if one.branch is None) + sum(trees.values())

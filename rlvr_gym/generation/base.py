@@ -33,7 +33,9 @@ class GenerationRequest:
     """One prompt to sample completions of.
 
     `messages` is the conversation so far. `token_ids`, where given, are the exact ids of that conversation
-    and are continued as they stand: turns that were sampled are never decoded and encoded again.
+    and are continued as they stand: turns that were sampled are never decoded and encoded again. The last `begun`
+    of them are the beginning of the turn that is asked for: they count towards `max_tokens`, `messages` does not hold
+    them, and the completion is what follows them.
     `seed` names the random stream of this prompt's completions: equal prompts with equal seeds get equal
     completions from a deterministic backend, whatever else is in the call. A call for `n` completions draws
     the samples `first_sample` to `first_sample + n - 1` of that stream: sample 5 is the same one whether it is
@@ -50,6 +52,7 @@ class GenerationRequest:
     token_ids: tuple[int, ...] | None = None
     tools: tuple[ToolSpec, ...] = ()
     max_tokens: int | None = None
+    begun: int = 0
 
 
 class Generator(Protocol):
@@ -124,6 +127,49 @@ class CanBeStopped(Protocol):
     def stop(self) -> None:
         """End calls that are under way, after the token that they are at: they raise
         TrainingError. Call from any thread."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DraftCounts:
+    """Counts of drafted tokens and of what came of them.
+
+    First tokens of completions, which come of the prompt's pass, do not count.
+    """
+
+    passes: int = 0
+    """Number of times that the model has read some tokens of a completion: a batch of 8 rows counts 8 times."""
+    tokens: int = 0
+    """Number of tokens that completions gained by these."""
+    judged: int = 0
+    """Number of drafted tokens that were accepted or refused; those after a refused one are neither."""
+    accepted: int = 0
+
+    def __add__(self, other: DraftCounts) -> DraftCounts:
+        return DraftCounts(
+            passes=self.passes + other.passes,
+            tokens=self.tokens + other.tokens,
+            judged=self.judged + other.judged,
+            accepted=self.accepted + other.accepted,
+        )
+
+    def since(self, earlier: DraftCounts) -> DraftCounts:
+        """Count what came after `earlier`."""
+        return DraftCounts(
+            passes=self.passes - earlier.passes,
+            tokens=self.tokens - earlier.tokens,
+            judged=self.judged - earlier.judged,
+            accepted=self.accepted - earlier.accepted,
+        )
+
+
+@runtime_checkable
+class CountsDrafts(Protocol):
+    """Offered by a generator that a smaller model may draft tokens for."""
+
+    @property
+    def draft_counts(self) -> DraftCounts | None:
+        """The counts of all calls that are over; None without a draft."""
         ...
 
 

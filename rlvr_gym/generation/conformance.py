@@ -121,6 +121,15 @@ def _check_continues(
     continued = GenerationRequest(messages=(*prompt.messages, said, answer), token_ids=ids, seed=prompt.seed)
     (following,) = _groups(generator, [continued], 1, sampling)[0]
     assert following.prompt_token_ids == ids, "a conversation was not continued from its ids as they stand"
+    begun = len(completion.token_ids) - 1
+    ids = (*completion.prompt_token_ids, *completion.token_ids[:begun])
+    rest = replace(prompt, token_ids=ids, begun=begun)
+    (following,) = _groups(generator, [rest], 1, sampling)[0]
+    assert following.prompt_token_ids == ids, "a turn that was begun was not gone on with from its ids"
+    assert begun + len(following.token_ids) <= sampling.max_tokens, (
+        f"a turn of which {begun} tokens were given got {len(following.token_ids)} more; the budget of both is "
+        f"{sampling.max_tokens}"
+    )
 
 
 def check_trainable_generator(

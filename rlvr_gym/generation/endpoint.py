@@ -103,6 +103,8 @@ class EndpointGenerator:
         """Sample `n` completions of each prompt, `concurrency` requests at a time."""
         if n < 1:
             raise ConfigError(f"n must be at least 1, not {n}")
+        if any(prompt.begun for prompt in prompts):
+            raise ConfigError("an endpoint is asked in words, and cannot go on within a turn by token ids")
         if len(prompts) == n == 1:
             yield 0, [self._complete(prompts[0], prompts[0].first_sample, sampling)]
             return

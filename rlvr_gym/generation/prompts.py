@@ -139,7 +139,7 @@ class TokenPrompts:
         return EncodedPrompt(
             index=index,
             ids=ids,
-            budget=max(0, room),
+            budget=max(0, min(sampling.max_tokens - prompt.begun, room)),
             streams=tuple(derive_seed(prompt.seed, sample) for sample in samples),
             tools=prompt.tools,
         )

@@ -54,22 +54,43 @@ def draw(logits: Tensor, sampling: SamplingParams, uniform: Tensor) -> tuple[Ten
         for part, at in zip(logits.split(rows), uniform.to(logits.device).split(rows), strict=True)
     ]
     tokens, log_probabilities = (torch.cat(parts) for parts in zip(*drawn, strict=True))
+    refuse_infinite(log_probabilities)
+    return tokens, log_probabilities
+
+
+def refuse_infinite(log_probabilities: Tensor) -> None:
+    """Raise TrainingError unless all log-probabilities of drawn tokens are finite."""
     if not torch.isfinite(log_probabilities).all():
         raise TrainingError(
             "the model's logits are not finite: its weights hold NaN or infinity, or its number format "
             "overflowed (bfloat16 and float32 have the range that float16 lacks)"
         )
-    return tokens, log_probabilities
 
 
 def _draw(logits: Tensor, sampling: SamplingParams, uniform: Tensor) -> tuple[Tensor, Tensor]:
+    recorded = recorded_log_probabilities(logits, sampling)
+    if sampling.temperature == 0.0:
+        tokens = recorded.argmax(dim=-1, keepdim=True).expand(uniform.shape)
+    else:
+        tokens = invert(recorded.double().exp_(), uniform)
+    return tokens, recorded.gather(-1, tokens)
+
+
+def recorded_log_probabilities(logits: Tensor, sampling: SamplingParams) -> Tensor:
+    """Of all tokens (..., V), in float32: the distribution sampled from; at temperature 0, that at temperature 1."""
     log_probabilities = torch.log_softmax(logits.float() / (sampling.temperature or 1.0), dim=-1)
     if sampling.temperature == 0.0:
-        tokens = log_probabilities.argmax(dim=-1, keepdim=True).expand(uniform.shape)
-    else:
-        log_probabilities = truncate(log_probabilities, sampling.top_p, sampling.top_k)
-        tokens = _invert(log_probabilities, uniform)
-    return tokens, log_probabilities.gather(-1, tokens)
+        return log_probabilities
+    return truncate(log_probabilities, sampling.top_p, sampling.top_k)
+
+
+def probabilities(recorded: Tensor, sampling: SamplingParams) -> Tensor:
+    """The distribution sampled from (..., V), in float64 and summing to 1; at temperature 0 all on one token."""
+    if sampling.temperature == 0.0:
+        best = recorded.argmax(dim=-1, keepdim=True)
+        return torch.zeros_like(recorded, dtype=torch.float64).scatter_(-1, best, 1.0)
+    found = recorded.double().exp_()
+    return found.div_(found.sum(dim=-1, keepdim=True))
 
 
 def truncate(log_probabilities: Tensor, top_p: float, top_k: int) -> Tensor:
@@ -91,8 +112,12 @@ def truncate(log_probabilities: Tensor, top_p: float, top_k: int) -> Tensor:
     return torch.full_like(log_probabilities, -torch.inf).scatter(-1, indices, best)
 
 
-def _invert(log_probabilities: Tensor, uniform: Tensor) -> Tensor:
-    """The tokens at which the cumulative probability passes `uniform`; never one of probability 0."""
-    cumulative = log_probabilities.double().exp_().cumsum_(dim=-1)
+def invert(weights: Tensor, uniform: Tensor) -> Tensor:
+    """N tokens from each row of `weights` (B, V), which are proportional to probabilities, in float64.
+
+    They are those at which the cumulative weight passes `uniform` (B, N); never one of weight 0. `weights` are
+    overwritten.
+    """
+    cumulative = weights.cumsum_(dim=-1)
     tokens = torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True)
     return tokens.clamp_(max=cumulative.shape[-1] - 1)

@@ -21,10 +21,11 @@ from rlvr_gym.environments.vector import GroupVectorEnv
 from rlvr_gym.generation.base import Generator, SamplingParams
 from rlvr_gym.play.calls import News, Samplers, arrived_from, sampled
 from rlvr_gym.play.episodes import Seat, Table
+from rlvr_gym.play.forks import Decode, Fork
 from rlvr_gym.rollouts import Group, Rollout
 from rlvr_gym.tasks import Task
 
-__all__ = ["Seat", "play", "rollout"]
+__all__ = ["Fork", "Seat", "play", "rollout"]
 
 _LANES_PER_REQUEST = 4
 """Episodes under way for each request that may be: others are sampled while the environment answers these."""
@@ -73,6 +74,7 @@ def play(
     at_once: int | None = None,
     fixed_order: bool | None = None,
     clock: PhaseClock | None = None,
+    decode: Decode | None = None,
 ) -> Rollouts:
     """Play an episode for each of `seats`; yields rollouts as they are judged, those of one moment together.
 
@@ -89,6 +91,7 @@ def play(
         fixed_order: None is the fixed order for a generator that draws many samples in one call (`concurrency` 1),
             and the free one where every sample is a request of its own.
         clock: charged with "generate" while something is sampled, else with "verify".
+        decode: the generator's own, which seats that fork within a turn need.
     """
     if not seats:
         return
@@ -100,7 +103,7 @@ def play(
     lanes = min(at_once, len(seats))
     workers = None if fixed_order else max(8, os.cpu_count() or 1, generator.concurrency)
     with closing(GroupVectorEnv(env, lanes, 1, workers=workers)) as vector:
-        table = Table(vector, generator, seed)
+        table = Table(vector, generator, seed, decode=decode)
         if fixed_order:
             yield from _in_fixed_order(table, seats, sampling, clock)
         else:
@@ -115,6 +118,11 @@ def _in_fixed_order(
     for start in range(0, len(seats), lanes):
         for lane, seat in enumerate(seats[start : start + lanes]):
             table.begin(lane, seat)
+        while table.judging:  # replays, before the first call: so the same calls are made every time
+            with clock.phase("verify"):
+                finished = table.settle(wait=True)
+            if finished:
+                yield finished
         while table.waiting:
             asked = table.requests()
             with clock.phase("generate"):
@@ -136,6 +144,7 @@ def _in_free_order(
     news: News = queue.SimpleQueue()
     coming, free = iter(seats), list(range(table.env.num_envs))
     samplers = Samplers(table.generator, sampling, news)
+    table.on_answer = news.put
     try:
         while True:
             while free and (seat := next(coming, None)) is not None:
@@ -151,7 +160,7 @@ def _in_free_order(
                 if isinstance(one, tuple):
                     lane, completion = one
                     samplers.asked -= 1
-                    table.sampled(lane, completion, lambda lane=lane: news.put(lane))
+                    table.sampled(lane, completion)
             lanes = [lane for lane in arrived if isinstance(lane, int)]
             finished = {lane: table.receive(lane) for lane in lanes}
             free += [lane for lane, rollout in finished.items() if rollout is not None]

@@ -24,6 +24,7 @@ from rlvr_gym import ConfigError, Environment, FunctionVerifier, Task, TrainingE
 from rlvr_gym.clock import PhaseClock
 from rlvr_gym.generation.loading import load_model
 from rlvr_gym.generation.transformers import TransformersGenerator
+from rlvr_gym.generation.transformers.speculative import Draft
 from rlvr_gym.rollouts import Group
 from rlvr_gym.verdicts import WeightsSpan
 from tests.rlvr_trainers.test_buffer import GROUP_SIZE, finite, group
@@ -229,8 +230,8 @@ def test_a_sampler_that_loses_weights_stops_the_run_with_a_clear_word(
 ) -> None:
     apart = Policy.generator_apart
 
-    def forgetful(policy: Policy) -> TransformersGenerator:
-        generator = apart(policy)
+    def forgetful(policy: Policy, draft: Draft | None) -> TransformersGenerator:
+        generator = apart(policy, draft)
         update = generator.update_weights
 
         def lose(weights: object, version: int) -> None:

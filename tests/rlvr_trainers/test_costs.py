@@ -39,6 +39,7 @@ OWN: dict[str, tuple[str, ...]] = {
     "distill": ("algorithm.teacher=tiny:0123456789>",),
     "online_dpo": (*SAMPLED, "sampling.max_tokens=32"),  # none that is cut off is preferred
     "ppo": ("env.reward=per_digit",),
+    "tree_grpo": ("env.reward=per_digit", "algorithm.fork=tokens"),
     "reinforce_pp": ("env.reward=per_digit",),
 }
 """Settings of recipes that others do not have, or that take whatever was sampled."""

@@ -9,13 +9,15 @@ import pytest
 import torch
 from rlvr_trainers.batch import TokenBatch
 from rlvr_trainers.learner.logprobs import token_logprobs
-from transformers import PreTrainedModel
+from transformers import BloomConfig, BloomForCausalLM, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from rlvr_gym import Completion, ConfigError, FinishReason, Message, Rollout, Task, Verdict
 from rlvr_gym.generation.base import GenerationRequest, SamplingParams
 from rlvr_gym.generation.tiny import character_tokenizer
 from rlvr_gym.generation.transformers import TransformersGenerator
+from rlvr_gym.generation.transformers.lockstep import Memory
+from rlvr_gym.generation.transformers.speculative import Draft
 from tests.rlvr_trainers.families import NOT_MADE, REFUSED, SAMPLED, page, tiny
 
 PROMPTS = ((5, 6, 7), (9, 8, 7), tuple(range(30, 42)))
@@ -37,16 +39,24 @@ def test_a_family_is_sampled_as_it_is_trained(family: str):
     model = tiny(family)
     generator = TransformersGenerator(model, character_tokenizer())
     assert generator.memory is WAYS[family]
-    asked = [
-        GenerationRequest(messages=(Message(role="user", content="?"),), seed=seed, token_ids=ids)
-        for seed, ids in enumerate(PROMPTS)
-    ]
-    groups = dict(generator.generate(asked, 2, SamplingParams(max_tokens=9)))
-    samples = [completion for index in range(len(PROMPTS)) for completion in groups[index]]
+    samples = _sampled(generator)
     assert [c.prompt_token_ids for c in samples] == [ids for ids in PROMPTS for _ in range(2)]
     for completion, trained in zip(samples, _trained(model, samples), strict=True):
         assert completion.logprobs == pytest.approx(_plain(model, completion), abs=2e-4)
         assert completion.logprobs == pytest.approx(trained, abs=2e-4)
+
+
+@pytest.mark.parametrize("family", SAMPLED[Memory.ROWS].split())
+def test_a_family_that_keeps_keys_and_values_is_sampled_with_a_draft_as_without(family: str):
+    model, tokenizer = tiny(family), character_tokenizer()
+    # Of a family without a longest context, as some of these have none.
+    drafts = BloomForCausalLM(BloomConfig(vocab_size=len(tokenizer), hidden_size=16, n_layer=1, n_head=2))
+    draft = Draft(model=drafts.eval(), tokenizer=tokenizer, tokens=3)
+    generator = TransformersGenerator(model, tokenizer, draft=draft)
+    for completion in _sampled(generator):
+        assert completion.logprobs == pytest.approx(_plain(model, completion), abs=2e-4)
+    assert generator.draft_counts is not None
+    assert generator.draft_counts.judged > 0
 
 
 @pytest.mark.parametrize("family", REFUSED.split())
@@ -54,6 +64,15 @@ def test_a_family_whose_forward_pass_is_not_causal_is_refused(family: str):
     with pytest.raises(ConfigError, match=f"a '{family}' model .* cannot be sampled: ") as refused:
         TransformersGenerator(tiny(family), character_tokenizer())
     assert "\n" not in str(refused.value)
+
+
+def _sampled(generator: TransformersGenerator) -> list[Completion]:
+    asked = [
+        GenerationRequest(messages=(Message(role="user", content="?"),), seed=seed, token_ids=ids)
+        for seed, ids in enumerate(PROMPTS)
+    ]
+    groups = dict(generator.generate(asked, 2, SamplingParams(max_tokens=9)))
+    return [completion for index in range(len(PROMPTS)) for completion in groups[index]]
 
 
 def _plain(model: PreTrainedModel, completion: Completion) -> list[float]:

@@ -38,6 +38,7 @@ IMITATING = [
     "model.path=tiny:0123456789>", "env.id=reverse", "env.digits=2", "env.style=symbols", "run.steps=1",
     "sampling.max_tokens=4", "batch.prompts=4", "batch.minibatches=1",
 ]  # fmt: skip
+FORKING = ["eval=null", "algorithm.fork=tokens"]
 
 
 @pytest.mark.parametrize(
@@ -47,6 +48,7 @@ IMITATING = [
         ("sft", IMITATING, {"loss", "length/mean"}),
         ("rft", [*IMITATING, "batch.group_size=4"], {"selected/share", "reward/mean"}),
         ("online_dpo", [*IMITATING, *PARTIAL, "batch.group_size=16"], {"preference/margin"}),
+        ("tree_grpo", [*IMITATING, *FORKING], {"tree/shared_share", "tokens/sampled"}),
         ("distill", [*IMITATING, "algorithm.teacher=tiny:0123456789>"], {"loss", "sampler/mismatch"}),
         (
             "ppo",

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from rlvr_trainers.algorithms.grpo import TreeGrpo
 from rlvr_trainers.config import TrainConfig
 from rlvr_trainers.loss_settings import PolicyGradientConfig
 from rlvr_trainers.recipe import load_recipe, recipe_names
@@ -55,6 +56,7 @@ def test_the_presets_are_those_that_the_papers_describe() -> None:
         "rft",
         "rloo",
         "sft",
+        "tree_grpo",
     }
     grpo, r1, dapo = loaded["grpo"], loaded["grpo_r1"], loaded["dapo"]
     assert (grpo.batch.group_size, weighed(grpo).kl_coefficient, grpo.batch.updates) == (64, 0.04, 1)
@@ -78,6 +80,10 @@ def test_the_presets_are_those_that_the_papers_describe() -> None:
         3e-4,
         4e-4,
     )
+    tree, grown = loaded["tree_grpo"], loaded["tree_grpo"].algorithm
+    assert isinstance(grown, TreeGrpo)
+    assert (grown.trees, grown.branches, grown.rounds, grown.keep, grown.fork) == (2, 2, 1, 3, "turns")
+    assert (tree.batch.group_size, grown.kl_coefficient, grown.kl_estimator) == (6, 0.001, "k3")
     assert (weighed(loaded["rloo"]).advantage, weighed(loaded["rloo"]).kl_place) == (
         "leave_one_out",
         "reward",

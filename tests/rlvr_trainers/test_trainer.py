@@ -73,6 +73,7 @@ def test_every_recipe_trains_and_leaves_an_ordinary_model_folder(recipe: str, tm
         "rft": ["algorithm.least_score=0.5"],
         "distill": ["algorithm.teacher=tiny:0123456789>"],
         "online_dpo": ["batch.group_size=16", "dynamic_sampling.max_rounds=100"],
+        "tree_grpo": ["batch.group_size=6", "algorithm.fork=tokens"],
     }.get(recipe, [])
     result = Trainer(config(recipe, tmp_path / "run", "run.steps=2", "run.keep=3", *more)).run()
     assert result.finished

@@ -45,6 +45,7 @@ BIASED = {
     "cispo": "each group over its standard deviation, all tokens over the lengths that happened to be drawn",
     "reinforce_pp_baseline": "all samples over their standard deviation, all tokens over the lengths",
     "grpo_process": "each group's steps over their standard deviation, each sequence over its length",
+    "tree_grpo": "trees and groups over their standard deviations, sequences over their lengths, KL(ref || policy)",
     "hackable": "all tokens over the lengths that happened to be drawn",
 }
 

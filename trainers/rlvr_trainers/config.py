@@ -15,7 +15,7 @@ from rlvr_gym.generation.base import SamplingParams
 from rlvr_trainers.algorithms.cispo import Cispo
 from rlvr_trainers.algorithms.distillation.settings import Distill
 from rlvr_trainers.algorithms.dpo import Dpo
-from rlvr_trainers.algorithms.grpo import Grpo
+from rlvr_trainers.algorithms.grpo import Grpo, TreeGrpo
 from rlvr_trainers.algorithms.gspo import Gspo
 from rlvr_trainers.algorithms.ppo import Ppo
 from rlvr_trainers.algorithms.reinforce_pp import ReinforcePlusPlus
@@ -23,8 +23,8 @@ from rlvr_trainers.algorithms.reward_model.settings import RewardModelling
 from rlvr_trainers.algorithms.rft import Rft
 from rlvr_trainers.algorithms.rloo import Rloo
 from rlvr_trainers.algorithms.sft import Sft
+from rlvr_trainers.fitting import NO_PAIRS, refuse_misfits
 from rlvr_trainers.learner_settings import BatchConfig, MeshConfig, ModelConfig, OptimizerConfig
-from rlvr_trainers.loss_settings import PolicyGradientConfig
 from rlvr_trainers.settings import (
     BufferConfig,
     DataConfig,
@@ -46,13 +46,21 @@ PAIRED = ("dpo", "reward_model")
 """The algorithms that read pairs where data is named."""
 
 AlgorithmConfig = Annotated[
-    Grpo | Gspo | Cispo | Rloo | ReinforcePlusPlus | Sft | Rft | Dpo | Ppo | Distill | RewardModelling,
+    Grpo
+    | Gspo
+    | Cispo
+    | Rloo
+    | ReinforcePlusPlus
+    | TreeGrpo
+    | Sft
+    | Rft
+    | Dpo
+    | Ppo
+    | Distill
+    | RewardModelling,
     Field(discriminator="kind"),
 ]
 """The settings of one algorithm, told apart by `kind`."""
-
-
-_NO_PAIRS = "algorithm.kind=reward_model needs pairs: of data (data.path=FILE), or stored samples (data.runs=[FOLDER])"
 
 
 class TrainConfig(Config):
@@ -105,7 +113,7 @@ class TrainConfig(Config):
                 "the policy's own samples in an environment (env.id=ENV)"
             )
         if data is None and kind == "reward_model":
-            raise ValueError(_NO_PAIRS)
+            raise ValueError(NO_PAIRS)
         named = data.named if isinstance(data, DataConfig) else _named_data(data)
         return {**settings, "env": {"id": DATA}} if named else settings
 
@@ -117,35 +125,7 @@ class TrainConfig(Config):
                 f"sample with its group: give at least {self.algorithm.least_group}"
             )
         self._data_has_a_meaning()
-        self._nodes_have_their_place()
-        if self.mesh.shard > 1 and self.generator.engine == "vllm":
-            raise ValueError(
-                f"mesh.shard={self.mesh.shard} needs an engine beside the processes that hold the shards: "
-                "generator.engine=vllm would start within them; use vllm_servers, or transformers"
-            )
-        if self.mesh.shard > 1 and self.batch.microbatch_tokens == "auto":
-            raise ValueError(
-                f"batch.microbatch_tokens=auto measures a whole model, and mesh.shard={self.mesh.shard} splits it: "
-                "give a number of tokens, such as 16384"
-            )
-        if self.mesh.shard > 1 and self.model.weights_dtype == "bfloat16":
-            raise ValueError(
-                f"model.weights_dtype=bfloat16 would sum gradients over the {self.mesh.shard} processes of mesh.shard "
-                "in bfloat16: keep weights in float32, of which each process holds only its part"
-            )
-        if self.mesh.shard > 1 and self.model.compile:
-            raise ValueError(
-                f"model.compile compiles whole layers, and mesh.shard={self.mesh.shard} splits their weights: choose "
-                "one of them"
-            )
-        if isinstance(self.algorithm, Ppo):
-            self._critic_has_its_place(self.algorithm)
-        if isinstance(self.algorithm, Distill):
-            self._teacher_has_its_place(self.algorithm)
-        if isinstance(self.algorithm, RewardModelling):
-            self._rewards_are_learned_from_pairs()
-        if self.reward.steps != "off":
-            self._steps_have_a_meaning()
+        refuse_misfits(self)
         trained_on = self.env.options.get("data") if self.trains_on == self.env.id else None
         if self.eval and trained_on and "data" not in self.eval.env:
             raise ValueError(
@@ -153,109 +133,6 @@ class TrainConfig(Config):
                 "eval.env.data=..., or leave evaluation out with eval=null"
             )
         return self
-
-    def _nodes_have_their_place(self) -> None:
-        if self.rollouts.ray is None:
-            return
-        asked = f"rollouts.ray={self.rollouts.ray}"
-        if self.mesh.shard > 1:
-            raise ValueError(
-                f"{asked} takes weights from one process, and mesh.shard={self.mesh.shard} splits them: use "
-                "generator.engine=vllm_servers without rollouts.ray, or a model in one piece"
-            )
-        if self.generator.engine == "vllm_servers":
-            raise ValueError(
-                f"{asked} starts the samplers itself, and generator.engine=vllm_servers has servers of its own: leave "
-                "out rollouts.ray, or take generator.engine=transformers or vllm"
-            )
-        if not self.samples and self.eval is None:
-            raise ValueError(
-                f"nothing is sampled by algorithm.kind={self.algorithm.kind} here: leave out {asked}"
-            )
-
-    def _critic_has_its_place(self, algorithm: Ppo) -> None:
-        if self.mesh.shard > 1 and algorithm.critic != "none":
-            raise ValueError(
-                f"mesh.shard={self.mesh.shard} splits the policy alone, and algorithm.kind=ppo trains a critic too: "
-                "use processes without shards, or an algorithm without a critic"
-            )
-        if self.buffer.max_staleness:
-            raise ValueError(
-                "buffer.max_staleness lets samples of older weights in, which algorithm.kind=ppo does not correct for: "
-                "leave it at 0"
-            )
-        if self.batch.microbatch_tokens == "auto" and algorithm.critic != "none":
-            raise ValueError(
-                "batch.microbatch_tokens=auto measures the policy alone, and algorithm.kind=ppo trains a critic: give "
-                "a number of tokens, such as 16384"
-            )
-        if self.dynamic_sampling is not None:
-            raise ValueError(
-                "dynamic_sampling replaces groups whose samples all earned the same, and algorithm.kind=ppo learns "
-                "from those too: leave it out"
-            )
-
-    def _teacher_has_its_place(self, algorithm: Distill) -> None:
-        if self.mesh.shard > 1:
-            raise ValueError(
-                f"mesh.shard={self.mesh.shard} splits the policy alone, and algorithm.kind=distill computes with a "
-                "teacher too: use processes without shards, or learn from its samples with SFT"
-            )
-        if self.batch.microbatch_tokens == "auto":
-            raise ValueError(
-                "batch.microbatch_tokens=auto measures the policy alone, and algorithm.kind=distill computes with a "
-                "teacher too: give a number of tokens, such as 16384"
-            )
-        if self.dynamic_sampling is not None:
-            raise ValueError(
-                "dynamic_sampling replaces groups whose samples all earned the same, and algorithm.kind=distill "
-                "learns from those too: leave it out"
-            )
-        if self.overlong.penalty_share is not None:
-            raise ValueError(
-                "overlong.penalty_share changes rewards, and algorithm.kind=distill learns from a teacher alone: "
-                "leave it out"
-            )
-        if self.buffer.max_staleness and algorithm.vocabulary == "sampled":
-            raise ValueError(
-                "buffer.max_staleness lets samples of older weights in, and algorithm.vocabulary=sampled estimates a "
-                "divergence from samples of these: leave it at 0, or set algorithm.vocabulary=full"
-            )
-
-    def _rewards_are_learned_from_pairs(self) -> None:
-        if self.data is None or self.data.named is None:
-            raise ValueError(_NO_PAIRS)
-        if self.mesh.shard > 1:
-            raise ValueError(
-                f"mesh.shard={self.mesh.shard} splits the policy alone, and algorithm.kind=reward_model trains a head "
-                "on it too: use processes without shards"
-            )
-        if self.eval is not None:
-            raise ValueError(
-                "eval samples from the model, and a reward model says nothing: leave it out (eval=null), and measure "
-                "it on pairs (algorithm.held_out=FILE)"
-            )
-
-    def _steps_have_a_meaning(self) -> None:
-        asked, algorithm = f"reward.steps={self.reward.steps}", self.algorithm
-        if not isinstance(algorithm, PolicyGradientConfig):
-            raise ValueError(f"{asked} has no meaning with algorithm.kind={algorithm.kind}: leave it out")
-        if algorithm.advantage not in ("group_std", "centred"):
-            raise ValueError(
-                f"{asked} normalises rewards within the group: algorithm.advantage={algorithm.advantage} must be "
-                "group_std or centred"
-            )
-        if algorithm.ratio == "sequence":
-            raise ValueError(
-                f"{asked} tells tokens apart, and algorithm.ratio=sequence does not: use token or sequence_token"
-            )
-        if self.reward.steps == "alone" and (
-            self.overlong.penalty_share is not None or algorithm.kl_place == "reward"
-        ):
-            raise ValueError(
-                f"{asked} leaves out the outcome's reward, and with it overlong.penalty_share and "
-                "algorithm.kl_place=reward, which are added to that: use reward.steps=added"
-            )
 
     def _data_has_a_meaning(self) -> None:
         """Refuse data where samples are what a step learns from, and settings of samples where data is."""

@@ -81,6 +81,19 @@ class GeneratorConfig(Config):
     """The servers' addresses: http://localhost:8000 and so on."""
     weights_folder: Path = Path("/dev/shm")
     """The folder of new weights for the servers: they must see it under the same path."""
+    draft: str | None = None
+    """A smaller model with the same tokenizer, a folder or a hub id, that drafts tokens for the one that is trained
+    (speculative decoding): samples follow the same distribution. For engine=transformers."""
+    draft_tokens: int = Field(default=4, ge=1)
+    """Number of tokens that are drafted at a time."""
+
+    @model_validator(mode="after")
+    def _drafts_have_our_engine(self) -> GeneratorConfig:
+        if self.draft is not None and self.engine != "transformers":
+            raise ValueError(
+                f"draft={self.draft} is for engine=transformers, not for {self.engine}: leave one of them out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _servers_have_urls(self) -> GeneratorConfig:

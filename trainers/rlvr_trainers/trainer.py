@@ -22,7 +22,7 @@ from rlvr_trainers.metrics import Metrics
 from rlvr_trainers.monitor.monitor import Monitor
 from rlvr_trainers.run.checkpoints import Checkpoints, State
 from rlvr_trainers.run.display import Display
-from rlvr_trainers.run.figures import group_metrics, sample_rows, speed_metrics, why_empty
+from rlvr_trainers.run.figures import Drafts, group_metrics, sample_rows, speed_metrics, why_empty
 from rlvr_trainers.run.held_out import HeldOut, Score
 from rlvr_trainers.run.interrupts import Interrupts
 from rlvr_trainers.run.preflight import (
@@ -187,6 +187,7 @@ class Trainer:
     def _train_step(self, interrupts: Interrupts) -> Metrics:
         """One rollout step and the optimizer steps over it."""
         clock = PhaseClock(self.display.phase)
+        drafts = Drafts(self.generator)
         done = self._learn(self.stage, self.step, clock, interrupts)
         metrics, rollouts, canaries = done.metrics, done.taken.rollouts, done.canaries
         self.weights.publish(self.learner.updates)
@@ -195,6 +196,7 @@ class Trainer:
                 metrics |= self.monitor.observe(done.taken.sampled, canaries)
         metrics |= group_metrics(done.taken, done.credited, self.config.reward)
         metrics |= speed_metrics(clock, done.taken, done.credited, epochs=self.config.batch.epochs)
+        metrics |= drafts.metrics()
         metrics["memory/peak_mb"] = self.models.policy.peak_memory_bytes() / 1e6
         samples = sample_rows(
             rollouts,

@@ -8,8 +8,9 @@ follow another distribution than the one it is trained on. So each way of rememb
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,8 +20,10 @@ from transformers import PreTrainedModel
 from rlvr_gym.errors import ConfigError, RlvrError
 from rlvr_gym.generation.base import SamplingParams
 from rlvr_gym.generation.transformers.cache import keeps_only_keys_and_values, window
-from rlvr_gym.generation.transformers.decoding import PromptSamples
-from rlvr_gym.generation.transformers.lockstep import Memory, parameters
+from rlvr_gym.generation.transformers.decoding import Decoding
+from rlvr_gym.generation.transformers.lockstep import LockstepDecoding, Memory, parameters
+from rlvr_gym.generation.transformers.rows import PromptSamples
+from rlvr_gym.generation.transformers.speculative import Draft, Speculation
 
 _PROMPT_TOKENS = (7, 7, 3)
 """Two of one length, which share a batch, and another, so that rows stand beside padding; and a long one."""
@@ -40,6 +43,7 @@ _WORST_BY_ROUNDING = 100
 """Largest ratio, in 32 bits, of the worst difference to that made by rounding."""
 
 _agreed: dict[tuple[object, ...], Memory] = {}
+_cut_back: set[tuple[object, ...]] = set()
 _FAULTS = (
     TypeError,
     ValueError,
@@ -57,11 +61,49 @@ def choose_memory(model: PreTrainedModel, context: int | None) -> Memory:
     Looked at once in a process for each architecture with its settings. To be called without gradients and in
     evaluation mode. The global random state is neither read nor changed. Raises ConfigError where none does.
     """
-    weights = next(model.parameters())
-    looked_at = (type(model), model.config.to_json_string(), weights.dtype, weights.device.type)
+    looked_at = _kind(model)
     if looked_at not in _agreed:
         _agreed[looked_at] = _first_that_agrees(model, context or sys.maxsize)
     return _agreed[looked_at]
+
+
+def refuse_unless_cut_back(model: PreTrainedModel, draft: Draft, context: int | None) -> None:
+    """Raise ConfigError unless model and draft can go back to an earlier token, as what a draft was wrong about asks.
+
+    Both keep nothing but keys and values then, and samples with this draft follow the model's own forward pass.
+    """
+    looked_at = (*_kind(model), *_kind(draft.model), draft.tokens)
+    if looked_at in _cut_back:
+        return
+    for what, one in (("model", model), ("draft", draft.model)):
+        if choose_memory(one, context) is not Memory.ROWS:
+            raise ConfigError(
+                f"the {what} is a '{one.config.model_type}' model ({type(one).__name__}), whose state cannot be cut "
+                "back to an earlier token, so nothing can be drafted for it or by it; possible: models that keep "
+                "nothing but keys and values, such as Llama or Qwen"
+            )
+    kind = f"a '{model.config.model_type}' model ({type(model).__name__})"
+    try:
+        look = _Look(model, partial(Decoding, Speculation(model, draft, ())), context or sys.maxsize)
+        agrees = look.agrees()
+    except (RlvrError, torch.OutOfMemoryError):
+        raise
+    except _FAULTS as error:
+        raise ConfigError(
+            f"{kind} or its draft fails when it reads several tokens at once ({type(error).__name__}: "
+            f"{str(error).strip().partition(chr(10))[0]}): sample it without a draft"
+        ) from error
+    if not agrees:
+        raise ConfigError(
+            f"{kind} gives a token a log-probability up to {look.worst:.2g} off its own forward pass when it reads "
+            "several at once: sample it without a draft"
+        )
+    _cut_back.add(looked_at)
+
+
+def _kind(model: PreTrainedModel) -> tuple[object, ...]:
+    weights = next(model.parameters())
+    return type(model), model.config.to_json_string(), weights.dtype, weights.device.type
 
 
 def _first_that_agrees(model: PreTrainedModel, context: int) -> Memory:
@@ -75,7 +117,7 @@ def _first_that_agrees(model: PreTrainedModel, context: int) -> Memory:
         if memory is Memory.ROWS and not keeps_only_keys_and_values(model.config):
             continue
         try:
-            look = _Look(model, memory, context)
+            look = _Look(model, partial(memory.decoding, model), context)
             if look.agrees():
                 return memory
             fault, worst = None, look.worst
@@ -99,10 +141,12 @@ def _first_that_agrees(model: PreTrainedModel, context: int) -> Memory:
 class _Look:
     """A few prompts of several lengths, sampled, and scored again by plain forward passes."""
 
-    def __init__(self, model: PreTrainedModel, memory: Memory, context: int) -> None:
+    def __init__(
+        self, model: PreTrainedModel, decode: Callable[..., Decoding | LockstepDecoding], context: int
+    ) -> None:
         self._model = model
         self._exact = next(model.parameters()).dtype.itemsize >= 4
-        self._groups = _sampled(model, memory, context)
+        self._groups = _sampled(model, decode, context)
         self._plain = [self._plain_logprobs(group) for group in self._groups]
         self._off = [
             (plain - torch.tensor([row.logprobs for row in group.rows])).abs()
@@ -146,7 +190,9 @@ class _Look:
         return torch.log_softmax(logits.float(), dim=-1).gather(-1, sampled[..., None])[..., 0].cpu()
 
 
-def _sampled(model: PreTrainedModel, memory: Memory, context: int) -> list[PromptSamples]:
+def _sampled(
+    model: PreTrainedModel, decode: Callable[..., Decoding | LockstepDecoding], context: int
+) -> list[PromptSamples]:
     new = min(_NEW_TOKENS, context // 2)
     lengths = (*_PROMPT_TOKENS, _long_prompt(model)) if new else ()
     groups = [
@@ -158,7 +204,7 @@ def _sampled(model: PreTrainedModel, memory: Memory, context: int) -> list[Promp
     ]
     rows = max(1, len(groups) * _SAMPLES)
     limits: dict[str, Any] = {"end_ids": (), "max_rows": rows, "max_tokens": rows * 2 * _LONGEST}
-    decoding = memory.decoding(model, groups, SamplingParams(), **limits)
+    decoding = decode(groups, SamplingParams(), **limits)
     while decoding.unfinished:
         decoding.until_a_group_finishes()
     return groups

@@ -54,6 +54,10 @@ class Prefix:
     layers: Sequence[tuple[Tensor, Tensor]]
     length: int
 
+    def without_last(self) -> Prefix:
+        """The same without the prompt's last token."""
+        return Prefix([(keys[:, :-1], values[:, :-1]) for keys, values in self.layers], self.length - 1)
+
 
 def prefixes(cache: DynamicCache, lengths: Sequence[int]) -> list[Prefix]:
     """The rows of a cache that a forward pass over right-padded prompts has filled, without the padding."""
@@ -111,18 +115,30 @@ class RowCache(Cache):
         if window.rows == 0:
             window.start, window.end = 0, max(prefix.length for prefix, _ in newcomers)
         if window.end >= self._columns:
-            self._lay_out(newcomers[0][0].layers, to_come)
+            self._lay_out(newcomers[0][0].layers, 1, to_come)
         for prefix, count in newcomers:
             for layer, (keys, values) in zip(self._row_layers, prefix.layers, strict=True):
                 layer.insert(keys, values, count)
             window.rows += count
 
-    def advance(self, to_come: int) -> None:
-        """Take the column that a forward pass has written into the window, and make room for the next."""
-        self._window.end += 1
-        if self._window.end >= self._columns:
+    def make_room(self, tokens: int, to_come: int) -> None:
+        """Have columns for the `tokens` of each row that a forward pass is going to write."""
+        if self._window.end + tokens > self._columns:
             # One layer at a time, so that no more than one layer's old buffers stand beside the new ones.
-            self._lay_out((layer.row for layer in self._row_layers), to_come)
+            self._lay_out((layer.row for layer in self._row_layers), tokens, to_come)
+
+    def advance(self, tokens: int) -> None:
+        """Take the columns that a forward pass has written into the window."""
+        self._window.end += tokens
+
+    def cut_back(self, excess: Sequence[int]) -> None:
+        """Forget the latest `excess` tokens of each row, and align the rows at what is then their latest."""
+        least = min(excess)
+        for by in sorted(set(excess) - {least}):
+            rows = torch.tensor([row for row, count in enumerate(excess) if count == by])
+            for layer in self._row_layers:
+                layer.shift(rows, by - least)
+        self._window.end -= least
 
     def keep(self, rows: int, width: int, moved: Sequence[tuple[int, int]]) -> None:
         """Shrink to `rows` rows and the last `width` columns, after moving rows: pairs of (from, to)."""
@@ -136,10 +152,10 @@ class RowCache(Cache):
     def _row_layers(self) -> list[_RowLayer]:
         return cast("list[_RowLayer]", self.layers)
 
-    def _lay_out(self, like: Iterable[tuple[Tensor, Tensor]], to_come: int) -> None:
+    def _lay_out(self, like: Iterable[tuple[Tensor, Tensor]], tokens: int, to_come: int) -> None:
         """New buffers, a quarter wider than the window, which moves to their first columns."""
         width = self.width
-        self._columns = width + min(max(1, to_come), max(32, width // 4))
+        self._columns = width + max(tokens, min(to_come, max(32, width // 4)))
         for layer, (keys, values) in zip(self._row_layers, like, strict=True):
             layer.lay_out(self.max_rows, self._columns, keys, values)
         self._window.start, self._window.end = 0, width
@@ -196,16 +212,25 @@ class _RowLayer(CacheLayerMixin):
             used = buffer[:, :, columns]
             used[targets.to(used.device)] = used[sources.to(used.device)]
 
+    def shift(self, rows: Tensor, columns: int) -> None:
+        """Move these rows to the right by so many columns, over their latest tokens."""
+        window = self._window
+        for buffer in self.buffers:
+            at = rows.to(buffer.device)
+            buffer[at, :, window.start + columns : window.end] = buffer[
+                at, :, window.start : window.end - columns
+            ]
+
     def update(
         self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object
     ) -> tuple[Tensor, Tensor]:
-        """Write one token's keys and values (rows, heads, 1, head size); returns all that rows attend to."""
+        """Write keys and values of new tokens (rows, heads, tokens, head size); returns all that rows attend to."""
         keys, values = self.buffers
         window = self._window
-        rows, end = slice(window.rows), window.end
-        keys[rows, :, end : end + 1] = key_states
-        values[rows, :, end : end + 1] = value_states
-        columns = slice(window.start, end + 1)
+        rows, end = slice(window.rows), window.end + key_states.shape[2]
+        keys[rows, :, window.end : end] = key_states
+        values[rows, :, window.end : end] = value_states
+        columns = slice(window.start, end)
         return keys[rows, :, columns], values[rows, :, columns]
 
     def get_seq_length(self) -> int:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
+from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rlvr_gym.errors import ConfigError, TrainingError
-from rlvr_gym.generation.base import GenerationRequest, SamplingParams, TokenSequence
+from rlvr_gym.generation.base import DraftCounts, GenerationRequest, SamplingParams, TokenSequence
 from rlvr_gym.generation.prompts import TokenPrompts
-from rlvr_gym.generation.transformers.agreement import choose_memory
-from rlvr_gym.generation.transformers.decoding import Decoding, PromptSamples
+from rlvr_gym.generation.transformers.agreement import choose_memory, refuse_unless_cut_back
+from rlvr_gym.generation.transformers.decoding import Decoding
 from rlvr_gym.generation.transformers.lockstep import LockstepDecoding
+from rlvr_gym.generation.transformers.rows import PromptSamples
+from rlvr_gym.generation.transformers.speculative import Draft, Speculation
 from rlvr_gym.generation.weights import refuse_unknown_weights, whole, whole_update
 from rlvr_gym.tasks import Message
 from rlvr_gym.verdicts import Completion, WeightsSpan
@@ -45,6 +49,10 @@ class TransformersGenerator:
         max_batch_tokens: how many tokens, prompts included, these may come to hold at most; with long
             prompts or budgets fewer rows are decoded together. One row is always allowed.
         dtype: compute in this lower precision by autocast; None means in that of the weights.
+        draft: a smaller model that drafts tokens, which the model accepts or replaces (`speculative`): completions
+            follow the same distribution as without, and are others. Drafted tokens make the context shorter. Raises
+            ConfigError for a draft with other tokens or a shorter context, and where one of both keeps other state
+            than keys and values.
     """
 
     concurrency = 1
@@ -57,6 +65,7 @@ class TransformersGenerator:
         max_batch_rows: int = 512,
         max_batch_tokens: int = 65_536,
         dtype: torch.dtype | None = None,
+        draft: Draft | None = None,
     ) -> None:
         if max_batch_rows < 1 or max_batch_tokens < 1:
             raise ConfigError(
@@ -65,17 +74,23 @@ class TransformersGenerator:
             )
         self.model, self.tokenizer = model, tokenizer
         self.max_batch_rows, self.max_batch_tokens = max_batch_rows, max_batch_tokens
-        self.dtype = dtype
+        self.dtype, self._draft = dtype, draft
         # Architectures without a limit of their own (relative position biases) have no such field.
         self.context: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+        if draft is not None:
+            draft.refuse_other_tokens(tokenizer)
+            self.context = draft.room_in(self.context)
         self._prompts = TokenPrompts(tokenizer, model.generation_config, self.context)
         self.end_ids = self._prompts.end_ids
         self.weights_version: int | None = 0
         self._updates = 0
         self._tokens_before, self._under_way = 0, list[Sequence[PromptSamples]]()
         self._decodings: list[Decoding | LockstepDecoding] = []
+        self.draft_counts = None if draft is None else DraftCounts()
         with self._as_sampler(), torch.autocast(next(model.parameters()).device.type, enabled=False):
             self.memory = choose_memory(model, self.context)
+            if draft is not None:
+                refuse_unless_cut_back(model, draft, self.context)
 
     def generate(
         self, prompts: Sequence[GenerationRequest], n: int, sampling: SamplingParams
@@ -143,15 +158,8 @@ class TransformersGenerator:
         for group in groups:
             if group.budget == 0:
                 yield group.index, self._completions(group, version)
-        decoding = self.memory.decoding(
-            self.model,
-            [group for group in groups if group.budget],
-            sampling,
-            end_ids=self.end_ids,
-            max_rows=self.max_batch_rows,
-            max_tokens=self.max_batch_tokens,
-        )
-        with self._counted(groups, decoding):
+        decoding, speculation = self._decoding([group for group in groups if group.budget], sampling)
+        with self._counted(groups, decoding, speculation):
             while decoding.unfinished:
                 if self._updates != updates:
                     raise TrainingError(
@@ -165,9 +173,26 @@ class TransformersGenerator:
                 for group in finished:
                     yield group.index, self._completions(group, version)
 
+    def _decoding(
+        self, groups: Sequence[PromptSamples], sampling: SamplingParams
+    ) -> tuple[Decoding | LockstepDecoding, Speculation | None]:
+        """One call's work, and the state that drafts for it."""
+        limits: dict[str, Any] = {
+            "end_ids": self.end_ids,
+            "max_rows": self.max_batch_rows,
+            "max_tokens": self.max_batch_tokens,
+        }
+        if self._draft is None:
+            return self.memory.decoding(self.model, groups, sampling, **limits), None
+        speculation = Speculation(self.model, self._draft, self.end_ids)
+        return Decoding(speculation, groups, sampling, **limits), speculation
+
     @contextmanager
     def _counted(
-        self, groups: Sequence[PromptSamples], decoding: Decoding | LockstepDecoding
+        self,
+        groups: Sequence[PromptSamples],
+        decoding: Decoding | LockstepDecoding,
+        speculation: Speculation | None,
     ) -> Iterator[None]:
         """Count the tokens of these groups while they grow, and afterwards; know what can be called off."""
         self._under_way.append(groups)
@@ -178,6 +203,8 @@ class TransformersGenerator:
             self._decodings.remove(decoding)
             self._under_way.remove(groups)
             self._tokens_before += _tokens(groups)
+            if speculation is not None:
+                self.draft_counts = (self.draft_counts or DraftCounts()) + speculation.counts
 
     def _completions(self, group: PromptSamples, version: int) -> list[Completion]:
         return [
@@ -196,7 +223,8 @@ class TransformersGenerator:
         """Dropout off, no gradients, autocast where wanted; everything is put back on the way out."""
         weights = next(self.model.parameters())
         lower = self.dtype is not None and self.dtype != weights.dtype
-        training = [module for module in self.model.modules() if module.training]
+        drafting = [] if self._draft is None else self._draft.model.modules()
+        training = [module for module in chain(self.model.modules(), drafting) if module.training]
         for module in training:
             module.training = False
         try:

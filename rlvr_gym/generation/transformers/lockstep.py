@@ -21,7 +21,8 @@ from transformers.cache_utils import CacheLayerMixin, LinearAttentionCacheLayerM
 from rlvr_gym.generation.base import SamplingParams
 from rlvr_gym.generation.sampling import draw, uniforms
 from rlvr_gym.generation.transformers.cache import EMPTY_LAYER
-from rlvr_gym.generation.transformers.decoding import PREFILL_TOKENS, Decoding, PromptSamples, Row, record
+from rlvr_gym.generation.transformers.decoding import PREFILL_TOKENS, Decoding, record
+from rlvr_gym.generation.transformers.rows import OneByOne, PromptSamples, Row
 
 
 class Memory(Enum):
@@ -46,7 +47,7 @@ class Memory(Enum):
         limits = {"end_ids": end_ids, "max_rows": max_rows, "max_tokens": max_tokens}
         match self:
             case Memory.ROWS:
-                return Decoding(model, groups, sampling, **limits)
+                return Decoding(OneByOne(model), groups, sampling, **limits)
             case Memory.OWN:
                 return LockstepDecoding(OwnCache(model), groups, sampling, **limits)
             case Memory.COUNTED:
@@ -116,7 +117,8 @@ class LockstepDecoding:
     def _draw(self, logits: Tensor) -> list[PromptSamples]:
         rows = self._rows
         uniform = uniforms([row.stream for row in rows], [len(row.token_ids) for row in rows])
-        finished = record(rows, *draw(logits, self._sampling, uniform[:, None]), self._end_ids)
+        tokens, logprobs = draw(logits, self._sampling, uniform[:, None])
+        finished = record(rows, (tokens.tolist(), logprobs.tolist()), self._end_ids)
         going_on = [place for place, row in enumerate(rows) if row.finish_reason is None]
         self._rows = [rows[place] for place in going_on]
         if going_on and len(going_on) < len(rows):

@@ -17,6 +17,7 @@ from rlvr_trainers.credit.outcomes import degenerate, outcome_scores
 from rlvr_trainers.credit.overlong import shaped
 from rlvr_trainers.credit.prefix_sharing import sharers
 from rlvr_trainers.credit.step_rewards import step_advantages, step_rewards
+from rlvr_trainers.credit.tree import tree_advantages, trees_of
 from rlvr_trainers.learner.models import Role
 from rlvr_trainers.loss_settings import PolicyGradientConfig
 from rlvr_trainers.objectives.kl import kl_in_reward
@@ -25,10 +26,13 @@ from rlvr_trainers.objectives.policy_gradient import PolicyGradientObjective
 
 @final
 class PolicyGradient:
-    """An `Algorithm` with the estimator, aggregation, ratio, clipping and regularisation of `config`."""
+    """An `Algorithm` with the estimator, aggregation, ratio, clipping and regularisation of `config`.
 
-    def __init__(self, config: PolicyGradientConfig, around: Surroundings) -> None:
-        self.config, self._around = config, around
+    With `trees`, the samples of a prompt are leaves of trees, and compared within these too.
+    """
+
+    def __init__(self, config: PolicyGradientConfig, around: Surroundings, *, trees: bool = False) -> None:
+        self.config, self._around, self._trees = config, around, trees
 
     @property
     def needs_reference(self) -> bool:
@@ -104,9 +108,12 @@ class PolicyGradient:
             assert scored.old_logprobs_BT is not None
             assert scored.ref_logprobs_BT is not None
             kl = kl_in_reward(scored.old_logprobs_BT, scored.ref_logprobs_BT, scored.tokens.mask_BT)
+        groups = scored.tokens.groups_B.tolist()
+        if self._trees:
+            return tree_advantages(rewards, groups, trees_of(rollouts), self.config, outcomes=outcomes, kl=kl)
         return outcome_advantages(
             rewards,
-            scored.tokens.groups_B.tolist(),
+            groups,
             self.config,
             outcomes=outcomes,
             lengths=[rollout.length for rollout in rollouts],

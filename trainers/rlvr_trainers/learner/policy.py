@@ -21,6 +21,7 @@ from rlvr_gym.generation.loading import load_model
 from rlvr_gym.generation.prompts import TokenPrompts, end_of_sequence_ids
 from rlvr_gym.generation.transformers import TransformersGenerator
 from rlvr_gym.generation.transformers.head import compute_head_in_float32
+from rlvr_gym.generation.transformers.speculative import Draft
 from rlvr_gym.generation.weights import whole
 from rlvr_gym.memory import peak_memory_bytes
 from rlvr_trainers.batch import TokenBatch
@@ -145,16 +146,24 @@ class Policy:
         """Say what sampled ids say, special tokens included, without the token that ended the turn."""
         return TokenPrompts(self.tokenizer, self.model.generation_config, None).text(ids)
 
-    def generator(self) -> TransformersGenerator:
+    def generator(self, draft: Draft | None = None) -> TransformersGenerator:
         """A sampler on these very weights."""
-        return TransformersGenerator(self.model, self.tokenizer, dtype=getattr(torch, self.config.dtype))
+        dtype = getattr(torch, self.config.dtype)
+        return TransformersGenerator(self.model, self.tokenizer, dtype=dtype, draft=draft)
 
-    def generator_apart(self) -> TransformersGenerator:
+    def generator_apart(self, draft: Draft | None = None) -> TransformersGenerator:
         """A sampler on a copy of these weights, which it keeps until it is given others."""
         model = copy.deepcopy(self.model).to(self.device)
         model = model.merge_and_unload() if self.config.lora else model
         dtype = getattr(torch, self.config.dtype)
-        return TransformersGenerator(model.requires_grad_(False), self.tokenizer, dtype=dtype)
+        return TransformersGenerator(model.requires_grad_(False), self.tokenizer, dtype=dtype, draft=draft)
+
+    def draft(self, path_or_id: str, tokens: int) -> Draft:
+        """Load a model that drafts so many tokens at a time for this one. It computes as this one does."""
+        with _without_progress_bars():
+            model, tokenizer = load_model(path_or_id, self.config.weights_dtype)
+        model.requires_grad_(False).to(self.device)  # pyright: ignore[reportArgumentType] - the stub knows modules only
+        return Draft(model=model, tokenizer=tokenizer, tokens=tokens)
 
     def logprobs(
         self,

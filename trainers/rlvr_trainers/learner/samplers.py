@@ -14,6 +14,7 @@ import torch
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.generation.base import TrainableGenerator
 from rlvr_gym.generation.prompts import TokenGenerator
+from rlvr_gym.generation.transformers.speculative import Draft
 from rlvr_trainers.learner.policy import Policy
 from rlvr_trainers.learner.weight_sync import (
     PostedWeights,
@@ -60,7 +61,7 @@ def make_sampler(
     ahead, mesh = buffer.max_staleness > 0, policy.mesh
     elsewhere = rollouts.ray is not None
     if config.engine == "transformers" and not elsewhere and not ahead and not mesh.sharded:
-        own = policy.generator()
+        own = policy.generator(_draft(config, policy))
         return Sampler(generator=own, weights=SharedWeights(own, policy))
     generator = _on_nodes(config, rollouts, policy) if elsewhere else _apart(config, policy)
     proof = Proof(generator, policy, probes_of(prompts), temperature=temperature)
@@ -81,7 +82,7 @@ def _apart(config: GeneratorConfig, policy: Policy) -> Sampling:
     """An engine with weights of its own."""
     match config.engine:
         case "transformers":
-            return policy.generator_apart()
+            return policy.generator_apart(_draft(config, policy))
         case "vllm":
             return _vllm(policy)
         case "vllm_servers":
@@ -109,6 +110,10 @@ def _on_nodes(config: GeneratorConfig, rollouts: RolloutsConfig, policy: Policy)
         requests=rollouts.requests,
         patience_seconds=rollouts.patience_seconds,
     )
+
+
+def _draft(config: GeneratorConfig, policy: Policy) -> Draft | None:
+    return None if config.draft is None else policy.draft(config.draft, config.draft_tokens)
 
 
 def _vllm(policy: Policy) -> Sampling:

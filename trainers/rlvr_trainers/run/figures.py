@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from itertools import islice
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 
 from rlvr_gym.clock import PhaseClock
-from rlvr_gym.rollouts import Rollout
+from rlvr_gym.generation.base import CountsDrafts, DraftCounts
+from rlvr_gym.rollouts import Rollout, sampled_tokens
 from rlvr_gym.tasks import Task
 from rlvr_gym.tools.use import tool_use
 from rlvr_gym.verdicts import Outcome
@@ -42,6 +43,9 @@ def group_metrics(taken: StepRollouts, batch: CreditedBatch, reward: RewardConfi
         "length/mean": _mean([r.length for r in rollouts]),
         "length/max": float(max(r.length for r in rollouts)),
     }
+    if any(rollout.branch is not None for rollout in rollouts):
+        alone = sum(rollout.length for rollout in rollouts)
+        metrics["tree/shared_share"] = 1 - sum(map(sampled_tokens, taken.sampled)) / max(1, alone)
     if batch.chosen_B is not None:
         metrics["selected/share"] = _mean(batch.chosen_B.tolist())
         metrics["selected/samples"] = float(batch.chosen_B.sum())
@@ -83,9 +87,36 @@ def explained_variance(batch: CreditedBatch) -> Metrics:
     return {"critic/explained_variance": 1 - float((returns_N - values_N).var(correction=0)) / spread}
 
 
+@final
+class Drafts:
+    """Counts of the tokens that are drafted for a generator from now on."""
+
+    def __init__(self, generator: object) -> None:
+        self._generator, self._before = generator, _drafted_for(generator)
+
+    def metrics(self) -> Metrics:
+        """Figures up to now; none for a generator without a draft."""
+        return draft_metrics(_drafted_for(self._generator).since(self._before))
+
+
+def _drafted_for(generator: object) -> DraftCounts:
+    found = generator.draft_counts if isinstance(generator, CountsDrafts) else None
+    return found or DraftCounts()
+
+
+def draft_metrics(counts: DraftCounts) -> Metrics:
+    """The share of drafted tokens that were accepted, and tokens gained with each pass of the model over a sample."""
+    metrics: Metrics = {}
+    if counts.passes:
+        metrics["sampler/tokens_per_pass"] = counts.tokens / counts.passes
+    if counts.judged:
+        metrics["sampler/acceptance"] = counts.accepted / counts.judged
+    return metrics
+
+
 def speed_metrics(clock: PhaseClock, taken: StepRollouts, batch: CreditedBatch, *, epochs: int) -> Metrics:
     """Seconds of each phase, and sampled tokens per second through it."""
-    sampled = sum(rollout.length for group in taken.everything for rollout in group)
+    sampled = sum(map(sampled_tokens, taken.everything))
     trained = int(batch.tokens.mask_BT.sum())
     passes = (batch.old_logprobs_BT is not None) + (batch.ref_logprobs_BT is not None)
     tokens = {
@@ -98,6 +129,7 @@ def speed_metrics(clock: PhaseClock, taken: StepRollouts, batch: CreditedBatch, 
     return {
         **{f"seconds/{phase}": value for phase, value in seconds.items()},
         "seconds/monitor": clock.seconds["monitor"],
+        **({} if taken.demonstrated else {"tokens/sampled": float(sampled)}),
         **{
             f"tokens_per_second/{phase}": n / seconds[phase] if seconds[phase] else 0.0
             for phase, n in tokens.items()

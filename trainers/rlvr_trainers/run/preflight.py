@@ -15,6 +15,7 @@ from rlvr_gym.generation.chat import encode_prompt
 from rlvr_gym.generation.prompts import TokenGenerator
 from rlvr_gym.overlap import refuse_overlap
 from rlvr_gym.tasks import Message, Task, TaskSet
+from rlvr_trainers.algorithms.grpo import TreeGrpo
 from rlvr_trainers.algorithms.reward_model.settings import RewardModelling
 from rlvr_trainers.config import PAIRED, TrainConfig
 from rlvr_trainers.data.conversations import conversations
@@ -122,6 +123,7 @@ def environments(
     if env is None:
         held_out = held_out or (config.held_out.make() if config.held_out else None)
     env = data or env or config.env.make()
+    _refuse_forks_without_turns(config, env)
     if (held_out is None) != (config.eval is None):
         raise ConfigError(
             "settings of eval and a held-out environment belong together: give both, or neither (eval=null)"
@@ -174,6 +176,15 @@ def _refuse_processes(rollouts: RolloutsConfig) -> None:
         raise ConfigError(
             f"rollouts.ray={rollouts.ray} samples for one process that trains, and these are {processes} (WORLD_SIZE): "
             "start one process, or leave rollouts.ray out"
+        )
+
+
+def _refuse_forks_without_turns(config: TrainConfig, env: Environment) -> None:
+    algorithm = config.algorithm
+    if isinstance(algorithm, TreeGrpo) and algorithm.fork == "turns" and env.max_turns == 1:
+        raise ConfigError(
+            f"algorithm.fork=turns parts rollouts between turns, and {env.tasks.label} has one turn, so that none "
+            "would share a token: use algorithm.fork=tokens"
         )
 
 

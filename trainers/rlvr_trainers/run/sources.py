@@ -11,9 +11,11 @@ from rlvr_gym.environments.base import Environment
 from rlvr_gym.environments.prompting import prompt_ids, shows_tools
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.play import rollout
+from rlvr_gym.play.forks import NO_CALLS
 from rlvr_gym.rollouts import Group
 from rlvr_gym.seeding import derive_seed
 from rlvr_gym.tasks import Task
+from rlvr_trainers.algorithms.grpo import TreeGrpo
 from rlvr_trainers.config import PAIRED, TrainConfig
 from rlvr_trainers.data.conversations import said_in
 from rlvr_trainers.data.demonstrations import Demonstrations, as_turn, labels_of, solution_of
@@ -30,6 +32,7 @@ from rlvr_trainers.sampling.collector import Collector, InTurn
 from rlvr_trainers.sampling.schedule import Schedule, schedule_file
 from rlvr_trainers.sampling.shown import Shown
 from rlvr_trainers.sampling.stream import TaskStream
+from rlvr_trainers.sampling.tree import Forest, grow
 from rlvr_trainers.settings import DataConfig, WarmupConfig
 
 PROBES = 4
@@ -87,9 +90,10 @@ def make_source(parts: RunParts, policy: Policy, keeps: Callable[[Group], bool])
         max_rounds=dynamic.max_rounds if dynamic else None,
         max_unscored=config.run.max_unscored,
     )
+    forest = _forest(parts, policy)
     if config.buffer.max_staleness:
         return Ahead(
-            _rounds(parts, stream),
+            _rounds(parts, stream, forest),
             needs,
             max_staleness=config.buffer.max_staleness,
             updates_per_step=config.batch.updates,
@@ -103,6 +107,7 @@ def make_source(parts: RunParts, policy: Policy, keeps: Callable[[Group], bool])
         seed=config.run.seed,
         mesh=parts.mesh,
         on_progress=parts.on_progress,
+        forest=forest,
     )
     return InTurn(Buffer(stream, needs), collector)
 
@@ -149,20 +154,28 @@ def _solution(env: Environment, task: Task) -> list[Said]:
     return [as_turn(solution_of(env, task, "give conversations to learn from (data.path=FILE)"))]
 
 
-def _rounds(parts: RunParts, stream: TaskStream) -> RoundsAhead:
+def _forest(parts: RunParts, policy: Policy) -> Forest | None:
+    """The trees that samples are leaves of; None where each stands alone. Raises ConfigError where none may fork."""
+    algorithm = parts.config.algorithm
+    if not isinstance(algorithm, TreeGrpo):
+        return None
+    if shows_tools(parts.env, policy.tokenizer):
+        raise ConfigError(f"algorithm.kind=tree_grpo with {parts.env.tasks.label}: {NO_CALLS}")
+    return Forest(shape=algorithm.shape, decode=policy.text)
+
+
+def _rounds(parts: RunParts, stream: TaskStream, forest: Forest | None) -> RoundsAhead:
     config, sampler, mesh = parts.config, parts.sampler, parts.mesh
     replay, turnstile = config.buffer.replay, sampler.turnstile
     follow = schedule_file(replay, mesh.rank) if replay else None
     schedule = Schedule(schedule_file(parts.folder, mesh.rank), follow=follow)
 
     def play(tasks: Sequence[Task], number: int) -> list[Group]:
-        return rollout(
-            parts.env,
-            turnstile.for_round(number, schedule) if turnstile else sampler.generator,
-            tasks,
-            config.sampling.params,
-            group_size=config.batch.group_size,
-            seed=derive_seed(config.run.seed, "rollouts", "ahead", number),
-        )
+        generator = turnstile.for_round(number, schedule) if turnstile else sampler.generator
+        seed = derive_seed(config.run.seed, "rollouts", "ahead", number)
+        if forest is not None:
+            return grow(parts.env, generator, tasks, config.sampling.params, forest=forest, seed=seed)
+        size = config.batch.group_size
+        return rollout(parts.env, generator, tasks, config.sampling.params, group_size=size, seed=seed)
 
     return RoundsAhead(stream, play, size=config.batch.prompts, ahead=config.buffer.max_staleness, mesh=mesh)

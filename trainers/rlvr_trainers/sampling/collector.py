@@ -17,6 +17,7 @@ from rlvr_gym.seeding import derive_seed
 from rlvr_gym.tasks import Task
 from rlvr_trainers.mesh import Mesh
 from rlvr_trainers.sampling.buffer import Buffer, StepRollouts
+from rlvr_trainers.sampling.tree import Forest, grow
 from rlvr_trainers.sampling.turnstile import NotLoaded
 
 
@@ -28,6 +29,7 @@ class UnusableWeights(TrainingError):
 class Collector:
     """Plays `group_size` episodes of each task; a sample depends on seed, step, round, task and its own index.
 
+    With a `forest`, they are the leaves of its trees, and depend on those that they forked from.
     `on_progress` is told how many of this process's episodes are over, of how many, and how many tokens they have.
     """
 
@@ -41,9 +43,10 @@ class Collector:
         seed: int,
         mesh: Mesh,
         on_progress: Callable[[int, int, int], None] | None = None,
+        forest: Forest | None = None,
     ) -> None:
         self.env, self.generator = env, generator
-        self._on_progress = on_progress
+        self._on_progress, self._forest = on_progress, forest
         self._sampling, self._group_size, self._seed, self._mesh = sampling, group_size, seed, mesh
 
     def collect(
@@ -65,16 +68,11 @@ class Collector:
             raise
 
     def _play(self, tasks: Sequence[Task], seed: int, clock: PhaseClock) -> list[Group]:
-        return rollout(
-            self.env,
-            self.generator,
-            tasks,
-            self._sampling,
-            group_size=self._group_size,
-            seed=seed,
-            clock=clock,
-            on_progress=self._on_progress,
-        )
+        if self._forest is None:
+            return rollout(self.env, self.generator, tasks, self._sampling, group_size=self._group_size, seed=seed,
+                           clock=clock, on_progress=self._on_progress)  # fmt: skip
+        return grow(self.env, self.generator, tasks, self._sampling, forest=self._forest, seed=seed,
+                    clock=clock, on_progress=self._on_progress)  # fmt: skip
 
 
 @final
