@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from functools import partial
+from pickle import PicklingError
 from typing import Any, final
 
 import ray
@@ -92,7 +93,7 @@ class RayJudges:
             return
         try:
             self._verifiers[id(verifier)] = verifier, ray.put(verifier)
-        except (TypeError, AttributeError, ValueError, RayError) as error:  # as pickle refuses
+        except (PicklingError, TypeError, AttributeError, ValueError, RayError) as error:  # as pickle refuses
             raise ConfigError(
                 f"rollouts.ray: a {type(verifier).__name__} cannot be sent to the nodes of a cluster, which it would "
                 f"have to be by pickle: {error}"

@@ -88,8 +88,12 @@ class Toolbox:
         self.specs: tuple[ToolSpec, ...] = tuple(tool.spec for tool in self.tools.values())
 
     def begin(self, task: Task) -> ToolEpisode:
-        """Begin an episode, with a state of its own."""
-        state = None if self._state is None else self._state(task)
+        """Begin an episode, with a state of its own; where that cannot be had, the first turn is unscored."""
+        try:
+            state = None if self._state is None else self._state(task)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is nothing of the policy's
+            fault = f"the state of task '{task.id}' could not be made: {type(error).__name__}: {error}"
+            return ToolEpisode(self, None, fault=fault)
         for tool in self.tools.values():
             if (
                 tool.state_name is not None
@@ -114,12 +118,17 @@ class Toolbox:
 class ToolEpisode:
     """The calls of an episode so far."""
 
-    def __init__(self, box: Toolbox, state: Any) -> None:
-        self.state = state
+    def __init__(self, box: Toolbox, state: Any, *, fault: str | None = None) -> None:
+        self.state, self._fault = state, fault
         self._box, self._run, self._malformed, self._seconds = box, 0, 0, 0.0
 
     def calls_in(self, turn: Completion, number: int) -> tuple[Call, ...]:
-        """The calls of a turn: those that its generator found, else those that stand in its text between tags."""
+        """The calls of a turn: those that its generator found, else those that stand in its text between tags.
+
+        Raises VerifierFault in an episode whose state could not be made.
+        """
+        if self._fault is not None:
+            raise VerifierFault(self._fault)
         if turn.calls is not None:
             return turn.calls
         found = plain_turn(turn.text, self._box.specs).calls

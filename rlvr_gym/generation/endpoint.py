@@ -135,11 +135,17 @@ class EndpointGenerator:
         """
         if self._takes_tools is None:
             request = GenerationRequest(
-                messages=(Message(role="user", content="Hello."),), seed=0, tools=(PROBE,), max_tokens=1
+                messages=(Message(role="user", content="Hello."),), seed=0, tools=(PROBE,), max_tokens=16
             )
             answer = self._complete(request, 0, SamplingParams())
             refused = any(f" answered {status}" in answer.fault for status in (400, 422, 500, 501))
-            if answer.failed and not (refused and "tool" in answer.fault.lower()):
+            said = answer.fault.lower()
+            if (
+                answer.failed and "tool" not in said and "max_tokens" in said
+            ):  # a reasoner wants more than so few
+                self._takes_tools = True
+                return True
+            if answer.failed and not (refused and "tool" in said):
                 raise ConfigError(
                     f"whether tools can be shown to '{self.model}' is not known: {answer.fault}"
                 )

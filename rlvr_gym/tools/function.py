@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints, overload
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError, create_model
+from pydantic.errors import PydanticUserError
 from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import PydanticSerializationError
 
 from rlvr_gym.errors import ConfigError, VerifierFault
 from rlvr_gym.files import Json, JsonObject
@@ -27,6 +29,10 @@ State = Annotated[T, _OfTheEpisode]
 """The type of a parameter that takes the episode's state: `board: State[Board]`. No policy sees or gives it."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}", re.ASCII)
+
+
+class Unspeakable(Exception):
+    """A result that the policy cannot be told; the message says why, for the policy to read."""
 
 
 class BadArguments(Exception):
@@ -81,17 +87,36 @@ class Tool:
         return {type(model).model_fields[name].alias or name: getattr(model, name) for name in given}
 
     def text_of(self, result: object) -> str:
-        """The result as the policy reads it. Raises VerifierFault for what is neither text nor JSON."""
-        if isinstance(result, str):
-            return result
-        if isinstance(result, BaseModel):
-            return result.model_dump_json()
+        """The result as the policy reads it.
+
+        Raises Unspeakable for a value that arguments have made so: too large or too deep for JSON, or of another type
+        than the function says that it returns. Raises VerifierFault for a type that never is text or JSON: else a
+        policy could leave itself unscored by what it asks for.
+        """
+        kind = type(result).__name__
         try:
-            return json.dumps(result, ensure_ascii=False)
-        except (TypeError, ValueError, RecursionError) as error:
+            if isinstance(result, BaseModel):
+                return result.model_dump_json()
+            return result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
+        except (TypeError, PydanticSerializationError) as error:
+            if self._promises_another(result):
+                raise Unspeakable(f"the result is a {kind}") from error
             raise VerifierFault(
-                f"the tool '{self.name}' returned a {type(result).__name__}, which is neither text nor JSON: {error}"
+                f"the tool '{self.name}' returned a {kind}, which is neither text nor JSON: {error}"
             ) from error
+        except (ValueError, RecursionError) as error:
+            raise Unspeakable(f"the result, a {kind}, cannot be written down: {error}") from error
+
+    def _promises_another(self, result: object) -> bool:
+        """Return whether the function's hints say that it returns something else than this."""
+        try:
+            promised = get_type_hints(self.function).get("return", Any)
+            TypeAdapter(promised).validate_python(result, strict=True)
+        except ValidationError:
+            return True
+        except (TypeError, NameError, PydanticUserError):  # no hint that pydantic knows
+            return False
+        return False
 
     def _complaint(self, error: ValidationError) -> str:
         wrong = [self._wrong(dict(problem)) for problem in error.errors(include_url=False)[:3]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 import queue
 import re
@@ -11,10 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rlvr_gym.errors import VerifierFault
+from rlvr_gym.errors import RlvrError, VerifierFault
 from rlvr_gym.tools.calls import CallOutcome
-from rlvr_gym.tools.function import Tool
+from rlvr_gym.tools.function import Tool, Unspeakable
 
+_EXHAUSTED = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""Errors of an operating system that has no more to give."""
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -30,8 +33,9 @@ class Answer:
 def run(tool: Tool, arguments: Mapping[str, Any], *, timeout_seconds: float) -> Answer:
     """Call a tool with arguments that were checked.
 
-    What it raises, a call to exit included, is the answer. Raises VerifierFault where the tool does, and for a result
-    that is no text.
+    What it raises, a call to exit included, is the answer. Raises VerifierFault for what is broken on our side: where
+    the tool raises an error of this library or of the sandbox, where memory, disk or descriptors are used up, and for a
+    result that is no text.
 
     A plain function that runs over its time cannot be stopped: its thread is left alone, and keeps no process alive.
     Whatever it still does to the episode's state, it does behind the policy's back; an `async` function is cancelled.
@@ -52,6 +56,8 @@ def run(tool: Tool, arguments: Mapping[str, Any], *, timeout_seconds: float) -> 
     seconds = time.perf_counter() - began
     if isinstance(error, VerifierFault):
         raise error
+    if error is not None and _is_ours(error):
+        raise VerifierFault(f"{type(error).__name__}: {error}") from error
     if isinstance(error, _Late):
         text = f"error: '{tool.name}' took longer than {timeout_seconds:.3g} s and was given up on"
         return Answer(text=text, outcome=CallOutcome.TIMEOUT, seconds=seconds)
@@ -59,8 +65,22 @@ def run(tool: Tool, arguments: Mapping[str, Any], *, timeout_seconds: float) -> 
         said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         text = cut(f"error: {said}", tool.max_characters)
         return Answer(text=text, outcome=CallOutcome.FAILED, seconds=seconds)
-    text = cut(tool.text_of(result), tool.max_characters)
-    return Answer(text=text, outcome=CallOutcome.ANSWERED, seconds=seconds)
+    try:
+        text = tool.text_of(result)
+    except Unspeakable as error:
+        return Answer(text=f"error: {error}", outcome=CallOutcome.FAILED, seconds=seconds)
+    return Answer(text=cut(text, tool.max_characters), outcome=CallOutcome.ANSWERED, seconds=seconds)
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Return whether an error says that something of ours is broken, and nothing of what the policy asked."""
+    if isinstance(error, OSError):
+        return error.errno in _EXHAUSTED
+    if isinstance(error, RlvrError | MemoryError):
+        return True
+    from rlvr_sandbox.errors import SandboxError  # slow to import, and needed by few
+
+    return isinstance(error, SandboxError)
 
 
 class _Late(Exception):

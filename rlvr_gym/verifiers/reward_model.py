@@ -48,6 +48,13 @@ class RewardModel(Verifier):
         self._lock = threading.Lock()
         self._rewards: Rewards | None = None
 
+    def __getstate__(self) -> tuple[Path, str]:
+        """What travels to another process, which reads the folder itself."""
+        return self.folder, self.device
+
+    def __setstate__(self, state: tuple[Path, str]) -> None:
+        self.__init__(state[0], device=state[1])
+
     @property
     def fingerprint(self) -> str:
         """16 hexadecimal digits of the SHA-256 of the head's file, which another training writes anew.

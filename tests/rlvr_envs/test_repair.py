@@ -1,4 +1,5 @@
 import pytest
+from rlvr_envs.turns.repair import Repair
 
 import rlvr_gym as rg
 from tests.rlvr_envs.code_rows import CODE_JSONL, HUMANEVAL, MBPP
@@ -67,6 +68,14 @@ def test_asserts_and_calls_are_shown_as_well(write_rows):
     env.reset(options={"task": 2})
     said = env.step("```python\ndef odd(n): return 'a' * (n - 3)\n```")[0]
     assert "Input: odd(3)\nExpected: assert odd(3)\nGot: ''\n" in said
+
+
+def test_the_tool_runs_the_program_that_is_judged(write_rows):
+    rows = [{**row, "preamble": "import operator"} for row in CODE_JSONL]
+    env = rg.make("repair", tasks="code-jsonl", data=write_rows(rows))
+    program = "def add(a, b): return operator.add(a, b)"
+    assert isinstance(env, Repair)
+    assert env.run_public_tests(program, env.tasks.take(2)[1]).startswith("It passes the public tests")
 
 
 def test_any_code_environment_with_public_tests_will_do(write_rows):

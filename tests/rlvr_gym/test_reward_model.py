@@ -1,6 +1,7 @@
 """Reward models as verifiers: scores that depend on one completion alone, and what cannot be scored."""
 
 import math
+import pickle
 import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -91,3 +92,10 @@ def test_a_folder_without_a_head_leaves_samples_unscored(tmp_path: Path) -> None
         verdict = judge(RewardModel(place), rg.Task(prompt="1>"), rg.Completion(text="1"))
         assert verdict.outcome == "unscored"
         assert reason in verdict.detail
+
+
+def test_a_reward_model_travels_to_another_process(folder: Path) -> None:
+    judge = RewardModel(folder)
+    task, completion = rg.Task(id="1", prompt="12>"), rg.Completion(text="21")
+    here = judge.verify(task, completion)
+    assert pickle.loads(pickle.dumps(judge)).verify(task, completion) == here

@@ -316,3 +316,15 @@ def test_a_loss_that_is_not_told_divergences_says_so() -> None:
         DivergenceObjective("token_mean", batch, max_tokens=9).loss(
             batch, range(7), batch.advantages_BT, None
         )
+
+
+@pytest.mark.parametrize(("kind", "beta"), KINDS)
+def test_tokens_that_have_no_probability_have_no_part(kind: Divergence, beta: float | None) -> None:
+    z = torch.tensor([[0.3, -0.2, -math.inf]], dtype=torch.float64, requires_grad=True)
+    q = torch.tensor([[0.1, 0.4, -math.inf]], dtype=torch.float64)
+    value = divergence(kind, z.log_softmax(-1), q.log_softmax(-1), beta)
+    value.sum().backward()
+    expected, slopes = oracle(kind, beta, z.detach().numpy()[0, :2], q.numpy()[0, :2])
+    assert float(value.detach()) == pytest.approx(expected, abs=1e-12)
+    assert z.grad is not None
+    assert z.grad[0].tolist() == pytest.approx([*slopes, 0.0], abs=1e-12)

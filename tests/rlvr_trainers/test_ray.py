@@ -38,7 +38,7 @@ from rlvr_gym import (
     rollout,
 )
 from rlvr_gym.config import parse_overrides
-from rlvr_gym.generation.base import TokenSequence
+from rlvr_gym.generation.base import TakesTools, TokenSequence
 from rlvr_gym.generation.conformance import check_trainable_generator
 from rlvr_gym.generation.tiny import tiny_model
 from rlvr_gym.generation.transformers import TransformersGenerator
@@ -194,6 +194,11 @@ def test_every_request_is_sampled_bit_for_bit_as_in_this_process_and_both_nodes_
         [c.token_ids for c in group] for group in sampled(here, MANY)
     ]
     assert len(asked) == 2
+
+
+def test_the_template_of_a_model_on_nodes_tells_of_tools_as_here(generator: RayGenerator):
+    assert isinstance(generator, TakesTools)
+    assert generator.takes_tools() == TransformersGenerator(*a_model()).takes_tools()
 
 
 def test_a_call_of_few_prompts_is_one_request(generator: RayGenerator, monkeypatch: pytest.MonkeyPatch):

@@ -1,5 +1,6 @@
 """Imitation: what is learned of a demonstration, its loss and gradient, and the warm-up that consists of it."""
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from rlvr_trainers.algorithms.rft import Rft
 from rlvr_trainers.algorithms.sft import Sft
 from rlvr_trainers.batch import CreditedBatch, ScoredBatch
 from rlvr_trainers.config import TrainConfig
-from rlvr_trainers.data.demonstrations import Demonstrations, labels_of
+from rlvr_trainers.data.demonstrations import Demonstrations, as_turn, labels_of
 from rlvr_trainers.learner.layout.microbatches import microbatches
 from rlvr_trainers.learner.logprobs import token_logprobs
 from rlvr_trainers.learner.policy import Policy
@@ -24,7 +25,7 @@ from rlvr_trainers.settings import OverlongConfig, RewardConfig
 from rlvr_trainers.trainer import Trainer
 from transformers import LlamaForCausalLM
 
-from rlvr_gym import ConfigError, Environment, Rollout, Task, TaskSet
+from rlvr_gym import ConfigError, Environment, FinishReason, Rollout, Task, TaskSet
 from rlvr_gym.config import parse_overrides
 from rlvr_gym.files import read_lines
 from rlvr_gym.verifiers.base import FunctionVerifier
@@ -52,6 +53,17 @@ def shown(policy: Policy, tasks: list[Task], labels: list[str]) -> CreditedBatch
     algorithm = Sft().build(around())
     tokens = algorithm.tokens(rollouts, range(len(rollouts)))
     return algorithm.credit(rollouts, ScoredBatch(tokens=tokens))
+
+
+@pytest.mark.parametrize("reason", [FinishReason.STOP, FinishReason.LENGTH])
+def test_only_a_turn_that_ended_has_an_end(reason: FinishReason) -> None:
+    policy = Policy(config().model, seed=0)
+    said = dataclasses.replace(as_turn("21"), finish_reason=reason)
+    rollout = Demonstrations(policy.tokenizer, policy.turn_frame).rollout(Task(id="1", prompt="12>"), said)
+    ended = reason is FinishReason.STOP
+    assert (rollout.token_ids[-1] == policy.end_id) is ended
+    assert len(rollout.token_ids) == len(rollout.action_mask) == len(rollout.logprobs) == 2 + ended
+    assert rollout.action_mask[-1]
 
 
 def test_the_share_of_wrong_labels_is_what_it_says_and_they_are_always_the_same_tasks() -> None:

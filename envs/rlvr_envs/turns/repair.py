@@ -64,7 +64,9 @@ class Repair(rg.Environment):
         Args:
             program: the program, as in your answer but without a block around it
         """
-        result = self.programs.judged(task, Problem.of(task), program, public_only=True)
+        problem = Problem.of(task)
+        source = problem.with_preamble(program)
+        result = self.programs.judged(task, problem, source, public_only=True)
         if result.passed == result.total:
             return f"It passes the public tests: {result.total}."
         return f"It does not pass this test.\n\n{first_failure(result)}"

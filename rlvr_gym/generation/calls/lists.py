@@ -35,7 +35,9 @@ class Llama3:
 
     def parse(self, turn: str, tools: Sequence[ToolSpec]) -> ParsedTurn:
         """Take a turn apart, as `CallForm.parse` says."""
-        thought, said, rest = said_before(turn, _A)
+        # A turn that is an object is read as one: tags of thinking in its strings are part of them.
+        whole = turn.lstrip().startswith("{") and _A not in turn
+        thought, said, rest = ("", turn, "") if whole else said_before(turn, _A)
         reasoning, text = (spelled(piece.strip(), self.markers) for piece in (thought, said))
         if rest:
             return ParsedTurn(reasoning=reasoning, text=text, calls=tuple(self._calls(rest[1:], tools)))
@@ -52,9 +54,9 @@ class Llama3:
             return re.match(r'\{\s*"(?:name|type)"\s*:', text) is not None
         if not isinstance(value, dict) or "name" not in value:
             return False
-        return bool({"parameters", "arguments"} & set(value)) or value["name"] in {
-            tool.name for tool in tools
-        }
+        if {"parameters", "arguments"} & set(value):
+            return True
+        return any(value["name"] == tool.name for tool in tools)
 
     def _calls(self, body: str, tools: Sequence[ToolSpec]) -> list[Call]:
         calls, at = list[Call](), skip_space(body, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 
 from pydantic import BaseModel
@@ -69,6 +70,10 @@ def messages_of(messages: Sequence[Message]) -> list[JsonObject]:
     return written
 
 
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""The names of functions that OpenAI's interface takes."""
+
+
 def _call(call: OpenAICall, place: int) -> Call:
     id, name, arguments = call.id or f"call{place:05d}", call.function.name or "", call.function.arguments
     text = arguments if isinstance(arguments, str) else json.dumps(arguments)
@@ -85,7 +90,10 @@ def _numbered(call: Call, place: int) -> Call:
 
 
 def _written(call: Call) -> JsonObject:
-    # Servers refuse arguments that are no JSON, as some policies write them.
+    # Servers refuse arguments that are no JSON, and names of other signs, as some policies write them.
     arguments = call.arguments if isinstance(call, ToolCall) else {"unreadable": call.text}
-    function = {"name": call.name or "unknown", "arguments": json.dumps(arguments)}
+    function = {
+        "name": call.name if _NAME.fullmatch(call.name) else "unknown",
+        "arguments": json.dumps(arguments),
+    }
     return {"id": call.id, "type": "function", "function": function}

@@ -25,8 +25,9 @@ OPEN, CLOSE = "<tool_call>", "</tool_call>"
 _OPEN, _CLOSE = sign(0), sign(1)
 _EVENT = re.compile(f"{THINKING_TAG.pattern}|{_OPEN}|{_CLOSE}", THINKING_TAG.flags)
 _BORDER = re.compile(f"{_OPEN}|{_CLOSE}")
-_FUNCTION = re.compile(r"\s*<function=([^>\n]*)>(.*?)(</function>)?\s*\Z", re.DOTALL)
-_PARAMETER = re.compile(r"\s*<parameter=([^>\n]*)>\n?(.*?)\n?</parameter>", re.DOTALL)
+_FUNCTION = re.compile(r"<function=([^>\n]*)>")
+_PARAMETER = re.compile(r"<parameter=([^>\n]*)>\n?")
+_FUNCTION_END, _PARAMETER_END = "</function>", "</parameter>"
 
 
 @final
@@ -89,22 +90,35 @@ class Tagged:
         border = _BORDER.search(turn, at)
         if border is None or border[0] != _CLOSE:
             return self._malformed(turn, at, "")
-        body = spelled(turn[at : border.start()], self.markers)
-        found = _FUNCTION.fullmatch(body)
-        if found is None or not found[3]:
+        body = spelled(turn[at : border.start()], self.markers).strip()
+        found = _FUNCTION.match(body)
+        if found is None or not body.endswith(_FUNCTION_END, found.end()):
             return self._malformed(turn, at, "it is not <function=NAME>...</function>")
         name = found[1].strip()
-        given = [(key.strip(), value) for key, value in _PARAMETER.findall(found[2])]
-        rest, names = _PARAMETER.sub("", found[2]).strip(), [key for key, _ in given]
-        if rest or len(set(names)) < len(names):
-            fault = (
-                "a parameter stands twice" if not rest else "parameters are <parameter=NAME>VALUE</parameter>"
-            )
-            return MalformedCall(name=name, text=body.strip(), fault=fault), border.end()
+        given = _parameters(body[found.end() : -len(_FUNCTION_END)])
+        names = [key for key, _ in given or ()]
+        if given is None or len(set(names)) < len(names):
+            fault = "parameters are <parameter=NAME>VALUE</parameter>"
+            fault = fault if given is None else "a parameter stands twice"
+            return MalformedCall(name=name, text=body, fault=fault), border.end()
         schema = next((tool.parameters for tool in tools if tool.name == name), {})
         types: JsonObject = schema.get("properties", {})
         arguments = {key: _typed(value, types.get(key, {})) for key, value in given}
         return ToolCall(name=name, arguments=arguments), border.end()
+
+
+def _parameters(body: str) -> list[tuple[str, str]] | None:
+    """The parameters, each up to the first tag that closes one; None where anything else stands among them."""
+    given: list[tuple[str, str]] = []
+    at = skip_space(body, 0)
+    while at < len(body):
+        found = _PARAMETER.match(body, at)
+        end = body.find(_PARAMETER_END, found.end()) if found else -1
+        if found is None or end < 0:
+            return None
+        given.append((found[1].strip(), body[found.end() : end].removesuffix("\n")))
+        at = skip_space(body, end + len(_PARAMETER_END))
+    return given
 
 
 def _typed(value: str, schema: JsonObject) -> Json:

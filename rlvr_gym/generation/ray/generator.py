@@ -109,6 +109,10 @@ class RayGenerator:
         encoded = self._prompts.encode(prompts, n, sampling)
         return self._sample(deque(self._divided(encoded, prompts, n)), n, sampling)
 
+    def takes_tools(self) -> bool:
+        """Return whether the chat template tells of tools, as `TakesTools` says."""
+        return self._prompts.takes_tools()
+
     def encode_reply(self, completion: Completion, messages: Sequence[Message]) -> tuple[int, ...]:
         """The ids between a sampled turn and the next, as `Generator.encode_reply` says."""
         return self._prompts.encode_reply(completion, messages)

@@ -14,6 +14,7 @@ from rlvr_gym.generation.chat import EncodedConversation, TurnFrame, encode_conv
 from rlvr_gym.rollouts import Group, Rollout
 from rlvr_gym.seeding import derive_rng
 from rlvr_gym.tasks import Message, Task
+from rlvr_gym.verdicts import FinishReason
 from rlvr_trainers.data.said import Said
 
 _REMEMBERED = 2**16
@@ -45,13 +46,16 @@ class Demonstrations:
         messages = (*task.prompt, *said.messages)
         short = sum(len(message.content) for message in messages) <= _LONGEST_REMEMBERED
         encoded = (self._remembered if short else self.encode)(task.prompt, said.messages)
+        # A turn that was cut off has no end: none was sampled, and a reward is read where it stops.
+        cut = said.finish_reason is FinishReason.LENGTH and len(encoded.token_ids) > 1
+        end = len(encoded.token_ids) - cut
         return Rollout(
             task=task,
             sample=sample,
             prompt_ids=encoded.prompt_ids,
-            token_ids=encoded.token_ids,
-            action_mask=encoded.said_mask,
-            logprobs=(0.0,) * len(encoded.token_ids),
+            token_ids=encoded.token_ids[:end],
+            action_mask=encoded.said_mask[:end],
+            logprobs=(0.0,) * end,
             messages=said.messages,
             finish_reason=said.finish_reason,
             verdict=said.verdict,

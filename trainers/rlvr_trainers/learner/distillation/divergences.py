@@ -35,12 +35,21 @@ def divergence(kind: Divergence, logp_CV: Tensor, logq_CV: Tensor, beta: float |
         case "jsd":
             if beta is None:
                 raise ConfigError("divergence=jsd needs beta, the teacher's share of the mixture (0.5, say)")
-            logm_CV = torch.logaddexp(logq_CV + math.log(beta), logp_CV + math.log1p(-beta))
+            logm_CV = _mixed(logq_CV + math.log(beta), logp_CV + math.log1p(-beta))
             return beta * _kl(logq_CV, logm_CV) + (1 - beta) * _kl(logp_CV, logm_CV)
 
 
+def _mixed(one_CV: Tensor, other_CV: Tensor) -> Tensor:
+    """log(exp(one) + exp(other)), with a gradient where both are -inf too."""
+    neither_CV = (one_CV == -math.inf) & (other_CV == -math.inf)
+    either_CV = torch.logaddexp(one_CV.masked_fill(neither_CV, 0.0), other_CV.masked_fill(neither_CV, 0.0))
+    return either_CV.masked_fill(neither_CV, -math.inf)
+
+
 def _kl(logp_CV: Tensor, logq_CV: Tensor) -> Tensor:
-    return (logp_CV.exp() * (logp_CV - logq_CV)).sum(-1)
+    # Tokens that have no probability have no part in the sum, whatever the other distribution says of them.
+    difference_CV = torch.where(logp_CV == -math.inf, 0.0, logp_CV - logq_CV)
+    return (logp_CV.exp() * difference_CV).sum(-1)
 
 
 def head_divergences(
