@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+from transformers.utils import logging
 
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.generation.tiny import PRINTABLE, tiny_model
@@ -141,3 +144,15 @@ def weights_hash(model: PreTrainedModel | str | os.PathLike[str]) -> str:
 
 def _first_line(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0].rstrip(".")
+
+
+@contextmanager
+def without_progress_bars() -> Iterator[None]:
+    """Let no bar of transformers' own come between the lines of whoever loads or saves a model."""
+    active = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if active:
+            logging.enable_progress_bar()

@@ -5,8 +5,7 @@ A folder of a reward model is an ordinary model folder with `reward_head.safeten
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self, final
 
@@ -15,11 +14,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
-from transformers.utils import logging
 
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.generation.chat import TurnFrame, encode_conversation, turn_frame
-from rlvr_gym.generation.loading import load_model
+from rlvr_gym.generation.loading import load_model, without_progress_bars
 from rlvr_gym.generation.prompts import end_of_sequence_ids
 from rlvr_gym.generation.transformers.base import base_model
 from rlvr_gym.tasks import Message
@@ -60,7 +58,7 @@ class Rewards:
     @classmethod
     def load(cls, folder: Path, *, device: str = "auto") -> Self:
         """The reward model of a folder, in float32. Raises ConfigError where there is none."""
-        with _without_progress_bars():
+        with without_progress_bars():
             model, tokenizer = load_model(folder, "float32")
         head = new_head(model)
         try:
@@ -109,15 +107,3 @@ class Rewards:
         encoded = encode_conversation(self.tokenizer, messages, self._frame)
         ids = (*encoded.prompt_ids, *encoded.token_ids)
         return ids if ended else ids[:-1]
-
-
-@contextmanager
-def _without_progress_bars() -> Iterator[None]:
-    """Let no bar of transformers' own come between the lines of whoever asks for verdicts."""
-    active = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if active:
-            logging.enable_progress_bar()

@@ -13,11 +13,10 @@ from typing import Any, TypeVar, final
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
-from transformers.utils import logging
 
 from rlvr_gym.errors import TrainingError
 from rlvr_gym.generation.chat import TurnFrame, turn_frame
-from rlvr_gym.generation.loading import load_model
+from rlvr_gym.generation.loading import load_model, without_progress_bars
 from rlvr_gym.generation.prompts import TokenPrompts, end_of_sequence_ids
 from rlvr_gym.generation.transformers import TransformersGenerator
 from rlvr_gym.generation.transformers.head import compute_head_in_float32
@@ -92,7 +91,7 @@ class Policy:
         """Counted while the model was whole; None where it still is."""
         source = config.path if checkpoint is None or config.lora else str(checkpoint)
         getLogger("transformers.modeling_utils").addFilter(without_padding_advice)
-        with _without_progress_bars():
+        with without_progress_bars():
             if loaded is None or source != config.path:
                 loaded = load_model(source, "float32", seed=seed)
             model, self.tokenizer = loaded[0].float(), loaded[1]
@@ -160,7 +159,7 @@ class Policy:
 
     def draft(self, path_or_id: str, tokens: int) -> Draft:
         """Load a model that drafts so many tokens at a time for this one. It computes as this one does."""
-        with _without_progress_bars():
+        with without_progress_bars():
             model, tokenizer = load_model(path_or_id, self.config.weights_dtype)
         model.requires_grad_(False).to(self.device)  # pyright: ignore[reportArgumentType] - the stub knows modules only
         return Draft(model=model, tokenizer=tokenizer, tokens=tokens)
@@ -259,7 +258,7 @@ class Policy:
         if self._scorer is not None and self.config.lora is None:
             self.save_merged(folder)
             return
-        with _without_progress_bars():
+        with without_progress_bars():
             adapter = self._gathered_adapter()
             if self.mesh.first or adapter is None:
                 self.model.save_pretrained(folder, state_dict=adapter)
@@ -267,7 +266,7 @@ class Policy:
 
     def save_merged(self, folder: Path) -> None:
         """Write an ordinary model folder, a LoRA adapter merged into its base."""
-        with _without_progress_bars():
+        with without_progress_bars():
             if self._scorer is None:
                 self.merged().save_pretrained(folder)
             else:
@@ -323,15 +322,3 @@ class Policy:
         cached = self._scorer is None
         with torch.autocast(self.device.type, torch.bfloat16, enabled=lower, cache_enabled=cached):
             yield
-
-
-@contextmanager
-def _without_progress_bars() -> Iterator[None]:
-    """Let no bar of transformers' own come between the lines of a run's display."""
-    active = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if active:
-            logging.enable_progress_bar()
