@@ -18,7 +18,7 @@ NO_CALLS = (
     "rollouts do not fork among calls that the chat template shows: use a policy whose template knows no tools, or an "
     "environment without"
 )
-"""Why a fork is refused: a call that is replayed would have to be read again."""
+"""The reason for it: a call that is replayed would have to be read again."""
 
 _OTHERWISE = (
     "rollouts cannot fork in an environment that is not deterministic: when earlier turns are replayed,"

@@ -49,7 +49,7 @@ class RewardModel(Verifier):
         self._rewards: Rewards | None = None
 
     def __getstate__(self) -> tuple[Path, str]:
-        """What travels to another process, which reads the folder itself."""
+        """The part that travels to another process, which reads the folder itself."""
         return self.folder, self.device
 
     def __setstate__(self, state: tuple[Path, str]) -> None:
