@@ -12,6 +12,7 @@ import torch
 from rlvr_trainers.algorithms.base import Surroundings
 from rlvr_trainers.algorithms.reward_model.settings import RewardModelling
 from rlvr_trainers.batch import CreditedBatch, TokenBatch
+from rlvr_trainers.cli import _summary
 from rlvr_trainers.config import TrainConfig
 from rlvr_trainers.data.held_out_pairs import measure
 from rlvr_trainers.learner.layout.microbatches import microbatches
@@ -22,7 +23,7 @@ from rlvr_trainers.learner_settings import ModelConfig
 from rlvr_trainers.objectives.token_table import step_metrics
 from rlvr_trainers.recipe import load_recipe
 from rlvr_trainers.settings import OverlongConfig, RewardConfig
-from rlvr_trainers.trainer import Trainer
+from rlvr_trainers.trainer import Trainer, TrainResult
 from torch import Tensor
 
 import rlvr_gym as rg
@@ -33,6 +34,7 @@ from rlvr_gym.files import read_lines
 from rlvr_gym.generation.loading import load_model
 from rlvr_gym.generation.transformers import TransformersGenerator
 from rlvr_gym.verifiers import RewardModel, judge
+from rlvr_gym.verifiers.reward_model import HEAD
 from tests.rlvr_trainers.judged import RIGHT, UNKNOWN, WRONG, said
 from tests.rlvr_trainers.test_ranks import SMALL, assert_same_but_for_rounding, measured, outcomes, start
 from tests.rlvr_trainers.test_trainer import same_weights, without_times
@@ -366,3 +368,13 @@ def test_pairs_of_prompts_that_are_trained_on_are_not_held_out(tmp_path: Path) -
 def test_settings_that_have_no_meaning_are_refused(more: list[str], message: str, tmp_path: Path) -> None:
     with pytest.raises(rg.ConfigError, match=message):
         config(tmp_path / "run", *more)
+
+
+def test_a_run_ends_by_saying_how_to_judge_with_its_reward_model(tmp_path: Path) -> None:
+    scores: dict[str, Any] = {"before": None, "after": None, "best": None}
+    result = TrainResult(run_dir=tmp_path, step=1, finished=True, solved=False, **scores)
+    assert " eval " in _summary(result)
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / HEAD).write_bytes(b"")
+    assert f"env.reward_model={tmp_path / 'model'}" in _summary(result)
+    assert " eval " not in _summary(result)

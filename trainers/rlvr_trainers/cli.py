@@ -25,6 +25,7 @@ from rlvr_gym.cli.manual import Manual, documented
 from rlvr_gym.config import Settings, merge, parse_overrides
 from rlvr_gym.environments.settings import trained_model
 from rlvr_gym.errors import ConfigError
+from rlvr_gym.verifiers.reward_model import HEAD
 from rlvr_trainers.algorithms.distillation.settings import Distill
 from rlvr_trainers.config import TrainConfig
 from rlvr_trainers.learner_settings import MeshConfig
@@ -288,6 +289,9 @@ def _summary(result: TrainResult) -> str:
         return f"stopped after step {result.step}; the same command resumes {run}"
     scores = {"before": result.before, "after": result.after, "best": result.best}
     evaluated = run if trained_model(str(run))[1] else f"ENV model.path={run / 'model'}"
+    next_step = f"evaluate    {typed('rlvr')} eval {evaluated}"
+    if (run / "model" / HEAD).exists():  # it says nothing that could be evaluated
+        next_step = f"judge       {typed('rlvr')} train RECIPE env.id=jsonl env.reward_model={run / 'model'}"
     lines = [
         f"held-out pass@1 {name:6}  {score}  (step {score.step})" for name, score in scores.items() if score
     ]
@@ -297,7 +301,7 @@ def _summary(result: TrainResult) -> str:
             f"run folder  {run}",
             f"model       {run / 'model'}",
             f"report      {typed('rlvr')} report {run}",
-            f"evaluate    {typed('rlvr')} eval {evaluated}",
+            next_step,
             f"curves      {typed('rlvr')} plot {run}",
             f"       or   {typed('tensorboard')} --logdir {run / 'tensorboard'}",
         ]
