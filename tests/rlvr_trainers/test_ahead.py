@@ -81,6 +81,27 @@ class World:
         return any(not one.groups.done() for one in self.source._rounds._under_way)
 
 
+def test_rounds_that_were_called_off_have_ended_when_a_source_is_closed() -> None:
+    world = World()
+    world.slow = {2}
+    world.may_end.clear()
+    world.step()
+    threading.Timer(0.3, world.may_end.set).start()
+    world.source.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("rlvr-round-")]
+
+
+def test_a_round_that_waits_for_a_slow_answer_keeps_no_source_from_closing() -> None:
+    world = World()
+    world.slow = {2}
+    world.may_end.clear()
+    world.step()
+    began = time.monotonic()
+    world.source.close()
+    assert time.monotonic() - began < 10
+    world.may_end.set()
+
+
 def test_samples_are_as_old_as_is_allowed_and_no_older():
     assert [World(ahead=1).step() for _ in range(1)] == [[0, 0]]
     world = World(ahead=2)

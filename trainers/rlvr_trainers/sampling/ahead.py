@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -18,6 +19,9 @@ from rlvr_trainers.sampling.buffer import GROUPS, TIMES, StepNeeds, StepRollouts
 from rlvr_trainers.sampling.collector import usable_weights
 from rlvr_trainers.sampling.starvation import check_unscored, starved
 from rlvr_trainers.sampling.stream import TaskStream
+
+_PATIENCE_SECONDS = 2.0
+"""Time for rounds to end that were called off: one that waits for a slow answer does not."""
 
 Play = Callable[[Sequence[Task], int], list[Group]]
 """(tasks, number of the round in the run) -> one judged group per task; called in a thread of its own."""
@@ -44,7 +48,17 @@ class RoundsAhead:
     def __init__(self, stream: TaskStream, play: Play, *, size: int, ahead: int, mesh: Mesh) -> None:
         self._stream, self._play, self._size, self._ahead, self._mesh = stream, play, size, ahead, mesh
         self._under_way: deque[_Round] = deque()
+        self._threads: list[threading.Thread] = []
         self._begun = 0
+
+    def close(self) -> None:
+        """Wait until the threads of rounds that were called off have ended, but not long.
+
+        A process that ends while one of them frees a tensor, which it does as it ends, is aborted.
+        """
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def next(self) -> list[Group]:
         """Wait for the oldest round and begin another; returns its groups, in the order of their tasks."""
@@ -85,7 +99,9 @@ class RoundsAhead:
                 groups.set_exception(error)
 
         self._under_way.append(_Round(number=number, stream=stream, groups=groups))
-        threading.Thread(target=play, name=f"rlvr-round-{number}", daemon=True).start()
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        self._threads.append(threading.Thread(target=play, name=f"rlvr-round-{number}", daemon=True))
+        self._threads[-1].start()
 
 
 @final
@@ -156,6 +172,7 @@ class Ahead:
     def close(self) -> None:
         """Call off what is under way."""
         self._stop()
+        self._rounds.close()
 
     def _by_age(self, groups: Sequence[Group], version: int) -> tuple[list[Group], list[Group]]:
         """Those that are young enough, and the others."""
