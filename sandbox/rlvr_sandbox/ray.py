@@ -24,7 +24,7 @@ from functools import partial
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError
+from ray.exceptions import RayActorError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from rlvr_sandbox.backends.choice import choose
@@ -32,6 +32,7 @@ from rlvr_sandbox.blocking import open_on
 from rlvr_sandbox.errors import SandboxClosed, SandboxUnavailable
 from rlvr_sandbox.pool import AWAY_SECONDS, Job
 from rlvr_sandbox.programs import Limits, Program
+from rlvr_sandbox.ray_address import running_cluster
 from rlvr_sandbox.results import ProgramOutcome, Result, Trust
 from rlvr_sandbox.sessions import CellResult
 
@@ -103,6 +104,14 @@ class Node:
     has: dict[int, Job] = field(default_factory=dict)
 
 
+def _join() -> None:
+    try:
+        ray.init(running_cluster(), log_to_driver=False)
+    except (OSError, ValueError, RayError) as error:
+        named = os.environ.get("RAY_ADDRESS", "this machine")
+        raise SandboxUnavailable(f"no Ray cluster answers at {named}: {error}") from error
+
+
 class RayPool:
     """A pool over the nodes of a cluster, as `Pool` is one over the slots of this machine.
 
@@ -113,14 +122,14 @@ class RayPool:
         backend: the backend that each node uses, by name.
         slots: programs at a time on each node; without: one for each of its CPUs.
 
-    Raises SandboxUnavailable, with the reason for each node, when no node has a sandbox.
+    Raises SandboxUnavailable where no cluster answers, and, with the reason for each node, when no node has a sandbox.
     """
 
     def __init__(self, backend: str = "auto", slots: int | None = None) -> None:
         self._backend, self._slots = backend, slots
         self._joined = not ray.is_initialized()
         if self._joined:
-            ray.init(log_to_driver=False)
+            _join()
         self._events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._waiting: deque[Job] = deque()
         self._nodes: dict[str, Node] = {}

@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 import torch
+from rlvr_trainers.batch import TokenBatch
 from rlvr_trainers.learner.layout.budget import SHARE, _LiveBytes, token_budget
+from rlvr_trainers.learner.logprobs import token_logprobs
 from rlvr_trainers.learner_settings import BatchConfig
 from rlvr_trainers.recipe import load_recipe
 from rlvr_trainers.trainer import Trainer
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from rlvr_gym import TrainingError
 from rlvr_gym.config import parse_overrides
@@ -78,3 +81,26 @@ def test_a_budget_is_a_number_of_tokens_or_auto():
     for wrong in (0, "all"):
         with pytest.raises(ValueError, match="microbatch_tokens"):
             BatchConfig.model_validate({"microbatch_tokens": wrong})
+
+
+def logits_alive(vocabulary: int) -> int:
+    """The most bytes that log-probabilities of 1,024 tokens and their gradient take, beyond weights and gradients."""
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=vocabulary, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1,
+        max_position_embeddings=1100, bos_token_id=1, eos_token_id=2, pad_token_id=0, tie_word_embeddings=True,
+    )  # fmt: skip
+    model = LlamaForCausalLM(config)
+    batch = TokenBatch.of_sequences(
+        [[5]], [[6] * 1024], masks=[[True] * 1024], logprobs=[[0.0] * 1024], groups=[0], scored=[True]
+    )
+    with _LiveBytes() as live:
+        logprobs, _ = token_logprobs(model, batch, temperature=1.0)
+        logprobs.sum().backward()
+    return live.peak - 3 * 4 * 8 * vocabulary
+
+
+def test_four_times_the_vocabulary_does_not_take_four_times_the_memory_of_logits():
+    small, large = logits_alive(1 << 15), logits_alive(1 << 17)
+    assert small > 4 * (1 << 23)  # a chunk of logits is seen at all
+    assert large < 1.2 * small

@@ -126,7 +126,7 @@ def test_every_chunk_size_has_the_loss_and_gradient_of_the_formula(
             kind=kind,
             beta=beta,
             temperature=0.7,
-            chunk_tokens=chunk,
+            chunk=chunk,
         )
         np.testing.assert_allclose(found.detach().numpy(), [value for value, _ in told], rtol=1e-12)
         expected = torch.from_numpy(zs).log_softmax(-1).gather(1, targets[:, None])[:, 0]
@@ -145,7 +145,7 @@ def test_ids_that_only_one_head_has_are_left_out_of_both_distributions(sizes: tu
     targets = torch.tensor([0, 3, 8])
     for kind, beta in KINDS:
         _, found = head_divergences(
-            (student, teacher), (hidden, taught), targets, kind=kind, beta=beta, temperature=1.0
+            (student, teacher), (hidden, taught), targets, kind=kind, beta=beta, temperature=1.0, chunk=4
         )
         z, zq = student(hidden)[:, :9].detach().numpy(), teacher(taught)[:, :9].numpy()
         expected = [oracle(kind, beta, *pair)[0] for pair in zip(z, zq, strict=True)]
@@ -172,7 +172,7 @@ def test_no_more_than_a_chunks_logits_are_ever_computed_at_once() -> None:
         kind="reverse_kl",
         beta=None,
         temperature=1.0,
-        chunk_tokens=4,
+        chunk=4,
     )
     forward = len(seen)
     found.sum().backward()

@@ -8,8 +8,6 @@ import pytest
 from rlvr_trainers import train
 from rlvr_trainers.config import TrainConfig
 from rlvr_trainers.recipe import load_recipe
-from rlvr_trainers.sampling.buffer import Play, StepRollouts
-from rlvr_trainers.sampling.collector import InTurn
 from rlvr_trainers.trainer import Trainer
 
 import rlvr_gym as rg
@@ -17,7 +15,7 @@ from rlvr_gym.config import parse_overrides
 from rlvr_gym.evaluation.run import evaluate
 from rlvr_gym.files import read_lines
 from rlvr_gym.generation.loading import load_model
-from tests.rlvr_trainers.test_learning import with_rewards_shuffled_inside_each_group
+from tests.rlvr_trainers.shuffled import inside_each_group, pass_at_1
 from tests.rlvr_trainers.test_trainer import same_weights, without_times
 
 TINY = ["model.path=tiny:0123456789>", "sampling.max_tokens=4", "run.checkpoint_every=2"]
@@ -47,19 +45,7 @@ def rows(run_dir: Path, file: str = "metrics.jsonl") -> list[dict[str, Any]]:
 def learned(run_dir: Path, *, seed: int, shuffled: bool = False) -> tuple[float, float]:
     """Held-out pass@1 of a model that a noisy warm-up left half wrong, and of what its preferences made of it."""
     trainer = Trainer(config("online_dpo", run_dir, *REVERSE, *WARM, f"run.seed={seed}"))
-    if shuffled:
-        assert isinstance(trainer.source, InTurn)
-        buffer = trainer.source.buffer
-        take = buffer.take
-
-        def take_shuffled(weights_version: int, play: Play) -> StepRollouts:
-            return take(weights_version, with_rewards_shuffled_inside_each_group(play))
-
-        buffer.take = take_shuffled
-    result = trainer.run()
-    assert result.before is not None
-    assert result.after is not None
-    return result.before.value, result.after.value
+    return pass_at_1(trainer, inside_each_group if shuffled else None)
 
 
 def test_a_half_wrong_policy_learns_from_its_own_pairs_and_not_from_shuffled_ones(tmp_path: Path) -> None:

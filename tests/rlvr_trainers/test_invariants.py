@@ -64,9 +64,7 @@ def gradient(
     denominators = Denominators.of(config.aggregation, step.tokens, max_tokens=MAX_TOKENS)
     model.zero_grad()
     for part in parts:
-        logprobs, entropy = token_logprobs(
-            model, part.tokens, temperature=0.8, chunk_tokens=6, with_entropy=True
-        )
+        logprobs, entropy = token_logprobs(model, part.tokens, temperature=0.8, chunk=6, with_entropy=True)
         policy_loss(config, part, denominators, logprobs, entropy)[0].backward()
     return [torch.zeros_like(p) if p.grad is None else p.grad.clone() for p in model.parameters()]
 

@@ -1,21 +1,16 @@
 """That it learns: tiny transformers from random weights, on a CPU, against a control that must not."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from rlvr_trainers.recipe import load_recipe
-from rlvr_trainers.sampling.buffer import Play, StepRollouts
-from rlvr_trainers.sampling.collector import InTurn
 from rlvr_trainers.trainer import Trainer
 
 from rlvr_gym.config import parse_overrides
 from rlvr_gym.evaluation.run import evaluate
 from rlvr_gym.files import read_lines
-from rlvr_gym.rollouts import Group
-from rlvr_gym.seeding import derive_seed
-from rlvr_gym.tasks import Task
+from tests.rlvr_trainers.shuffled import inside_each_group, shuffle_rewards
 
 REVERSE = [
     "model.path=tiny:0123456789>",
@@ -45,22 +40,6 @@ def held_out_exact_match(trainer: Trainer, digits: int) -> float:
     return evaluate(env, trainer.generator, n=1, sampling=greedy, limit=200).avg_at_n.value
 
 
-def with_rewards_shuffled_inside_each_group(play: Play) -> Play:
-    import dataclasses
-
-    def shuffled(tasks: Sequence[Task], round_number: int) -> list[Group]:
-        groups = []
-        for group in play(tasks, round_number):
-            rng = np.random.default_rng(derive_seed("shuffle", group[0].task.id, group[0].text))
-            verdicts = [group[i].verdict for i in rng.permutation(len(group))]
-            groups.append(
-                tuple(dataclasses.replace(r, verdict=v) for r, v in zip(group, verdicts, strict=True))
-            )
-        return groups
-
-    return shuffled
-
-
 def test_two_digits_are_learned_from_a_reward_that_only_says_right_or_wrong(tmp_path: Path) -> None:
     trainer = reverse(tmp_path, "env.digits=2", "sampling.max_tokens=4", "run.steps=70")
     assert held_out_exact_match(trainer, 2) <= 0.05
@@ -80,14 +59,7 @@ def test_four_digits_are_learned_from_a_reward_per_digit(tmp_path: Path) -> None
 
 def test_nothing_is_learned_when_rewards_are_shuffled_inside_each_group(tmp_path: Path) -> None:
     trainer = reverse(tmp_path, "env.digits=2", "sampling.max_tokens=4", "run.steps=70")
-    assert isinstance(trainer.source, InTurn)
-    buffer = trainer.source.buffer
-    take = buffer.take
-
-    def take_shuffled(weights_version: int, play: Play) -> StepRollouts:
-        return take(weights_version, with_rewards_shuffled_inside_each_group(play))
-
-    buffer.take = take_shuffled
+    shuffle_rewards(trainer, inside_each_group)
     trainer.run()
     assert held_out_exact_match(trainer, 2) <= 0.05
 

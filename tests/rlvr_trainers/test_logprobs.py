@@ -102,9 +102,7 @@ def test_the_log_probability_of_a_token_is_that_of_a_forward_pass_over_its_prefi
     model: torch.nn.Module, mixed_rollouts: Rollouts, temperature: float
 ):
     batch = batch_of(mixed_rollouts)
-    logprobs, entropy = token_logprobs(
-        model, batch, temperature=temperature, chunk_tokens=7, with_entropy=True
-    )
+    logprobs, entropy = token_logprobs(model, batch, temperature=temperature, chunk=7, with_entropy=True)
     assert entropy is not None
     for row, rollout in enumerate(mixed_rollouts[0][:6]):
         expected = by_prefix(model, rollout, temperature)
@@ -127,7 +125,7 @@ def test_gradients_are_those_of_plain_autograd_over_full_logits(
     model: torch.nn.Module, mixed_rollouts: Rollouts
 ):
     batch = batch_of(mixed_rollouts)
-    chunked = gradients(model, batch, chunk_tokens=5)
+    chunked = gradients(model, batch, chunk=5)
     model.zero_grad()
     inputs = {"input_ids": batch.input_ids}
     logits = model(
@@ -176,7 +174,7 @@ def test_logits_of_more_than_a_chunk_are_never_held_at_once(tiny_llama: Make, mi
             return result
 
     with Watch():
-        logprobs, _ = token_logprobs(model, batch, temperature=0.7, chunk_tokens=3, with_entropy=True)
+        logprobs, _ = token_logprobs(model, batch, temperature=0.7, chunk=3, with_entropy=True)
         logprobs.sum().backward()
     assert 0 < largest <= 3
 

@@ -1,8 +1,6 @@
 """PPO: the critic's loss by hand, credit and gradients as the paper has them, and runs that learn with one sample."""
 
-import dataclasses
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +19,6 @@ from rlvr_trainers.learner_settings import ModelConfig
 from rlvr_trainers.objectives.token_table import step_metrics
 from rlvr_trainers.objectives.value import ValueObjective
 from rlvr_trainers.recipe import load_recipe
-from rlvr_trainers.sampling.buffer import Play, StepRollouts
-from rlvr_trainers.sampling.collector import InTurn
 from rlvr_trainers.settings import OverlongConfig, RewardConfig
 from rlvr_trainers.trainer import Trainer
 from torch import Tensor
@@ -30,10 +26,8 @@ from torch import Tensor
 import rlvr_gym as rg
 from rlvr_gym.config import parse_overrides
 from rlvr_gym.files import read_lines
-from rlvr_gym.rollouts import Group
-from rlvr_gym.seeding import derive_seed
-from rlvr_gym.tasks import Task
 from tests.rlvr_trainers.judged import RIGHT, UNKNOWN, WRONG, said
+from tests.rlvr_trainers.shuffled import among_all, pass_at_1
 from tests.rlvr_trainers.test_trainer import same_weights, without_times
 
 ROLLOUTS = [
@@ -219,40 +213,10 @@ def rows(run_dir: Path, file: str = "metrics.jsonl") -> list[dict[str, Any]]:
     return list(read_lines(run_dir / file))
 
 
-def with_rewards_shuffled_among_all(play: Play) -> Play:
-    """Among all samples of a round: within a prompt's, which prompts are easy would still teach a critic's policy."""
-
-    def shuffled(tasks: Sequence[Task], round_number: int) -> list[Group]:
-        groups = play(tasks, round_number)
-        verdicts = [rollout.verdict for group in groups for rollout in group]
-        order = iter(
-            np.random.default_rng(derive_seed("shuffle", round_number, groups[0][0].task.id)).permutation(
-                len(verdicts)
-            )
-        )
-        return [
-            tuple(dataclasses.replace(r, verdict=verdicts[next(order)]) for r in group) for group in groups
-        ]
-
-    return shuffled
-
-
 def learned(run_dir: Path, *more: str, seed: int, shuffled: bool = False) -> tuple[float, float]:
     """Held-out pass@1 of a model that a noisy warm-up left half wrong, and of what PPO made of it."""
     trainer = Trainer(config(run_dir, *REVERSE, *WARM, f"run.seed={seed}", *more))
-    if shuffled:
-        assert isinstance(trainer.source, InTurn)
-        buffer = trainer.source.buffer
-        take = buffer.take
-
-        def take_shuffled(weights_version: int, play: Play) -> StepRollouts:
-            return take(weights_version, with_rewards_shuffled_among_all(play))
-
-        buffer.take = take_shuffled
-    result = trainer.run()
-    assert result.before is not None
-    assert result.after is not None
-    return result.before.value, result.after.value
+    return pass_at_1(trainer, among_all if shuffled else None)
 
 
 def test_one_sample_of_a_prompt_is_enough_to_learn_from(tmp_path: Path) -> None:

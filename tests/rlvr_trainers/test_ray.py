@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -50,7 +49,6 @@ import ray
 from ray.cluster_utils import Cluster
 
 from rlvr_gym.environments.ray import RayJudges
-from rlvr_gym.generation.ray import nodes
 from rlvr_gym.generation.ray.actor import TransformersOf
 from rlvr_gym.generation.ray.generator import RayGenerator
 from rlvr_gym.generation.ray.stored import StoredWeights, tensors_of, with_parameters, without_values
@@ -379,25 +377,6 @@ def test_settings_that_a_cluster_does_not_fit_are_refused_before_any_work(
     assert "give auto, or HOST:PORT" in refused("rollouts.ray=ray://localhost:10001")
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert "these are 2 (WORLD_SIZE)" in refused()
-
-
-def test_auto_is_the_cluster_that_runs_here_and_not_one_that_was_killed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
-    assert nodes._running("auto") == "local"
-    (tmp_path / "ray").mkdir()
-    record = tmp_path / "ray" / "ray_current_cluster"
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        address = f"127.0.0.1:{server.getsockname()[1]}"
-        record.write_text(f"{address}\n")
-        assert nodes._running("auto") == address
-        monkeypatch.setenv("RAY_ADDRESS", address)
-        record.write_text("127.0.0.1:1")
-        assert nodes._running("auto") == address
-        monkeypatch.delenv("RAY_ADDRESS")
-        assert nodes._running("auto") == "local"
 
 
 def test_an_address_where_no_cluster_is_and_a_missing_ray_are_refused_with_what_to_do():

@@ -17,7 +17,7 @@ from rlvr_gym.config import parse_overrides
 from rlvr_gym.evaluation.run import evaluate
 from rlvr_gym.evaluation.samples import read_samples
 from rlvr_gym.files import read_lines
-from tests.rlvr_trainers.test_learning import with_rewards_shuffled_inside_each_group
+from tests.rlvr_trainers.shuffled import inside_each_group, pass_at_1
 from tests.rlvr_trainers.test_trainer import same_weights, without_times
 
 REVERSE = ["env.id=reverse", "env.digits=2", "env.style=symbols"]
@@ -43,19 +43,7 @@ def rows(run_dir: Path, file: str = "metrics.jsonl") -> list[dict[str, Any]]:
 def learned(run_dir: Path, *, seed: int, shuffled: bool = False) -> tuple[float, float]:
     """Held-out pass@1 of a model that a noisy warm-up left half wrong, and of what rejection sampling made of it."""
     trainer = Trainer(config(run_dir, *REVERSE, *WARM, f"run.seed={seed}"))
-    if shuffled:
-        assert isinstance(trainer.source, InTurn)
-        buffer = trainer.source.buffer
-        take = buffer.take
-
-        def take_shuffled(weights_version: int, play: Play) -> StepRollouts:
-            return take(weights_version, with_rewards_shuffled_inside_each_group(play))
-
-        buffer.take = take_shuffled
-    result = trainer.run()
-    assert result.before is not None
-    assert result.after is not None
-    return result.before.value, result.after.value
+    return pass_at_1(trainer, inside_each_group if shuffled else None)
 
 
 def test_what_is_verified_mends_a_half_wrong_policy_and_what_is_shuffled_does_not(tmp_path: Path) -> None:

@@ -12,17 +12,16 @@ from rlvr_trainers.algorithms.grpo import TreeGrpo
 from rlvr_trainers.config import TrainConfig
 from rlvr_trainers.credit.tree import tree_advantages
 from rlvr_trainers.recipe import load_recipe
-from rlvr_trainers.sampling.buffer import Play, StepRollouts
-from rlvr_trainers.sampling.collector import InTurn
+from rlvr_trainers.sampling.buffer import StepRollouts
 from rlvr_trainers.settings import OverlongConfig, RewardConfig
 from rlvr_trainers.trainer import Trainer
 
 import rlvr_gym as rg
 from rlvr_gym.config import parse_overrides
 from rlvr_gym.files import read_lines
-from rlvr_gym.rollouts import Branch, Group, Rollout
-from rlvr_gym.seeding import derive_seed
+from rlvr_gym.rollouts import Branch, Group
 from tests.rlvr_trainers.judged import RIGHT, WRONG, said
+from tests.rlvr_trainers.shuffled import inside_each_group, shuffle_rewards
 from tests.rlvr_trainers.test_trainer import same_weights, without_times
 
 TASKS = [rg.Task(id=f"{n:02}", prompt=f"{n:02}>", reference=f"{n:02}") for n in range(100)]
@@ -196,23 +195,6 @@ def earned(run_dir: Path, steps: slice) -> float:
     return float(np.mean([row["reward/mean"] for row in rows(run_dir)][steps]))
 
 
-def with_rewards_shuffled_inside_each_group(play: Play) -> Play:
-    def shuffled(tasks: Sequence[rg.Task], round_number: int) -> list[Group]:
-        return [_shuffled(group) for group in play(tasks, round_number)]
-
-    return shuffled
-
-
-def _shuffled(group: Group) -> Group:
-    said = [message.content for rollout in group for message in rollout.messages]
-    rng = np.random.default_rng(derive_seed("shuffle", group[0].task.id, *said))
-    others: list[Rollout] = [group[i] for i in rng.permutation(len(group))]
-    return tuple(
-        dataclasses.replace(one, verdict=other.verdict, turn_rewards=other.turn_rewards)
-        for one, other in zip(group, others, strict=True)
-    )
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_two_turns_are_learned_from_what_they_earned_together(seed: int, tmp_path: Path) -> None:
@@ -227,13 +209,6 @@ def test_nothing_is_learned_when_rewards_are_shuffled_among_the_leaves_of_a_prom
     seed: int, tmp_path: Path
 ) -> None:
     one = trainer(tmp_path, *LEARN, f"run.seed={seed}")
-    assert isinstance(one.source, InTurn)
-    buffer = one.source.buffer
-    take = buffer.take
-
-    def take_shuffled(weights_version: int, play: Play) -> StepRollouts:
-        return take(weights_version, with_rewards_shuffled_inside_each_group(play))
-
-    buffer.take = take_shuffled
+    shuffle_rewards(one, inside_each_group)
     one.run()
     assert earned(tmp_path, slice(-5, None)) <= 0.2

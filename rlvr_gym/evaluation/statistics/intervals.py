@@ -15,7 +15,7 @@ REPLICATES = 5_000
 CAUTION = 0.25
 """Weight of the largest possible spread against a spread that rests on a single problem, whose weight is 1.
 
-This is the smallest value that works: with 0.15, `benchmarks/interval_coverage.py` finds that 91 in 100 intervals
+This is the smallest value that works: with 0.15, `benchmarks/intervals/coverage.py` finds that 91 in 100 intervals
 hold pass@4 of 100 easy problems; larger values only make intervals wider.
 """
 _TAIL = 0.025

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import ray
 from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+from rlvr_sandbox.ray_address import running_cluster
 
 from rlvr_gym.errors import ConfigError, RlvrError, TrainingError
 
@@ -23,7 +21,6 @@ _TRY_AGAIN_SECONDS = 5.0
 """The time after which an actor that ended is started anew, if its node is still there."""
 BREATH_SECONDS = 0.05
 """The time between looks for an actor that is waited for."""
-_KNOCK_SECONDS = 10.0
 _SHOWN = 300
 
 
@@ -40,35 +37,12 @@ def connect(address: str) -> None:
             raise ConfigError(f"rollouts.ray={address}: this process is part of another cluster, {joined}")
         return
     try:
-        _init(_running(address))
+        _init(running_cluster(address))
     except (OSError, ValueError, RuntimeError, RayError) as error:
         raise ConfigError(
             f"rollouts.ray={address}: no Ray cluster answers there ({cause_of(error)}). Start one with "
             "`ray start --head`, and other machines with `ray start --address=HOST:6379`"
         ) from error
-
-
-def _running(address: str) -> str:
-    """The address of the cluster, `local` for one that has yet to be started.
-
-    Raises OSError or ValueError where nobody listens at an address that was named.
-    """
-    named = os.environ.get("RAY_ADDRESS", "auto") if address == "auto" else address
-    if named not in ("auto", "local"):
-        _knock(named)
-        return named
-    try:
-        recorded = (Path(os.environ.get("RAY_TMPDIR", "/tmp")) / "ray" / "ray_current_cluster").read_text()
-        _knock(recorded.strip())
-    except (OSError, ValueError):  # a cluster that was killed leaves its address behind
-        return "local"
-    return recorded.strip()
-
-
-def _knock(address: str) -> None:
-    """Raise OSError or ValueError where nobody listens, which Ray would wait for."""
-    host, _, port = address.rpartition(":")
-    socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
 
 
 def _init(address: str) -> None:

@@ -22,6 +22,7 @@ from rlvr_gym.errors import ConfigError
 from rlvr_gym.generation.transformers.base import base_model, unwrapped
 from rlvr_gym.generation.transformers.head import Float32Linear
 from rlvr_trainers.batch import TokenBatch
+from rlvr_trainers.learner.layout.chunks import chunk_tokens
 from rlvr_trainers.learner.layout.hidden_states import Bundles, agree, predicting_states
 
 Head = Callable[[Tensor], Tensor]
@@ -33,7 +34,7 @@ def token_logprobs(
     batch: TokenBatch,
     *,
     temperature: float,
-    chunk_tokens: int = 512,
+    chunk: int | None = None,
     with_entropy: bool = False,
     bundles: Bundles | None = None,
 ) -> tuple[Tensor, Tensor | None]:
@@ -46,14 +47,16 @@ def token_logprobs(
         model: a transformers causal LM, or a peft model around one.
         batch: what it reads, padded or packed.
         temperature: the sampling temperature.
-        chunk_tokens: how many tokens' logits exist at a time.
+        chunk: how many tokens' logits exist at a time; None is as many as the device does well with.
         with_entropy: whether to compute entropies; None is returned otherwise.
         bundles: the sequences that are computed together, of a batch that lies one a row; None computes each alone.
     """
     causal_lm = unwrapped(model)
     hidden_NH = predicting_states(base_model(causal_lm), batch, bundles)
     head = head_of(model)
-    how = (temperature, chunk_tokens, with_entropy)
+    if chunk is None:
+        chunk = chunk_tokens(len(causal_lm.get_output_embeddings().weight), hidden_NH.device)
+    how = (temperature, chunk, with_entropy)
     # Subclasses of others (quantized layers) compute other things.
     if isinstance(head, nn.Linear) and type(head) in (nn.Linear, Float32Linear):
         logprobs_N, entropy_N = _linear_head_logprobs(head, hidden_NH, batch.targets_N, *how)
@@ -72,7 +75,7 @@ def _any_head_logprobs(
     hidden_NH: Tensor,
     targets_N: Tensor,
     temperature: float,
-    chunk_tokens: int,
+    chunk: int,
     with_entropy: bool,
 ) -> tuple[Tensor, Tensor | None]:
     """By autograd, with every chunk's logits computed again in the backward pass."""
@@ -83,11 +86,11 @@ def _any_head_logprobs(
         logprobs_C = logp_CV.gather(-1, targets_C[:, None])[:, 0]
         return logprobs_C, -(logp_CV.exp() * logp_CV).sum(-1) if with_entropy else logprobs_C
 
-    chunks = zip(hidden_NH.split(chunk_tokens), targets_N.split(chunk_tokens), strict=True)
+    chunks = zip(hidden_NH.split(chunk), targets_N.split(chunk), strict=True)
     if torch.is_grad_enabled():
-        parts = [checkpoint(score, *chunk, use_reentrant=False, preserve_rng_state=False) for chunk in chunks]
+        parts = [checkpoint(score, *each, use_reentrant=False, preserve_rng_state=False) for each in chunks]
     else:
-        parts = [score(*chunk) for chunk in chunks]
+        parts = [score(*each) for each in chunks]
     logprobs, entropies = zip(*parts, strict=True)
     return torch.cat(logprobs), torch.cat(entropies) if with_entropy else None
 
@@ -97,7 +100,7 @@ def _linear_head_logprobs(
     hidden_NH: Tensor,
     targets_N: Tensor,
     temperature: float,
-    chunk_tokens: int,
+    chunk: int,
     with_entropy: bool,
 ) -> tuple[Tensor, Tensor | None]:
     """With the gradient written out, which needs one buffer of logits where autograd needs several."""
@@ -110,7 +113,7 @@ def _linear_head_logprobs(
         device, enabled=False
     ):  # which would take the products in the lower precision after all
         logprobs_N, entropy_N = _LinearLogprobs.apply(
-            hidden_NH, head.weight, head.bias, targets_N, temperature, chunk_tokens, with_entropy, dtype
+            hidden_NH, head.weight, head.bias, targets_N, temperature, chunk, with_entropy, dtype
         )
     return logprobs_N, entropy_N if with_entropy else None
 
@@ -129,15 +132,15 @@ class _LinearLogprobs(torch.autograd.Function):
         bias_V: Tensor | None,
         targets_N: Tensor,
         temperature: float,
-        chunk_tokens: int,
+        chunk: int,
         with_entropy: bool,
         dtype: torch.dtype,
     ) -> tuple[Tensor, Tensor]:
         logprobs_N = hidden_NH.new_empty(len(targets_N), dtype=torch.promote_types(dtype, torch.float32))
         lse_N, entropy_N = torch.empty_like(logprobs_N), torch.zeros_like(logprobs_N)
-        ctx.temperature, ctx.chunk_tokens, ctx.dtype = temperature, chunk_tokens, dtype
+        ctx.temperature, ctx.chunk, ctx.dtype = temperature, chunk, dtype
         weight, bias = weight_VH.to(dtype), None if bias_V is None else bias_V.to(dtype)
-        for rows in _chunks(len(targets_N), chunk_tokens):
+        for rows in _chunks(len(targets_N), chunk):
             z_CV = _scaled_logits(hidden_NH[rows].to(dtype), weight, bias, temperature)
             at_target_C = z_CV.gather(-1, targets_N[rows, None])[:, 0]
             logp_CV = z_CV.log_softmax(-1)
@@ -162,7 +165,7 @@ class _LinearLogprobs(torch.autograd.Function):
         # Chunks are added up in more than 16 bits.
         grad_weight = torch.zeros_like(weight_VH, dtype=lse_N.dtype) if trains_weight else None
         grad_bias = torch.zeros_like(bias_V) if trains_bias else None  # pyright: ignore[reportArgumentType]
-        for rows in _chunks(len(targets_N), ctx.chunk_tokens):
+        for rows in _chunks(len(targets_N), ctx.chunk):
             hidden_CH = hidden_NH[rows].to(ctx.dtype)
             logp_CV = _scaled_logits(hidden_CH, weight, bias, ctx.temperature).sub_(lse_N[rows, None])
             grad_entropy_C = None if grad_entropy_N is None else grad_entropy_N[rows]

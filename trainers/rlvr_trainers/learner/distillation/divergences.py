@@ -21,9 +21,6 @@ from rlvr_gym.errors import ConfigError
 from rlvr_trainers.learner.logprobs import Head
 from rlvr_trainers.loss_settings import Divergence
 
-CHUNK_TOKENS = 256
-"""Tokens whose logits exist at a time: those of two models, and a few tensors of their size."""
-
 
 def divergence(kind: Divergence, logp_CV: Tensor, logq_CV: Tensor, beta: float | None = None) -> Tensor:
     """(C,) divergences of the student's distributions from the teacher's, given their log-probabilities."""
@@ -60,7 +57,7 @@ def head_divergences(
     kind: Divergence,
     beta: float | None,
     temperature: float,
-    chunk_tokens: int = CHUNK_TOKENS,
+    chunk: int,
 ) -> tuple[Tensor, Tensor]:
     """(N,) the student's log-probabilities of `targets_N`, without gradient, and its divergences from the teacher.
 
@@ -74,7 +71,7 @@ def head_divergences(
         kind: of the divergences.
         beta: the teacher's share of the mixture of `jsd`.
         temperature: divides the logits of both.
-        chunk_tokens: how many tokens' logits exist at a time.
+        chunk: how many tokens' logits exist at a time.
     """
     of_student, of_teacher = heads
 
@@ -87,13 +84,11 @@ def head_divergences(
             logq_CV = q_CV[:, :shared].log_softmax(-1)
         return logprobs_C, divergence(kind, z_CV[:, :shared].log_softmax(-1), logq_CV, beta)
 
-    chunks = zip(*(tensor.split(chunk_tokens) for tensor in (*hidden, targets_N)), strict=True)
+    chunks = zip(*(tensor.split(chunk) for tensor in (*hidden, targets_N)), strict=True)
     if torch.is_grad_enabled():
-        parts = [
-            checkpoint(compare, *chunk, use_reentrant=False, preserve_rng_state=False) for chunk in chunks
-        ]
+        parts = [checkpoint(compare, *each, use_reentrant=False, preserve_rng_state=False) for each in chunks]
     else:
-        parts = [compare(*chunk) for chunk in chunks]
+        parts = [compare(*each) for each in chunks]
     logprobs, divergences = zip(*parts, strict=True)
     return torch.cat(logprobs), torch.cat(divergences)
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from rlvr_trainers.batch import TokenBatch
 from rlvr_trainers.learner.distillation.divergences import head_divergences
+from rlvr_trainers.learner.layout.chunks import chunk_tokens
 from rlvr_trainers.learner.layout.hidden_states import Bundles, predicting_states
 from rlvr_trainers.learner.layout.plan import Planner
 from rlvr_trainers.learner.logprobs import base_model, head_of
@@ -56,6 +57,8 @@ class Student:
                 kind=self._kind,
                 beta=self._beta,
                 temperature=temperature,
+                # Those of two models, and a few tensors of their size, exist at a time.
+                chunk=chunk_tokens(len(self._policy.model.get_output_embeddings().weight), self.device) // 2,
             )
         logprobs_BT, divergences_BT = (
             values_N.new_zeros(batch.mask_BT.shape).masked_scatter(batch.mask_BT, values_N)

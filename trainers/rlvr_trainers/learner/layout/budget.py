@@ -14,13 +14,14 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from rlvr_gym.errors import TrainingError
 from rlvr_gym.memory import available_memory_bytes
+from rlvr_trainers.learner.layout.chunks import chunk_tokens
 
 SHARE = 0.5
 """Share of the available memory that a pass may use: samplers, and what the measured pass does not show, take more."""
 _TOKENS = 64
 """Length of the rows that are measured, unless a model has fewer positions."""
-_LOGITS = 4 * 512
-"""Tokens whose logits, or as large a buffer, exist at a time: chunks of `token_logprobs`, and their gradient."""
+_BUFFERS = 4
+"""Buffers as large as a chunk's logits that exist at a time: of `token_logprobs`, and of its gradient."""
 
 
 def token_budget(
@@ -42,7 +43,8 @@ def token_budget(
         available_bytes = _available(next(base.parameters()).device)
     trained = sum(p.numel() * p.element_size() for p in base.parameters() if p.requires_grad)
     moments = 2 * trained if optimizer_bytes is None else optimizer_bytes
-    aside = trained + moments + _LOGITS * len(head) * 4
+    logits = chunk_tokens(len(head), head.device) * len(head) * 4
+    aside = trained + moments + _BUFFERS * logits
     each = _bytes_per_token(base)
     tokens = int((SHARE * available_bytes - aside) / each)
     if tokens < 1:

@@ -1,6 +1,6 @@
 """Measure how often our intervals, and the bootstrap alone, cover the true value.
 
-    python benchmarks/interval_coverage.py
+    python benchmarks/intervals/coverage.py
 
 Every line is 2,000 simulated evaluations: problems whose pass rates are drawn from a beta distribution, n samples
 of each, and the interval of pass@k. 95 in 100 should hold the true mean. Takes ten minutes.

@@ -1,6 +1,6 @@
 """Measure how often `rlvr compare` tells two equally good models apart.
 
-    python benchmarks/paired_test.py
+    python benchmarks/intervals/paired_test.py
 
 Every line is 2,000 simulated comparisons; in 5 of 100 the interval of the difference may leave out zero. The same:
 both models have one pass rate on a problem, drawn evenly from 0 to 1. On average: each model has a rate of its own

@@ -1,6 +1,6 @@
 """Measure how stopping at a half-width biases an estimate and its interval.
 
-    python benchmarks/stopping_rule.py [--evaluations 2000] [--half-width 0.1]
+    python benchmarks/intervals/stopping_rule.py [--evaluations 2000] [--half-width 0.1]
 
 Each line summarises that many simulated evaluations: an endless set of problems whose pass rates come from a beta
 distribution, n samples of each, drawn in the rounds of `rlvr eval --until-half-width`. It shows the mean error of the
