@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: setup quickstart test test-slow test-vllm lint docs docs-pages clean
+.PHONY: setup quickstart test test-long test-slow test-vllm lint docs docs-pages clean
 
 setup: .venv/.ready
 
@@ -21,6 +21,10 @@ quickstart: setup
 
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal  # neighbours share their module's fixtures
+
+# Whole runs, whole data sets and several processes: with `make test`, all that CI runs.
+test-long: setup
+	$(BIN)/python -m pytest -m "long and not slow" -n 2 --dist worksteal
 
 test-slow: setup
 	$(BIN)/python -m pytest -m slow

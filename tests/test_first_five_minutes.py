@@ -11,6 +11,8 @@ import pytest
 
 from tests import warm
 
+pytestmark = pytest.mark.long
+
 TRAIN = (
     "train", "quickstart", "warmup.steps=20", "warmup.batch_size=32", "run.steps=2", "eval.tasks=20", "batch.prompts=4",
     "batch.group_size=8", "dynamic_sampling=null", "run.samples_per_step=8",

@@ -12,6 +12,8 @@ from rlvr_sandbox.backends.choice import choose
 from tests import warm
 from tests.snippets import REASONS, RUN, blocks, commands, program
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 RUNS = [page for page in PAGES if program(page.read_text(encoding="utf-8"))]

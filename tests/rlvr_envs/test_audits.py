@@ -8,6 +8,8 @@ from rlvr_gym.audit.runner import audit
 from rlvr_gym.registry import options, short_name
 from tests.rlvr_envs.code_rows import PUBLISHED, hurried
 
+pytestmark = pytest.mark.long
+
 REGISTERED = [short_name(id) for id in rg.list_environments() if id.startswith("rlvr/")]
 FEWER_TURNS = {"repair": {"max_turns": 2}, "python-tool": {"max_turns": 2}}
 VARIANTS = [

@@ -58,6 +58,7 @@ def test_every_function_of_humaneval_with_its_body_replaced_fails(real_data, bod
     assert outcomes(env, [body] * 164).keys() == {"incorrect"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("split", "size"),
     [("prompt", 10), ("validation", 90), pytest.param("train", 374, marks=pytest.mark.slow), ("test", 500)],

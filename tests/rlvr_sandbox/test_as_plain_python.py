@@ -46,6 +46,7 @@ def disagreements(box: BlockingSandbox, name: str, data: str, per_task: int, tas
     return [f"{tried} tried", *found]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "file"), [("humaneval", "HumanEval.jsonl.gz"), ("mbpp", "mbpp.jsonl")])
 def test_a_sample_of_mutants_is_judged_as_plain_python_judges_it(name, file, real_data) -> None:
     with opened() as box:

@@ -35,7 +35,7 @@ SLOW = Program(
     tests=StdioTests(tests=(StdioTest(input="x", expected="x"),)),
 )
 # Ray's own warnings about its defaults, and sockets and files that it leaves to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.long]
 
 
 def why_not() -> str | None:

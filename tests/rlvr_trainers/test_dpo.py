@@ -48,6 +48,7 @@ def learned(run_dir: Path, *, seed: int, shuffled: bool = False) -> tuple[float,
     return pass_at_1(trainer, inside_each_group if shuffled else None)
 
 
+@pytest.mark.long
 def test_a_half_wrong_policy_learns_from_its_own_pairs_and_not_from_shuffled_ones(tmp_path: Path) -> None:
     before, after = learned(tmp_path / "right", seed=0)
     assert before <= 0.5

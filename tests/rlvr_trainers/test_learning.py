@@ -12,6 +12,8 @@ from rlvr_gym.evaluation.run import evaluate
 from rlvr_gym.files import read_lines
 from tests.rlvr_trainers.shuffled import inside_each_group, shuffle_rewards
 
+pytestmark = pytest.mark.long
+
 REVERSE = [
     "model.path=tiny:0123456789>",
     "env.id=reverse",

@@ -128,6 +128,7 @@ def test_a_hacked_proxy_sets_off_the_alarms_while_what_it_stands_for_is_not_lear
     assert "warning: held_out: since the first evaluation the reward has risen by" in out.getvalue()
 
 
+@pytest.mark.long
 def test_with_the_hardened_verifier_both_rise_and_all_is_quiet(tmp_path: Path) -> None:
     trainer, out = train(tmp_path, *SHORT, "env.verifier=hardened", "run.steps=12", "eval.every=12")
     trainer.run()

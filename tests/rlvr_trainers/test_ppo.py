@@ -219,6 +219,7 @@ def learned(run_dir: Path, *more: str, seed: int, shuffled: bool = False) -> tup
     return pass_at_1(trainer, among_all if shuffled else None)
 
 
+@pytest.mark.long
 def test_one_sample_of_a_prompt_is_enough_to_learn_from(tmp_path: Path) -> None:
     before, after = learned(tmp_path, seed=0)
     assert before <= 0.5

@@ -11,6 +11,8 @@ import pytest
 
 from rlvr_gym.files import read_lines
 
+pytestmark = pytest.mark.long
+
 SMALL = [
     *["model.path=tiny:0123456789>", "env.id=reverse", "env.digits=2", "env.style=symbols"],
     *["sampling.max_tokens=4", "batch.prompts=4", "batch.group_size=4", "run.checkpoint_every=100000"],

@@ -18,6 +18,8 @@ from rlvr_gym.files import read_lines
 from rlvr_gym.generation.loading import load_model
 from tests import warm
 
+pytestmark = pytest.mark.long
+
 SMALL = [
     "model.path=tiny:0123456789>",
     "env.id=reverse",

@@ -54,7 +54,7 @@ from rlvr_gym.generation.ray.generator import RayGenerator
 from rlvr_gym.generation.ray.stored import StoredWeights, tensors_of, with_parameters, without_values
 
 # Ray's own warnings about its defaults, and sockets and files that it leaves to the garbage collector.
-pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.timeout(300), pytest.mark.long]
 
 DIGITS = "0123456789"
 NODE: dict[str, Any] = {"num_cpus": 4, "object_store_memory": 100 * 2**20}

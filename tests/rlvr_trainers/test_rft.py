@@ -46,6 +46,7 @@ def learned(run_dir: Path, *, seed: int, shuffled: bool = False) -> tuple[float,
     return pass_at_1(trainer, inside_each_group if shuffled else None)
 
 
+@pytest.mark.long
 def test_what_is_verified_mends_a_half_wrong_policy_and_what_is_shuffled_does_not(tmp_path: Path) -> None:
     before, after = learned(tmp_path / "right", seed=0)
     assert before <= 0.5

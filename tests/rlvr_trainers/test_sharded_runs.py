@@ -18,6 +18,8 @@ from rlvr_gym.generation.loading import load_model
 from tests.rlvr_trainers.test_ranks import SMALL, measured, outcomes, start
 from tests.rlvr_trainers.test_sharding import ranks_of
 
+pytestmark = pytest.mark.long
+
 RUN = [
     *[*SMALL, "run.checkpoint_every=1", "run.keep=9", "eval.every=1", "eval.tasks=4", "batch.prompts=3"],
     *["batch.minibatches=1", "algorithm.kl_coefficient=0.1", "warmup.steps=1", "warmup.batch_size=8"],

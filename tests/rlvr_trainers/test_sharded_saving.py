@@ -18,6 +18,8 @@ from rlvr_gym.generation.tiny import character_tokenizer
 from tests.rlvr_trainers.sharded_saving_rank import one_step
 from tests.rlvr_trainers.test_sharding import tiny_mixtral, together
 
+pytestmark = pytest.mark.long
+
 Make = Callable[..., Any]
 LORA: dict[str, Any] = {"lora": {"rank": 2, "alpha": 8}}
 

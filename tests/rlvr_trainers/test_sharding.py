@@ -23,6 +23,8 @@ from tests import warm
 from tests.rlvr_trainers.batches import credited
 from tests.rlvr_trainers.sharded_rank import three_steps
 
+pytestmark = pytest.mark.long
+
 Cases = dict[str, dict[str, Any]]
 Make = Callable[..., Any]
 LAYOUTS = {"2 replicated": (2, 1), "2 sharded": (2, 2), "2 x 2": (4, 2)}

@@ -21,6 +21,8 @@ from rlvr_gym.generation.loading import load_model
 from rlvr_gym.verifiers.base import FunctionVerifier
 from tests import warm
 
+pytestmark = pytest.mark.long
+
 SMALL = [
     *["model.path=tiny:0123456789>", "env.id=reverse", "env.digits=2", "env.style=symbols"],
     *["env.reward=per_digit", "sampling.max_tokens=4", "batch.prompts=4", "batch.group_size=4"],
