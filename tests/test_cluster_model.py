@@ -75,6 +75,14 @@ def test_more_rounds_ahead_hide_slow_verdicts():
     assert times[-1] < times[0] / 3
 
 
+def test_a_sampler_that_decodes_one_round_at_a_time_has_its_rounds_one_after_another():
+    ahead, wide = replace(ALONE, staleness=2), replace(RATES, max_rows=8)
+    one_by_one = seconds(replace(wide, continuous=False), cluster=ahead)
+    assert one_by_one == pytest.approx(100 * (0.01 + 4 * 0.001) + 0.2)
+    together = 100 * (0.01 + 8 * 0.001) / 2 + 0.2
+    assert together < seconds(wide, cluster=ahead) < one_by_one
+
+
 def test_dynamic_sampling_draws_until_enough_groups_are_kept():
     work = Work(prompts=64, group_size=2, prompt_tokens=10, lengths=[50])
     rates = replace(RATES, max_rows=1024, verdict_seconds=0.0)

@@ -144,6 +144,7 @@ def rates_of(runs: dict[Run, Steps]) -> Rates:
         row_seconds=row,
         prompt_seconds=prompt,
         max_rows=256,
+        continuous=False,
         verdict_seconds=0.0,
         judges=JUDGES,
         learn_seconds=token,

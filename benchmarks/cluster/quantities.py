@@ -20,6 +20,9 @@ class Rates:
     """A token of a prompt, which is computed once for its group."""
     max_rows: int
     """Rows that a sampler decodes at once; others wait."""
+    continuous: bool = True
+    """True where rows of a later round join those that are being decoded, as in a server; False where a sampler decodes
+    one round at a time, as the one in the trainer's process does."""
     verdict_seconds: float
     judges: int
     """Verdicts that are given at the same time, everywhere together."""

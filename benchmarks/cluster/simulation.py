@@ -58,6 +58,7 @@ class Group:
     lengths: list[int]
     missing: int
     """Samples without a verdict."""
+    round: int
     begun: bool = False
 
 
@@ -96,7 +97,7 @@ class Sampler:
 
     def _go_on(self) -> None:
         """Begin what there is room for, and plan for the next row that ends."""
-        while self._waiting and len(self._rows) < self.rates.max_rows:
+        while self._waiting and self._may_begin(self._waiting[0][1]):
             length, group = self._waiting.popleft()
             if not group.begun:
                 group.begun, group.version = True, self.version
@@ -110,6 +111,12 @@ class Sampler:
             plan = self._plan
             seconds = self._seconds(self._rows[0][0] - self._steps)
             self.clock.at(self._since + seconds, lambda: self._ended() if plan == self._plan else None)
+
+    def _may_begin(self, group: Group) -> bool:
+        if not self._rows:
+            return True
+        joins = self.rates.continuous or group.round == self._rows[0][3].round
+        return joins and len(self._rows) < self.rates.max_rows
 
     def _ended(self) -> None:
         """The next rows have all their tokens."""
@@ -177,6 +184,7 @@ class Training:
     cluster: Cluster
     seed: int = 0
     version: int = 0
+    rounds: int = 0
     sampled: int = 0
     dropped: int = 0
     learned_tokens: int = 0
@@ -209,9 +217,12 @@ class Training:
 
     def _begin_round(self, prompts: int) -> list[Group]:
         groups: list[Group] = []
+        self.rounds += 1
         for _ in range(prompts):
             lengths = self.rng.choices(self.work.lengths, k=self.work.group_size)
-            groups.append(Group(version=self.version, lengths=lengths, missing=len(lengths)))
+            groups.append(
+                Group(version=self.version, lengths=lengths, missing=len(lengths), round=self.rounds)
+            )
             min(self.samplers, key=lambda sampler: sampler.load).add(groups[-1])
         self.sampled += prompts
         return groups
