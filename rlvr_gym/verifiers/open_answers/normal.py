@@ -24,12 +24,14 @@ _KEPT = re.compile(
       | (?P<other>[^\w\s]|_)""",
     re.VERBOSE,
 )
+_SPACED_DASH = re.compile(r"(?<=\d)\s+-\s+(?=\d)")
 _ARTICLE = re.compile(r"\b(?:a|an|the)\s+(?=\S)")
 
 
 def normal(text: str) -> str:
     """Write an answer in its normal form, which is empty for one that says nothing."""
     text = unicodedata.normalize("NFC", text).translate(_DASHES).lower()
+    text = _SPACED_DASH.sub("-", text)
     text = _THOUSANDS.sub(lambda number: number[0].replace(",", ""), text)
     text = " ".join(_KEPT.sub(_kept, text).split())
     return _ARTICLE.sub("", text)
