@@ -36,8 +36,8 @@ class Plan:
 
     hops: int = 1
     demonstrations: int = 4096
-    epochs: int = 6
-    steps: int = 30
+    epochs: int = 2
+    steps: int = 20
     prompts: int = 32
     group_size: int = 8
     held_out: int = 500
@@ -91,7 +91,7 @@ def warm_up(folder: Path, plan: Plan, seed: int) -> Path:
             model=MODEL,
             algorithm="sft",
             progress=False,
-            data={"path": folder / f"shown-{seed}.jsonl", "epochs": plan.epochs},
+            data={"path": str(folder / f"shown-{seed}.jsonl"), "epochs": plan.epochs},
             run={"dir": run, "seed": seed, "checkpoint_every": 10_000},
             batch={"prompts": 64},
             sampling={"max_tokens": 8},

@@ -1,0 +1,60 @@
+"""Measure the retriever of `search`: time and memory of an index, and queries per second.
+
+    python benchmarks/search.py [--documents 100000]
+
+Documents are 60 words drawn by Zipf's law from 200,000; queries have three to six words of a document each. One thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+
+import numpy as np
+from rlvr_envs.search.corpus import Document
+from rlvr_envs.search.retriever import Retriever
+
+VOCABULARY, WORDS, QUERIES = 200_000, 60, 500
+
+
+def megabytes() -> float:
+    """The most memory that this process has held so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def corpus(count: int, stream: np.random.Generator) -> list[Document]:
+    """Documents of random words, frequent ones among them."""
+    drawn = np.minimum(stream.zipf(1.2, size=(count, WORDS)), VOCABULARY)
+    return [
+        Document(id=f"{place:08d}", title=f"w{row[0]}", text=" ".join(f"w{word}" for word in row))
+        for place, row in enumerate(drawn)
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--documents", type=int, default=100_000)
+    asked = parser.parse_args()
+    stream = np.random.default_rng(0)
+    documents = corpus(asked.documents, stream)
+    before, began = megabytes(), time.perf_counter()
+    retriever = Retriever(documents)
+    seconds, after = time.perf_counter() - began, megabytes()
+    print(f"{asked.documents:,} documents of {WORDS} words: indexed in {seconds:.1f} s")
+    print(f"memory: {before:,.0f} MB with the documents, at most {after:,.0f} MB while they are indexed")
+    places = stream.integers(asked.documents, size=QUERIES)
+    queries = [" ".join(documents[place].text.split()[: 3 + place % 4]) for place in places]
+    taken: list[float] = []
+    for query in queries:
+        began = time.perf_counter()
+        retriever.search(query, 3)
+        taken.append(time.perf_counter() - began)
+    rate = len(taken) / sum(taken)
+    print(
+        f"{rate:,.0f} queries/s; 95 % of queries take at most {1000 * float(np.quantile(taken, 0.95)):.1f} ms"
+    )
+
+
+if __name__ == "__main__":
+    main()
