@@ -37,6 +37,8 @@ def said(answer: str, *golden: object, verifier: rg.Verifier = EXACT) -> rg.Verd
         ("-5", "\u22125"),
         ("a", "A"),
         ("$5", "5"),
+        ("12%", "12 per cent"),
+        ("12 percent", "12\\%"),
     ],
 )
 def test_two_ways_to_write_one_answer_are_the_same(gold: str, answer: str):
@@ -67,6 +69,8 @@ def test_two_ways_to_write_one_answer_are_the_same(gold: str, answer: str):
         ("Paris", "<b>Paris</b>"),
         ("New York", "York New"),
         ("12,34", "1234"),
+        ("5", "5%"),
+        ("-5", "-5\\%"),
         ("café", "cafe"),
     ],
 )

@@ -4,6 +4,7 @@ As in the evaluation of SQuAD (arXiv 1606.05250), which Search-R1 trains with, t
 English article in it. Deviations, each because two different answers would be the same without it:
 
 - Punctuation between digits stays, but for the commas of thousands (1.5 is not 15), and so does the minus of a number.
+- A percent sign is the word (5% is 5 percent, and not 5).
 - Plus signs and # after a letter stay (C++ is not C).
 - An article that ends an answer stays, for it belongs to no noun (vitamin A).
 - Punctuation and digits are those of all scripts, and composed and decomposed letters are the same.
@@ -25,6 +26,7 @@ _KEPT = re.compile(
     re.VERBOSE,
 )
 _SPACED_DASH = re.compile(r"(?<=\d)\s+-\s+(?=\d)")
+_PERCENT = re.compile(r"(?<=\d)\s*\\?[%\uff05]|\bper cent\b")
 _ARTICLE = re.compile(r"\b(?:a|an|the)\s+(?=\S)")
 
 
@@ -33,6 +35,7 @@ def normal(text: str) -> str:
     text = unicodedata.normalize("NFC", text).translate(_DASHES).lower()
     text = _SPACED_DASH.sub("-", text)
     text = _THOUSANDS.sub(lambda number: number[0].replace(",", ""), text)
+    text = _PERCENT.sub(" percent", text)
     text = " ".join(_KEPT.sub(_kept, text).split())
     return _ARTICLE.sub("", text)
 
