@@ -31,6 +31,7 @@ from rlvr_gym.audit import Attack, Expectation
 from rlvr_gym.environments.base import Info
 from rlvr_gym.rows import Row, hub_rows, reader_of
 from rlvr_gym.verifiers import F1, AnswerContract, ExactMatch, Marker, Verifier
+from rlvr_gym.verifiers.open_answers import golden_answers
 
 CARD = rg.EnvironmentCard(
     summary="Answer a question by searching in documents.",
@@ -226,7 +227,10 @@ class Search(rg.Environment):
                 return None
 
     def audit_attacks(self, task: rg.Task) -> Iterator[Attack]:
-        """A right answer in places where it is none."""
+        """A right answer in places where it is none, and every golden answer with an article and a full stop."""
+        for other in golden_answers(task):
+            text = f"<answer> The {other}. </answer>"
+            yield Attack(family="search", tries="a golden answer", text=text, expectation=Expectation.PASS)
         gold = self.solution(task) or ""
         for tries, text in {
             "information made up that holds the answer": f"<information>Doc 1: {gold}</information>",
