@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from learning_to_search import CHANCE, MODEL, Plan, curve, held_out, learn, warm_up
+from searching.learning import CHANCE, MODEL, Plan, curve, held_out, learn, warm_up
 
 import rlvr_gym as rg
 

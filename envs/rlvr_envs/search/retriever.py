@@ -9,7 +9,6 @@ from importlib.util import find_spec
 from typing import Any, final
 
 import numpy as np
-from rlvr_sandbox.installing import pip_install
 
 import rlvr_gym as rg
 from rlvr_envs.search.corpus import Document
@@ -33,6 +32,8 @@ def words(text: str) -> list[str]:
 def refuse_without_bm25s() -> None:
     """Raise ConfigError where the library that scores documents is not installed."""
     if find_spec("bm25s") is None:
+        from rlvr_sandbox.installing import pip_install  # slow to import, and needed by few
+
         raise rg.ConfigError(f"search needs bm25s: {pip_install('search')}")
 
 

@@ -1,6 +1,6 @@
 """Learning to search: a model of 100,000 parameters, half of whose warm-up guesses, and three seeds of RL on `lookup`.
 
-    python benchmarks/learning_to_search.py --runs runs/lookup --picture docs/lookup.png
+    python benchmarks/searching/learning.py --runs runs/lookup --picture docs/lookup.png
 
 Each seed is warmed up by SFT on conversations of which one half looks its key up and says what it was told, and the
 other half guesses at once. GRPO then pays for right values alone. Controls: the same RL where notes are blank; and the

@@ -1,6 +1,6 @@
 """Measure the retriever of `search`: time and memory of an index, and queries per second.
 
-    python benchmarks/search.py [--documents 100000]
+    python benchmarks/searching/retriever.py [--documents 100000]
 
 Times are those of one CPU core. Documents are 60 words drawn by Zipf's law from 200,000; queries have three to six
 words of a document each.
