@@ -13,6 +13,8 @@ from rlvr_envs.math.gsm8k import gsm8k
 from rlvr_envs.math.math500 import math500
 from rlvr_envs.probes.ambiguous import ambiguous
 from rlvr_envs.probes.hackable import hackable
+from rlvr_envs.search.lookup import lookup
+from rlvr_envs.search.search import search
 from rlvr_envs.text.ifeval import ifeval
 from rlvr_envs.text.instructions import instructions
 from rlvr_envs.text.reverse import reverse
@@ -35,9 +37,11 @@ __all__ = [
     "instructions",
     "jsonl",
     "livecodebench",
+    "lookup",
     "math500",
     "mbpp",
     "python_tool",
     "repair",
     "reverse",
+    "search",
 ]

@@ -175,6 +175,8 @@ class Environment(gymnasium.Env[str, str]):
     """The selection of `tasks` from those that `spec` stands for, as settings; empty if there is none."""
     own_protocol = False
     """True where prompts say, and `respond` reads, what to do in place of calls if the chat template knows no tools."""
+    stop: tuple[str, ...] = ()
+    """Texts, as `</search>`, of which the first ends the policy's turn; none does where calls are read from tokens."""
 
     def __init__(
         self,

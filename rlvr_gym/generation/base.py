@@ -44,6 +44,8 @@ class GenerationRequest:
     `tools` are those that the model is shown by its chat template, and whose calls its completions name; only a
     generator that `TakesTools` is asked for that. `max_tokens` bounds the completion where it is less than the
     sampling's own: what an episode has left. At 0 the completion is empty, with finish reason `length`.
+    `stop` are texts of which the first to be complete ends the completion, with finish reason `stop`: the token that
+    completes it is the last.
     """
 
     messages: tuple[Message, ...]
@@ -53,6 +55,12 @@ class GenerationRequest:
     tools: tuple[ToolSpec, ...] = ()
     max_tokens: int | None = None
     begun: int = 0
+    stop: tuple[str, ...] = ()
+
+    def up_to_stop(self, text: str) -> str:
+        """A text up to the end of the first stop string in it; all of it where there is none."""
+        ends = [place + len(one) for one in self.stop if (place := text.find(one)) >= 0]
+        return text[: min(ends)] if ends else text
 
 
 class Generator(Protocol):

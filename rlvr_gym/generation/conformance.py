@@ -37,7 +37,7 @@ def check_generator(
 
     Each prompt is yielded once with `n` complete completions; these are the same when asked again, in
     another order and alone, also one sample alone, and differ between seeds; a conversation is continued from
-    its exact ids; and a request's own `max_tokens` bounds it.
+    its exact ids; and a request's own `max_tokens` bounds it, and its `stop` strings end it.
     """
     assert prompts, "give at least one prompt to check the generator on"
     sampling = SamplingParams(max_tokens=max_tokens)
@@ -56,6 +56,7 @@ def check_generator(
         )
         _check_continues(generator, prompt, groups[index][0], sampling)
         _check_bounded(generator, prompt, groups[index][0], sampling)
+        _check_stopped(generator, prompt, groups[index][0], sampling)
     backwards = _groups(generator, prompts[::-1], n, sampling)
     for index, group in groups.items():
         assert [c.token_ids for c in backwards[len(prompts) - 1 - index]] == [c.token_ids for c in group], (
@@ -78,6 +79,27 @@ def _check_bounded(
             f"a request for at most {most} tokens gets {bounded.token_ids}; unbounded it begins with "
             f"{completion.token_ids[:most]}"
         )
+
+
+def _check_stopped(
+    generator: Generator, prompt: GenerationRequest, completion: Completion, sampling: SamplingParams
+) -> None:
+    place = len(completion.text) // 2
+    text = completion.text[place : place + 1]
+    if not text or text == "\ufffd":
+        return
+    (ended,) = _groups(generator, [replace(prompt, stop=(text,))], 1, sampling)[0]
+    assert ended.token_ids == completion.token_ids[: len(ended.token_ids)], (
+        f"a request that stops at {text!r} gets {ended.token_ids}, and without it {completion.token_ids}"
+    )
+    assert text in ended.text, f"a request that stops at {text!r} gets {ended.text!r} of {completion.text!r}"
+    assert ended.finish_reason is FinishReason.STOP, f"stopped at {text!r} and called {ended.finish_reason}"
+    assert len(ended.logprobs) == len(ended.token_ids), (
+        "a stopped completion has other log-probabilities than tokens"
+    )
+    before = [replace(prompt, stop=(text,), max_tokens=len(ended.token_ids) - 1)]
+    (before_it,) = _groups(generator, before, 1, sampling)[0]
+    assert text not in before_it.text, f"{ended.text!r} goes on after {text!r} was complete"
 
 
 def _groups(

@@ -13,6 +13,7 @@ import time
 import weakref
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -167,7 +168,7 @@ class EndpointGenerator:
         for attempt in range(1, self.tries + 1):
             try:
                 with self._slots:
-                    return self._ask(self._body(prompt, seed, sampling), prompt.tools)
+                    return _stopped(self._ask(self._body(prompt, seed, sampling), prompt.tools), prompt)
             except _Lost as lost:
                 return Completion(text="", finish_reason=FinishReason.ERROR, fault=str(lost))
             except _Transient as trouble:
@@ -305,6 +306,12 @@ def _read(content: bytes, tools: Sequence[ToolSpec]) -> Completion:
         finish_reason=FinishReason.LENGTH if choice.finish_reason == "length" else FinishReason.STOP,
         usage=Usage(prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens),
     )
+
+
+def _stopped(said: Completion, prompt: GenerationRequest) -> Completion:
+    """The completion up to its first stop string: a server that was sent these would not say whether it met one."""
+    text = prompt.up_to_stop(said.text)
+    return said if text == said.text else replace(said, text=text, finish_reason=FinishReason.STOP)
 
 
 def _retry_after(headers: httpx2.Headers) -> float | None:

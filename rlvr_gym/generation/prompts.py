@@ -12,6 +12,7 @@ from rlvr_gym.errors import ConfigError
 from rlvr_gym.generation import chat
 from rlvr_gym.generation.base import GenerationRequest, Generator, SamplingParams
 from rlvr_gym.generation.calls.codec import ToolCodec
+from rlvr_gym.generation.stops import StopStrings, first_tokens
 from rlvr_gym.seeding import derive_seed
 from rlvr_gym.tasks import Message
 from rlvr_gym.tools.calls import Call, ToolSpec
@@ -30,6 +31,7 @@ class EncodedPrompt:
     budget: int
     streams: tuple[int, ...]
     tools: tuple[ToolSpec, ...] = ()
+    stop: StopStrings | None = None
 
 
 class TokenGenerator(Generator, Protocol):
@@ -64,6 +66,7 @@ class TokenPrompts:
         context: int | None,
     ) -> None:
         self.tokenizer, self.context = tokenizer, context
+        self._stops: dict[tuple[str, ...], StopStrings] = {}
         self.end_ids = end_of_sequence_ids(tokenizer, generation_config)
         if not self.end_ids:
             raise ConfigError(
@@ -100,9 +103,17 @@ class TokenPrompts:
         logprobs: Sequence[float],
         sampled_under: tuple[WeightsSpan, ...],
         tools: Sequence[ToolSpec] = (),
+        stop: StopStrings | None = None,
     ) -> Completion:
-        """Build the completion from what was sampled after a prompt that showed `tools`."""
-        ended = bool(token_ids) and token_ids[-1] in self.end_ids
+        """Build the completion from what was sampled after a prompt that showed `tools`.
+
+        What an engine has sampled after the first stop string is left out.
+        """
+        length = stop.length(token_ids) if stop else None
+        if length is not None:
+            token_ids, logprobs = token_ids[:length], logprobs[:length]
+            sampled_under = first_tokens(sampled_under, length)
+        ended = length is not None or (bool(token_ids) and token_ids[-1] in self.end_ids)
         opening = chat.opening(self.tokenizer, prompt_ids)
         return Completion(
             text=opening + self.text(token_ids),
@@ -142,7 +153,17 @@ class TokenPrompts:
             budget=max(0, min(sampling.max_tokens - prompt.begun, room)),
             streams=tuple(derive_seed(prompt.seed, sample) for sample in samples),
             tools=prompt.tools,
+            stop=self._stop(prompt.stop, ids[len(ids) - prompt.begun :]),
         )
+
+    def _stop(self, texts: tuple[str, ...], begun: tuple[int, ...]) -> StopStrings | None:
+        if not texts:
+            return None
+        if not all(texts):
+            raise ConfigError("a stop string is empty: it would end every turn before it begins")
+        if texts not in self._stops:
+            self._stops[texts] = StopStrings(tokenizer=self.tokenizer, texts=texts)
+        return self._stops[texts].after(begun)
 
     def _refuse_without_room(
         self, index: int, prompt: GenerationRequest, length: int, max_tokens: int

@@ -120,5 +120,6 @@ def _continues(first: GenerationRequest, count: int, request: GenerationRequest)
         first.token_ids is None
         and (first.seed, first.messages) == (request.seed, request.messages)
         and (first.tools, first.max_tokens) == (request.tools, request.max_tokens)
+        and first.stop == request.stop
         and request.first_sample == first.first_sample + count
     )

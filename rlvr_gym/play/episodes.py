@@ -62,6 +62,7 @@ class Table:
             seed=derive_seed(self._seed, seat.task.id),
             prompt_messages=self.env.messages(lane),
             tools=self.env.env.tools if self._native_tools else (),
+            stop=() if self._native_tools else self.env.env.stop,
             limits=self.env.env.limits,
             prompt_ids=seat.fork.rollout.prompt_ids if seat.fork else (),
         )
@@ -132,6 +133,7 @@ class _Episode:
     seed: int
     prompt_messages: tuple[Message, ...]
     tools: tuple[ToolSpec, ...]
+    stop: tuple[str, ...]
     limits: EpisodeLimits
     messages: list[Message] = field(default_factory=list)
     places: list[Turn] = field(default_factory=list)
@@ -181,6 +183,7 @@ class _Episode:
                 first_sample=self.seat.sample,
                 tools=self.tools,
                 max_tokens=self._tokens_left(),
+                stop=self.stop,
             )
         return GenerationRequest(
             messages=(*self.prompt_messages, *self.messages),
@@ -189,6 +192,7 @@ class _Episode:
             seed=derive_seed(self.seed, self.seat.sample, self.turns),
             tools=self.tools,
             max_tokens=self._tokens_left(begun=len(begun)),
+            stop=self.stop,
         )
 
     def _tokens_left(self, *, begun: int = 0) -> int | None:

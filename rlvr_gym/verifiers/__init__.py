@@ -18,17 +18,20 @@ if TYPE_CHECKING:
     from rlvr_gym.verifiers.lean.command import LeanCommand
     from rlvr_gym.verifiers.llm_judge import LlmJudge
     from rlvr_gym.verifiers.math import Math
+    from rlvr_gym.verifiers.open_answers import F1, ExactMatch
     from rlvr_gym.verifiers.reward_model import RewardModel
     from rlvr_gym.verifiers.sql import Sql, SqlProblem
     from rlvr_gym.verifiers.steps import Equations, Steps
 
 __all__ = [
+    "F1",
     "AllOf",
     "Answer",
     "AnswerContract",
     "Choice",
     "Equations",
     "Exact",
+    "ExactMatch",
     "FunctionVerifier",
     "GateThen",
     "JsonSchema",
@@ -55,6 +58,8 @@ __all__ = [
 
 _LATE = {
     "Equations": "steps",
+    "ExactMatch": "open_answers",
+    "F1": "open_answers",
     "Lean": "lean",
     "LeanCommand": "lean",
     "LeanProblem": "lean",

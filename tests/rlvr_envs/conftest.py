@@ -49,6 +49,30 @@ def published():
             {"prompt": "1 + 1? Answer in \\boxed{}.", "answer": "2"},
             {"prompt": "Capital of France?", "answer": "Paris", "verifier": "exact"},
         ],
+        "search": [
+            {
+                "id": "5a7a06935542990198eaf050",
+                "question": "Which river flows through the capital of France?",
+                "answer": "the Seine",
+                "supporting_facts": {"title": ["Paris", "Seine"], "sent_id": [0, 0]},
+                "context": {
+                    "title": ["Paris", "Seine"],
+                    "sentences": [
+                        ["Paris is the capital of France.", " The Seine flows through it."],
+                        ["The Seine is a river.", " It ends in the Channel."],
+                    ],
+                },
+            },
+            {
+                "id": "5a8b57f25542995d1e6f1371",
+                "question": "Is the Channel a sea?",
+                "golden_answers": ["yes"],
+                "context": [
+                    ["Channel", ["The Channel is an arm of the Atlantic."]],
+                    ["Paris", ["Paris is a city."]],
+                ],
+            },
+        ],
         **PUBLISHED,
     }
 

@@ -16,6 +16,7 @@ VARIANTS = [
     *((name, FEWER_TURNS.get(name, {})) for name in REGISTERED),
     ("arithmetic", {"style": "symbols", "operations": "-*"}),
     ("countdown", {"style": "symbols", "numbers": 3}),
+    ("search", {"reward": "f1", "protocol": "tags"}),
 ]
 
 

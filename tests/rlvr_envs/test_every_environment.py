@@ -17,6 +17,8 @@ VARIANTS = [
     ("instructions", {"split": "test", "count": 3}),
     ("guess", {"high": 1000, "max_turns": 10}),
     ("humaneval", {"style": "continue"}),
+    ("lookup", {"style": "symbols", "hops": 2}),
+    ("search", {"reward": "f1", "protocol": "tags"}),
     *((short_name(id), {}) for id in OURS),
 ]
 

@@ -19,13 +19,13 @@ _PREFILL_LOGITS = 2**24
 def record(rows: Sequence[Row], drawn: Drawn, end_ids: Collection[int]) -> list[PromptSamples]:
     """Append what was drawn to each row; returns the groups that this finished.
 
-    A row is finished after an end token, and when its group's budget is spent.
+    A row is finished after an end token or a stop string, and when its group's budget is spent.
     """
     finished: list[PromptSamples] = []
     for row, tokens, logprobs in zip(rows, *drawn, strict=True):
         row.token_ids += tokens
         row.logprobs += logprobs
-        if tokens[-1] in end_ids:
+        if row.ends(row.token_ids, end_ids):
             row.finish_reason = FinishReason.STOP
         elif not row.remaining:
             row.finish_reason = FinishReason.LENGTH

@@ -98,7 +98,7 @@ class TransformersGenerator:
         """Sample `n` completions of each prompt, as `Generator.generate` says."""
         refuse_unknown_weights(self.weights_version)
         groups = [
-            PromptSamples(prompt.index, prompt.ids, prompt.budget, prompt.streams, prompt.tools)
+            PromptSamples(prompt.index, prompt.ids, prompt.budget, prompt.streams, prompt.tools, prompt.stop)
             for prompt in self._prompts.encode(prompts, n, sampling)
         ]
         return self._sample(groups, sampling)
@@ -214,6 +214,7 @@ class TransformersGenerator:
                 row.logprobs,
                 (WeightsSpan(version=version, tokens=len(row.token_ids)),) if row.token_ids else (),
                 group.tools,
+                group.stop,
             )
             for row in group.rows
         ]

@@ -5,7 +5,7 @@ Shapes: B rows, T tokens, V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import groupby
 from typing import Protocol, final
 
@@ -16,13 +16,17 @@ from transformers.cache_utils import DynamicCache
 
 from rlvr_gym.generation.base import SamplingParams
 from rlvr_gym.generation.sampling import draw, uniforms
+from rlvr_gym.generation.stops import StopStrings
 from rlvr_gym.generation.transformers.cache import Prefix, RowCache, prefixes
 from rlvr_gym.tools.calls import ToolSpec
 from rlvr_gym.verdicts import FinishReason
 
 
 class PromptSamples:
-    """A prompt and its samples, one per random stream, each of at most `budget` tokens; `tools` are those it shows."""
+    """A prompt and its samples, one per random stream, each of at most `budget` tokens; `tools` are those it shows.
+
+    A sample ends after one of the `stop` strings.
+    """
 
     def __init__(
         self,
@@ -31,8 +35,9 @@ class PromptSamples:
         budget: int,
         streams: Sequence[int],
         tools: Sequence[ToolSpec] = (),
+        stop: StopStrings | None = None,
     ) -> None:
-        self.index, self.tools = index, tools
+        self.index, self.tools, self.stop = index, tools, stop
         self.prompt_ids = prompt_ids
         self.budget = budget
         self.rows = [Row(self, stream) for stream in streams]
@@ -60,6 +65,10 @@ class Row:
     def remaining(self) -> int:
         """Number of tokens that it may still gain."""
         return self.group.budget - len(self.token_ids)
+
+    def ends(self, ids: Sequence[int], end_ids: Collection[int]) -> bool:
+        """Return whether the last of `ids`, which follow its prompt, ends it: an end token, or by a stop string."""
+        return ids[-1] in end_ids or (self.group.stop is not None and self.group.stop.end(ids))
 
 
 Drawn = tuple[list[list[int]], list[list[float]]]

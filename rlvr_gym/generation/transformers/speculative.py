@@ -165,7 +165,7 @@ class Speculation:
         self._model.cut_back(excess)
         if max(drafted):
             self._draft.cut_back(excess)
-        return self._ended(drafted, accepted, (tokens.tolist(), logprobs.tolist()))
+        return self._ended(rows, drafted, accepted, (tokens.tolist(), logprobs.tolist()))
 
     def _propose(
         self, rows: Sequence[Row], count: int, sampling: SamplingParams, to_come: int
@@ -200,11 +200,20 @@ class Speculation:
             return nn.functional.pad(logits, (0, missing), value=-torch.inf)
         return logits[:, : self.vocabulary]
 
-    def _ended(self, drafted: Sequence[int], accepted: Sequence[int], drawn: Drawn) -> Drawn:
-        """The new tokens of each row, up to an end token; counts them."""
+    def _ended(
+        self, rows: Sequence[Row], drafted: Sequence[int], accepted: Sequence[int], drawn: Drawn
+    ) -> Drawn:
+        """The new tokens of each row, up to an end token or stop string; counts them."""
         lengths = [
-            next((place + 1 for place in range(count) if row[place] in self._end_ids), count + 1)
-            for count, row in zip(accepted, drawn[0], strict=True)
+            next(
+                (
+                    place
+                    for place in range(1, count + 1)
+                    if row.ends([*row.token_ids, *tokens[:place]], self._end_ids)
+                ),
+                count + 1,
+            )
+            for row, count, tokens in zip(rows, accepted, drawn[0], strict=True)
         ]
         self.counts += DraftCounts(
             passes=len(lengths),

@@ -21,7 +21,7 @@ from torch import Tensor
 from rlvr_gym.errors import ConfigError, TrainingError
 from rlvr_gym.generation.base import GenerationRequest, SamplingParams, TokenSequence
 from rlvr_gym.generation.prompts import EncodedPrompt
-from rlvr_gym.generation.vllm.model import ServedModel
+from rlvr_gym.generation.vllm.model import ServedModel, stopping
 from rlvr_gym.generation.vllm.names import BACKEND, EXTENSION, FIRST_WEIGHTS
 from rlvr_gym.generation.weights import refuse_unknown_weights, whole, whole_update
 from rlvr_gym.tasks import Message
@@ -204,6 +204,7 @@ class VLLMGenerator:
             max_tokens=prompt.budget,
             seed=prompt.streams[sample],
             stop_token_ids=sorted(self.end_ids),
+            **stopping(prompt),
         )
 
     def _ask(self, ids: Sequence[int], params: Any) -> str:
@@ -241,16 +242,18 @@ class VLLMGenerator:
             WeightsSpan(version=self._versions[span.version], tokens=span.end - span.start)
             for span in output.weight_versions or ()
         )
-        return self._prompts.completion(prompt.ids, output.token_ids, logprobs, spans, prompt.tools)
+        return self._prompts.completion(
+            prompt.ids, output.token_ids, logprobs, spans, prompt.tools, prompt.stop
+        )
 
 
 def _params(**settings: Any) -> Any:
-    """vLLM's sampling parameters: nothing but what is asked for, and token ids only."""
+    """vLLM's sampling parameters: nothing but what is asked for, and token ids only unless a text is looked for."""
     from vllm import SamplingParams as EngineParams  # pyright: ignore[reportAttributeAccessIssue]
     from vllm.sampling_params import RequestOutputKind
 
-    asked = {"logprobs": 0, "seed": 0, **settings}
-    return EngineParams(**asked, ignore_eos=True, detokenize=False, output_kind=RequestOutputKind.FINAL_ONLY)
+    asked = {"logprobs": 0, "seed": 0, "detokenize": False, **settings}
+    return EngineParams(**asked, ignore_eos=True, output_kind=RequestOutputKind.FINAL_ONLY)
 
 
 def _size(prompt: EncodedPrompt) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import (
@@ -16,10 +17,17 @@ from transformers import (
 )
 
 from rlvr_gym.errors import ConfigError
-from rlvr_gym.generation.prompts import TokenPrompts
+from rlvr_gym.generation.prompts import EncodedPrompt, TokenPrompts
 
 SMALLEST_HEAD_ON_A_CPU = 32
 _DTYPES = ("auto", "float32", "bfloat16", "float16")
+
+
+def stopping(prompt: EncodedPrompt) -> dict[str, Any]:
+    """The sampling parameters by which vLLM ends a completion at a stop string, for which it has to write text."""
+    if prompt.stop is None:
+        return {}
+    return {"stop": list(prompt.stop.texts), "detokenize": True, "skip_special_tokens": False}
 
 
 class ServedModel:

@@ -16,7 +16,7 @@ from rlvr_gym.errors import ConfigError
 from rlvr_gym.generation.base import GenerationRequest, SamplingParams, TokenSequence
 from rlvr_gym.generation.prompts import EncodedPrompt
 from rlvr_gym.generation.vllm.fleet import Fleet
-from rlvr_gym.generation.vllm.model import ServedModel
+from rlvr_gym.generation.vllm.model import ServedModel, stopping
 from rlvr_gym.generation.vllm.names import FIRST_WEIGHTS
 from rlvr_gym.generation.vllm.server import (
     Connections,
@@ -156,6 +156,7 @@ class VLLMServersGenerator:
             "seed": prompt.streams[sample],
             "stop_token_ids": sorted(self.end_ids),
             "logprobs": 0,
+            **stopping(prompt),
         }
         patience_ends = time.monotonic() + self._patience_seconds
         while True:
@@ -187,7 +188,9 @@ class VLLMServersGenerator:
             raise ServerLost(
                 "its sample lacks log-probabilities, or does not say under which weights it was drawn"
             )
-        return self._prompts.completion(prompt.ids, sampled.token_ids, logprobs, tuple(spans), prompt.tools)
+        return self._prompts.completion(
+            prompt.ids, sampled.token_ids, logprobs, tuple(spans), prompt.tools, prompt.stop
+        )
 
 
 def _failed(fault: str) -> Completion:

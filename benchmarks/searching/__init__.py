@@ -1,0 +1,1 @@
+"""Measurements of search: what a tiny model learns, and how fast documents are found."""

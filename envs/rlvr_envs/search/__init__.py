@@ -1,0 +1,1 @@
+"""Search: questions whose answers stand in documents that the model has to look for."""
