@@ -75,7 +75,7 @@ def _table(*rows: str) -> dict[str, tuple[Fraction, str]]:
 _UNITS = _table(
     "length m,meter,metre=1 cm,centimeter,centimetre=1/100 mm,millimeter,millimetre=1/1000 "
     "km,kilometer,kilometre=1000 AU=149597870700 dm,decimeter=1/10 in,inch=127/5000 ft,foot,feet=381/1250 "
-    "yd,yard=1143/1250 mi,mile=1609344/1000",
+    "yd,yard=1143/1250 mi,mile=1609344/1000 micron=1/1000000 angstrom=1/10000000000",
     "mass g,gram=1 kg,kilogram=1000 mg,milligram=1/1000 lb,lbs,pound=45359237/100000 "
     "oz,ounce=45359237/1600000 ton,tonne=1000000",
     "time s,sec,secs,second=1 min,mins,minute=60 h,hr,hrs,hour=3600 day=86400 week=604800 ms,millisecond=1/1000",
@@ -89,11 +89,11 @@ _UNITS = _table(
     "sterling £=1",
     "yen ¥,yen=1",
     "rupee ₹,rupee,rs=1",
-    "angle °,degree,deg=1",
+    "angle °,degree,deg=1 arcmin,arcminute=1/60 arcsec,arcsecond=1/3600",
     "radian radian,rad=1",
     "celsius celsius=1",
     "fahrenheit fahrenheit=1",
-    "energy J,joule=1000 kJ=1000000 cal,calorie=4184 Nm=1000 kWh=3600000000",
+    "energy J,joule=1000 kJ=1000000 cal,calorie=4184 Nm=1000 kWh=3600000000 erg=1/10000",
     "force N,newton=1000",
     "power W,watt=1000 kW=1000000",
     "current A,amp,ampere=1",
@@ -111,7 +111,6 @@ _UNITS = _table(
     "amount mol,mole=1",
     "concentration M,molar=1",
     "distance pc,parsec=1",
-    "erg erg=1",
     "calendar month=1 year,yr,yrs=12 decade=120 century=1200",
     "unit unit=1",
     "yuan yuan,rmb=1",
