@@ -3,6 +3,7 @@ import json
 import pytest
 
 from tests.rlvr_envs.code_rows import PUBLISHED
+from tests.rlvr_envs.problem_rows import PROBLEMS
 
 
 @pytest.fixture
@@ -50,6 +51,7 @@ def published():
             {"prompt": "Capital of France?", "answer": "Paris", "verifier": "exact"},
         ],
         **PUBLISHED,
+        **PROBLEMS,
     }
 
 
