@@ -1,4 +1,5 @@
 import pytest
+from rlvr_envs.math.problems import answer
 
 import rlvr_gym as rg
 from rlvr_gym.errors import TasksLeftOut
@@ -111,3 +112,25 @@ def test_a_folder_without_subjects_is_read_once(published, write_rows, tmp_path)
     pytest.importorskip("datasets")
     write_rows(published["math"], "train.jsonl")
     assert rg.make("math", data=str(tmp_path)).tasks.size == 2
+
+
+@pytest.mark.parametrize(
+    ("gold", "text"),
+    [
+        (27.0, "27"),
+        ("27.0", "27"),
+        ("-1.00", "-1"),
+        (7, "7"),
+        (" 2.50 ", "2.50"),
+        (4.5e33, "4.5e+33"),
+        ("1e-8", "1e-8"),
+    ],
+)
+def test_a_gold_answer_is_the_text_of_its_value(gold, text):
+    assert answer(gold) == text
+
+
+@pytest.mark.parametrize("gold", [None, "", " ", True, float("nan")])
+def test_nothing_is_no_gold_answer(gold):
+    with pytest.raises(rg.DataError, match="there is no gold answer"):
+        answer(gold)

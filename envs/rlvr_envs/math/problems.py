@@ -34,12 +34,11 @@ def problem(question: str, gold: object, *, id: object = "", **metadata: JsonVal
 
 def answer(gold: object) -> str:
     """A gold answer as text; a decimal that is whole, such as 27.0, without its zeros. Raises DataError for none."""
-    if isinstance(gold, float) and gold.is_integer():
-        gold = int(gold)
     text = "" if gold is None or isinstance(gold, bool) else str(gold).strip()
     if not text or text == "nan":
         raise rg.DataError("there is no gold answer")
-    return re.sub(r"(?<=\d)\.0+$", "", text) if re.fullmatch(r"-?\d+\.0+", text, re.ASCII) else text
+    whole = re.fullmatch(r"(-?\d+)\.0+", text, re.ASCII)
+    return whole[1] if whole else text
 
 
 def whole_number(gold: object, *, least: int | None = None, most: int | None = None) -> str:
