@@ -272,8 +272,11 @@ def _card(id: str, card: EnvironmentCard) -> Iterator[str]:
         "licence": card.licence,
         "answer": card.answer,
         "sampling": sampling,
+        "family": registry.family(id),
         "samples per task": str(card.samples_per_task),
     }
+    if card.overlap_groups:
+        facts["holds"] = f"problems of {', '.join(card.overlap_groups)}"
     for name, value in facts.items():
         yield f"| {name} | {_cell(value)} |\n"
     yield "\n| option | default |\n| --- | --- |\n"

@@ -7,7 +7,8 @@ RlvrError
 ├── TooManyUnscored      so many samples could not be judged that results would mean nothing
 └── TrainingError        a run cannot go on: NaN loss, starved batch, sampler out of step, full disk
 
-TasksLeftOut is a warning: some tasks of a set cannot be judged, and the others are used.
+Two are warnings. TasksLeftOut: some tasks of a set cannot be judged, and the others are used. KnownOverlap: training
+and held-out tasks come from the same collection of problems.
 """
 
 
@@ -37,3 +38,7 @@ class TrainingError(RlvrError, RuntimeError):
 
 class TasksLeftOut(UserWarning):
     """Tasks of a set cannot be judged and are left out; the message names them, and why."""
+
+
+class KnownOverlap(UserWarning):
+    """Training and held-out tasks come from the same collection of problems; the message names it."""

@@ -1,11 +1,14 @@
-"""Gold answers, checked as tasks are loaded: one that is no use is an error, one that cannot be judged is left out."""
+"""Rows made into tasks, and their gold answers checked: one of no use is an error, one not to be judged is left out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from rlvr_gym.errors import DataError, VerifierFault
+from rlvr_gym.rows import Row
 from rlvr_gym.task import Task
 
 if TYPE_CHECKING:
@@ -13,6 +16,18 @@ if TYPE_CHECKING:
 
 _NAMED = 5
 """Number of left-out tasks that are named; their total is always given."""
+
+
+def task_of(row: Row, to_task: Callable[[Row], Task | None], *, place: str, name: str) -> Task | None:
+    """The task that `to_task` makes of a row; whatever the row lacks is a DataError with its place."""
+    try:
+        return to_task(row)
+    except DataError as error:
+        raise DataError(f"{place}: {error}") from error
+    except KeyError as error:
+        raise DataError(f"{place}: no field {error}; the row has {', '.join(sorted(row))}") from error
+    except (ValidationError, ValueError, TypeError, AttributeError) as error:
+        raise DataError(f"{place}: not a task of '{name}': {error}") from error
 
 
 def left_out(refused: Mapping[str, str], total: int, places: Mapping[str, str]) -> str:

@@ -7,11 +7,15 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.tasks import Task, TaskSet
+
+if TYPE_CHECKING:
+    from rlvr_gym.environments.base import EnvironmentCard
 
 WORDS = 13
 """Passages of so many words count, as in arXiv 2005.14165, appendix C."""
@@ -93,6 +97,18 @@ def overlap(first: TaskSet, second: TaskSet) -> Overlap:
         passages=len(passages),
         examples=(*exact[:_EXAMPLES], *passages[:_EXAMPLES]),
     )
+
+
+def known_overlap(first: EnvironmentCard | None, second: EnvironmentCard | None) -> str | None:
+    """Describe what two sets are known to have in common, by the `overlap_groups` of their cards.
+
+    No row is read for it, and problems may stand in both in other words. None where nothing is known, and for two
+    splits of one set.
+    """
+    if first is None or second is None or first == second:
+        return None
+    shared = [group for group in first.overlap_groups if group in second.overlap_groups]
+    return f"both hold problems of {', '.join(shared)}" if shared else None
 
 
 def refuse_overlap(training: Iterable[TaskSet], held_out: TaskSet) -> None:

@@ -89,6 +89,12 @@ def short_name(id: str) -> str:
     return parse_env_id(id.rpartition(":")[2])[1].lower()
 
 
+def family(id: str) -> str:
+    """The family of an environment: the folder in its package that its module is in, else the package."""
+    module = str(gymnasium.spec(id).entry_point).partition(":")[0].split(".")
+    return module[1] if len(module) > 2 else module[0]
+
+
 def find(name: str) -> str:
     """The full id that `name` stands for: a full id, or a short name (its latest version).
 

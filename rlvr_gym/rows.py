@@ -1,4 +1,4 @@
-"""Rows of stored tasks, from JSONL and Parquet files and hub datasets, each with its place.
+"""Rows of stored tasks, from files (JSONL, JSON, CSV, Parquet) and hub datasets, each with its place.
 
 Rows hold JSON values. Dates and times are written in ISO 8601, durations as seconds, decimals as their digits, bytes
 as their text if they are UTF-8 and otherwise in base64. A row that cannot be read is a DataError that names the
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import codecs
+import csv
 import datetime
 import decimal
 import gzip
@@ -26,15 +27,19 @@ Row = dict[str, Any]
 
 DATA_SUFFIXES = {".jsonl", ".json", ".parquet", ".csv", ".arrow"}
 """Suffixes of the files of a folder in the hub's format; more suffixes, such as .gz, may follow."""
+FILE_SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet", ".json", ".csv")
+"""Suffixes of the files that are read by themselves."""
 
 
 def reader_of(path: Path) -> Callable[[Path], Iterator[tuple[str, Row]]]:
-    """The reader of a `.jsonl`, `.jsonl.gz` or `.parquet` file. Raises ConfigError for any other name."""
-    if path.suffix == ".parquet":
-        return parquet_rows
-    if path.name.endswith((".jsonl", ".jsonl.gz")):
-        return jsonl_rows
-    raise ConfigError(f"cannot read tasks from {path}: the name must end in .jsonl, .jsonl.gz or .parquet")
+    """The reader of a file with one of the `FILE_SUFFIXES`. Raises ConfigError for any other name."""
+    readers = dict(
+        zip(FILE_SUFFIXES, (jsonl_rows, jsonl_rows, parquet_rows, json_rows, csv_rows), strict=True)
+    )
+    for suffix, reader in readers.items():
+        if path.name.endswith(suffix):
+            return reader
+    raise ConfigError(f"cannot read tasks from {path}: the name must end in {', '.join(FILE_SUFFIXES)}")
 
 
 def jsonl_rows(path: Path) -> Iterator[tuple[str, Row]]:
@@ -51,6 +56,36 @@ def jsonl_rows(path: Path) -> Iterator[tuple[str, Row]]:
         raise DataError(f"{path} breaks off after line {number}: {error}") from error
     except OSError as error:
         raise DataError(f"cannot read tasks from {path}: {error.strerror or error}") from error
+
+
+def json_rows(path: Path) -> Iterator[tuple[str, Row]]:
+    """The objects of a `.json` file, which is one list of them."""
+    try:
+        rows = json.loads(path.read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        raise DataError(f"cannot read tasks from {path}: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path} is broken: {error}") from error
+    if not isinstance(rows, list):
+        raise DataError(f"{path}: expected a list of JSON objects, found {type(rows).__name__}")
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, dict):
+            raise DataError(f"{path}, row {number}: expected a JSON object, found {type(row).__name__}")
+        yield f"{path}, row {number}", row
+
+
+def csv_rows(path: Path) -> Iterator[tuple[str, Row]]:
+    """The rows of a `.csv` file whose first row names the columns; every value is text."""
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as lines:
+            for number, row in enumerate(csv.DictReader(lines, strict=True), start=1):
+                if None in row or None in row.values():
+                    raise DataError(f"{path}, row {number}: it has not as many values as there are columns")
+                yield f"{path}, row {number}", dict(row)
+    except OSError as error:
+        raise DataError(f"cannot read tasks from {path}: {error.strerror or error}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} is broken: {error}") from error
 
 
 def _json_object(place: str, line: bytes) -> Row:

@@ -11,10 +11,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue
 
 from rlvr_gym.errors import ConfigError, DataError, TasksLeftOut
-from rlvr_gym.golds import check_gold, left_out
+from rlvr_gym.golds import check_gold, left_out, task_of
 from rlvr_gym.rows import Row, hub_rows, reader_of
 from rlvr_gym.seeding import derive_rng, derive_seed
 from rlvr_gym.task import Message, Task
@@ -130,7 +130,7 @@ class TaskSet(ABC):
         split: str,
         verifier: Verifier | None = None,
     ) -> TaskSet:
-        """Tasks from a `.jsonl`, `.jsonl.gz` or `.parquet` file, one a row."""
+        """Tasks from a `.jsonl`, `.jsonl.gz`, `.parquet`, `.json` or `.csv` file, one a row."""
         path = Path(path).expanduser()
         rows = reader_of(path)
         return _StoredTaskSet(
@@ -207,7 +207,7 @@ class _StoredTaskSet(TaskSet):
         tasks: list[Task] = []
         places: dict[str, str] = {}
         for place, row in self._rows():
-            task = self._build(place, row)
+            task = task_of(row, self._to_task, place=place, name=self.name)
             if task is None:
                 continue
             if self._verifier is not None:
@@ -220,16 +220,6 @@ class _StoredTaskSet(TaskSet):
             raise DataError(f"{self.label} holds no tasks")
         self._places = places
         return tasks
-
-    def _build(self, place: str, row: Row) -> Task | None:
-        try:
-            return self._to_task(row)
-        except DataError as error:
-            raise DataError(f"{place}: {error}") from error
-        except KeyError as error:
-            raise DataError(f"{place}: no field {error}; the row has {', '.join(sorted(row))}") from error
-        except (ValidationError, ValueError, TypeError, AttributeError) as error:
-            raise DataError(f"{place}: not a task of '{self.name}': {error}") from error
 
     @cached_property
     def _by_id(self) -> dict[str, Task]:

@@ -28,7 +28,18 @@ def complete_evaluated(incomplete: str) -> Completions:
     """Complete the arguments of `rlvr eval`: environments, settings, and folders of runs."""
     keys = ["model.path=", "model.dtype=", *(f"sampling.{name}=" for name in _SAMPLING)]
     runs = [str(path) for path in sorted(Path("runs").glob("*")) if path.is_dir()]
-    return [*complete_environment(incomplete), *(one for one in (*keys, *runs) if one.startswith(incomplete))]
+    return [
+        *complete_environment(incomplete),
+        *_suites(incomplete),
+        *(one for one in (*keys, *runs) if one.startswith(incomplete)),
+    ]
+
+
+def _suites(incomplete: str) -> Completions:
+    from rlvr_gym.environments.suites import list_suites  # slow to import, and no help text needs it
+
+    named = {f"suite={name}": suite.about for name, suite in list_suites().items()}
+    return [(name, about) for name, about in named.items() if name.startswith(incomplete)]
 
 
 _SAMPLING = ("temperature", "top_p", "top_k", "max_tokens")

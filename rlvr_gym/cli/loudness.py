@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from rlvr_gym.errors import TasksLeftOut
+from rlvr_gym.errors import KnownOverlap, TasksLeftOut
 
 
 class Loudness(Enum):
@@ -45,7 +45,8 @@ def choose(*, quiet: bool, verbose: bool) -> None:
     warnings.formatwarning = _formatted
     if quiet:
         logging.getLogger("rlvr_gym").setLevel(logging.ERROR)
-        warnings.simplefilter("ignore", TasksLeftOut)
+        for category in (KnownOverlap, TasksLeftOut):
+            warnings.simplefilter("ignore", category)
     if verbose:
         logging.basicConfig(level=logging.INFO)
     else:
@@ -60,7 +61,7 @@ def _formatted(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
 ) -> str:
     """Show what is said of the tasks as a line, without the place in our code that says it."""
-    if issubclass(category, TasksLeftOut):
+    if issubclass(category, KnownOverlap | TasksLeftOut):
         return f"{message}\n"
     return _format(message, category, filename, lineno, line)
 

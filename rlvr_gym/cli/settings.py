@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Sequence
 from contextlib import suppress
@@ -17,6 +18,7 @@ from rlvr_gym.cli.engines import GeneratorSettings
 from rlvr_gym.config import Config, Settings, merge, parse_overrides, validate
 from rlvr_gym.environments.base import Environment
 from rlvr_gym.environments.settings import EnvConfig, TrainedModel, trained_model
+from rlvr_gym.environments.suites import find_suite
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.evaluation import StoredRun
 from rlvr_gym.generation.base import SamplingParams
@@ -100,6 +102,27 @@ def eval_settings(
     if len(found) < len(names) or unknown:
         refuse(problems)
     return found
+
+
+def with_suites(arguments: Sequence[str]) -> list[str]:
+    """Command-line arguments with the members of `suite=NAME` in its place; what is given by hand comes after it.
+
+    The options of a member become settings, `NAME.KEY=VALUE`. An environment that is named twice is there once.
+    """
+    asked = [argument.partition("=")[2] for argument in arguments if argument.startswith("suite=")]
+    if not asked:
+        return list(arguments)
+    suites = [find_suite(name) for name in asked]
+    names = [argument for argument in arguments if "=" not in argument]
+    given = [argument for argument in arguments if "=" in argument and not argument.startswith("suite=")]
+    members = [member for suite in suites for member in suite.members]
+    options = [
+        f"{member}.{key}={json.dumps(value)}"
+        for suite in suites
+        for member, chosen in suite.members.items()
+        for key, value in chosen.items()
+    ]
+    return [*dict.fromkeys([*members, *names]), *options, *given]
 
 
 def refuse(problems: Sequence[str]) -> None:

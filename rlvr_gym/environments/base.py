@@ -82,6 +82,8 @@ class EnvironmentCard(BaseModel):
     """Default number of samples per task in an evaluation."""
     answers_withheld: bool = False
     """The data set forbids that its answers are published: none is shown or kept beside a completion."""
+    overlap_groups: tuple[str, ...] = ()
+    """Collections that its problems come from, wholly or in part: sets with one in common may share problems."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

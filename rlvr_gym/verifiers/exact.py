@@ -74,13 +74,17 @@ class Choice(Verifier):
     Args:
         contract: where the answer stands, or the name of a marker.
         choices: the letters, one character each.
+        withheld: do not name the right choice in the verdict on a wrong one, which may be kept or shown.
     """
 
-    def __init__(self, contract: AnswerContract | str, choices: str = "ABCD") -> None:
+    def __init__(
+        self, contract: AnswerContract | str, choices: str = "ABCD", *, withheld: bool = False
+    ) -> None:
         if len(set(choices.casefold())) < max(2, len(choices)) or not choices.isalnum():
             raise ConfigError(f"choices must be at least two different letters or digits, not {choices!r}")
         self.contract = AnswerContract.of(contract)
         self.choices = choices
+        self.withheld = withheld
         letter = f"([{choices}])"
         self._one = re.compile(
             rf"(?:(?:option|choice)\s+)?(?:[(\[]{letter}[)\]][.:]?|{letter}(?:[.):]|$))(?:\s+(.*)|$)",
@@ -107,7 +111,7 @@ class Choice(Verifier):
             return Verdict.wrong("names several choices", answer=said)
         if named == {gold}:
             return Verdict.right(answer=gold)
-        return Verdict.wrong(f"expected {gold}", answer="".join(named))
+        return Verdict.wrong("another choice" if self.withheld else f"expected {gold}", answer="".join(named))
 
     def solution(self, task: Task) -> str:
         """The right letter, marked as the final answer."""

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from tests.rlvr_envs.code_rows import PUBLISHED
+from tests.rlvr_envs.problem_rows import PROBLEMS
 
 
 @pytest.fixture
@@ -74,6 +75,7 @@ def published():
             },
         ],
         **PUBLISHED,
+        **PROBLEMS,
     }
 
 

@@ -7,13 +7,17 @@ from rlvr_gym.audit.report import Failure
 from rlvr_gym.audit.runner import audit
 from rlvr_gym.registry import options, short_name
 from tests.rlvr_envs.code_rows import PUBLISHED, hurried
+from tests.rlvr_envs.problem_rows import PROBLEMS
 
 pytestmark = pytest.mark.long
 
 REGISTERED = [short_name(id) for id in rg.list_environments() if id.startswith("rlvr/")]
 FEWER_TURNS = {"repair": {"max_turns": 2}, "python-tool": {"max_turns": 2}}
+ALIKE = PROBLEMS.keys() - {"aime24", "minerva", "olympiadbench", "gpqa"}
+"""Sets of problems that are judged as one of these is, and audited among the slow tests."""
 VARIANTS = [
-    *((name, FEWER_TURNS.get(name, {})) for name in REGISTERED),
+    *((name, FEWER_TURNS.get(name, {})) for name in REGISTERED if name not in ALIKE),
+    *(pytest.param(name, {}, marks=pytest.mark.slow) for name in sorted(ALIKE)),
     ("arithmetic", {"style": "symbols", "operations": "-*"}),
     ("countdown", {"style": "symbols", "numbers": 3}),
     ("search", {"reward": "f1", "protocol": "tags"}),

@@ -23,8 +23,25 @@ def test_every_registered_environment_is_listed(monkeypatch, capsys):
 def test_the_list_is_one_row_for_each_environment_at_eighty_columns(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")
     lines = run(capsys).splitlines()
-    assert len(lines) == len(rg.list_environments()) + 3
+    assert len([line for line in lines if "│" in line]) == len(rg.list_environments())
     assert max(map(len, lines)) <= 80
+
+
+def test_environments_of_a_family_stand_together_under_its_name(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "120")
+    rows = [[cell.strip() for cell in line.split("│")] for line in run(capsys).splitlines() if "│" in line]
+    family, families = "", {}
+    for heading, name, *_ in rows:
+        family = heading or family
+        families.setdefault(family, []).append(name.removesuffix(" ✓"))
+    assert {"aime24", "gsm8k", "olympiadbench", "deepscaler"} <= set(families["math"])
+    assert {"humaneval", "mbpp"} <= set(families["code"])
+    assert len([heading for heading, *_ in rows if heading]) == len(families)
+
+
+def test_the_suites_are_listed_with_their_members(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert "suite=math: gsm8k, math500, " in run(capsys)
 
 
 def test_a_card_comes_with_options_and_an_example(monkeypatch, capsys):

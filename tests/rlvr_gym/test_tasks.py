@@ -102,8 +102,8 @@ def test_a_missing_file_is_named():
 
 
 def test_a_file_of_another_kind_is_refused_with_the_kinds_that_work():
-    with pytest.raises(ConfigError, match=r"must end in \.jsonl, \.jsonl\.gz or \.parquet"):
-        load("tasks.csv")
+    with pytest.raises(ConfigError, match=r"must end in \.jsonl, \.jsonl\.gz, \.parquet, \.json, \.csv"):
+        load("tasks.txt")
 
 
 GOOD = '{"prompt": "?", "answer": 1}\n'

@@ -117,6 +117,6 @@ def test_an_empty_file_is_said_to_be_empty(tmp_path: Path) -> None:
 
 def test_files_that_are_not_there_or_of_another_kind_are_named(tmp_path: Path) -> None:
     refused(tmp_path / "none.jsonl", "none.jsonl", "No such file")
-    refused(tmp_path / "chat.csv", "chat.csv", "must end in .jsonl, .jsonl.gz or .parquet")
+    refused(tmp_path / "chat.txt", "chat.txt", "must end in .jsonl, .jsonl.gz, .parquet, .json, .csv")
     (tmp_path / "broken.jsonl").write_text('{"messages": [\n')
     refused(tmp_path / "broken.jsonl", "broken.jsonl, line 1 is broken")

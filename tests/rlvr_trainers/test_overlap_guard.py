@@ -6,7 +6,7 @@ import pytest
 from rlvr_trainers.recipe import load_recipe
 from rlvr_trainers.run.preflight import environments
 
-from rlvr_gym.errors import ConfigError
+from rlvr_gym.errors import ConfigError, KnownOverlap
 
 
 def write(path, numbers):
@@ -55,3 +55,33 @@ def test_a_run_on_apart_sets_begins(tmp_path):
 def test_splits_of_one_procedural_set_are_disjoint_whatever_their_prompts_say():
     config = load_recipe("grpo", {"model": {"path": "tiny"}, "env": {"id": "guess"}, "eval": {"every": 5}})
     assert environments(config)[1] is not None
+
+
+def problems(tmp_path):
+    """A set to train on and a benchmark of the same contest; no row is in both."""
+    train, test = tmp_path / "train.jsonl", tmp_path / "test.jsonl"
+    rows = [{"problem": f"How much is {n} times 7?", "answer": str(7 * n), "solution": ""} for n in range(8)]
+    train.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    test.write_text(json.dumps({"problem_idx": 1, "problem": "Find a divisor of 91.", "answer": 13}) + "\n")
+    return load_recipe(
+        "grpo",
+        {
+            "model": {"path": "tiny"},
+            "env": {"id": "deepscaler", "data": str(train), "require_simplified": True},
+            "batch": {"prompts": 4, "group_size": 2},
+            "eval": {"env": {"id": "aime25", "data": str(test)}},
+        },
+    )
+
+
+def test_a_run_on_a_set_that_is_known_to_hold_the_held_out_contest_says_so(tmp_path):
+    with pytest.warns(
+        KnownOverlap, match=r"'deepscaler' and the held-out 'aime25': both hold problems of AIME\."
+    ):
+        assert environments(problems(tmp_path))[1] is not None
+
+
+def test_options_of_the_training_environment_are_not_those_of_another_that_is_held_out(tmp_path):
+    held_out = problems(tmp_path).held_out
+    assert held_out is not None
+    assert held_out.options == {"data": str(tmp_path / "test.jsonl")}

@@ -197,7 +197,9 @@ class TrainConfig(Config):
                 "eval needs an environment to measure on: name one with eval.env.id=..., or leave it out (eval=null)"
             )
         split = {"split": "test"} if "split" in _options(named) else {}
-        return EnvConfig.model_validate({**self.env.elsewhere(), **split, **self.eval.env})
+        # Options of the training environment mean nothing to another one.
+        own = self.env.elsewhere() if _same_environment(named, self.env.id) else {}
+        return EnvConfig.model_validate({**own, **split, **self.eval.env})
 
     @property
     def trained_model(self) -> TrainedModel | None:
@@ -215,6 +217,14 @@ def _named_data(data: object) -> str | None:
     """The data that settings name, before they are checked."""
     named = [name for name in ("path", "runs") if isinstance(data, dict) and data.get(name)]
     return named[0] if named else None
+
+
+def _same_environment(one: str, other: str) -> bool:
+    """Return whether two names mean one environment."""
+    try:
+        return one == other or registry.find(one) == registry.find(other)
+    except ConfigError:
+        return False
 
 
 def _options(named: str) -> Collection[str]:

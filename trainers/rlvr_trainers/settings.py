@@ -198,9 +198,10 @@ class WarmupConfig(Config):
 class EvalConfig(Config):
     """Held-out evaluation, before the first step, every `every` steps and after the last.
 
-    `env` is laid over the training environment, with `split: test` unless it says otherwise; where the training
-    data is a file, it must name another (`eval.env.data=...`). `temperature` defaults to the training one. A run
-    whose held-out prompts stand among the training prompts is refused unless `allow_overlap` is set.
+    `env` is laid over the training environment, unless it names another one, with `split: test` unless it says
+    otherwise; where the training data is a file, it must name another (`eval.env.data=...`). `temperature` defaults to
+    the training one. A run whose held-out prompts stand among the training prompts is refused unless `allow_overlap`
+    is set.
     """
 
     env: dict[str, JsonValue] = Field(default_factory=dict)

@@ -17,6 +17,7 @@ CARD = rg.EnvironmentCard(
     licence="MIT",
     answer="A number in \\boxed{}, compared by value with what stands after #### in the published solution.",
     sampling=rg.SamplingParams(temperature=0.6, top_p=0.95, max_tokens=1024),
+    overlap_groups=("GSM8K",),
 )
 
 

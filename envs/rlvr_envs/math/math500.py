@@ -16,6 +16,7 @@ CARD = rg.EnvironmentCard(
     answer="An expression in \\boxed{}, compared for mathematical equivalence.",
     sampling=rg.SamplingParams(temperature=0.6, top_p=0.95, max_tokens=4096),
     samples_per_task=4,
+    overlap_groups=("MATH",),
 )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from itertools import chain
 
 from rlvr_gym.audit.families.family import Family, Try
 from rlvr_gym.audit.subject import Frame, Place, Subject
@@ -47,8 +48,10 @@ def _settings(subject: Subject, frame: Frame) -> Iterator[Try]:
 def _forms_of(verifier: Verifier) -> Callable[[str], Iterator[str]] | None:
     """Return the ways in which a known verifier lets an answer be written; None for an unknown one."""
     match verifier:
-        case Math():
+        case Math(require_simplified=True):
             return _mathematical
+        case Math():
+            return lambda gold: chain(_mathematical(gold), _with_work_left(gold))
         case Numeric():
             return _decimal
         case Exact():
@@ -64,18 +67,23 @@ def _mathematical(gold: str) -> Iterator[str]:
     if re.fullmatch(r"-?\d+", gold, re.ASCII):
         number = int(gold)
         yield from _decimal(gold)
-        yield from (f"\\frac{{{2 * number}}}{{2}}", f"{3 * number}/3", f"{number - 1} + 1", f"x = {number}")
-        yield from (f"{number * 100}\\%", f"\\frac{{{number}}}{{1}}", f"({number})", f"\\mathbf{{{number}}}")
+        yield from (f"x = {number}", f"({number})", f"\\mathbf{{{number}}}")
     elif re.fullmatch(r"-?\d+\.\d+", gold, re.ASCII):
         exact = Fraction(gold)
         yield from (f"\\frac{{{exact.numerator}}}{{{exact.denominator}}}", f"{gold}0", f"x = {gold}")
     elif fraction := re.fullmatch(r"\\d?frac\{(\d+)\}\{(\d+)\}", gold, re.ASCII):
         over, under = int(fraction[1]), int(fraction[2])
-        yield from (
-            f"{over}/{under}",
-            f"\\tfrac{{{over}}}{{{under}}}",
-            f"\\frac{{{3 * over}}}{{{3 * under}}}",
-        )
+        yield from (f"{over}/{under}", f"\\tfrac{{{over}}}{{{under}}}")
+
+
+def _with_work_left(gold: str) -> Iterator[str]:
+    """The answer with arithmetic to do, which is right unless it must be simplified."""
+    if re.fullmatch(r"-?\d+", gold, re.ASCII):
+        number = int(gold)
+        yield from (f"\\frac{{{2 * number}}}{{2}}", f"{3 * number}/3", f"{number - 1} + 1")
+        yield from (f"{number * 100}\\%", f"\\frac{{{number}}}{{1}}")
+    elif fraction := re.fullmatch(r"\\d?frac\{(\d+)\}\{(\d+)\}", gold, re.ASCII):
+        yield f"\\frac{{{3 * int(fraction[1])}}}{{{3 * int(fraction[2])}}}"
 
 
 def _decimal(gold: str) -> Iterator[str]:

@@ -21,6 +21,7 @@ from rlvr_gym.cli.manual import Manual, documented
 from rlvr_gym.cli.options import AsJson
 from rlvr_gym.cli.settings import EnvOptions, make_environment
 from rlvr_gym.environments.base import EnvironmentCard
+from rlvr_gym.environments.suites import list_suites
 from rlvr_gym.errors import ConfigError, DataError
 
 MANUAL = Manual(
@@ -55,6 +56,9 @@ def envs(
     console = Console()
     if name is None:
         console.print(_all(console))
+        for suite in list_suites().values():
+            said = f"suite={suite.name}: {', '.join(suite.members)}"
+            console.print(said, highlight=False, markup=False)
         return
     id = registry.find(name)
     console.print(_card(id, registry.list_environments()[id]))
@@ -66,17 +70,25 @@ def envs(
 
 
 def _all(console: Console) -> Table:
+    """Every environment, those of a family together."""
     caption = f"{AUDITED} audited, no false positive; more of one: rlvr envs NAME"
     table = Table(caption=caption, caption_justify="left", show_edge=False, pad_edge=False)
+    table.add_column("family", no_wrap=True)
     table.add_column("name", no_wrap=True)
     table.add_column("what it asks")
     table.add_column("turns", justify="right")
-    names = {id: marked(id) for id in registry.list_environments()}
-    room = console.width - max(map(len, names.values())) - len("turns") - 2 * len(" │ ")
-    for id, card in registry.list_environments().items():
+    cards = registry.list_environments()
+    names = {id: marked(id) for id in cards}
+    families = {id: registry.family(id) for id in cards}
+    taken = [max(map(len, column.values())) for column in (names, families)]
+    room = console.width - sum(taken) - len("turns") - 3 * len(" │ ")
+    before = None
+    for id in sorted(cards, key=lambda id: (families[id], names[id])):
+        card, family = cards[id], families[id]
         summary = Text(card.summary if card else "(no card)")
         summary.truncate(room, overflow="ellipsis")
-        table.add_row(names[id], summary, str(card.turns) if card else "")
+        table.add_row("" if family == before else family, names[id], summary, str(card.turns) if card else "")
+        before = family
     return table
 
 
@@ -86,6 +98,7 @@ def _described(id: str) -> dict[str, object]:
     return {
         "name": registry.short_name(id),
         "id": id,
+        "family": registry.family(id),
         "card": card.model_dump(mode="json") if card else None,
         "audited": str(kept) if kept else None,
         "options": [
@@ -110,6 +123,7 @@ def _card(id: str, card: EnvironmentCard | None) -> Panel:
         "source": card.source,
         "licence": card.licence,
         "answer": card.answer,
+        **({"holds": f"problems of {', '.join(card.overlap_groups)}"} if card.overlap_groups else {}),
         "sampling": f"{sampling}; {card.samples_per_task} sample{'s' * (card.samples_per_task > 1)} per task",
     }
     grid = Table.grid(padding=(0, 2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 import typer
@@ -62,9 +63,12 @@ def overlap(
             "second like b.KEY=VALUE"
         )
     one, other = _made(first, given.get("a", {}), "train"), _made(second, given.get("b", {}), "test")
+    known = contamination.known_overlap(one.card, other.card)
+    if known and not as_json:
+        typer.echo(f"known: {known}; rows that say the same in other words are not found")
     found = contamination.overlap(one.tasks, other.tasks)
     if as_json:
-        typer.echo(found.model_dump_json(indent=1))
+        typer.echo(json.dumps({"known": known, **found.model_dump(mode="json")}, indent=1))
     else:
         typer.echo(str(found))
         for shared in found.examples:

@@ -12,7 +12,7 @@
   (values with a unit), `matrices`, `vectors`, `progressions`, `relations`, `whole_numbers`, `binding` (letters that
   may have another name);
 - `comparing`: `forms` (any two), which asks `quantities`, `numerals`, `real_sets`, `rearranging`; `sameness` is what
-  they answer; and `simplified`, arithmetic that is left to do;
+  they answer; `tolerance`, numbers that may differ; and `simplified`, arithmetic that is left to do;
 - on top: `algebra`, the door to sympy, which runs `symbolic` in a worker.
 """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from fractions import Fraction
 from functools import lru_cache
 
 from pydantic import JsonValue
@@ -18,6 +19,7 @@ from rlvr_gym.verifiers.math import algebra
 from rlvr_gym.verifiers.math.comparing.forms import same
 from rlvr_gym.verifiers.math.comparing.sameness import Sameness
 from rlvr_gym.verifiers.math.comparing.simplified import work_left
+from rlvr_gym.verifiers.math.comparing.tolerance import within
 from rlvr_gym.verifiers.math.expressions.grammar import MAX_CHARACTERS
 from rlvr_gym.verifiers.math.forms.counted import has_words, may_be_an_option, question, unknown_words
 from rlvr_gym.verifiers.math.forms.domains import agree, stated
@@ -60,11 +62,12 @@ class Math(Verifier):
         self.require_simplified = require_simplified
 
     def verify(self, task: Task, completion: Completion) -> Verdict:
-        """Judge the final answer of `completion` against `task.reference`, a string or a number.
+        """Judge the final answer of `completion` against `task.reference`: a string, a number, or such and a tolerance.
 
-        Raises VerifierFault for a reference that is neither, or that cannot be read.
+        `{"answer": "4.2, 7", "tolerance": [0.1, 0]}` lets each number differ by so much, in the unit of the reference;
+        one tolerance holds for all. Raises VerifierFault for any other reference, or one that cannot be read.
         """
-        gold = _reference_text(task.reference)
+        gold, tolerances = _reference_text(task.reference), _tolerances(task.reference)
         said = self.contract.read(completion.text)
         if isinstance(said, Malformed):
             return Verdict.malformed(said.reason)
@@ -82,7 +85,10 @@ class Math(Verifier):
         answers = known
         if not _domains_agree(gold, said.text):
             return Verdict.wrong("not where the reference holds", answer=said.text)
-        match _compare(golds, answers):
+        said_to_be = _compare(golds, answers)
+        if tolerances and said_to_be is not Sameness.YES and _near(golds, answers, tolerances):
+            return Verdict.right("within the tolerance", answer=said.text)
+        match said_to_be:
             case Sameness.YES:
                 if self.require_simplified and (left := _work_left(golds, answers)):
                     return Verdict.wrong(f"the same value, but not simplified: {left}", answer=said.text)
@@ -108,6 +114,10 @@ class Math(Verifier):
         Raises VerifierFault if it is neither a string nor a finite number.
         """
         gold = _reference_text(reference)
+        if (tolerances := _tolerances(reference)) and not _near(
+            forms := read_reference(gold), forms, tolerances
+        ):
+            return f"the reference {gold[:200]!r} has {len(tolerances)} tolerances, which are not for its numbers"
         if forms := read_reference(gold):
             unequal = _compare(forms, forms) is Sameness.NO
             return f"the reference {gold[:200]!r} does not equal itself" if unequal else None
@@ -151,6 +161,8 @@ _BOXED = AnswerContract("boxed")
 
 
 def _reference_text(reference: JsonValue) -> str:
+    if isinstance(reference, dict) and reference.keys() == {"answer", "tolerance"}:
+        reference = reference["answer"]
     if isinstance(reference, str) and reference.strip():
         return reference.strip()
     if isinstance(reference, int) and not isinstance(reference, bool):
@@ -158,6 +170,22 @@ def _reference_text(reference: JsonValue) -> str:
     if isinstance(reference, float) and math.isfinite(reference):
         return str(reference)
     raise VerifierFault(f"a reference must be a text or a finite number, not {reference!r}")
+
+
+def _tolerances(reference: JsonValue) -> tuple[Fraction, ...]:
+    """The tolerances that a reference states; none where it states none."""
+    stated = reference.get("tolerance") if isinstance(reference, dict) else None
+    listed = stated if isinstance(stated, list) else [] if stated is None else [stated]
+    found = [one for one in listed if isinstance(one, int | float) and not isinstance(one, bool)]
+    if len(found) < len(listed) or not all(math.isfinite(one) and one >= 0 for one in found):
+        raise VerifierFault(f"tolerances must be numbers from 0 up, not {stated!r}")
+    if isinstance(reference, dict) and not found:
+        raise VerifierFault("a reference with a tolerance must state one")
+    return tuple(Fraction(str(one)) for one in found)
+
+
+def _near(golds: Sequence[Form], answers: Sequence[Form], tolerances: Sequence[Fraction]) -> bool:
+    return any(within(gold, answer, tolerances) for gold in golds for answer in answers)
 
 
 def _unknown_words(form: Form, task: Task, golds: Sequence[Form]) -> str | None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Sequence
 
 from rlvr_sandbox.installing import pip_install
 
 from rlvr_gym.environments.base import Environment
 from rlvr_gym.environments.prompting import prompt_ids, shows_tools
-from rlvr_gym.errors import ConfigError
+from rlvr_gym.errors import ConfigError, KnownOverlap
 from rlvr_gym.generation.chat import encode_prompt
 from rlvr_gym.generation.prompts import TokenGenerator
-from rlvr_gym.overlap import refuse_overlap
+from rlvr_gym.overlap import known_overlap, refuse_overlap
 from rlvr_gym.tasks import Message, Task, TaskSet
 from rlvr_trainers.algorithms.grpo import TreeGrpo
 from rlvr_trainers.algorithms.reward_model.settings import RewardModelling
@@ -226,6 +227,13 @@ def with_steps_of_epochs(config: TrainConfig, env: Environment) -> TrainConfig:
 
 
 def _refuse_overlap(env: Environment, held_out: Environment) -> None:
+    if known := known_overlap(env.card, held_out.card):
+        warnings.warn(
+            f"{env.tasks.label} and the held-out {held_out.tasks.label}: {known}. Prompts that stand in both word for "
+            "word, or share a passage, are looked for; others are not found",
+            KnownOverlap,
+            stacklevel=2,
+        )
     try:
         refuse_overlap([env.tasks], held_out.tasks)
     except ConfigError as error:

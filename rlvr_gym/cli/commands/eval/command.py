@@ -43,7 +43,7 @@ from rlvr_gym.cli.engines import engine_problems
 from rlvr_gym.cli.loudness import note, progress_console
 from rlvr_gym.cli.manual import documented
 from rlvr_gym.cli.options import AsJson
-from rlvr_gym.cli.settings import eval_settings, parse_ks, refuse
+from rlvr_gym.cli.settings import eval_settings, parse_ks, refuse, with_suites
 from rlvr_gym.errors import TooManyUnscored
 from rlvr_gym.evaluation import EvaluationResult, ModelName, evaluate
 from rlvr_gym.generation.base import Generator
@@ -70,6 +70,7 @@ def evaluate_model(
     dry_run: DryRunOption = False,
 ) -> None:
     """Sample from a model, judge, and report pass@k; the same command resumes."""
+    arguments = with_suites(arguments)
     names, model = environments_and_model([argument for argument in arguments if "=" not in argument], model)
     asked = Asked(
         n=n,

@@ -23,8 +23,8 @@ Arguments = Annotated[
     list[str],
     typer.Argument(
         metavar="ENV|RUN... [KEY.SUB=VALUE...]",
-        help="One environment or several, or the folder of a training run, and settings: model.path, "
-        "model.dtype, generator.engine, generator.urls, "
+        help="One environment or several, suite=NAME for a list of them, or the folder of a training run, and "
+        "settings: model.path, model.dtype, generator.engine, generator.urls, "
         "sampling.temperature, sampling.top_p, sampling.top_k, sampling.max_tokens, and the "
         "environments' own options as env.NAME, or as ENV.NAME for one of several. Sampling defaults to what a "
         "trained model or the environment's card says, split to test.",
@@ -171,7 +171,7 @@ MANUAL = Manual(
             "rlvr eval gsm8k env.data=test.jsonl --model FOLDER --n 16 --k 1,4,16",
             "pass@k from 16 samples a task",
         ),
-        ("rlvr eval gsm8k --model FOLDER --dry-run", "What it would do"),
+        ("rlvr eval suite=math --model FOLDER --dry-run", "What it would do with a list of benchmarks"),
         ("rlvr eval gsm8k --endpoint http://localhost:8000/v1 --model NAME", "A model that a server holds"),
     ),
     page="evaluation",

@@ -13,7 +13,7 @@ from rlvr_gym.cli.loudness import note
 from rlvr_gym.cli.settings import EvalSettings
 from rlvr_gym.environments.base import Environment
 from rlvr_gym.environments.settings import trained_model
-from rlvr_gym.errors import ConfigError
+from rlvr_gym.errors import ConfigError, DataError
 from rlvr_gym.evaluation import ModelName, Plan, plan_for
 from rlvr_gym.evaluation.run import SAMPLES, conditions_of, refuse_impossible
 from rlvr_gym.evaluation.samples import SampleStore
@@ -127,14 +127,19 @@ def _planned(
     except ConfigError as error:
         problems.append(str(error))
         return None
-    if limit is None and env.tasks.size is None:
-        _, trained = trained_model(settings.model.path)
-        limit = trained.tasks if trained and registry.short_name(trained.env.id) == short else None
     try:
+        if limit is None and env.tasks.size is None:
+            _, trained = trained_model(settings.model.path)
+            limit = trained.tasks if trained and registry.short_name(trained.env.id) == short else None
         plan = plan_for(env, n=asked.n, k=asked.ks, sampling=settings.sampling, limit=limit)
     except ConfigError as error:
         text = _on_the_command_line(error)
         problems.append(f"{name}: {text}" if several else text)
+        return None
+    except DataError as error:
+        if not several:
+            raise
+        problems.append(f"{name}: {error}")
         return None
     if limit is not None and len(plan.tasks) < limit:
         note(f"'{name}' has {len(plan.tasks)} different tasks, fewer than the {limit} that were asked for")

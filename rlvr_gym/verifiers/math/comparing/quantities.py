@@ -46,4 +46,4 @@ def _scaled(scalar: Scalar) -> Node:
 
 
 def _radians(scalar: Scalar) -> Node:
-    return Op("degrees", (scalar.node,)) if scalar.unit.dimension == ANGLE else scalar.node
+    return Op("degrees", (_scaled(scalar),)) if scalar.unit.dimension == ANGLE else scalar.node

@@ -77,7 +77,14 @@ SIGN_OF_COMMAND = {
     },
     **{"lfloor": "⌊", "rfloor": "⌋", "lceil": "⌈", "rceil": "⌉", "lbrack": "[", "rbrack": "]"},
     **{"\\": "¶", "cr": "¶", "%": "%", "$": "$", "&": "&", "_": "_", "#": "#"},
-    **{"asin": "\\arcsin", "acos": "\\arccos", "atan": "\\arctan", "prime": "'", "circ": "∘"},
+    **{
+        "asin": "\\arcsin",
+        "acos": "\\arccos",
+        "atan": "\\arctan",
+        "prime": "'",
+        "circ": "∘",
+        "AA": " angstrom",
+    },
     **{"angle": "∠", "measuredangle": "∠", "triangle": "△"},
 }
 
@@ -96,8 +103,19 @@ SIGN_OF_CHARACTER = str.maketrans(
         **dict.fromkeys("’′", "'"),
         **dict.fromkeys("⋃", "∪"),
         **dict.fromkeys("\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\u00ad", ""),
-        **{"∶": ":", "º": "°", "˚": "°", "µ": "μ", "ϕ": "φ", "ϵ": "ε", "。": ".", "‥": "..", "″": "''"},
-        **{"或": "∨", "和": "∧", "、": ","},
+        **{
+            "∶": ":",
+            "º": "°",
+            "˚": "°",
+            "µ": "μ",
+            "ϕ": "φ",
+            "ϵ": "ε",
+            "。": ".",
+            "‥": "..",
+            "″": "''",
+            "Å": " angstrom",
+        },
+        **{"或": "∨", "和": "∧", "、": ",", "Å": " angstrom"},
         **{letter: f"\\mathbb{{{plain}}}" for letter, plain in zip("ℝℤℕℚℂ", "RZNQC", strict=True)},
         **{
             c: "\\frac{{{}}}{{{}}}".format(*unicodedata.normalize("NFKC", c).split("⁄"))

@@ -1,0 +1,1 @@
+"""Problems of competitions and courses to test on; how one is asked and judged is in `rlvr_envs.math.problems`."""
