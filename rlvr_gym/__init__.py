@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rlvr_gym import verifiers
+    from rlvr_gym.agents.environment import AgentEnvironment
     from rlvr_gym.environments.base import Environment, EnvironmentCard, Response, TextSpace
     from rlvr_gym.environments.tooling import EpisodeLimits
     from rlvr_gym.environments.turns import TurnResult
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "AgentEnvironment",
     "Completion",
     "ConfigError",
     "DataError",
@@ -81,6 +83,7 @@ __all__ = [
 
 
 _MODULES = {
+    "agents.environment": ("AgentEnvironment",),
     "environments.base": ("Environment", "EnvironmentCard", "Response", "TextSpace"),
     "environments.tooling": ("EpisodeLimits",),
     "environments.turns": ("TurnResult",),

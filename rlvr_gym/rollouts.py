@@ -44,6 +44,21 @@ class Branch:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SampledSequence:
+    """A prompt and what followed it, up to the last sampled token, as in a `Rollout`."""
+
+    prompt_ids: tuple[int, ...]
+    token_ids: tuple[int, ...]
+    action_mask: tuple[bool, ...]
+    logprobs: tuple[float, ...]
+
+    @property
+    def length(self) -> int:
+        """Number of tokens that the policy sampled in it."""
+        return sum(self.action_mask)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Rollout:
     """One finished, judged episode as the policy saw it, token by token.
 
@@ -59,6 +74,8 @@ class Rollout:
     that were sampled. `judging_seconds` is what the environment took, all turns together.
     `branch` is None for an episode that stands alone.
     `calls` says of each call of a tool what became of it; None where the policy had no tools.
+    `further` are the other sequences of an episode that has several: an agent's conversations that do not go on from
+    what was sampled in the first. Every sampled token stands to be learned from in one of them.
     """
 
     task: Task
@@ -77,6 +94,18 @@ class Rollout:
     calls: tuple[CallRecord, ...] | None = None
     turns: tuple[Turn, ...] = ()
     branch: Branch | None = None
+    further: tuple[SampledSequence, ...] = ()
+
+    @property
+    def sequences(self) -> tuple[SampledSequence, ...]:
+        """The sequences that the policy's tokens stand in; mostly there is one."""
+        first = SampledSequence(
+            prompt_ids=self.prompt_ids,
+            token_ids=self.token_ids,
+            action_mask=self.action_mask,
+            logprobs=self.logprobs,
+        )
+        return (first, *self.further)
 
     @property
     def reward(self) -> float | None:
@@ -98,7 +127,7 @@ class Rollout:
     @property
     def length(self) -> int:
         """Number of tokens that the policy sampled."""
-        return sum(self.action_mask)
+        return sum(self.action_mask) + sum(sequence.length for sequence in self.further)
 
     @property
     def text(self) -> str:

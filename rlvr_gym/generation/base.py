@@ -16,6 +16,8 @@ from rlvr_gym.verdicts import Completion
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from rlvr_gym.generation.prompts import TokenPrompts
+
 
 class SamplingParams(BaseModel):
     """The sampling of completions. `temperature` 0 is greedy; `top_p` 1 and `top_k` 0 cut nothing off."""
@@ -115,6 +117,16 @@ class TakesTools(Protocol):
 
         Raises UnknownCalls where the template writes calls in a form that nobody here can read.
         """
+        ...
+
+
+@runtime_checkable
+class HasTokenPrompts(Protocol):
+    """Offered by a generator that writes and reads the token ids of conversations here, whoever samples them."""
+
+    @property
+    def prompts(self) -> TokenPrompts:
+        """The conversations of its model as token ids."""
         ...
 
 

@@ -82,6 +82,10 @@ class TokenPrompts:
             raise ConfigError(f"n must be at least 1, not {n}")
         return [self._encode(index, prompt, n, sampling) for index, prompt in enumerate(prompts)]
 
+    def encode_prompt(self, messages: Sequence[Message], tools: Sequence[ToolSpec] = ()) -> tuple[int, ...]:
+        """The ids of a conversation up to where the next turn begins, as `chat.encode_prompt` says."""
+        return chat.encode_prompt(self.tokenizer, messages, tools)
+
     def encode_reply(self, completion: Completion, messages: Sequence[Message]) -> tuple[int, ...]:
         """The ids between a sampled turn and the next, as `Generator.encode_reply` says."""
         return chat.encode_reply(

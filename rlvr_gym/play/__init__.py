@@ -5,6 +5,8 @@ Training and evaluation play through `play`. It has two orders:
 - *fixed*: all episodes of a round take their turn together, in one call of the generator. The same calls are made
   every time, so a run repeats bit for bit. A round waits for the slowest answer of the environment.
 - *free*: an episode takes its next turn as soon as its last one is answered, whatever the others are doing.
+
+An agent that is a program of its own (`AgentEnvironment`) is always played freely.
 """
 
 from __future__ import annotations
@@ -15,10 +17,12 @@ from collections import abc
 from collections.abc import Callable, Sequence
 from contextlib import closing
 
+from rlvr_gym.agents.environment import AgentEnvironment
 from rlvr_gym.clock import PhaseClock
 from rlvr_gym.environments.base import Environment
 from rlvr_gym.environments.vector import GroupVectorEnv
 from rlvr_gym.generation.base import Generator, SamplingParams
+from rlvr_gym.play.agents import play_agents
 from rlvr_gym.play.calls import News, Samplers, arrived_from, sampled
 from rlvr_gym.play.episodes import Seat, Table
 from rlvr_gym.play.forks import Decode, Fork
@@ -96,6 +100,9 @@ def play(
     if not seats:
         return
     clock = clock or PhaseClock()
+    if isinstance(env, AgentEnvironment):
+        yield from play_agents(env, generator, seats, sampling, seed=seed, at_once=at_once, clock=clock)
+        return
     if fixed_order is None:
         fixed_order = generator.concurrency == 1
     if at_once is None:

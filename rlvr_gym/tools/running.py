@@ -56,7 +56,7 @@ def run(tool: Tool, arguments: Mapping[str, Any], *, timeout_seconds: float) -> 
     seconds = time.perf_counter() - began
     if isinstance(error, VerifierFault):
         raise error
-    if error is not None and _is_ours(error):
+    if error is not None and is_ours(error):
         raise VerifierFault(f"{type(error).__name__}: {error}") from error
     if isinstance(error, _Late):
         text = f"error: '{tool.name}' took longer than {timeout_seconds:.3g} s and was given up on"
@@ -72,7 +72,7 @@ def run(tool: Tool, arguments: Mapping[str, Any], *, timeout_seconds: float) -> 
     return Answer(text=cut(text, tool.max_characters), outcome=CallOutcome.ANSWERED, seconds=seconds)
 
 
-def _is_ours(error: BaseException) -> bool:
+def is_ours(error: BaseException) -> bool:
     """Return whether an error says that something of ours is broken, and nothing of what the policy asked."""
     if isinstance(error, OSError):
         return error.errno in _EXHAUSTED

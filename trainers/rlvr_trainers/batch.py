@@ -50,13 +50,21 @@ class TokenBatch:
     """The sampler's own."""
     stale_B: Tensor
     """True for a sequence of which older weights have sampled some token."""
+    episodes_B: Tensor = dataclasses.field(default_factory=lambda: torch.empty(0, dtype=torch.long))
+    """The episode of each sequence, the same across every process: those of one stand together, in the order of the
+    rollouts. Left out, every sequence is an episode of its own."""
+
+    def __post_init__(self) -> None:
+        if len(self.episodes_B) != self.size:
+            object.__setattr__(self, "episodes_B", torch.arange(self.size, device=self.lengths_B.device))
 
     @classmethod
     def of_rollouts(
         cls, rollouts: Sequence[Rollout], groups: Sequence[int], *, filter_truncated: bool = False
     ) -> Self:
-        """Lay rollouts out one a row, their tokens as sampled; `groups` are their (B,) group ids.
+        """Lay rollouts out one a row, their tokens as sampled; `groups` are their group ids.
 
+        A rollout of several sequences takes as many rows, one after the other: an episode of them all.
         `filter_truncated` takes the tokens of truncated samples out of the loss (overlong filtering). Raises DataError
         for a prompt without tokens.
         """
@@ -72,23 +80,26 @@ class TokenBatch:
         *,
         scored: Sequence[bool],
     ) -> Self:
-        """Lay rollouts out one a row; the action tokens of those that are `chosen` (B,) are to be learned from.
+        """Lay rollouts out, a row for each of their sequences; the action tokens of `chosen` rollouts are learned from.
 
         Raises DataError for a prompt without tokens.
         """
         for rollout in rollouts:
-            if not rollout.prompt_ids:
+            if not all(sequence.prompt_ids for sequence in rollout.sequences):
                 raise DataError(
                     f"task {rollout.task.id}: the prompt has no tokens, so nothing predicts the first one"
                 )
-        return cls.of_sequences(
-            [r.prompt_ids for r in rollouts],
-            [r.token_ids for r in rollouts],
-            masks=[[m and keep for m in r.action_mask] for r, keep in zip(rollouts, chosen, strict=True)],
-            logprobs=[r.logprobs for r in rollouts],
-            groups=groups,
-            scored=scored,
+        rows = [(place, row) for place, rollout in enumerate(rollouts) for row in rollout.sequences]
+        episodes = [place for place, _ in rows]
+        batch = cls.of_sequences(
+            [row.prompt_ids for _, row in rows],
+            [row.token_ids for _, row in rows],
+            masks=[[acted and chosen[place] for acted in row.action_mask] for place, row in rows],
+            logprobs=[row.logprobs for _, row in rows],
+            groups=[groups[place] for place in episodes],
+            scored=[scored[place] for place in episodes],
         )
+        return dataclasses.replace(batch, episodes_B=torch.tensor(episodes, dtype=torch.long))
 
     @classmethod
     def of_sequences(
@@ -114,8 +125,14 @@ class TokenBatch:
         )
 
     def with_stale(self, stale: Sequence[bool]) -> Self:
-        """The same sequences, said which of them older weights have had a part in."""
-        return dataclasses.replace(self, stale_B=torch.tensor(list(stale), dtype=torch.bool))
+        """The same sequences, said of which episodes older weights have had a part in."""
+        return dataclasses.replace(self, stale_B=torch.tensor(list(stale), dtype=torch.bool)[self.episodes_B])
+
+    @property
+    def first_rows(self) -> list[int]:
+        """The row at which each episode begins: those of the samples, where each has one value."""
+        episodes = self.episodes_B.tolist()
+        return [row for row, episode in enumerate(episodes) if row == 0 or episode != episodes[row - 1]]
 
     def select(self, rows: Sequence[int]) -> Self:
         """The sequences at `rows`, in that order, one a row with no more padding than they need."""

@@ -113,6 +113,11 @@ class RayGenerator:
         """Return whether the chat template tells of tools, as `TakesTools` says."""
         return self._prompts.takes_tools()
 
+    @property
+    def prompts(self) -> TokenPrompts:
+        """The conversations of its model as token ids, as `HasTokenPrompts` says."""
+        return self._prompts
+
     def encode_reply(self, completion: Completion, messages: Sequence[Message]) -> tuple[int, ...]:
         """The ids between a sampled turn and the next, as `Generator.encode_reply` says."""
         return self._prompts.encode_reply(completion, messages)

@@ -113,6 +113,11 @@ class TransformersGenerator:
         for decoding in tuple(self._decodings):
             decoding.stopped = True
 
+    @property
+    def prompts(self) -> TokenPrompts:
+        """The conversations of its model as token ids, as `HasTokenPrompts` says."""
+        return self._prompts
+
     def encode_reply(self, completion: Completion, messages: Sequence[Message]) -> tuple[int, ...]:
         """The ids between a sampled turn and the next, as `Generator.encode_reply` says."""
         return self._prompts.encode_reply(completion, messages)

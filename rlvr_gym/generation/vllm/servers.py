@@ -14,7 +14,7 @@ from torch import Tensor
 
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.generation.base import GenerationRequest, SamplingParams, TokenSequence
-from rlvr_gym.generation.prompts import EncodedPrompt
+from rlvr_gym.generation.prompts import EncodedPrompt, TokenPrompts
 from rlvr_gym.generation.vllm.fleet import Fleet
 from rlvr_gym.generation.vllm.model import ServedModel, stopping
 from rlvr_gym.generation.vllm.names import FIRST_WEIGHTS
@@ -89,6 +89,11 @@ class VLLMServersGenerator:
         """Sample `n` completions of each prompt, as `Generator.generate` says."""
         self._refuse_unknown_weights()
         return self._sample(self._prompts.encode(prompts, n, sampling), sampling)
+
+    @property
+    def prompts(self) -> TokenPrompts:
+        """The conversations of its model as token ids, as `HasTokenPrompts` says."""
+        return self._prompts
 
     def encode_reply(self, completion: Completion, messages: Sequence[Message]) -> tuple[int, ...]:
         """The ids between a sampled turn and the next, as `Generator.encode_reply` says."""

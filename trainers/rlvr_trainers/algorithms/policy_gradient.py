@@ -65,12 +65,14 @@ class PolicyGradient:
         """Add rewards and advantages.
 
         In this order: outcome reward, degenerate test on the outcome, shaping, advantages over the full group; the
-        loss mask comes last.
+        loss mask comes last. All of that is of samples: one of several sequences has one advantage, which is that of
+        each of its rows.
         """
         tokens = scored.tokens
         outcomes = self._around.reward.of(outcome_scores(rollouts))
         rewards = shaped(outcomes, rollouts, self._around.overlong, max_tokens=self._around.max_tokens)
-        advantages_B = torch.from_numpy(self._advantages(rewards, outcomes, rollouts, scored))
+        advantages = torch.from_numpy(self._advantages(rewards, outcomes, rollouts, scored))
+        advantages_B = advantages[tokens.episodes_B]
         advantages_BT = advantages_B[:, None] * tokens.mask_BT
         if self._around.reward.steps != "off":
             outcome_BT = advantages_BT if self._around.reward.steps == "added" else 0.0
@@ -80,7 +82,7 @@ class PolicyGradient:
             tokens=tokens,
             old_logprobs_BT=scored.old_logprobs_BT,
             ref_logprobs_BT=scored.ref_logprobs_BT,
-            rewards_B=torch.from_numpy(rewards),
+            rewards_B=torch.from_numpy(rewards)[tokens.episodes_B],
             advantages_B=advantages_B,
             advantages_BT=advantages_BT,
             sharers_BT=sharers(tokens) if self.config.prefix_weighting else None,
@@ -103,12 +105,13 @@ class PolicyGradient:
     def _advantages(
         self, rewards: np.ndarray, outcomes: np.ndarray, rollouts: Sequence[Rollout], scored: ScoredBatch
     ) -> np.ndarray:
-        kl = None
+        kl, tokens = None, scored.tokens
         if self._kl_in_reward:
             assert scored.old_logprobs_BT is not None
             assert scored.ref_logprobs_BT is not None
-            kl = kl_in_reward(scored.old_logprobs_BT, scored.ref_logprobs_BT, scored.tokens.mask_BT)
-        groups = scored.tokens.groups_B.tolist()
+            kl_of_rows = kl_in_reward(scored.old_logprobs_BT, scored.ref_logprobs_BT, tokens.mask_BT)
+            kl = np.bincount(tokens.episodes_B.numpy(), weights=kl_of_rows, minlength=len(rollouts))
+        groups = tokens.groups_B[tokens.first_rows].tolist()
         if self._trees:
             return tree_advantages(rewards, groups, trees_of(rollouts), self.config, outcomes=outcomes, kl=kl)
         return outcome_advantages(

@@ -17,12 +17,16 @@ class Denominators:
     """The denominators of one optimizer step, from masks and groups alone.
 
     An unscored sample counts nowhere. A sample whose mask is empty (overlong-filtered, or an empty completion) still
-    counts as one of the N sequences, and its prompt as one of the P prompts: only its tokens are gone.
+    counts as one of the N samples, and its prompt as one of the P prompts: only its tokens are gone. A sample that is
+    an episode of several sequences counts as one, with the tokens of them all: however an episode is laid out, its
+    tokens have the same weights.
     """
 
     aggregation: Aggregation
     sequences: int
-    """N: scored sequences."""
+    """N: scored samples."""
+    tokens_by_episode: dict[int, int]
+    """Action tokens of each scored sample."""
     tokens_by_group: dict[int, int]
     """Action tokens of each prompt group with a scored sequence."""
     max_tokens: int
@@ -31,17 +35,18 @@ class Denominators:
     @classmethod
     def of(cls, aggregation: Aggregation, batch: TokenBatch, *, max_tokens: int) -> Self:
         """The denominators of an optimizer step over `batch`, which is all of it."""
-        tokens: Counter[int] = Counter()
-        rows = zip(
-            batch.groups_B.tolist(), batch.mask_BT.sum(1).tolist(), batch.scored_B.tolist(), strict=True
-        )
-        for group, length, scored in rows:
-            if scored:
-                tokens[group] += length
+        by_group: Counter[int] = Counter()
+        by_episode: Counter[int] = Counter()
+        lengths_B = batch.mask_BT.sum(1)[batch.scored_B].tolist()
+        groups_B, episodes_B = batch.groups_B[batch.scored_B], batch.episodes_B[batch.scored_B]
+        for group, episode, length in zip(groups_B.tolist(), episodes_B.tolist(), lengths_B, strict=True):
+            by_group[group] += length
+            by_episode[episode] += length
         return cls(
             aggregation=aggregation,
-            sequences=int(batch.scored_B.sum()),
-            tokens_by_group=dict(tokens),
+            sequences=len(by_episode),
+            tokens_by_episode=dict(by_episode),
+            tokens_by_group=dict(by_group),
             max_tokens=max_tokens,
         )
 
@@ -50,7 +55,8 @@ class Denominators:
         mask_BT = batch.mask_BT.double()
         match self.aggregation:
             case "sequence_mean":
-                divisors_B = self.sequences * mask_BT.sum(1)
+                lengths = [self.tokens_by_episode.get(episode, 0) for episode in batch.episodes_B.tolist()]
+                divisors_B = self.sequences * mask_BT.new_tensor(lengths)
             case "token_mean":
                 divisors_B = mask_BT.new_tensor([sum(self.tokens_by_group.values())])
             case "prompt_mean":

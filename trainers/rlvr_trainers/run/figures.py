@@ -38,7 +38,7 @@ def group_metrics(taken: StepRollouts, batch: CreditedBatch, reward: RewardConfi
     metrics: Metrics = {
         **taken.metrics(),
         "reward/mean": _mean(np.concatenate(outcomes)),
-        "reward/shaped": _mean(batch.rewards_B.numpy()),
+        "reward/shaped": _mean(batch.rewards_B[batch.tokens.first_rows].numpy()),
         "truncation/share": _mean([r.truncated for r in rollouts]),
         "length/mean": _mean([r.length for r in rollouts]),
         "length/max": float(max(r.length for r in rollouts)),
@@ -155,7 +155,8 @@ def sample_rows(
 
     `flags` names the detectors of reward hacking that a rollout counts for.
     """
-    rows = zip(rollouts, batch.rewards_B.tolist(), batch.advantages_B.tolist(), strict=True)
+    first = batch.tokens.first_rows
+    rows = zip(rollouts, batch.rewards_B[first].tolist(), batch.advantages_B[first].tolist(), strict=True)
     return [
         {
             "task": rollout.task.id,

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from rlvr_sandbox.installing import pip_install
 
+from rlvr_gym.agents.environment import AgentEnvironment
 from rlvr_gym.environments.base import Environment
 from rlvr_gym.environments.prompting import prompt_ids, shows_tools
 from rlvr_gym.errors import ConfigError, KnownOverlap
@@ -16,13 +17,19 @@ from rlvr_gym.generation.chat import encode_prompt
 from rlvr_gym.generation.prompts import TokenGenerator
 from rlvr_gym.overlap import known_overlap, refuse_overlap
 from rlvr_gym.tasks import Message, Task, TaskSet
-from rlvr_trainers.algorithms.grpo import TreeGrpo
+from rlvr_trainers.algorithms.cispo import Cispo
+from rlvr_trainers.algorithms.grpo import Grpo, TreeGrpo
+from rlvr_trainers.algorithms.reinforce_pp import ReinforcePlusPlus
 from rlvr_trainers.algorithms.reward_model.settings import RewardModelling
+from rlvr_trainers.algorithms.rloo import Rloo
 from rlvr_trainers.config import PAIRED, TrainConfig
 from rlvr_trainers.data.conversations import conversations
 from rlvr_trainers.data.preferences import preferences
 from rlvr_trainers.data.stored import StoredSamples
 from rlvr_trainers.settings import RolloutsConfig
+
+AGENTS_LEARN_BY = (Grpo, Rloo, ReinforcePlusPlus, Cispo)
+"""The algorithms whose credit and loss are those of episodes, of however many sequences each is."""
 
 MOST_SAMPLES = 10_000_000
 """Largest number of samples in a step: they are held in memory."""
@@ -125,6 +132,8 @@ def environments(
         held_out = held_out or (config.held_out.make() if config.held_out else None)
     env = data or env or config.env.make()
     _refuse_forks_without_turns(config, env)
+    if isinstance(env, AgentEnvironment):
+        _refuse_what_agents_cannot(config, env)
     if (held_out is None) != (config.eval is None):
         raise ConfigError(
             "settings of eval and a held-out environment belong together: give both, or neither (eval=null)"
@@ -186,6 +195,30 @@ def _refuse_forks_without_turns(config: TrainConfig, env: Environment) -> None:
         raise ConfigError(
             f"algorithm.fork=turns parts rollouts between turns, and {env.tasks.label} has one turn, so that none "
             "would share a token: use algorithm.fork=tokens"
+        )
+
+
+def _refuse_what_agents_cannot(config: TrainConfig, env: Environment) -> None:
+    """Raise ConfigError for settings that take an episode for one sequence: an agent's may be several."""
+    algorithm = config.algorithm
+    if not isinstance(algorithm, AGENTS_LEARN_BY):
+        kinds = ", ".join(kind.model_fields["kind"].default for kind in AGENTS_LEARN_BY)
+        raise ConfigError(
+            f"algorithm.kind={algorithm.kind}: {env.tasks.label} is answered by an agent, which learns by {kinds}"
+        )
+    refused = {
+        f"algorithm.ratio={algorithm.ratio}": algorithm.ratio != "token",
+        "algorithm.sampler_correction=sequence_mask": algorithm.sampler_correction == "sequence_mask",
+        "algorithm.prefix_weighting=true": algorithm.prefix_weighting,
+        f"reward.steps={config.reward.steps}": config.reward.steps != "off",
+        f"buffer.max_staleness={config.buffer.max_staleness}": config.buffer.max_staleness > 0,
+        "warmup": config.warmup is not None,
+    }
+    named = [name for name, asked in refused.items() if asked]
+    if named:
+        raise ConfigError(
+            f"{', '.join(named)}: {env.tasks.label} is answered by an agent, whose episodes may be several sequences "
+            "and whose calls come when it makes them: leave that out"
         )
 
 
