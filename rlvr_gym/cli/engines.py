@@ -14,6 +14,7 @@ from rlvr_gym.evaluation import ModelName
 
 if TYPE_CHECKING:
     from rlvr_gym.generation.prompts import TokenGenerator
+    from rlvr_gym.generation.transformers import TransformersGenerator
 
 
 class GeneratorSettings(Config):
@@ -49,7 +50,7 @@ def engine_problems(settings: GeneratorSettings, endpoint: str | None, api_key_e
     return problems
 
 
-def load_transformers(path: str, dtype: str, max_batch_rows: int) -> tuple[TokenGenerator, ModelName]:
+def load_transformers(path: str, dtype: str, max_batch_rows: int) -> tuple[TransformersGenerator, ModelName]:
     """Our own decoder around a model of transformers in this process."""
     # Threads of torch that spin while they wait slow everything else down on a machine that is shared.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -12,6 +12,7 @@ from rlvr_gym.cli.commands.eval.curriculum import report_curriculum, write_forec
 from rlvr_gym.cli.commands.eval.models import Requests, open_model
 from rlvr_gym.cli.commands.eval.options import (
     MANUAL,
+    AggregateOption,
     Arguments,
     CurriculumOption,
     DryRunOption,
@@ -25,6 +26,7 @@ from rlvr_gym.cli.commands.eval.options import (
     MaxUnscoredOption,
     ModelOption,
     OutOption,
+    RankOption,
     SamplesOption,
     SeedOption,
     TimeoutOption,
@@ -60,6 +62,8 @@ def evaluate_model(
     out: OutOption = None,
     until_half_width: HalfWidthOption = None,
     majority: MajorityOption = False,
+    rank_by: RankOption = None,
+    aggregate: AggregateOption = None,
     curriculum: CurriculumOption = False,
     in_flight: InFlightOption = 64,
     max_unscored: MaxUnscoredOption = 0.1,
@@ -79,6 +83,8 @@ def evaluate_model(
         out=out,
         until_half_width=until_half_width,
         majority=majority,
+        rank_by=rank_by,
+        aggregate=aggregate,
         in_flight=in_flight,
         max_unscored=max_unscored,
     )
@@ -120,6 +126,7 @@ def _evaluated(run: Run, *, generator: Generator, model: ModelName, asked: Asked
                 run_dir=run.folder,
                 until_half_width=asked.until_half_width,
                 majority=asked.majority,
+                ranker=asked.ranker,
                 max_unscored_share=asked.max_unscored,
                 samples_in_flight=asked.in_flight,
                 on_progress=display.show,

@@ -15,6 +15,7 @@ from rlvr_gym.cli.completion import complete_evaluated
 from rlvr_gym.cli.display.tables import environments_table, options_table
 from rlvr_gym.cli.manual import Manual
 from rlvr_gym.errors import ConfigError
+from rlvr_gym.verifiers.process_reward import Aggregate
 
 HOW_MANY, WHAT, WHERE, SERVER = "How many", "What is reported", "Where and how", "A served model"
 """The groups of options in the help."""
@@ -81,6 +82,25 @@ HalfWidthOption = Annotated[
 MajorityOption = Annotated[
     bool,
     typer.Option("--majority", help="Report maj@k too.", show_default=False, rich_help_panel=WHAT),
+]
+RankOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--rank-by",
+        metavar="FOLDER",
+        help="Report bon@k too: of k samples, the one that this reward model or process reward model scores highest.",
+        show_default=False,
+        rich_help_panel=WHAT,
+    ),
+]
+AggregateOption = Annotated[
+    Aggregate | None,
+    typer.Option(
+        "--aggregate",
+        help="With --rank-by, the score of an answer by its steps': product, minimum or last.  [default: product]",
+        show_default=False,
+        rich_help_panel=WHAT,
+    ),
 ]
 CurriculumOption = Annotated[
     bool,
