@@ -48,7 +48,7 @@ from rlvr_gym.cli.options import AsJson
 from rlvr_gym.cli.settings import eval_settings, parse_ks, refuse
 from rlvr_gym.errors import TooManyUnscored
 from rlvr_gym.evaluation import EvaluationResult, ModelName, evaluate
-from rlvr_gym.generation.base import Generator
+from rlvr_gym.generation.base import CountsDrafts, DraftCounts, Generator
 
 
 @documented(MANUAL)
@@ -112,9 +112,10 @@ def _evaluated(run: Run, *, generator: Generator, model: ModelName, asked: Asked
     note(
         f"{run.name}: {model.name}, {run.plan.n} samples of {len(run.plan.tasks):,} tasks, into {run.folder}"
     )
+    before = _drafted(generator)
     with Display(run.name, progress_console(), generator=generator) as display:
         try:
-            return evaluate(
+            result = evaluate(
                 run.env,
                 generator,
                 n=run.plan.n,
@@ -136,6 +137,19 @@ def _evaluated(run: Run, *, generator: Generator, model: ModelName, asked: Asked
                 f"{run.name}: stopped; {display.kept} are kept in {run.folder}, and the same command resumes"
             )
             raise
+    drafts = _drafted(generator).since(before)
+    if drafts.judged:
+        note(
+            f"{run.name}: {drafts.accepted / drafts.judged:.1%} of drafted tokens were accepted, "
+            f"{drafts.tokens / drafts.passes:.2f} tokens a pass of the model"
+        )
+    return result
+
+
+def _drafted(generator: Generator) -> DraftCounts:
+    """The counts of tokens that were drafted so far; none without a draft."""
+    found = generator.draft_counts if isinstance(generator, CountsDrafts) else None
+    return found or DraftCounts()
 
 
 def _evaluate_all(

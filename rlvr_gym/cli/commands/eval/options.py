@@ -25,7 +25,7 @@ Arguments = Annotated[
     typer.Argument(
         metavar="ENV|RUN... [KEY.SUB=VALUE...]",
         help="One environment or several, or the folder of a training run, and settings: model.path, "
-        "model.dtype, generator.engine, generator.urls, "
+        "model.dtype, generator.engine, generator.urls, generator.draft, "
         "sampling.temperature, sampling.top_p, sampling.top_k, sampling.max_tokens, and the "
         "environments' own options as env.NAME, or as ENV.NAME for one of several. Sampling defaults to what a "
         "trained model or the environment's card says, split to test.",

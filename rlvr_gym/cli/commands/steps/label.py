@@ -80,7 +80,7 @@ def label_steps(
         raise ConfigError(f"'{environment.tasks.name}' has no end of tasks: set a limit, such as --limit 200")
     tasks = environment.tasks.take(limit)
     with waiting(f"loading {found.model.path}", progress_console()):
-        generator, name = load_transformers(found.model.path, found.model.dtype, 512)
+        generator, name = load_transformers(found.model.path, found.model.dtype, 512, found.generator)
     said = conditions_of(environment, name, found.sampling, seed).model_dump_json()
     conditions = f"{derive_seed(said, steps, solutions, completions):016x}"
     missing = _missing(out, tasks, conditions)
