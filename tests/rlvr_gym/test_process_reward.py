@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import rlvr_gym as rg
+from rlvr_gym.environments.conformance import check_verifier
 from rlvr_gym.generation.chat import turn_frame
 from rlvr_gym.generation.loading import load_model
 from rlvr_gym.generation.prompts import end_of_sequence_ids
@@ -74,6 +75,19 @@ def test_steps_are_parts_with_their_places_and_the_whole_is_their_aggregate(fold
         assert given.score == pytest.approx(aggregated(steps, how))
         assert given.outcome == "incorrect"
         assert [step.score for step in given.steps] == steps
+
+
+def test_the_contract_holds(folder: Path) -> None:
+    check_verifier(ProcessRewardModel(folder), [rg.Task(id="a", prompt="12>")], seconds=30.0)
+
+
+def test_steps_within_a_composed_verdict_are_found_wherever_they_stand(folder: Path) -> None:
+    """As a trainer finds them that pays steps beside the answer."""
+    steps = ProcessRewardModel(folder)
+    right = rg.FunctionVerifier(lambda task, completion: True)
+    both = rg.verifiers.WeightedSum({"answer": (right, 0.5), "steps": (steps, 0.5)})
+    task, completion = rg.Task(prompt="12>"), rg.Completion(text="1\n22")
+    assert both.verify(task, completion).steps == steps.verify(task, completion).steps
 
 
 def test_a_step_said_again_pays_nothing_and_counts_in_the_whole_as_any_other(folder: Path) -> None:

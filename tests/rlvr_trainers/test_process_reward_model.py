@@ -388,6 +388,16 @@ def test_stored_samples_teach_what_a_verifier_said_of_their_steps(tmp_path: Path
     expected = [s.score for verdict in judged for s in verdict.steps if verdict.outcome != "malformed"]
     more = [f"data.runs=[{tmp_path / 'eval'}]", "batch.prompts=20", "run.steps=1"]
     Trainer(config(tmp_path / "run", *more)).run()
+    stored = read_run(tmp_path / "eval")
+    first = next(sample for sample in stored.samples if len(sample.verdict.steps) > 1)
+    parts = {"step 1": first.verdict.steps[0]}
+    other = first.model_copy(update={"verdict": first.verdict.model_copy(update={"parts": parts})})
+    with (tmp_path / "eval" / "samples.jsonl").open("a") as file:
+        file.write(other.model_dump_json() + "\n")
+    with pytest.raises(
+        rg.ConfigError, match=r"settings:\n  the training tasks"
+    ):  # other steps, and all else as it was
+        Trainer(config(tmp_path / "run", *more))
     figures = rows(tmp_path / "run")[-1]
     assert figures["tokens/trained"] == len(expected)
     assert figures["process/label"] == pytest.approx(sum(score or 0 for score in expected) / len(expected))
