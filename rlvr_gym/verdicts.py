@@ -165,6 +165,14 @@ class Verdict(BaseModel):
         """True if the completion is right."""
         return self.outcome is Outcome.CORRECT
 
+    @property
+    def steps(self) -> list[Verdict]:
+        """The parts that have a span, however deep, in the order of their ends."""
+        found: list[Verdict] = []
+        for part in self.parts.values():
+            found += part.steps if part.span is None else [part]
+        return sorted(found, key=lambda step: step.span[1] if step.span else 0)
+
     @classmethod
     def right(cls, detail: str = "", *, answer: str | None = None) -> Verdict:
         """Full marks."""

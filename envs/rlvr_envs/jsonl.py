@@ -7,7 +7,17 @@ from functools import partial
 import rlvr_gym as rg
 from rlvr_envs.sources import stored_tasks
 from rlvr_gym.rows import Row
-from rlvr_gym.verifiers import AnswerContract, Choice, Exact, Numeric, Regex, RewardModel, Verifier
+from rlvr_gym.verifiers import (
+    AnswerContract,
+    Choice,
+    Exact,
+    Numeric,
+    ProcessRewardModel,
+    Regex,
+    RewardModel,
+    Verifier,
+)
+from rlvr_gym.verifiers.process_reward import Aggregate
 
 CARD = rg.EnvironmentCard(
     summary="Whatever a file of your own asks.",
@@ -22,14 +32,28 @@ CARD = rg.EnvironmentCard(
 
 @rg.register("rlvr/JSONL-v0", card=CARD)
 def jsonl(
-    data: str, split: str = "train", verifier: str = "math", answer: str = "boxed", reward_model: str = ""
+    data: str,
+    split: str = "train",
+    verifier: str = "math",
+    answer: str = "boxed",
+    reward_model: str = "",
+    process_reward_model: str = "",
+    aggregate: Aggregate = "product",
 ) -> rg.Environment:
     """`verifier` judges rows that name none: math, exact, choice, numeric or regex (the answer is a pattern).
 
     `reward_model` names the folder of a reward model, which scores completions in place of these: rows need no answer.
+    So does `process_reward_model`, which scores their steps, and the whole by the `aggregate` of these: product,
+    minimum or last.
     """
-    if reward_model:
-        scoring = RewardModel(reward_model)
+    if reward_model and process_reward_model:
+        raise rg.ConfigError("reward_model and process_reward_model both score completions: name one of them")
+    if reward_model or process_reward_model:
+        scoring = (
+            RewardModel(reward_model)
+            if reward_model
+            else ProcessRewardModel(process_reward_model, aggregate=aggregate)
+        )
         to_question = partial(_question, scored_by=scoring.fingerprint)
         return rg.Environment(stored_tasks(data, to_question, scoring, name=data, split=split), scoring)
     contract = AnswerContract(answer)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from pydantic import Field
 from rlvr_sandbox.installing import pip_install
 
 from rlvr_gym.config import Config
@@ -14,18 +15,23 @@ from rlvr_gym.evaluation import ModelName
 
 if TYPE_CHECKING:
     from rlvr_gym.generation.prompts import TokenGenerator
+    from rlvr_gym.generation.transformers import TransformersGenerator
 
 
 class GeneratorSettings(Config):
     """The engine that samples.
 
     `engine` is transformers or vllm (in this process), vllm_servers (those of `urls`) or endpoint (the server of
-    --endpoint). `context` limits how many tokens prompt and completion have together with vllm.
+    --endpoint). `context` limits how many tokens prompt and completion have together with vllm. `draft` is a smaller
+    model with the same tokenizer, a folder or a hub id, that drafts `draft_tokens` at a time for engine transformers:
+    samples follow the same distribution, and are others.
     """
 
     engine: Literal["transformers", "vllm", "vllm_servers", "endpoint"] = "transformers"
     urls: tuple[str, ...] = ()
     context: int | None = None
+    draft: str | None = None
+    draft_tokens: int = Field(default=4, ge=1)
 
 
 def engine_problems(settings: GeneratorSettings, endpoint: str | None, api_key_env: str | None) -> list[str]:
@@ -46,11 +52,15 @@ def engine_problems(settings: GeneratorSettings, endpoint: str | None, api_key_e
         )
     if settings.context is not None and engine != "vllm":
         problems.append(f"generator.context is for generator.engine=vllm, not for {engine}")
+    if settings.draft is not None and engine != "transformers":
+        problems.append(f"generator.draft is for generator.engine=transformers, not for {engine}")
     return problems
 
 
-def load_transformers(path: str, dtype: str, max_batch_rows: int) -> tuple[TokenGenerator, ModelName]:
-    """Our own decoder around a model of transformers in this process."""
+def load_transformers(
+    path: str, dtype: str, max_batch_rows: int, settings: GeneratorSettings | None = None
+) -> tuple[TransformersGenerator, ModelName]:
+    """Our own decoder around a model of transformers in this process, with the draft that `settings` name."""
     # Threads of torch that spin while they wait slow everything else down on a machine that is shared.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch
@@ -58,14 +68,19 @@ def load_transformers(path: str, dtype: str, max_batch_rows: int) -> tuple[Token
 
     from rlvr_gym.generation.loading import load_model, weights_hash
     from rlvr_gym.generation.transformers import TransformersGenerator
+    from rlvr_gym.generation.transformers.speculative import Draft
 
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     model, tokenizer = load_model(path, dtype)
     name = ModelName(name=path, weights=weights_hash(model))
-    if torch.cuda.is_available():
-        model.to("cuda")  # pyright: ignore[reportArgumentType] - the stub knows modules only
-    return TransformersGenerator(model, tokenizer, max_batch_rows=max_batch_rows), name
+    device: Any = "cuda" if torch.cuda.is_available() else "cpu"
+    model.to(device)
+    draft = None
+    if settings is not None and settings.draft is not None:
+        drafting, drafts = load_model(settings.draft, dtype)
+        draft = Draft(model=drafting.to(device), tokenizer=drafts, tokens=settings.draft_tokens)
+    return TransformersGenerator(model, tokenizer, max_batch_rows=max_batch_rows, draft=draft), name
 
 
 def load_vllm(

@@ -17,6 +17,7 @@ OWN = {
     "audit": "rlvr_gym.cli.commands.audit:audit_environment",
     "envs": "rlvr_gym.cli.commands.envs:envs",
     "help": "rlvr_gym.cli.commands.help:show_help",
+    "label-steps": "rlvr_gym.cli.commands.steps.label:label_steps",
     "overlap": "rlvr_gym.cli.commands.overlap:overlap",
     "play": "rlvr_gym.cli.commands.play:play",
     "new": "rlvr_gym.cli.commands.new:new",

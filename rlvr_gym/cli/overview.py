@@ -17,7 +17,7 @@ from rlvr_gym.cli.known import commands
 from rlvr_gym.cli.topics.names import TOPICS
 
 GROUPS = {
-    "Train and measure": ("train", "eval", "compare", "rescore", "report", "view", "plot"),
+    "Train and measure": ("train", "eval", "compare", "rescore", "report", "view", "plot", "label-steps"),
     "Judge": ("audit", "verify", "overlap", "play"),
     "Set up": ("envs", "new", "sandbox", "serve", "help"),
 }

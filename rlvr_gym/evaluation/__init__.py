@@ -3,11 +3,13 @@
 from rlvr_gym.evaluation.answers import wrong_answers
 from rlvr_gym.evaluation.judging import judge_all
 from rlvr_gym.evaluation.progress import Progress
+from rlvr_gym.evaluation.ranking import ranks_of
 from rlvr_gym.evaluation.run import ModelName, Plan, evaluate, plan_for
 from rlvr_gym.evaluation.samples import Conditions, Sample, read_history, read_samples
 from rlvr_gym.evaluation.statistics.estimators import (
     avg_at_n,
     best_at_k,
+    bon_at_k,
     g_pass_at_k,
     maj_at_k,
     pass_at_k,
@@ -32,6 +34,7 @@ __all__ = [
     "Tally",
     "avg_at_n",
     "best_at_k",
+    "bon_at_k",
     "estimate",
     "evaluate",
     "g_pass_at_k",
@@ -41,6 +44,7 @@ __all__ = [
     "pass_at_k",
     "pass_hat_k",
     "plan_for",
+    "ranks_of",
     "read_history",
     "read_run",
     "read_samples",

@@ -16,12 +16,14 @@ from rlvr_gym.errors import ConfigError
 from rlvr_gym.evaluation.answers import wrong_answers
 from rlvr_gym.evaluation.drawing import Drawing
 from rlvr_gym.evaluation.progress import OnProgress
+from rlvr_gym.evaluation.ranking import ranks_of
 from rlvr_gym.evaluation.samples import Conditions, SampleStore
 from rlvr_gym.evaluation.statistics.summary import EvaluationResult, summarize
 from rlvr_gym.evaluation.stored import Held, refuse_foreign
 from rlvr_gym.files import write_atomically
 from rlvr_gym.generation.base import Generator, SamplingParams
 from rlvr_gym.tasks import Task
+from rlvr_gym.verifiers.base import Verifier
 
 SAMPLES, CONFIG, SUMMARY = "samples.jsonl", "config.yaml", "summary.json"
 LOCK = ".lock"
@@ -94,6 +96,7 @@ def evaluate(
     run_dir: str | Path | None = None,
     until_half_width: float | None = None,
     majority: bool = False,
+    ranker: Verifier | None = None,
     max_unscored_share: float = 0.1,
     samples_in_flight: int = 256,
     on_progress: OnProgress | None = None,
@@ -119,6 +122,7 @@ def evaluate(
         until_half_width: stop once the interval of pass@k is this tight for every `k`. Tasks then come in
             rounds, in an order drawn by `seed`; all samples of a round are there before it is looked at.
         majority: report maj@k too, for which the verifier is asked which wrong answers are the same.
+        ranker: report bon@k too, for which its scores rank a task's samples: a reward model, say. It sees no reference.
         max_unscored_share: the share of all samples that may stay without a verdict; with `until_half_width`, of
             those at which sampling would stop.
         samples_in_flight: how many episodes of several turns are played side by side
@@ -159,7 +163,8 @@ def evaluate(
         answers = None
         if majority:
             answers = wrong_answers(env.verifier, {task.id: task for task in plan.tasks}, store.samples)
-        result = summarize(store.samples, k=plan.ks, seed=seed, wrong_answers=answers)
+        ranks = None if ranker is None else ranks_of(ranker, store.samples)
+        result = summarize(store.samples, k=plan.ks, seed=seed, wrong_answers=answers, ranks=ranks)
         if folder:
             write_atomically(folder / SUMMARY, json.dumps(result.to_json(), indent=2) + "\n")
     return result

@@ -5,7 +5,7 @@ A folder of a reward model is an ordinary model folder with `reward_head.safeten
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self, final
 
@@ -27,20 +27,48 @@ Said = tuple[Sequence[Message], bool]
 """A conversation that ends with a turn of the assistant, and whether that turn ended by itself."""
 
 
-def new_head(model: Any) -> nn.Linear:
-    """A head for a model's hidden states, which begins with zeros: no conversation is preferred to another.
+def new_head(model: Any, *, bias: bool = False) -> nn.Linear:
+    """A head for a model's hidden states, which begins with zeros: nothing is preferred to anything else.
 
-    It has no bias: only differences of rewards are ever learned.
+    Rewards that are only compared with one another need no `bias`; probabilities do.
     """
     size: int = model.config.get_text_config().hidden_size
-    head = nn.Linear(size, 1, bias=False, dtype=torch.float32)
-    nn.init.zeros_(head.weight)
+    head = nn.Linear(size, 1, bias=bias, dtype=torch.float32)
+    for weight in head.parameters():
+        nn.init.zeros_(weight)
     return head
 
 
-def save_head(head: nn.Linear, folder: Path) -> None:
-    """Write the head beside a model's weights."""
-    save_file({"weight": head.weight.detach().cpu().contiguous()}, folder / HEAD)
+def save_head(
+    head: nn.Linear, folder: Path, file: str = HEAD, *, metadata: dict[str, str] | None = None
+) -> None:
+    """Write the head beside a model's weights, as `file`."""
+    weights = {name: weight.detach().cpu().contiguous() for name, weight in head.state_dict().items()}
+    save_file(weights, folder / file, metadata=metadata)
+
+
+def load_with_head(
+    folder: Path, head_of: Callable[[Any], nn.Linear], *, file: str, recipe: str
+) -> tuple[Any, PreTrainedTokenizerBase, nn.Linear]:
+    """The model of a folder in float32, its tokenizer, and its head. Raises ConfigError where there is none."""
+    with without_progress_bars():
+        model, tokenizer = load_model(folder, "float32")
+    head = head_of(model)
+    try:
+        head.load_state_dict(load_file(folder / file))
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise ConfigError(
+            f"{folder} holds a model without a reward head that can be read ({file}: {error}); "
+            f"rlvr train {recipe} writes one"
+        ) from error
+    return model, tokenizer, head
+
+
+def device_for(device: str) -> str:
+    """The device that `auto` stands for: a GPU if there is one."""
+    if device != "auto":
+        return device
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 @final
@@ -58,20 +86,9 @@ class Rewards:
     @classmethod
     def load(cls, folder: Path, *, device: str = "auto") -> Self:
         """The reward model of a folder, in float32. Raises ConfigError where there is none."""
-        with without_progress_bars():
-            model, tokenizer = load_model(folder, "float32")
-        head = new_head(model)
-        try:
-            head.load_state_dict(load_file(folder / HEAD))
-        except (OSError, RuntimeError, SafetensorError) as error:
-            raise ConfigError(
-                f"{folder} holds a model without a reward head that can be read ({HEAD}: {error}); "
-                "rlvr train reward_model writes one"
-            ) from error
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        moved: Any = model.to(device)  # pyright: ignore[reportArgumentType]
-        return cls(moved, tokenizer, head.to(device))
+        model, tokenizer, head = load_with_head(folder, new_head, file=HEAD, recipe="reward_model")
+        device = device_for(device)
+        return cls(model.to(device), tokenizer, head.to(device))
 
     def too_long(self, said: Said) -> str | None:
         """Say why a conversation cannot be read; None for one that fits into the model's context."""

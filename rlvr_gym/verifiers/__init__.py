@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rlvr_gym.verifiers.llm_judge import LlmJudge
     from rlvr_gym.verifiers.math import Math
     from rlvr_gym.verifiers.open_answers import F1, ExactMatch
+    from rlvr_gym.verifiers.process_reward import ProcessRewardModel
     from rlvr_gym.verifiers.reward_model import RewardModel
     from rlvr_gym.verifiers.sql import Sql, SqlProblem
     from rlvr_gym.verifiers.steps import Equations, Steps
@@ -43,6 +44,7 @@ __all__ = [
     "Marker",
     "Math",
     "Numeric",
+    "ProcessRewardModel",
     "Regex",
     "RewardModel",
     "Sql",
@@ -65,6 +67,7 @@ _LATE = {
     "LeanProblem": "lean",
     "LlmJudge": "llm_judge",
     "Math": "math",
+    "ProcessRewardModel": "process_reward",
     "RewardModel": "reward_model",
     "Sql": "sql",
     "SqlProblem": "sql",

@@ -96,10 +96,7 @@ class Steps(Verifier):
     open_ended = True
 
     def __init__(self, judge: StepJudge, *, by: Separator = "line", most: int = 64) -> None:
-        if by not in _BETWEEN:
-            raise ConfigError(f"by must be one of {', '.join(_BETWEEN)}, not {by!r}")
-        if most < 1:
-            raise ConfigError(f"most must be at least 1, not {most}")
+        refuse_impossible(by, most)
         self.judge, self.most = judge, most
         self.by: Separator = by
 
@@ -112,21 +109,18 @@ class Steps(Verifier):
         """Judge every step."""
         text = completion.text
         if len(text) > MAX_CHARACTERS:
-            return _malformed(f"longer than {MAX_CHARACTERS:,} characters", text)
+            return without_steps(f"longer than {MAX_CHARACTERS:,} characters", text)
         steps = list(self.split(text))
         if len(steps) > self.most:
-            return _malformed(f"{len(steps)} steps, and {self.most} are the most", text)
-        parts = self._judged(task, steps)
+            return without_steps(f"{len(steps)} steps, and {self.most} are the most", text)
+        parts = step_parts(steps, [self.judge.judge_step(task, steps, index) for index in range(len(steps))])
         if not parts:
-            return _malformed("no step that could be judged", text)
+            return without_steps("no step that could be judged", text)
         return _whole(parts)
 
     def split(self, text: str) -> Iterator[Step]:
         """The steps of a completion, judged or not, in order. Takes time linear in the length of `text`."""
-        for start, end in visible_spans(text):
-            for found in _BETWEEN[self.by].finditer(text, start, end):
-                if _SEEN.search(found[1]):
-                    yield Step(text=found[1], start=found.start(), end=found.end())
+        yield from split_steps(text, self.by)
 
     def audit_attacks(self, task: Task) -> Iterable[Attack]:
         """Ways to be paid for steps without taking them."""
@@ -143,25 +137,46 @@ class Steps(Verifier):
         }.items():
             yield Attack(family="step farming", tries=tries, text=text, expectation=Expectation.FAIL)
 
-    def _judged(self, task: Task, steps: Sequence[Step]) -> dict[str, Verdict]:
-        parts: dict[str, Verdict] = {}
-        said: set[str] = set()
-        begins: int | None = None
-        for index, step in enumerate(steps):
-            begins = step.start if begins is None else begins
-            verdict = self.judge.judge_step(task, steps, index)
-            if verdict is None:
-                continue
-            words = " ".join(step.text.casefold().split())
-            if words in said and verdict.scored:
-                verdict = Verdict.wrong("says again what an earlier step said")
-            said.add(words)
-            parts[f"step {len(parts) + 1}"] = verdict.model_copy(update={"span": (begins, step.end)})
-            begins = None
-        return parts
+
+def refuse_impossible(by: Separator, most: int) -> None:
+    """Raise ConfigError for steps that are told apart in no known way, and for none at all."""
+    if by not in _BETWEEN:
+        raise ConfigError(f"by must be one of {', '.join(_BETWEEN)}, not {by!r}")
+    if most < 1:
+        raise ConfigError(f"most must be at least 1, not {most}")
 
 
-def _malformed(why: str, text: str) -> Verdict:
+def split_steps(text: str, by: Separator) -> Iterator[Step]:
+    """The steps of a text, in order, without what it thinks. Takes time linear in its length."""
+    for start, end in visible_spans(text):
+        for found in _BETWEEN[by].finditer(text, start, end):
+            if _SEEN.search(found[1]):
+                yield Step(text=found[1], start=found.start(), end=found.end())
+
+
+def step_parts(steps: Sequence[Step], verdicts: Sequence[Verdict | None]) -> dict[str, Verdict]:
+    """The parts of a verdict on steps, each with its span: a step said again is wrong, whatever its verdict says.
+
+    What was not judged (None) belongs to the next step that was.
+    """
+    parts: dict[str, Verdict] = {}
+    said: set[str] = set()
+    begins: int | None = None
+    for step, verdict in zip(steps, verdicts, strict=True):
+        begins = step.start if begins is None else begins
+        if verdict is None:
+            continue
+        words = " ".join(step.text.casefold().split())
+        if words in said and verdict.scored:
+            verdict = Verdict.wrong("says again what an earlier step said")
+        said.add(words)
+        parts[f"step {len(parts) + 1}"] = verdict.model_copy(update={"span": (begins, step.end)})
+        begins = None
+    return parts
+
+
+def without_steps(why: str, text: str) -> Verdict:
+    """The verdict on a completion whose steps cannot be judged: one step that is worth nothing."""
     step = Verdict.malformed(why).model_copy(update={"span": (0, len(text))})
     return Verdict.malformed(why).model_copy(update={"parts": {"step 1": step}})
 

@@ -1,6 +1,10 @@
 import pytest
+import torch
 
 import rlvr_gym as rg
+from rlvr_gym.generation.loading import load_model
+from rlvr_gym.generation.rewards import new_head
+from rlvr_gym.generation.step_scores import save_step_head
 
 
 def reward(env, text, task: int | str | rg.Task = 0):
@@ -144,3 +148,31 @@ def test_a_reward_model_needs_no_answers(write_rows, tmp_path):
     assert another.tasks.fingerprint != env.tasks.fingerprint
     with pytest.raises(rg.ConfigError, match="is no folder of a reward model"):
         rg.make("jsonl", data=data, reward_model=str(tmp_path / "none"))
+
+
+def test_a_process_reward_model_scores_the_steps_of_rows_without_answers(write_rows, tmp_path):
+    model, tokenizer = load_model("tiny:0123456789>\n")
+    head = new_head(model, bias=True)
+    head.weight.data.uniform_(-1, 1, generator=torch.Generator().manual_seed(0))
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    save_step_head(head, tmp_path, "line")
+    data = write_rows([{"prompt": "12>"}])
+    scores = {}
+    for aggregate in ("product", "minimum", "last"):
+        env = rg.make("jsonl", data=data, process_reward_model=str(tmp_path), aggregate=aggregate)
+        verdict = env.verifier.verify(env.tasks[0], rg.Completion(text="1\n22"))
+        steps = [step.score for step in verdict.steps]
+        scores[aggregate] = verdict.score
+    assert len(steps) == 2
+    assert scores == {
+        "product": pytest.approx(steps[0] * steps[1]),
+        "minimum": min(steps),
+        "last": steps[1],
+    }
+    plain = rg.make("jsonl", data=data, process_reward_model=str(tmp_path))
+    assert plain.tasks[0].metadata["scored_by"] == plain.verifier.fingerprint
+    with pytest.raises(rg.ConfigError, match="both score completions: name one of them"):
+        rg.make("jsonl", data=data, process_reward_model=str(tmp_path), reward_model=str(tmp_path))
+    with pytest.raises(rg.ConfigError, match="aggregate"):
+        rg.make("jsonl", data=data, process_reward_model=str(tmp_path), aggregate="mean")

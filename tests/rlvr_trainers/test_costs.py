@@ -36,6 +36,7 @@ OWN: dict[str, tuple[str, ...]] = {
     ),
     "dpo": (),
     "reward_model": (),
+    "prm": ("model.path=tiny:0123456789>\n",),
     "distill": ("algorithm.teacher=tiny:0123456789>",),
     "online_dpo": (*SAMPLED, "sampling.max_tokens=32"),  # none that is cut off is preferred
     "ppo": ("env.reward=per_digit",),
@@ -101,6 +102,10 @@ def test_a_step_holds_and_makes_what_the_manual_says(recipe: str, tmp_path: Path
         ]
         (tmp_path / "pairs.jsonl").write_text("\n".join(map(json.dumps, pairs)))
         settings.append(f"data.path={tmp_path / 'pairs.jsonl'}")
+    if recipe == "prm":
+        steps = [{"prompt": f"{n}>", "completions": ["1", "2"], "labels": [1, 0]} for n in range(12, 60)]
+        (tmp_path / "steps.jsonl").write_text("\n".join(map(json.dumps, steps)))
+        settings.append(f"data.path={tmp_path / 'steps.jsonl'}")
     trainer = Trainer(load_recipe(recipe, parse_overrides(settings)))
     passes: Counter[str] = Counter()
     taken: list[int] = []

@@ -72,6 +72,15 @@ def test_every_metric_of_a_reward_model_is_on_the_page(tmp_path: Path) -> None:
     assert_on_the_page("reward_model", settings, {"preference/margin", "held_out/accuracy"}, tmp_path / "run")
 
 
+def test_every_metric_of_a_process_reward_model_is_on_the_page(tmp_path: Path) -> None:
+    for name, number in (("train", 12), ("held-out", 34)):
+        row = {"prompt": f"{number}>", "completions": ["1", "2"], "labels": [True, False]}
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps(row) + "\n")
+    data = [f"data.path={tmp_path / 'train.jsonl'}", f"algorithm.held_out={tmp_path / 'held-out.jsonl'}"]
+    settings = ["model.path=tiny:0123456789>\n", "run.steps=1", "batch.prompts=1", *data]
+    assert_on_the_page("prm", settings, {"process/accuracy", "held_out/ranking"}, tmp_path / "run")
+
+
 def assert_on_the_page(recipe: str, settings: list[str], among_others: set[str], run_dir: Path) -> None:
     Trainer(load_recipe(recipe, parse_overrides([*settings, f"run.dir={run_dir}"]))).run()
     recorded = {key for row in read_lines(run_dir / "metrics.jsonl") for key in row} - {"step"}

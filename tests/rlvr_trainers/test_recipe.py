@@ -15,6 +15,7 @@ NEEDED = parse_overrides(["model.path=tiny", "env.id=reverse"])
 TAUGHT = {
     "distill": parse_overrides(["algorithm.teacher=tiny"]),
     "reward_model": parse_overrides(["data.path=pairs.jsonl"]),
+    "prm": parse_overrides(["data.path=steps.jsonl"]),
 }
 """Further needs of recipes that learn from another model, or from data alone."""
 
@@ -50,6 +51,7 @@ def test_the_presets_are_those_that_the_papers_describe() -> None:
         "gspo_token",
         "online_dpo",
         "ppo",
+        "prm",
         "reinforce_pp",
         "reinforce_pp_baseline",
         "reward_model",

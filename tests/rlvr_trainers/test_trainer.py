@@ -64,8 +64,13 @@ def same_weights(a: Path, b: Path) -> bool:
 
 @pytest.mark.parametrize(
     "recipe",
-    # A reward model has a head beside its folder, and pairs to learn from: see test_reward_model.
-    [name for name in recipe_names() if name not in ("quickstart", "addition", "hackable", "reward_model")],
+    # Models that judge have a head beside their folder, and data to learn from: see test_reward_model and
+    # test_process_reward_model.
+    [
+        name
+        for name in recipe_names()
+        if name not in ("quickstart", "addition", "hackable", "reward_model", "prm")
+    ],
 )
 def test_every_recipe_trains_and_leaves_an_ordinary_model_folder(recipe: str, tmp_path: Path) -> None:
     # A model that knows nothing is seldom right, and only what earns enough is imitated.

@@ -32,8 +32,12 @@ BUDGET = 3
 UNBIASED = {"rloo", "dr_grpo"}
 IMITATING = {"sft", "rft"}
 """They follow no return: what is imitated has the gradient of its likelihood."""
-CRITICS, PREFERRING, TAUGHT = {"ppo", "reinforce_pp"}, {"dpo", "online_dpo", "reward_model"}, {"distill"}
-"""The first follow the return less what a critic expects or whitened, others a preference, the last a teacher."""
+CRITICS, PREFERRING, TAUGHT = (
+    {"ppo", "reinforce_pp"},
+    {"dpo", "online_dpo", "reward_model", "prm"},
+    {"distill"},
+)
+"""The first follow the return less what a critic expects or whitened, others what is preferred, the last a teacher."""
 BIASED = {
     "grpo": "each group over its standard deviation, each sequence over its length, KL(ref || policy)",
     "grpo_r1": "the same",

@@ -25,6 +25,7 @@ from rlvr_gym.cli.manual import Manual, documented
 from rlvr_gym.config import Settings, merge, parse_overrides
 from rlvr_gym.environments.settings import trained_model
 from rlvr_gym.errors import ConfigError
+from rlvr_gym.verifiers.process_reward import STEP_HEAD
 from rlvr_gym.verifiers.reward_model import HEAD
 from rlvr_trainers.algorithms.distillation.settings import Distill
 from rlvr_trainers.config import TrainConfig
@@ -290,8 +291,9 @@ def _summary(result: TrainResult) -> str:
     scores = {"before": result.before, "after": result.after, "best": result.best}
     evaluated = run if trained_model(str(run))[1] else f"ENV model.path={run / 'model'}"
     next_step = f"evaluate    {typed('rlvr')} eval {evaluated}"
-    if (run / "model" / HEAD).exists():  # it says nothing that could be evaluated
-        next_step = f"judge       {typed('rlvr')} train RECIPE env.id=jsonl env.reward_model={run / 'model'}"
+    for head, option in ((HEAD, "reward_model"), (STEP_HEAD, "process_reward_model")):
+        if (run / "model" / head).exists():  # it says nothing that could be evaluated
+            next_step = f"judge       {typed('rlvr')} train RECIPE env.id=jsonl env.{option}={run / 'model'}"
     lines = [
         f"held-out pass@1 {name:6}  {score}  (step {score.step})" for name, score in scores.items() if score
     ]

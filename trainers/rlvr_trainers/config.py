@@ -18,12 +18,13 @@ from rlvr_trainers.algorithms.dpo import Dpo
 from rlvr_trainers.algorithms.grpo import Grpo, TreeGrpo
 from rlvr_trainers.algorithms.gspo import Gspo
 from rlvr_trainers.algorithms.ppo import Ppo
+from rlvr_trainers.algorithms.process_reward_model.settings import ProcessRewardModelling
 from rlvr_trainers.algorithms.reinforce_pp import ReinforcePlusPlus
 from rlvr_trainers.algorithms.reward_model.settings import RewardModelling
 from rlvr_trainers.algorithms.rft import Rft
 from rlvr_trainers.algorithms.rloo import Rloo
 from rlvr_trainers.algorithms.sft import Sft
-from rlvr_trainers.fitting import NO_PAIRS, refuse_misfits
+from rlvr_trainers.fitting import NOTHING_TO_JUDGE_BY, refuse_misfits
 from rlvr_trainers.learner_settings import BatchConfig, MeshConfig, ModelConfig, OptimizerConfig
 from rlvr_trainers.settings import (
     BufferConfig,
@@ -44,6 +45,8 @@ DATA = "data"
 """The id that stands for an environment where the tasks are those of `data`."""
 PAIRED = ("dpo", "reward_model")
 """The algorithms that read pairs where data is named."""
+JUDGING = ("reward_model", "process_reward_model")
+"""The algorithms that train a model to judge, from data alone."""
 
 AlgorithmConfig = Annotated[
     Grpo
@@ -57,7 +60,8 @@ AlgorithmConfig = Annotated[
     | Dpo
     | Ppo
     | Distill
-    | RewardModelling,
+    | RewardModelling
+    | ProcessRewardModelling,
     Field(discriminator="kind"),
 ]
 """The settings of one algorithm, told apart by `kind`."""
@@ -112,8 +116,8 @@ class TrainConfig(Config):
                 "algorithm.kind=dpo needs pairs: of data (data.path=FILE), stored samples (data.runs=[FOLDER]), or "
                 "the policy's own samples in an environment (env.id=ENV)"
             )
-        if data is None and kind == "reward_model":
-            raise ValueError(NO_PAIRS)
+        if data is None and kind in JUDGING:
+            raise ValueError(NOTHING_TO_JUDGE_BY[kind])
         named = data.named if isinstance(data, DataConfig) else _named_data(data)
         return {**settings, "env": {"id": DATA}} if named else settings
 
@@ -138,18 +142,18 @@ class TrainConfig(Config):
         """Refuse data where samples are what a step learns from, and settings of samples where data is."""
         kind, data = self.algorithm.kind, self.data
         either = ("path", "runs")
-        usable = {"sft": either, "rft": ("runs",), **dict.fromkeys(PAIRED, either)}.get(kind, ())
+        usable = {"sft": either, "rft": ("runs",), **dict.fromkeys((*PAIRED, *JUDGING), either)}.get(kind, ())
         named = " or ".join(f"data.{name}" for name in usable)
         if data is not None and not usable:
             raise ValueError(
                 f"data is for algorithm.kind=sft, rft and dpo, and this is {kind}: leave it out "
-                "(reward_model learns from data too)"
+                f"({' and '.join(JUDGING)} learn from data too)"
             )
         if data is not None and data.named not in (None, *usable):
             raise ValueError(f"data.{data.named} has no meaning with algorithm.kind={kind}: give {named}")
         if data is not None and data.named is None and self.samples:
             raise ValueError(f"data without {named} has no meaning with algorithm.kind={kind}: leave it out")
-        if isinstance(self.algorithm, Sft | Rft | Dpo | RewardModelling):
+        if isinstance(self.algorithm, Sft | Rft | Dpo | RewardModelling | ProcessRewardModelling):
             self._nothing_is_weighed()
         if self.samples:
             return
@@ -175,9 +179,7 @@ class TrainConfig(Config):
     @property
     def samples(self) -> bool:
         """False where data feeds the steps, and nothing is sampled for them."""
-        return self.algorithm.kind not in ("sft", "reward_model") and (
-            self.data is None or self.data.named is None
-        )
+        return self.algorithm.kind not in ("sft", *JUDGING) and (self.data is None or self.data.named is None)
 
     @property
     def trains_on(self) -> str:

@@ -7,13 +7,20 @@ from typing import TYPE_CHECKING
 from rlvr_trainers.algorithms.distillation.settings import Distill
 from rlvr_trainers.algorithms.grpo import TreeGrpo
 from rlvr_trainers.algorithms.ppo import Ppo
+from rlvr_trainers.algorithms.process_reward_model.settings import ProcessRewardModelling
 from rlvr_trainers.algorithms.reward_model.settings import RewardModelling
 from rlvr_trainers.loss_settings import PolicyGradientConfig
 
 if TYPE_CHECKING:
     from rlvr_trainers.config import TrainConfig
 
-NO_PAIRS = "algorithm.kind=reward_model needs pairs: of data (data.path=FILE), or stored samples (data.runs=[FOLDER])"
+NOTHING_TO_JUDGE_BY = {
+    "reward_model": "algorithm.kind=reward_model needs pairs: of data (data.path=FILE), or stored samples "
+    "(data.runs=[FOLDER])",
+    "process_reward_model": "algorithm.kind=process_reward_model needs labelled steps: of data (data.path=FILE), or "
+    "of stored samples whose verdicts have steps (data.runs=[FOLDER])",
+}
+"""What lacks where an algorithm that trains a model to judge is given no data."""
 
 
 def refuse_misfits(config: TrainConfig) -> None:
@@ -28,8 +35,8 @@ def refuse_misfits(config: TrainConfig) -> None:
             _critic_has_its_place(config, algorithm)
         case Distill():
             _teacher_has_its_place(config, algorithm)
-        case RewardModelling():
-            _rewards_are_learned_from_pairs(config)
+        case RewardModelling() | ProcessRewardModelling():
+            _judging_is_learned_from_data(config)
         case _:
             pass
     if config.reward.steps != "off":
@@ -143,18 +150,19 @@ def _teacher_has_its_place(config: TrainConfig, algorithm: Distill) -> None:
         )
 
 
-def _rewards_are_learned_from_pairs(config: TrainConfig) -> None:
+def _judging_is_learned_from_data(config: TrainConfig) -> None:
+    kind = config.algorithm.kind
     if config.data is None or config.data.named is None:
-        raise ValueError(NO_PAIRS)
+        raise ValueError(NOTHING_TO_JUDGE_BY[kind])
     if config.mesh.shard > 1:
         raise ValueError(
-            f"mesh.shard={config.mesh.shard} splits the policy alone, and algorithm.kind=reward_model trains a head "
+            f"mesh.shard={config.mesh.shard} splits the policy alone, and algorithm.kind={kind} trains a head "
             "on it too: use processes without shards"
         )
     if config.eval is not None:
         raise ValueError(
             "eval samples from the model, and a reward model says nothing: leave it out (eval=null), and measure "
-            "it on pairs (algorithm.held_out=FILE)"
+            "it on data (algorithm.held_out=FILE)"
         )
 
 

@@ -68,6 +68,27 @@ def _best_weights(n: int, k: int) -> tuple[float, ...]:
     return tuple(math.comb(rank, k - 1) / draws for rank in range(n))
 
 
+def bon_at_k(ranks: Sequence[float], right: Sequence[bool], k: int) -> float:
+    """bon@k, the probability that of `k` samples the one that is ranked highest is right.
+
+    `ranks` and `right` are those of all samples, in the same order. Samples with equal ranks are chosen equally often.
+    """
+    n = len(ranks)
+    _refuse_impossible("bon@", n, sum(right), k)
+    if len(right) != n or any(map(math.isnan, ranks)):
+        raise ConfigError(f"{n} ranks for {len(right)} samples: each needs one, which is a number")
+    by_rank: dict[float, list[bool]] = {}
+    for rank, one in sorted(zip(ranks, right, strict=True)):
+        by_rank.setdefault(rank, []).append(one)
+    wins, below = Fraction(0), 0
+    for tied in by_rank.values():
+        upto = below + len(tied)
+        chosen = math.comb(upto, k) - math.comb(below, k)
+        wins += Fraction(chosen * sum(tied), len(tied))
+        below = upto
+    return float(wins / math.comb(n, k))
+
+
 @lru_cache(maxsize=65_536)
 def maj_at_k(n: int, right: int, wrong: tuple[int, ...], k: int) -> float:
     """maj@k, the probability that the commonest answer among `k` samples is the right one.

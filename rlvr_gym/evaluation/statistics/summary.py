@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rlvr_gym.errors import ConfigError
-from rlvr_gym.evaluation.samples import Conditions, Sample
+from rlvr_gym.evaluation.samples import Conditions, Key, Sample
 from rlvr_gym.evaluation.statistics import tables
 from rlvr_gym.evaluation.statistics.intervals import standard_error, within_set_error
 from rlvr_gym.evaluation.statistics.tallies import (
@@ -19,6 +19,7 @@ from rlvr_gym.evaluation.statistics.tallies import (
     Measure,
     Tally,
     best_measure,
+    bon_measure,
     clusters_of,
     estimate,
     maj_measure,
@@ -33,7 +34,7 @@ from rlvr_gym.verdicts import Outcome
 if TYPE_CHECKING:
     import pyarrow
 
-METRICS = ("pass_at_k", "pass_hat_k", "best_at_k", "maj_at_k")
+METRICS = ("pass_at_k", "pass_hat_k", "best_at_k", "maj_at_k", "bon_at_k")
 """The fields of an `EvaluationResult` that have an estimate for every k."""
 
 
@@ -57,9 +58,10 @@ class EvaluationResult:
 
     `n` is the largest number of samples of a problem. `avg_at_n` is mean accuracy over problems, which is
     pass@1. `best_at_k` goes by score, and is pass@k where every score is 0 or 1; `maj_at_k` is empty unless it
-    was asked for. `truncation_rate` is the share of completions that ran out of tokens, and tokens are counted
-    where they are known (`mean_completion_tokens` is None where they never are). `fault` is the commonest reason
-    why a sample could not be judged. `seconds` adds up the time spent. `tools` is None where there were none to call.
+    was asked for, and `bon_at_k` unless something has ranked the samples. `truncation_rate` is the share of
+    completions that ran out of tokens, and tokens are counted where they are known (`mean_completion_tokens` is None
+    where they never are). `fault` is the commonest reason why a sample could not be judged. `seconds` adds up the time
+    spent. `tools` is None where there were none to call.
     """
 
     conditions: Conditions
@@ -69,6 +71,7 @@ class EvaluationResult:
     pass_hat_k: dict[int, Estimate]
     best_at_k: dict[int, Estimate]
     maj_at_k: dict[int, Estimate]
+    bon_at_k: dict[int, Estimate]
     avg_at_n: Estimate
     noise: Noise
     outcomes: dict[Outcome, int]
@@ -114,15 +117,17 @@ def summarize(
     k: Sequence[int] = (1,),
     seed: int = 0,
     wrong_answers: Mapping[str, tuple[int, ...]] | None = None,
+    ranks: Mapping[Key, float] | None = None,
 ) -> EvaluationResult:
-    """Summarize `samples`. `seed` is the bootstrap's; `wrong_answers` (see `answers`) adds maj@k.
+    """Summarize `samples`. `seed` is the bootstrap's; `wrong_answers` (see `answers`) adds maj@k, and
+    `ranks` (see `ranking`) bon@k.
 
     Tasks whose metadata has a `cluster` are drawn together in it. Raises ConfigError when there are no samples,
     or fewer than k per problem.
     """
     if not samples:
         raise ConfigError("there are no samples to summarize")
-    tallies = tally(samples, wrong_answers)
+    tallies = tally(samples, wrong_answers, ranks)
     n = max(tally.n for tally in tallies)
     if impossible := [wanted for wanted in k if not 1 <= wanted <= n]:
         raise ConfigError(f"k must lie between 1 and the {n} samples per problem, not {impossible[0]}")
@@ -140,6 +145,7 @@ def summarize(
         pass_hat_k=at_every_k(pass_hat_measure),
         best_at_k=at_every_k(best_measure),
         maj_at_k=at_every_k(maj_measure) if wrong_answers is not None else {},
+        bon_at_k=at_every_k(bon_measure) if ranks is not None else {},
         avg_at_n=estimate(tallies, pass_measure, 1, seed=seed),
         noise=_noise(tallies),
         outcomes={outcome: outcomes[outcome] for outcome in Outcome},

@@ -6,12 +6,13 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypedDict
 
 import numpy as np
 
 from rlvr_gym.errors import ConfigError
-from rlvr_gym.evaluation.samples import Sample
-from rlvr_gym.evaluation.statistics.estimators import best_at_k, maj_at_k, pass_at_k, pass_hat_k
+from rlvr_gym.evaluation.samples import Key, Sample
+from rlvr_gym.evaluation.statistics.estimators import best_at_k, bon_at_k, maj_at_k, pass_at_k, pass_hat_k
 from rlvr_gym.evaluation.statistics.intervals import Interval, mean_interval
 from rlvr_gym.seeding import derive_seed
 
@@ -22,7 +23,8 @@ class Tally:
 
     `scores` are those of the scored samples, `correct` counts the right ones among them, and `wrong_answers` how
     often each wrong answer was given (None where nobody has looked which are the same). `cluster` is that of
-    the task's metadata.
+    the task's metadata. `ranked` has (rank, right) of each scored sample and `unscored_ranks` the ranks of the others,
+    where something has ranked them.
     """
 
     task: str
@@ -31,6 +33,8 @@ class Tally:
     unscored: int = 0
     cluster: str | None = None
     wrong_answers: tuple[int, ...] | None = None
+    ranked: tuple[tuple[float, bool], ...] | None = None
+    unscored_ranks: tuple[float, ...] = ()
 
     @property
     def scored(self) -> int:
@@ -50,12 +54,26 @@ class Tally:
             others = sorted(answers)[:-1]
             answers = (*others, most + self.unscored)
         scores = (*self.scores, *(0.0,) * self.unscored)
-        return replace(self, scores=scores, unscored=0, wrong_answers=answers)
+        return replace(
+            self, scores=scores, unscored=0, wrong_answers=answers, ranked=self._ranked_as(right=False)
+        )
 
     def at_best(self) -> Tally:
         """As if every unscored sample were right."""
         scores = (*self.scores, *(1.0,) * self.unscored)
-        return replace(self, scores=scores, correct=self.correct + self.unscored, unscored=0)
+        correct = self.correct + self.unscored
+        return replace(self, scores=scores, correct=correct, unscored=0, ranked=self._ranked_as(right=True))
+
+    def _ranked_as(self, *, right: bool) -> tuple[tuple[float, bool], ...] | None:
+        """All ranks, as if every unscored sample were right, or wrong."""
+        if self.ranked is None:
+            return None
+        return (*self.ranked, *((rank, right) for rank in self.unscored_ranks))
+
+
+class _Ranks(TypedDict, total=False):
+    ranked: tuple[tuple[float, bool], ...]
+    unscored_ranks: tuple[float, ...]
 
 
 Measure = Callable[[Tally, int], float]
@@ -84,6 +102,13 @@ def maj_measure(tally: Tally, k: int) -> float:
     return maj_at_k(tally.scored, tally.correct, tally.wrong_answers, k)
 
 
+def bon_measure(tally: Tally, k: int) -> float:
+    """bon@k. Raises ConfigError where nothing has ranked the samples."""
+    if tally.ranked is None:
+        raise ConfigError("bon@k needs the ranks of all samples: tally the samples with them")
+    return bon_at_k([rank for rank, _ in tally.ranked], [right for _, right in tally.ranked], k)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Estimate:
     """A mean over problems, with its 95 % interval, and what unscored samples could make of it.
@@ -107,9 +132,14 @@ class Estimate:
 
 
 def tally(
-    samples: Iterable[Sample], wrong_answers: Mapping[str, tuple[int, ...]] | None = None
+    samples: Iterable[Sample],
+    wrong_answers: Mapping[str, tuple[int, ...]] | None = None,
+    ranks: Mapping[Key, float] | None = None,
 ) -> list[Tally]:
-    """One tally per task, in the order in which the tasks first come; `wrong_answers` by task, for maj@k."""
+    """One tally per task, in the order in which the tasks first come; `wrong_answers` by task, for maj@k.
+
+    `ranks`, by sample, are for bon@k; one without is ranked below all others.
+    """
     by_task: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
         by_task[sample.task].append(sample)
@@ -121,9 +151,20 @@ def tally(
             unscored=sum(not s.verdict.scored for s in group),
             cluster=_cluster(group[0]),
             wrong_answers=None if wrong_answers is None else wrong_answers[task],
+            **_ranked(group, ranks),
         )
         for task, group in by_task.items()
     ]
+
+
+def _ranked(group: Sequence[Sample], ranks: Mapping[Key, float] | None) -> _Ranks:
+    if ranks is None:
+        return {}
+    ranked = [(ranks.get(sample.key, -math.inf), sample.verdict) for sample in group]
+    return {
+        "ranked": tuple((rank, verdict.correct) for rank, verdict in ranked if verdict.scored),
+        "unscored_ranks": tuple(rank for rank, verdict in ranked if not verdict.scored),
+    }
 
 
 def _cluster(sample: Sample) -> str | None:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 
 import numpy as np
 
-from rlvr_gym.errors import ConfigError, TrainingError
+from rlvr_gym.errors import ConfigError
+from rlvr_gym.play.steps import token_ends
 from rlvr_gym.rollouts import Rollout
-from rlvr_gym.verdicts import Verdict
-from rlvr_gym.verifiers.answers import opened_thinking
 from rlvr_trainers.credit.statistics import is_degenerate, mean, rows_of, std
 from rlvr_trainers.loss_settings import PolicyGradientConfig
 from rlvr_trainers.settings import RewardConfig
@@ -39,11 +36,11 @@ def step_scores(rollout: Rollout, decode: Decode) -> StepScores:
     """
     if not rollout.verdict.scored or not rollout.length:
         return StepScores(scores=(), ends=())
-    steps = sorted(_steps(rollout.verdict), key=lambda step: step[1])
+    steps = rollout.verdict.steps
     if not steps:
         return StepScores(scores=(rollout.verdict.score or 0.0,), ends=(len(rollout.token_ids) - 1,))
-    ends = _token_ends(rollout, [end for _, end in steps], decode)
-    return StepScores(scores=tuple(score for score, _ in steps), ends=tuple(ends))
+    ends = token_ends(rollout, [step.span[1] for step in steps if step.span], decode)
+    return StepScores(scores=tuple(step.score or 0.0 for step in steps), ends=tuple(ends))
 
 
 def step_rewards(rollout: Rollout, decode: Decode, reward: RewardConfig) -> tuple[list[float], list[int]]:
@@ -59,46 +56,6 @@ def step_rewards(rollout: Rollout, decode: Decode, reward: RewardConfig) -> tupl
     turns = [(reward.right - reward.wrong) * turn.reward for turn in rollout.turn_rewards]
     ends = [turn.end for turn in rollout.turn_rewards]
     return [*turns, *reward.of(np.array(steps.scores)).tolist()], [*ends, *steps.ends]
-
-
-def _steps(verdict: Verdict) -> Iterator[tuple[float, int]]:
-    """(score, where its text ends) of each part with a span."""
-    for part in verdict.parts.values():
-        if part.span is not None:
-            yield part.score or 0.0, part.span[1]
-        else:
-            yield from _steps(part)
-
-
-def _token_ends(rollout: Rollout, ends: Sequence[int], decode: Decode) -> list[int]:
-    """For each end in the last turn's text, the token that completes the text up to there.
-
-    A step that only white space follows ends with the turn, the end-of-sequence token included. The ids are
-    decoded and never encoded again, so that what is trained on stays as it was sampled.
-    """
-    length = sum(1 for _ in takewhile(bool, reversed(rollout.action_mask)))
-    first = len(rollout.token_ids) - length
-    turn, text = rollout.token_ids[first:], rollout.text
-    # A thinking that the prompt opened stands before what was sampled.
-    opened = text.removesuffix(decode(turn))
-    opened = opened if opened_thinking(opened) else ""
-
-    def complete(end: int) -> Callable[[int], bool]:
-        return lambda count: (opened + decode(turn[:count]))[:end] == text[:end]
-
-    found: list[int] = []
-    for end in ends:
-        if not text[end:].strip():
-            found.append(len(rollout.token_ids) - 1)
-            continue
-        count = bisect_left(range(1, length + 1), True, key=complete(end)) + 1
-        if count > length:
-            raise TrainingError(
-                f"task {rollout.task.id}: the sampled tokens do not decode to the text that was judged, so its steps "
-                "have no place among them: reward.steps=off trains without them"
-            )
-        found.append(first + count - 1)
-    return found
 
 
 def step_advantages(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Protocol, final
 
+from rlvr_gym.rollouts import Group, Rollout
 from rlvr_gym.tasks import Message, Task
 from rlvr_gym.verdicts import FinishReason, Verdict
 
@@ -25,3 +26,15 @@ class Said:
 
 Tell = Callable[[Task], Sequence[Said]]
 """All that data holds about a task."""
+
+
+class Shows(Protocol):
+    """Makes rollouts of what data holds, as a model reads them."""
+
+    def rollout(self, task: Task, said: Said, *, sample: int = 0) -> Rollout:
+        """The episode in which `said` followed the task's prompt."""
+        ...
+
+    def group(self, task: Task, said: Sequence[Said]) -> Group:
+        """All that was said to a task."""
+        ...

@@ -62,5 +62,11 @@ class StoredSamples:
 
     @staticmethod
     def _digest(samples: Sequence[Sample]) -> list[list[str | float | None]]:
-        """All that is learned of samples, so that a resumed run notices others."""
-        return [[sample.completion, sample.verdict.score] for sample in samples]
+        """All that is learned of samples, so that a resumed run notices others; steps where verdicts name any."""
+        return [
+            [
+                *(sample.completion, sample.verdict.score),
+                *(value for step in sample.verdict.steps for value in (*(step.span or ()), step.score)),
+            ]
+            for sample in samples
+        ]

@@ -39,6 +39,8 @@ class TokenTable:
     """Of the pair that the token's sequence is in: the log-ratio to the reference, preferred minus other."""
     log_ratio_N: Tensor | None = None
     """Of the token's sequence, to the reference."""
+    score_N: Tensor | None = None
+    """The logit of the probability that the step which ends with the token is right; its label is the advantage."""
     terms_only: bool = False
     """True of a loss that weighs terms of the model in training alone: nothing but these and their weights is meant."""
     likelihood: bool = False
@@ -54,6 +56,7 @@ class TokenTable:
         margin_N: Tensor | None = None,
         log_ratio_N: Tensor | None = None,
         advantage_N: Tensor | None = None,
+        score_N: Tensor | None = None,
     ) -> Self:
         """The table of a loss that knows no other policy; of `likelihood`, its terms are -log p."""
         zeros, never = torch.zeros_like(terms_N), torch.zeros_like(terms_N, dtype=torch.bool)
@@ -71,6 +74,7 @@ class TokenTable:
             entropy_N=None,
             margin_N=margin_N,
             log_ratio_N=log_ratio_N,
+            score_N=score_N,
             terms_only=True,
             likelihood=likelihood,
         )
@@ -104,6 +108,7 @@ def step_metrics(tables: Sequence[TokenTable]) -> dict[str, float]:
             "loss": float(loss),
             **_likelihood(tables, joined),
             **_margins(joined),
+            **_labelled(joined),
         }
     stale = joined.pop("stale_N").bool()
     mismatch = joined["mismatch_N"][~stale]
@@ -138,6 +143,18 @@ def _margins(joined: dict[str, Tensor]) -> dict[str, float]:
             )
             for name, sign in (("chosen", 1), ("rejected", -1))
         },
+    }
+
+
+def _labelled(joined: dict[str, Tensor]) -> dict[str, float]:
+    """Of labels of steps: the share on the right side of 1/2, the mean probability, and the mean label."""
+    if "score_N" not in joined:
+        return {}
+    score_N, label_N = joined["score_N"], joined["advantage_N"]
+    return {
+        "process/accuracy": float(((score_N > 0) == (label_N > 0.5)).double().mean()),
+        "process/probability": float(score_N.sigmoid().mean()),
+        "process/label": float(label_N.mean()),
     }
 
 

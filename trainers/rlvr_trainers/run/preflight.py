@@ -19,12 +19,14 @@ from rlvr_gym.overlap import known_overlap, refuse_overlap
 from rlvr_gym.tasks import Message, Task, TaskSet
 from rlvr_trainers.algorithms.cispo import Cispo
 from rlvr_trainers.algorithms.grpo import Grpo, TreeGrpo
+from rlvr_trainers.algorithms.process_reward_model.settings import ProcessRewardModelling
 from rlvr_trainers.algorithms.reinforce_pp import ReinforcePlusPlus
 from rlvr_trainers.algorithms.reward_model.settings import RewardModelling
 from rlvr_trainers.algorithms.rloo import Rloo
 from rlvr_trainers.config import PAIRED, TrainConfig
 from rlvr_trainers.data.conversations import conversations
 from rlvr_trainers.data.preferences import preferences
+from rlvr_trainers.data.steps.labels import step_labels
 from rlvr_trainers.data.stored import StoredSamples
 from rlvr_trainers.settings import RolloutsConfig
 
@@ -229,16 +231,24 @@ def _tasks_of_data(config: TrainConfig) -> Environment | None:
         return None
     if data.runs:
         return StoredSamples(data.runs).environment()
+    if isinstance(config.algorithm, ProcessRewardModelling):
+        return step_labels(str(data.path), config.algorithm.reading, split=data.split)
     read = preferences if config.algorithm.kind in PAIRED else conversations
     return read(str(data.path), split=data.split)
 
 
-def held_out_pairs(config: TrainConfig, env: Environment) -> TaskSet | None:
-    """The pairs that a reward model is measured on. Raises ConfigError for those of prompts that it trains on."""
-    algorithm = config.algorithm
-    if not isinstance(algorithm, RewardModelling) or algorithm.held_out is None:
-        return None
-    tasks = preferences(algorithm.held_out).tasks
+def held_out_answers(config: TrainConfig, env: Environment) -> TaskSet | None:
+    """Pairs or labelled answers that a model which judges is measured on; None where the settings name none.
+
+    Raises ConfigError for those of prompts that it trains on.
+    """
+    match config.algorithm:
+        case RewardModelling(held_out=str(source)):
+            tasks = preferences(source).tasks
+        case ProcessRewardModelling(held_out=str(source)) as algorithm:
+            tasks = step_labels(source, algorithm.reading).tasks
+        case _:
+            return None
     try:
         refuse_overlap([env.tasks], tasks)
     except ConfigError as error:

@@ -9,8 +9,7 @@ from typing import final
 from rlvr_gym.errors import ConfigError, DataError, TasksLeftOut, TrainingError
 from rlvr_gym.rollouts import Group
 from rlvr_gym.tasks import Task, TaskSet
-from rlvr_trainers.data.demonstrations import Demonstrations
-from rlvr_trainers.data.said import Said, Tell
+from rlvr_trainers.data.said import Said, Shows, Tell
 from rlvr_trainers.settings import DataConfig
 
 ENDLESS_SAMPLE = 64
@@ -30,7 +29,7 @@ class Rows:
         self,
         tasks: TaskSet,
         tell: Tell,
-        demonstrations: Demonstrations,
+        demonstrations: Shows,
         data: DataConfig,
         *,
         context: int | None,
@@ -83,14 +82,14 @@ class Rows:
 
     def _length(self, task: Task, said: Said) -> int:
         try:
-            encoded = self._demonstrations.encode(task.prompt, said.messages)
+            shown = self._demonstrations.rollout(task, said)
         except (ConfigError, DataError) as error:
             raise ConfigError(f"'{task.id}' of {self._all.label}: {error}") from error
-        if not encoded.prompt_ids:
+        if not shown.prompt_ids:
             raise ConfigError(
                 f"'{task.id}' of {self._all.label}: the prompt has no tokens, so nothing predicts the first one"
             )
-        return len(encoded.prompt_ids) + len(encoded.token_ids)
+        return len(shown.prompt_ids) + len(shown.token_ids)
 
     def _too_long(self, length: int) -> bool:
         return self._most is not None and length > self._most

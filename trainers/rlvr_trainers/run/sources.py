@@ -16,11 +16,14 @@ from rlvr_gym.rollouts import Group
 from rlvr_gym.seeding import derive_seed
 from rlvr_gym.tasks import Task
 from rlvr_trainers.algorithms.grpo import TreeGrpo
+from rlvr_trainers.algorithms.process_reward_model.settings import ProcessRewardModelling
 from rlvr_trainers.config import PAIRED, TrainConfig
 from rlvr_trainers.data.conversations import said_in
 from rlvr_trainers.data.demonstrations import Demonstrations, as_turn, labels_of, solution_of
 from rlvr_trainers.data.preferences import both_of
 from rlvr_trainers.data.said import Said, Tell
+from rlvr_trainers.data.steps.demonstrations import StepDemonstrations
+from rlvr_trainers.data.steps.labels import labelled_in
 from rlvr_trainers.data.stored import StoredSamples
 from rlvr_trainers.learner.policy import Policy
 from rlvr_trainers.learner.samplers import Sampler, make_sampler
@@ -128,14 +131,18 @@ def solutions_source(env: Environment, policy: Policy, settings: WarmupConfig, *
 def _shown(config: TrainConfig, env: Environment, policy: Policy, context: int | None) -> Source:
     """The source of a run that learns from data: stored samples, conversations, or the environment's solutions."""
     data = config.data or DataConfig()
+    of_steps = isinstance(config.algorithm, ProcessRewardModelling)
     if data.runs:
         tell: Tell = StoredSamples(data.runs).said_in
+    elif of_steps:
+        tell = labelled_in
     elif data.path is not None:
         tell = both_of if config.algorithm.kind in PAIRED else said_in
     else:
         _refuse_tools(env, policy, "SFT on an environment's solutions")
         tell = partial(_solution, env)
-    demonstrations = Demonstrations(policy.tokenizer, policy.turn_frame)
+    shows = StepDemonstrations if of_steps else Demonstrations
+    demonstrations = shows(policy.tokenizer, policy.turn_frame)
     rows = Rows(env.tasks, tell, demonstrations, data, context=context)
     stream = TaskStream(rows.tasks, seed=derive_seed(config.run.seed, "tasks"))
     return Shown(stream, rows.groups, wanted=config.batch.prompts, judged=bool(data.runs))

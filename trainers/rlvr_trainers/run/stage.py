@@ -13,12 +13,15 @@ from rlvr_gym.seeding import derive_seed
 from rlvr_trainers.algorithms.base import Algorithm, LearnsValues, Surroundings
 from rlvr_trainers.algorithms.distillation.settings import Distill
 from rlvr_trainers.algorithms.ppo import Ppo
+from rlvr_trainers.algorithms.process_reward_model.settings import ProcessRewardModelling
 from rlvr_trainers.algorithms.reward_model.settings import RewardModelling
 from rlvr_trainers.algorithms.sft import Sft
 from rlvr_trainers.batch import CreditedBatch, TokenBatch
 from rlvr_trainers.config import TrainConfig
 from rlvr_trainers.data.demonstrations import Demonstrations
 from rlvr_trainers.data.held_out_pairs import HeldOutPairs
+from rlvr_trainers.data.steps.demonstrations import StepDemonstrations
+from rlvr_trainers.data.steps.held_out import HeldOutSteps
 from rlvr_trainers.learner.critic import Critic
 from rlvr_trainers.learner.distillation.student import Student
 from rlvr_trainers.learner.distillation.teacher import load_teacher, refuse_another_tokenizer
@@ -31,7 +34,7 @@ from rlvr_trainers.mesh import Mesh
 from rlvr_trainers.metrics import Metrics
 from rlvr_trainers.monitor.monitor import JudgedCanaries
 from rlvr_trainers.run.figures import explained_variance
-from rlvr_trainers.run.preflight import held_out_pairs, refuse_samples_beyond_the_teacher
+from rlvr_trainers.run.preflight import held_out_answers, refuse_samples_beyond_the_teacher
 from rlvr_trainers.run.sources import RunParts, make_source, solutions_source
 from rlvr_trainers.sampling.buffer import Source, StepRollouts
 
@@ -48,8 +51,8 @@ class Stage:
     """Names the order of minibatches."""
     critic: Learner[CreditedBatch] | None = None
     """Trains the critic, where the algorithm has one."""
-    held_out: HeldOutPairs | None = None
-    """Measures a reward model."""
+    held_out: HeldOutPairs | HeldOutSteps | None = None
+    """Measures a reward model, or a process reward model."""
 
     def begin(self) -> None:
         """Let the critic begin from the policy as it is now."""
@@ -149,19 +152,17 @@ def training_stage(parts: RunParts, models: Models) -> Stage:
     )
 
 
-def _held_out(config: TrainConfig, models: Models, env: Environment) -> HeldOutPairs | None:
-    """The pairs that a reward model is measured on, where the settings name any."""
-    tasks = held_out_pairs(config, env)
-    if tasks is None or not isinstance(config.algorithm, RewardModelling):
+def _held_out(config: TrainConfig, models: Models, env: Environment) -> HeldOutPairs | HeldOutSteps | None:
+    """The data that a model which judges is measured on, where the settings name any."""
+    tasks, policy, algorithm = held_out_answers(config, env), models.policy, config.algorithm
+    if tasks is None or not isinstance(algorithm, RewardModelling | ProcessRewardModelling):
         return None
-    policy = models.policy
-    return HeldOutPairs(
-        tasks,
-        Demonstrations(policy.tokenizer, policy.turn_frame),
-        context=policy.context,
-        every=config.algorithm.measure_every,
-        steps=config.run.steps,
-    )
+    when = {"every": algorithm.measure_every, "steps": config.run.steps}
+    if isinstance(algorithm, ProcessRewardModelling):
+        shows = StepDemonstrations(policy.tokenizer, policy.turn_frame)
+        return HeldOutSteps(tasks, shows, context=policy.context, **when)
+    shows = Demonstrations(policy.tokenizer, policy.turn_frame)
+    return HeldOutPairs(tasks, shows, context=policy.context, **when)
 
 
 def _trained_role(config: TrainConfig, models: Models) -> Role:
@@ -169,6 +170,9 @@ def _trained_role(config: TrainConfig, models: Models) -> Role:
     algorithm = config.algorithm
     if isinstance(algorithm, RewardModelling):
         models.reward = RewardModelInTraining(models.policy)
+        return Role.REWARD
+    if isinstance(algorithm, ProcessRewardModelling):
+        models.reward = RewardModelInTraining(models.policy, steps=algorithm.steps)
         return Role.REWARD
     if not isinstance(algorithm, Distill) or algorithm.vocabulary != "full":
         return Role.POLICY

@@ -12,6 +12,7 @@ from rlvr_gym.cli.commands.eval.curriculum import report_curriculum, write_forec
 from rlvr_gym.cli.commands.eval.models import Requests, open_model
 from rlvr_gym.cli.commands.eval.options import (
     MANUAL,
+    AggregateOption,
     Arguments,
     CurriculumOption,
     DryRunOption,
@@ -25,6 +26,7 @@ from rlvr_gym.cli.commands.eval.options import (
     MaxUnscoredOption,
     ModelOption,
     OutOption,
+    RankOption,
     SamplesOption,
     SeedOption,
     TimeoutOption,
@@ -46,7 +48,7 @@ from rlvr_gym.cli.options import AsJson
 from rlvr_gym.cli.settings import eval_settings, parse_ks, refuse, with_suites
 from rlvr_gym.errors import TooManyUnscored
 from rlvr_gym.evaluation import EvaluationResult, ModelName, evaluate
-from rlvr_gym.generation.base import Generator
+from rlvr_gym.generation.base import CountsDrafts, DraftCounts, Generator
 
 
 @documented(MANUAL)
@@ -60,6 +62,8 @@ def evaluate_model(
     out: OutOption = None,
     until_half_width: HalfWidthOption = None,
     majority: MajorityOption = False,
+    rank_by: RankOption = None,
+    aggregate: AggregateOption = None,
     curriculum: CurriculumOption = False,
     in_flight: InFlightOption = 64,
     max_unscored: MaxUnscoredOption = 0.1,
@@ -80,6 +84,8 @@ def evaluate_model(
         out=out,
         until_half_width=until_half_width,
         majority=majority,
+        rank_by=rank_by,
+        aggregate=aggregate,
         in_flight=in_flight,
         max_unscored=max_unscored,
     )
@@ -107,9 +113,10 @@ def _evaluated(run: Run, *, generator: Generator, model: ModelName, asked: Asked
     note(
         f"{run.name}: {model.name}, {run.plan.n} samples of {len(run.plan.tasks):,} tasks, into {run.folder}"
     )
+    before = _drafted(generator)
     with Display(run.name, progress_console(), generator=generator) as display:
         try:
-            return evaluate(
+            result = evaluate(
                 run.env,
                 generator,
                 n=run.plan.n,
@@ -121,6 +128,7 @@ def _evaluated(run: Run, *, generator: Generator, model: ModelName, asked: Asked
                 run_dir=run.folder,
                 until_half_width=asked.until_half_width,
                 majority=asked.majority,
+                ranker=asked.ranker,
                 max_unscored_share=asked.max_unscored,
                 samples_in_flight=asked.in_flight,
                 on_progress=display.show,
@@ -130,6 +138,19 @@ def _evaluated(run: Run, *, generator: Generator, model: ModelName, asked: Asked
                 f"{run.name}: stopped; {display.kept} are kept in {run.folder}, and the same command resumes"
             )
             raise
+    drafts = _drafted(generator).since(before)
+    if drafts.judged:
+        note(
+            f"{run.name}: {drafts.accepted / drafts.judged:.1%} of drafted tokens were accepted, "
+            f"{drafts.tokens / drafts.passes:.2f} tokens a pass of the model"
+        )
+    return result
+
+
+def _drafted(generator: Generator) -> DraftCounts:
+    """The counts of tokens that were drafted so far; none without a draft."""
+    found = generator.draft_counts if isinstance(generator, CountsDrafts) else None
+    return found or DraftCounts()
 
 
 def _evaluate_all(

@@ -83,7 +83,7 @@ def _load(settings: EvalSettings, requests: Requests) -> tuple[TokenGenerator, M
                 raise ConfigError("the number format is the servers' affair: leave model.dtype out")
             return connect_servers(model.path, generator.urls, rows, requests.timeout_seconds)
         case _:
-            return load_transformers(model.path, model.dtype, rows)
+            return load_transformers(model.path, model.dtype, rows, generator)
 
 
 def _without_room(run: Run, generator: TokenGenerator) -> list[str]:

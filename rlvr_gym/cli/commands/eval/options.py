@@ -15,6 +15,7 @@ from rlvr_gym.cli.completion import complete_evaluated
 from rlvr_gym.cli.display.tables import environments_table, options_table
 from rlvr_gym.cli.manual import Manual
 from rlvr_gym.errors import ConfigError
+from rlvr_gym.verifiers.process_reward import Aggregate
 
 HOW_MANY, WHAT, WHERE, SERVER = "How many", "What is reported", "Where and how", "A served model"
 """The groups of options in the help."""
@@ -24,7 +25,7 @@ Arguments = Annotated[
     typer.Argument(
         metavar="ENV|RUN... [KEY.SUB=VALUE...]",
         help="One environment or several, suite=NAME for a list of them, or the folder of a training run, and "
-        "settings: model.path, model.dtype, generator.engine, generator.urls, "
+        "settings: model.path, model.dtype, generator.engine, generator.urls, generator.draft, "
         "sampling.temperature, sampling.top_p, sampling.top_k, sampling.max_tokens, and the "
         "environments' own options as env.NAME, or as ENV.NAME for one of several. Sampling defaults to what a "
         "trained model or the environment's card says, split to test.",
@@ -81,6 +82,25 @@ HalfWidthOption = Annotated[
 MajorityOption = Annotated[
     bool,
     typer.Option("--majority", help="Report maj@k too.", show_default=False, rich_help_panel=WHAT),
+]
+RankOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--rank-by",
+        metavar="FOLDER",
+        help="Report bon@k too: of k samples, the one that this reward model or process reward model scores highest.",
+        show_default=False,
+        rich_help_panel=WHAT,
+    ),
+]
+AggregateOption = Annotated[
+    Aggregate | None,
+    typer.Option(
+        "--aggregate",
+        help="With --rank-by, the score of an answer by its steps': product, minimum or last.  [default: product]",
+        show_default=False,
+        rich_help_panel=WHAT,
+    ),
 ]
 CurriculumOption = Annotated[
     bool,

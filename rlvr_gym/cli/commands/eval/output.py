@@ -217,7 +217,8 @@ def _rows(result: EvaluationResult) -> dict[str, Estimate]:
     rows |= {f"pass@{k}": estimate for k, estimate in result.pass_at_k.items() if k > 1}
     if any(sample.verdict.score not in (0.0, 1.0, None) for sample in result.samples):
         rows |= {f"best@{k}, by score": estimate for k, estimate in result.best_at_k.items()}
-    return rows | {f"maj@{k}": estimate for k, estimate in result.maj_at_k.items() if k > 1}
+    rows |= {f"maj@{k}": estimate for k, estimate in result.maj_at_k.items() if k > 1}
+    return rows | {f"bon@{k}, as ranked": estimate for k, estimate in result.bon_at_k.items() if k > 1}
 
 
 def _bounds(estimate: Estimate) -> tuple[str, str, str]:

@@ -15,9 +15,12 @@ from rlvr_gym.environments.base import Environment
 from rlvr_gym.environments.settings import trained_model
 from rlvr_gym.errors import ConfigError, DataError
 from rlvr_gym.evaluation import ModelName, Plan, plan_for
+from rlvr_gym.evaluation.ranking import ranker_in
 from rlvr_gym.evaluation.run import SAMPLES, conditions_of, refuse_impossible
 from rlvr_gym.evaluation.samples import SampleStore
 from rlvr_gym.evaluation.stored import Held, held_by, refuse_foreign
+from rlvr_gym.verifiers.base import Verifier
+from rlvr_gym.verifiers.process_reward import Aggregate
 
 OPTIONS = {
     "n": "--n", "limit": "--limit", "max_unscored_share": "--max-unscored",
@@ -37,8 +40,15 @@ class Asked:
     out: Path | None
     until_half_width: float | None
     majority: bool
+    rank_by: Path | None
+    aggregate: Aggregate | None
     in_flight: int
     max_unscored: float
+
+    @property
+    def ranker(self) -> Verifier | None:
+        """The model that ranks samples, if one is to. Raises ConfigError where its folder holds none."""
+        return None if self.rank_by is None else ranker_in(self.rank_by, self.aggregate)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,11 +98,18 @@ def _is_unknown(name: str) -> bool:
 
 def impossible(asked: Asked) -> list[str]:
     """Say which of the options cannot work, whatever the environment."""
+    problems: list[str] = []
     try:
         refuse_impossible(asked.max_unscored, asked.in_flight, asked.until_half_width)
     except ConfigError as error:
-        return [_on_the_command_line(error)]
-    return []
+        problems.append(_on_the_command_line(error))
+    if asked.aggregate is not None and asked.rank_by is None:
+        problems.append("--aggregate is for the steps that --rank-by FOLDER scores: give both, or neither")
+    try:
+        _ = asked.ranker
+    except ConfigError as error:
+        problems.append(f"--rank-by: {error}")
+    return problems
 
 
 def _on_the_command_line(error: ConfigError) -> str:

@@ -1,0 +1,1 @@
+"""`rlvr label-steps`: data for a process reward model, from an environment and a policy."""

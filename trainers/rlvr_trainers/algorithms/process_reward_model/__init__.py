@@ -1,0 +1,1 @@
+"""Process reward models: their settings, and what becomes of labelled steps."""
