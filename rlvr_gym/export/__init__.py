@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rlvr_gym.export.targets.verifiers import VerifiersExport
     from rlvr_gym.export.targets.verl import VerlExport
 
-__all__ = ["TARGETS", "export_class", "inspect", "load", "openenv", "trl", "verifiers", "verl"]
+__all__ = ["TARGETS", "export_class", "inspect", "inspect_ai", "load", "openenv", "trl", "verifiers", "verl"]
 
 TARGETS = ("inspect", "openenv", "trl", "verifiers", "verl")
 
@@ -60,6 +60,10 @@ def inspect(env: Environment, *, rows: int | None = None) -> InspectExport:
     return InspectExport.of(env, rows=rows)
 
 
+inspect_ai = inspect
+"""The same by its package's name."""
+
+
 def export_class(target: str) -> type[Export]:
     """The kind of export that a target has. Raises ConfigError for an unknown one."""
     import difflib
@@ -67,11 +71,12 @@ def export_class(target: str) -> type[Export]:
 
     from rlvr_gym.errors import ConfigError
 
-    if target not in TARGETS:
-        close = difflib.get_close_matches(target, TARGETS, n=1)
+    named = target.lower().removesuffix("-ai").removesuffix("_ai")  # as its package is called: inspect-ai
+    if named not in TARGETS:
+        close = difflib.get_close_matches(named, TARGETS, n=1)
         meant = f"; did you mean '{close[0]}'?" if close else ";"
         raise ConfigError(f"nothing is exported to '{target}'{meant} possible: {', '.join(TARGETS)}")
-    module = importlib.import_module(f"rlvr_gym.export.targets.{target}")
+    module = importlib.import_module(f"rlvr_gym.export.targets.{named}")
     return module.EXPORT
 
 

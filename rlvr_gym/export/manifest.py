@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 from gymnasium.envs.registration import EnvSpec, load_env_creator
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
@@ -103,30 +104,50 @@ class Manifest(BaseModel):
             raise ConfigError(f"{path} names no exported environment: {error.errors()[0]['msg']}") from error
 
 
-def exported(env: Environment, rows: int | None) -> tuple[Manifest, list[Row]]:
-    """Name an environment and its first `rows` tasks, all for None.
+def exported(env: Environment, rows: int | None) -> tuple[Environment, Manifest, list[Row]]:
+    """Name an environment and its first `rows` tasks, all for None; returns it as its name builds it, too.
 
-    Raises ConfigError for an environment that nothing could build again by its name, or whose tasks are endless or no
-    longer those of its name.
+    Raises ConfigError for an environment that nothing could build again by its name, that is no longer what its name
+    builds, or whose tasks are endless.
     """
-    spec = _movable(env)
-    tasks = rows_of(env, rows)
+    given = env.unwrapped if isinstance(env, gymnasium.Env) else env
+    if not isinstance(given, Environment):
+        raise ConfigError(f"an rlvr_gym Environment can be exported, and a {type(given).__name__} cannot")
+    spec = _movable(given)
+    tasks = rows_of(given, rows)
     manifest = Manifest(
         spec=json.loads(spec.to_json()),
-        selection=_movable_selection(env),
-        fingerprint=env.tasks.fingerprint,
+        selection=_movable_selection(given),
+        fingerprint=given.tasks.fingerprint,
         folder=_folder_of(str(spec.entry_point)),
         rows=len(tasks),
         rlvr_gym=version("rlvr-gym"),
     )
     try:
-        manifest.make()
+        built = manifest.make()
     except DataError as error:
-        raise ConfigError(
-            f"'{manifest.id}' has other tasks than its name and options build, so that they would not be found again: "
-            "register what makes them"
-        ) from error
-    return manifest, tasks
+        raise ConfigError(_changed(manifest, "other tasks")) from error
+    if changes := [name for name, value in _shape(given).items() if value != _shape(built)[name]]:
+        raise ConfigError(_changed(manifest, f"another {' and another '.join(changes)}"))
+    return built, manifest, tasks
+
+
+def _changed(manifest: Manifest, what: str) -> str:
+    return (
+        f"'{manifest.id}' has {what} than its name and options build, which the other system would not find again: "
+        "register what makes it so"
+    )
+
+
+def _shape(env: Environment) -> dict[str, object]:
+    """The parts of an environment that its name decides on, as far as they can be compared."""
+    return {
+        "type": type(env),
+        "verifier": type(env.verifier),
+        "max_turns": env.max_turns,
+        "set of tools": env.tools,
+        "limits": env.limits,
+    }
 
 
 def _movable(env: Environment) -> EnvSpec:

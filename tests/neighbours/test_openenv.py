@@ -139,3 +139,63 @@ def test_episodes_of_many_clients_do_not_meet(served: Any) -> None:
     with ThreadPoolExecutor(8) as threads:
         found = list(threads.map(play, range(16)))
     assert found == [[0.25, None] if index % 2 else [0.25, 1.0] for index in range(16)]
+
+
+# The way back
+
+
+def test_an_episode_of_a_server_is_played_here_and_earns_the_same(served: Any) -> None:
+    env = rg.from_openenv(served("talk"), rows=4, max_turns=3)
+    assert len({task.text for task in env.tasks}) > 1
+    task = env.tasks[2]
+    number = int(task.text.split()[2])
+    env.reset(options={"task": task})
+    steps = [env.step(text) for text in ("hm", "hm", f"\\boxed{{{2 * number}}}")]
+    assert [reward for _, reward, *_ in steps] == [0.25, 0.25, 1.0]
+    assert steps[0][0] == "That was turn 1. Go on."
+    assert steps[2][4]["verdict"].correct
+
+
+def test_what_the_server_could_not_judge_is_unscored_here(served: Any) -> None:
+    env = rg.from_openenv(served("sums"), rows=2)
+    env.reset(options={"task": 0})
+    _, reward, terminated, _, info = env.step(FAULT)
+    assert (reward, terminated, info["scored"]) == (0.0, True, False)
+    assert "gave no reward unscored" in info["verdict"].detail
+
+
+def test_many_episodes_of_a_server_are_played_at_once(served: Any) -> None:
+    env = rg.from_openenv(served("sums"), rows=4)
+    vector = rg.GroupVectorEnv(env, 4, 2)
+    vector.reset(options={"tasks": [0, 1, 2, 3]})
+    numbers = [int(env.tasks[group].text.split()[2]) for group in range(4)]
+    said = [
+        f"\\boxed{{{2 * number}}}" if right else "\\boxed{99}"
+        for number in numbers
+        for right in (True, False)
+    ]
+    _, rewards, terminated, _, _ = vector.step(said)
+    assert rewards.tolist() == [1.0, 0.0] * 4
+    assert terminated.all()
+
+
+def test_an_episode_that_the_server_does_not_end_is_wrong_after_its_turns(served: Any) -> None:
+    env = rg.from_openenv(served("talk"), rows=1, max_turns=2)
+    env.reset(options={"task": 0})
+    env.step("hm")
+    _, reward, _, truncated, info = env.step("hm")
+    assert (reward, truncated, info["verdict"].score) == (0.25, True, 0.0)
+
+
+def test_a_server_that_is_gone_leaves_episodes_unscored(openenv: Any, tmp_path: Path) -> None:
+    with pytest.raises(rg.ConfigError, match="no OpenEnv server answers at http"):
+        rg.from_openenv("http://127.0.0.1:9", rows=1)
+    with pytest.raises(rg.ConfigError, match="an address such as"):
+        rg.from_openenv("ftp://127.0.0.1", rows=1, action=None)
+    gone = rg.from_openenv("http://127.0.0.1:9", rows=1, action="text")
+    task = rg.Task(prompt="?", metadata={"reset": {"seed": 0}})
+    gone.reset(options={"task": task})
+    _, _, terminated, _, info = gone.step("hm")
+    assert terminated
+    assert not info["scored"]
+    assert "the server at http://127.0.0.1:9 failed" in info["verdict"].detail

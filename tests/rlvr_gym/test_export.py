@@ -9,6 +9,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import gymnasium
+import pyarrow
 import pyarrow.parquet
 import pytest
 from transformers.utils.chat_template_utils import get_json_schema
@@ -77,6 +79,17 @@ def test_verl_rows_have_the_shape_that_its_dataset_reads(tmp_path: Path) -> None
         "reward_model": {"style": "rule", "ground_truth": "4"},
         "extra_info": {"index": 2, "task": made("sums").tasks[2].id, "split": "test"},
     }
+
+
+def test_files_of_verl_and_trl_are_read_back_as_they_are(tmp_path: Path) -> None:
+    verl = rg.export.verl(made("sums")).write(tmp_path / "verl")
+    read = rg.make("jsonl", data=str(verl / "train.parquet"), verifier="numeric")
+    assert [task.text for task in read.tasks] == [task.text for task in made("sums").tasks]
+    assert [read.solution(task) for task in read.tasks] == [f"\\boxed{{{2 * n}}}" for n in range(4)]
+    rows = [{"prompt": [{"role": "user", "content": "1 + 1?"}], "solution": "2"}]
+    trl = tmp_path / "trl.parquet"
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), trl)
+    assert [task.reference for task in rg.make("jsonl", data=str(trl)).tasks] == ["2"]
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -148,6 +161,35 @@ def test_an_environment_whose_tasks_were_exchanged_is_refused() -> None:
     env.tasks = rg.TaskSet.from_tasks([rg.Task(prompt="1?", reference="1")], name="mine")
     with pytest.raises(rg.ConfigError, match="other tasks than its name and options build"):
         rg.export.trl(env)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"verifier": rg.verifiers.Numeric("boxed")}, "another verifier"),
+        ({"max_turns": 3}, "another max_turns"),
+    ],
+)
+def test_an_environment_that_is_no_longer_what_its_name_builds_is_refused(
+    change: dict[str, Any], said: str
+) -> None:
+    env = made("sums")
+    for name, value in change.items():
+        setattr(env, name, value)
+    with pytest.raises(rg.ConfigError, match=f"{said} than its name and options build"):
+        rg.export.trl(env)
+
+
+def test_what_gymnasium_makes_is_exported_and_what_is_no_environment_is_refused() -> None:
+    made_by_name: Any = gymnasium.make("rlvr/Arithmetic-v0")
+    assert rg.export.trl(made_by_name, rows=1).manifest.id == "rlvr/Arithmetic-v0"
+    name: Any = "arithmetic"
+    with pytest.raises(rg.ConfigError, match="an rlvr_gym Environment can be exported, and a str cannot"):
+        rg.export.trl(name, rows=1)
+
+
+def test_targets_answer_to_their_packages_names() -> None:
+    assert export_class("inspect_ai") is export_class("inspect-ai") is export_class("Inspect")
 
 
 def test_tasks_that_changed_since_the_export_are_not_judged(tmp_path: Path) -> None:

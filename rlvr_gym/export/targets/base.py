@@ -38,7 +38,7 @@ class Export(ABC):
     @classmethod
     def of(cls, env: Environment, *, rows: int | None = None) -> Self:
         """Export an environment that was made by its name, with its first `rows` tasks; None is all of them."""
-        return cls(env, *exported(env, rows))
+        return cls(*exported(env, rows))
 
     @classmethod
     def load(cls, path: Path) -> Self:
