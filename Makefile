@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: setup quickstart test test-long test-slow test-vllm lint docs docs-pages clean
+.PHONY: setup quickstart test test-long test-slow test-vllm neighbours test-neighbours lint docs docs-pages clean
 
 setup: .venv/.ready
 
@@ -40,6 +40,27 @@ test-slow: setup
 test-vllm: .venv-vllm/.ready
 	OMP_NUM_THREADS=1 RLVR_TESTED_ENGINES=vllm .venv-vllm/bin/python -m pytest -m "vllm and not slow" tests/rlvr_gym/test_vllm_*.py
 
+# The systems that environments are exported to, each as it is published. OpenEnv wants other versions than the rest, and
+# verl's own list of needs is for a GPU.
+.venv-neighbours/.ready: pyproject.toml constraints-neighbours.txt
+	$(PYTHON) -m venv .venv-neighbours
+	.venv-neighbours/bin/python -m pip install --quiet --constraint constraints-neighbours.txt \
+	  --editable '.[train]' trl verifiers inspect-ai hydra-core ray tensordict codetiming torchdata pytest pytest-timeout hypothesis
+	.venv-neighbours/bin/python -m pip install --quiet --constraint constraints-neighbours.txt --no-deps verl
+	touch $@
+
+.venv-openenv/.ready: pyproject.toml constraints-openenv.txt
+	$(PYTHON) -m venv .venv-openenv
+	.venv-openenv/bin/python -m pip install --quiet --constraint constraints-openenv.txt \
+	  --editable . openenv pytest pytest-timeout hypothesis
+	touch $@
+
+neighbours: .venv-neighbours/.ready .venv-openenv/.ready
+
+test-neighbours: neighbours
+	RLVR_TESTED_NEIGHBOURS=trl,verl,verifiers,inspect_ai .venv-neighbours/bin/python -m pytest tests/neighbours
+	RLVR_TESTED_NEIGHBOURS=openenv .venv-openenv/bin/python -m pytest tests/neighbours/test_openenv.py
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -56,4 +77,4 @@ docs-pages: setup
 	$(BIN)/python docs/generate.py
 
 clean:
-	rm -rf build .venv .venv-vllm .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf build .venv .venv-vllm .venv-neighbours .venv-openenv .pytest_cache .ruff_cache .import_linter_cache

@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rlvr_gym import verifiers
+    from rlvr_gym import export, verifiers
     from rlvr_gym.agents.environment import AgentEnvironment
     from rlvr_gym.environments.base import Environment, EnvironmentCard, Response, TextSpace
     from rlvr_gym.environments.tooling import EpisodeLimits
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rlvr_gym.generation.base import GenerationRequest, Generator, SamplingParams
     from rlvr_gym.generation.loading import load_model
     from rlvr_gym.generation.transformers import TransformersGenerator
+    from rlvr_gym.neighbours import from_openenv, from_verifiers
     from rlvr_gym.play import rollout
     from rlvr_gym.registry import list_environments, make, register
     from rlvr_gym.rollouts import Group, Rollout, TurnReward
@@ -72,6 +73,9 @@ __all__ = [
     "VerifierFault",
     "__version__",
     "evaluate",
+    "export",
+    "from_openenv",
+    "from_verifiers",
     "list_environments",
     "load_model",
     "make",
@@ -100,6 +104,7 @@ _MODULES = {
     "generation.base": ("GenerationRequest", "Generator", "SamplingParams"),
     "generation.loading": ("load_model",),
     "generation.transformers": ("TransformersGenerator",),
+    "neighbours": ("from_openenv", "from_verifiers"),
     "play": ("rollout",),
     "registry": ("list_environments", "make", "register"),
     "rollouts": ("Group", "Rollout", "TurnReward"),
@@ -115,8 +120,8 @@ def __getattr__(name: str) -> object:
     """Import a name's module when the name is first used, so that nobody waits for what they do not need."""
     if name == "__version__":
         return version("rlvr-gym")
-    if name == "verifiers":
-        return importlib.import_module("rlvr_gym.verifiers")
+    if name in ("export", "verifiers"):
+        return importlib.import_module(f"rlvr_gym.{name}")
     if name in _HOMES:
         found = getattr(importlib.import_module(_HOMES[name]), name)
         globals()[name] = found

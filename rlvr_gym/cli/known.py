@@ -21,6 +21,7 @@ OWN = {
     "overlap": "rlvr_gym.cli.commands.overlap:overlap",
     "play": "rlvr_gym.cli.commands.play:play",
     "new": "rlvr_gym.cli.commands.new:new",
+    "export": "rlvr_gym.cli.commands.export:export",
     "sandbox": "rlvr_gym.cli.commands.sandbox:app",
     "serve": "rlvr_gym.cli.commands.serve:serve",
 }

@@ -19,7 +19,7 @@ from rlvr_gym.cli.topics.names import TOPICS
 GROUPS = {
     "Train and measure": ("train", "eval", "compare", "rescore", "report", "view", "plot", "label-steps"),
     "Judge": ("audit", "verify", "overlap", "play"),
-    "Set up": ("envs", "new", "sandbox", "serve", "help"),
+    "Set up": ("envs", "new", "export", "sandbox", "serve", "help"),
 }
 OTHERS = "From other packages"
 

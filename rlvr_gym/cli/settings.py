@@ -163,9 +163,9 @@ def _is_of(trained: TrainedModel, id: str) -> bool:
     )
 
 
-def make_environment(name: str, overrides: Sequence[str] | None) -> Environment:
-    """The environment of that name, its split `test` unless `overrides` say otherwise."""
-    settings = merge({"env": _held_out(name)}, _parse(overrides or ()))
+def make_environment(name: str, overrides: Sequence[str] | None, *, held_out: bool = True) -> Environment:
+    """The environment of that name, its split `test` if `held_out`, unless `overrides` say otherwise."""
+    settings = merge({"env": _held_out(name) if held_out else {"id": name}}, _parse(overrides or ()))
     return validate(_EnvironmentSettings, settings).env.make()
 
 
