@@ -4,8 +4,10 @@ from rlvr_envs.code.apps import apps
 from rlvr_envs.code.code_contests import code_contests
 from rlvr_envs.code.code_jsonl import code_jsonl
 from rlvr_envs.code.humaneval import humaneval
+from rlvr_envs.code.humaneval_plus import humaneval_plus
 from rlvr_envs.code.livecodebench import livecodebench
 from rlvr_envs.code.mbpp import mbpp
+from rlvr_envs.code.mbpp_plus import mbpp_plus
 from rlvr_envs.jsonl import jsonl
 from rlvr_envs.math.arithmetic import arithmetic
 from rlvr_envs.math.countdown import countdown
@@ -13,6 +15,7 @@ from rlvr_envs.math.gsm8k import gsm8k
 from rlvr_envs.math.math500 import math500
 from rlvr_envs.probes.ambiguous import ambiguous
 from rlvr_envs.probes.hackable import hackable
+from rlvr_envs.text.ifbench import ifbench
 from rlvr_envs.text.ifeval import ifeval
 from rlvr_envs.text.instructions import instructions
 from rlvr_envs.text.reverse import reverse
@@ -31,12 +34,15 @@ __all__ = [
     "guess",
     "hackable",
     "humaneval",
+    "humaneval_plus",
+    "ifbench",
     "ifeval",
     "instructions",
     "jsonl",
     "livecodebench",
     "math500",
     "mbpp",
+    "mbpp_plus",
     "python_tool",
     "repair",
     "reverse",

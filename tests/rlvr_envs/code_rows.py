@@ -7,6 +7,7 @@ from typing import Any
 
 import rlvr_gym as rg
 from rlvr_gym.verifiers.code import Problem
+from tests.rlvr_envs.plus_rows import HUMANEVALPLUS, MBPPPLUS
 
 HUMANEVAL = [
     {
@@ -175,7 +176,9 @@ GSM8K = [
 ]
 PUBLISHED = {
     "humaneval": HUMANEVAL,
+    "humanevalplus": HUMANEVALPLUS,
     "mbpp": MBPP,
+    "mbppplus": MBPPPLUS,
     "code-jsonl": CODE_JSONL,
     "livecodebench": LIVECODEBENCH,
     "apps": APPS,
