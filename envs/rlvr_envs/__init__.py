@@ -8,6 +8,7 @@ from rlvr_envs.code.humaneval_plus import humaneval_plus
 from rlvr_envs.code.livecodebench import livecodebench
 from rlvr_envs.code.mbpp import mbpp
 from rlvr_envs.code.mbpp_plus import mbpp_plus
+from rlvr_envs.functions.bfcl import bfcl
 from rlvr_envs.jsonl import jsonl
 from rlvr_envs.math.arithmetic import arithmetic
 from rlvr_envs.math.countdown import countdown
@@ -15,6 +16,7 @@ from rlvr_envs.math.gsm8k import gsm8k
 from rlvr_envs.math.math500 import math500
 from rlvr_envs.probes.ambiguous import ambiguous
 from rlvr_envs.probes.hackable import hackable
+from rlvr_envs.reasoning.reasoning_gym import reasoning_gym
 from rlvr_envs.text.ifbench import ifbench
 from rlvr_envs.text.ifeval import ifeval
 from rlvr_envs.text.instructions import instructions
@@ -27,6 +29,7 @@ __all__ = [
     "ambiguous",
     "apps",
     "arithmetic",
+    "bfcl",
     "code_contests",
     "code_jsonl",
     "countdown",
@@ -44,6 +47,7 @@ __all__ = [
     "mbpp",
     "mbpp_plus",
     "python_tool",
+    "reasoning_gym",
     "repair",
     "reverse",
 ]

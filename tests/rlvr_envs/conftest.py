@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from tests.rlvr_envs.bfcl_rows import BFCL
 from tests.rlvr_envs.code_rows import PUBLISHED
 
 
@@ -63,6 +64,7 @@ def published():
             {"prompt": "1 + 1? Answer in \\boxed{}.", "answer": "2"},
             {"prompt": "Capital of France?", "answer": "Paris", "verifier": "exact"},
         ],
+        "bfcl": BFCL,
         **PUBLISHED,
     }
 

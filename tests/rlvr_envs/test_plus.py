@@ -3,6 +3,7 @@
 import pytest
 
 import rlvr_gym as rg
+from rlvr_gym.errors import TasksLeftOut
 from tests.rlvr_envs.code_rows import judged_by
 from tests.rlvr_envs.plus_rows import HUMANEVALPLUS, MBPPPLUS
 
@@ -123,5 +124,5 @@ def test_options_are_checked(write_rows):
 def test_a_row_whose_solution_does_not_pass_is_left_out_by_name(write_rows):
     broken = {**HUMANEVALPLUS[0], "task_id": "HumanEval/9", "canonical_solution": "    return []\n"}
     tasks = rg.make("humanevalplus", data=write_rows([broken, HUMANEVALPLUS[1]])).tasks
-    with pytest.warns(rg.errors.TasksLeftOut, match="task 'HumanEval/9': its own solution does not pass"):
+    with pytest.warns(TasksLeftOut, match="task 'HumanEval/9': its own solution does not pass"):
         assert tasks.size == 1

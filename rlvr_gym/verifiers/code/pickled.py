@@ -34,7 +34,7 @@ def pickled_text(data: bytes) -> str | bytes:
     found: list[str | bytes] = []
     try:
         for opcode, argument, _ in pickletools.genops(data):
-            if opcode.name in _TEXT and not found:
+            if opcode.name in _TEXT and isinstance(argument, str | bytes) and not found:
                 found.append(argument)
             elif opcode.name not in _AROUND_IT:
                 raise DataError(
