@@ -1,6 +1,7 @@
 """The bundled environments, a module each in the folder of its family; importing this package registers them."""
 
 from rlvr_envs.code.apps import apps
+from rlvr_envs.code.bigcodebench import bigcodebench
 from rlvr_envs.code.code_contests import code_contests
 from rlvr_envs.code.code_jsonl import code_jsonl
 from rlvr_envs.code.humaneval import humaneval
@@ -30,6 +31,7 @@ __all__ = [
     "apps",
     "arithmetic",
     "bfcl",
+    "bigcodebench",
     "code_contests",
     "code_jsonl",
     "countdown",

@@ -1,4 +1,4 @@
-"""Rows in the formats of EvalPlus's hub sets, written by hand around the helpers that their tests begin with."""
+"""Rows in the formats of EvalPlus's hub sets and of BigCodeBench, written by hand."""
 
 HELPERS = """\
 import numpy as np
@@ -75,5 +75,37 @@ MBPPPLUS = [
         "test": HELPERS
         + "\ninputs = [[1], [10]]\nresults = [1.4142135623730951, 14.142135623730951]\n"
         + "for i, (inp, exp) in enumerate(zip(inputs, results)):\n    assertion(diagonal(*inp), exp, 0)\n",
+    },
+]
+
+BIGCODEBENCH = [
+    {
+        "task_id": "BigCodeBench/9000",
+        "complete_prompt": 'import numpy as np\n\n\ndef task_func(numbers):\n    """ The mean, as a float. """\n',
+        "instruct_prompt": "The mean of a list of numbers, as a float.\nYou should write self-contained code starting "
+        "with:\n```\nimport numpy as np\n\n\ndef task_func(numbers):\n```",
+        "canonical_solution": "    return float(np.mean(numbers))",
+        "code_prompt": "import numpy as np\n\n\ndef task_func(numbers):\n",
+        "test": "import unittest\nimport numpy as np\n\n\nclass TestCases(unittest.TestCase):\n    def setUp(self):\n"
+        "        self.numbers = [1, 2, 6]\n    def test_mean(self):\n"
+        "        self.assertAlmostEqual(task_func(self.numbers), np.mean(self.numbers))\n"
+        "    def test_empty(self):\n        self.assertTrue(task_func([]) != task_func([]))\n"
+        "    def test_type(self):\n        self.assertIsInstance(task_func([1]), float)\n",
+        "entry_point": "task_func",
+        "doc_struct": "{}",
+        "libs": "['numpy', 'math']",
+    },
+    {
+        "task_id": "BigCodeBench/9001",
+        "complete_prompt": 'import json\n\n\ndef task_func(text):\n    """ Keys, sorted; ValueError for no JSON. """\n',
+        "instruct_prompt": "The sorted keys of a JSON object.",
+        "canonical_solution": "    return sorted(json.loads(text))\n",
+        "code_prompt": "import json\n\n\ndef task_func(text):\n",
+        "test": "import unittest\n\n\nclass TestCases(unittest.TestCase):\n    def test_keys(self):\n"
+        "        self.assertEqual(task_func('{\"b\": 1, \"a\": 2}'), ['a', 'b'])\n    def test_error(self):\n"
+        "        with self.assertRaises(ValueError):\n            task_func('no')\n",
+        "entry_point": "task_func",
+        "doc_struct": "{}",
+        "libs": "['json']",
     },
 ]

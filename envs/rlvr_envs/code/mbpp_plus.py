@@ -41,7 +41,10 @@ def mbpp_plus(
 
 def task_of(row: Row, shown: int) -> rg.Task:
     """A published row as a task."""
-    solution, imports = row["code"].replace("\r\n", "\n"), "\n".join(row.get("test_imports") or ())
+    solution, imports = (
+        row["code"].replace("\r\n", "\n").strip("\n"),
+        "\n".join(row.get("test_imports") or ()),
+    )
     tests = asserts([row["test"]], solution, setup=imports)
     tests = tests.model_copy(update={"setup": f"{before(row['test'])}\n{tests.setup}"})
     examples = "\n".join(row["test_list"][:shown])

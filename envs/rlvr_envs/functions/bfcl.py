@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
@@ -31,8 +32,8 @@ CARD = rg.EnvironmentCard(
     "names do as well); arXiv 2305.15334",
     licence="Apache-2.0",
     answer="Calls as JSON between <tool_call> tags outside of the thinking, or as the server hands them over. Names "
-    "and types must fit and each value be one of those possible; of texts, case, blanks and ,./-_*^ do not count. Calls "
-    "and answers are matched one to one. Where no function fits, any answer without a call is right.",
+    "and types must fit and each value be one of those possible; of texts, case, blanks and ,./-_*^ do not count. "
+    "Calls and answers are matched one to one. Where no function fits, any answer without a call is right.",
     sampling=rg.SamplingParams(temperature=0.001, max_tokens=1024),
 )
 
@@ -176,6 +177,26 @@ class Calls(rg.Verifier):
         if not expected.answers:
             return "None of these functions can answer that."
         return "\n".join(written(first_possible(answer, expected.functions)) for answer in expected.answers)
+
+    def audit_decides(self, task: rg.Task, text: str) -> bool | None:
+        """Return whether the calls in `text` are the solution's, whatever words stand beside them.
+
+        None where they differ in nothing but signs and case.
+        """
+        said, gold = (_CALL.findall(without_thinking(each)) for each in (text, self.solution(task)))
+        if not gold:
+            return "<tool_call>" not in without_thinking(text)
+        if sorted(map(_squeezed, said)) == sorted(map(_squeezed, gold)):
+            return True
+        loosely = [sorted(re.sub(r"\W", "", call).lower() for call in calls) for calls in (said, gold)]
+        return None if loosely[0] == loosely[1] else False
+
+
+_CALL = re.compile(r"<tool_call>(.*?)</tool_call>", re.DOTALL)
+
+
+def _squeezed(call: str) -> str:
+    return "".join(call.split())
 
 
 def _reference(task: rg.Task) -> Expected:

@@ -137,12 +137,17 @@ class Asserts(_Stated):
     """The functions and classes that the tests take from the program."""
     setup: str = ""
     """Trusted code that runs before the tests."""
+    in_process: bool = False
+    """Run the tests in the program's own process, for tests that cannot be split. A hostile program can forge the
+    verdict, whose detail says so."""
 
     def for_sandbox(self, first: int | None = None) -> programs.AssertTests:
         """The tests, or the first so many, as the sandbox takes them."""
         from rlvr_sandbox.programs import AssertTests
 
-        return AssertTests(tests=self.tests[:first], names=self.names, setup=self.setup)
+        return AssertTests(
+            tests=self.tests[:first], names=self.names, setup=self.setup, in_process=self.in_process
+        )
 
 
 _CONTRADICTION = "what no program gives that has just given something else"
@@ -189,8 +194,9 @@ class Problem(_Stated):
         """This problem as the reference of a task."""
         stated: dict[str, JsonValue] = self.model_dump(mode="json")
         tests = stated["tests"]
-        if isinstance(tests, dict) and not tests.get("checker"):
-            tests.pop("checker", None)  # so that tasks without one keep their ids and fingerprints
+        for unset in ("checker", "in_process"):
+            if isinstance(tests, dict) and not tests.get(unset):
+                tests.pop(unset, None)  # so that tasks without one keep their ids and fingerprints
         return stated
 
     def program(
