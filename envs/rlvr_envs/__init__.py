@@ -2,11 +2,15 @@
 
 from rlvr_envs import suites as suites
 from rlvr_envs.code.apps import apps
+from rlvr_envs.code.bigcodebench import bigcodebench
 from rlvr_envs.code.code_contests import code_contests
 from rlvr_envs.code.code_jsonl import code_jsonl
 from rlvr_envs.code.humaneval import humaneval
+from rlvr_envs.code.humaneval_plus import humaneval_plus
 from rlvr_envs.code.livecodebench import livecodebench
 from rlvr_envs.code.mbpp import mbpp
+from rlvr_envs.code.mbpp_plus import mbpp_plus
+from rlvr_envs.functions.bfcl import bfcl
 from rlvr_envs.jsonl import jsonl
 from rlvr_envs.math.arithmetic import arithmetic
 from rlvr_envs.math.competitions.aime import aime24, aime25, aime26
@@ -24,9 +28,11 @@ from rlvr_envs.math.gsm8k import gsm8k
 from rlvr_envs.math.math500 import math500
 from rlvr_envs.probes.ambiguous import ambiguous
 from rlvr_envs.probes.hackable import hackable
+from rlvr_envs.reasoning.reasoning_gym import reasoning_gym
 from rlvr_envs.science.gpqa import gpqa
 from rlvr_envs.search.lookup import lookup
 from rlvr_envs.search.search import search
+from rlvr_envs.text.ifbench import ifbench
 from rlvr_envs.text.ifeval import ifeval
 from rlvr_envs.text.instructions import instructions
 from rlvr_envs.text.reverse import reverse
@@ -42,7 +48,9 @@ __all__ = [
     "amc23",
     "apps",
     "arithmetic",
+    "bfcl",
     "big_math",
+    "bigcodebench",
     "code_contests",
     "code_jsonl",
     "countdown",
@@ -55,6 +63,8 @@ __all__ = [
     "hackable",
     "hendrycks_math",
     "humaneval",
+    "humaneval_plus",
+    "ifbench",
     "ifeval",
     "instructions",
     "jsonl",
@@ -62,10 +72,12 @@ __all__ = [
     "lookup",
     "math500",
     "mbpp",
+    "mbpp_plus",
     "minerva",
     "numinamath",
     "olympiadbench",
     "python_tool",
+    "reasoning_gym",
     "repair",
     "reverse",
     "search",

@@ -7,6 +7,7 @@ from typing import Any
 
 import rlvr_gym as rg
 from rlvr_gym.verifiers.code import Problem
+from tests.rlvr_envs.plus_rows import BIGCODEBENCH, HUMANEVALPLUS, MBPPPLUS
 
 HUMANEVAL = [
     {
@@ -174,8 +175,11 @@ GSM8K = [
     {"question": "A car costs $1,200 and a bike $34. Together?", "answer": "1200 + 34\n#### 1,234"},
 ]
 PUBLISHED = {
+    "bigcodebench": BIGCODEBENCH,
     "humaneval": HUMANEVAL,
+    "humanevalplus": HUMANEVALPLUS,
     "mbpp": MBPP,
+    "mbppplus": MBPPPLUS,
     "code-jsonl": CODE_JSONL,
     "livecodebench": LIVECODEBENCH,
     "apps": APPS,

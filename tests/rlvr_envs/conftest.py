@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from tests.rlvr_envs.bfcl_rows import BFCL
 from tests.rlvr_envs.code_rows import PUBLISHED
 from tests.rlvr_envs.problem_rows import PROBLEMS
 
@@ -46,6 +47,20 @@ def published():
                 "kwargs": [{"num_placeholders": 1, "relation": None}],
             },
         ],
+        "ifbench": [
+            {
+                "key": "7",
+                "prompt": "Name two rivers. Include exactly 2 numbers in the response.",
+                "instruction_id_list": ["count:numbers", "format:title_case"],
+                "kwargs": [{"N": 2.0, "keyword": None}, {"N": None}],
+            },
+            {
+                "key": "8",
+                "prompt": "Count from 10 to 50 but only print multiples of 7.",
+                "instruction_id_list": ["custom:multiples"],
+                "kwargs": [{"N": 3.0}],
+            },
+        ],
         "jsonl": [
             {"prompt": "1 + 1? Answer in \\boxed{}.", "answer": "2"},
             {"prompt": "Capital of France?", "answer": "Paris", "verifier": "exact"},
@@ -74,6 +89,7 @@ def published():
                 ],
             },
         ],
+        "bfcl": BFCL,
         **PUBLISHED,
         **PROBLEMS,
     }

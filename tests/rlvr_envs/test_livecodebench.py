@@ -67,17 +67,54 @@ def test_problems_are_chosen_by_date(write_rows, dates, ids):
     assert [task.id for task in tasks] == ids
 
 
+@pytest.mark.parametrize("date", ["August", "01.08.2024", "2024-8-1", "2024"])
+def test_what_is_no_date_is_refused_before_anything_is_read(date):
+    with pytest.raises(rg.ConfigError, match=f"after must be a date such as 2024-08-01, not '{date}'"):
+        rg.make("livecodebench", data="nowhere.jsonl", after=date)
+
+
 def test_private_tests_as_plain_json_are_read(write_rows):
     row = {**LIVECODEBENCH[0], "private_test_cases": '[{"input": "1", "output": "2", "testtype": "stdin"}]'}
     (task,) = rg.make("livecodebench", data=write_rows([row])).tasks
     assert len(judged_by(task).tests) == 2
 
 
-def test_private_tests_that_are_a_pickle_are_refused_by_name(write_rows):
-    pickled = base64.b64encode(zlib.compress(pickle.dumps(json.dumps([])))).decode()
-    path = write_rows([LIVECODEBENCH[1], {**LIVECODEBENCH[0], "private_test_cases": pickled}])
+def as_published(held, protocol=4):
+    """Private tests as the published files have them: a pickle, zlib, base64."""
+    return base64.b64encode(zlib.compress(pickle.dumps(held, protocol=protocol))).decode()
+
+
+def test_rows_as_published_hold_a_pickled_text_and_are_read(write_rows):
+    private = [json.dumps([{"input": "7 3\n", "output": "7\n", "testtype": "stdin"}])]
+    private += [json.dumps([{"input": "[4]\n1", "output": "4", "testtype": "functional"}])]
+    rows = [
+        {**row, "private_test_cases": as_published(text)}
+        for row, text in zip(LIVECODEBENCH, private, strict=True)
+    ]
+    stdio, calls = rg.make("livecodebench", data=write_rows(rows)).tasks
+    assert [(test.input, test.expected) for test in judged_by(stdio).tests] == [
+        ("1 2\n", "2\n"),
+        ("7 3\n", "7\n"),
+    ]
+    assert [test.arguments for test in judged_by(calls).tests] == [([1, 2, 3], 2), ([4], 1)]
+
+
+def test_private_tests_that_would_run_code_are_refused_with_their_row(write_rows, tmp_path):
+    class Attack:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "ran"), "w"))
+
+    path = write_rows([LIVECODEBENCH[1], {**LIVECODEBENCH[0], "private_test_cases": as_published(Attack())}])
     with pytest.raises(rg.DataError, match="line 2: task '1873_A': the packed tests are a Python pickle"):
         _ = rg.make("livecodebench", data=path).tasks.size
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_folder_of_the_published_files_is_one_set(write_rows, tmp_path):
+    for name, row in zip(("test", "test2"), LIVECODEBENCH, strict=True):
+        write_rows([row], name=f"lite/{name}.jsonl")
+    tasks = rg.make("livecodebench", data=str(tmp_path / "lite")).tasks
+    assert sorted(task.id for task in tasks) == ["1873_A", "3000"]
 
 
 def test_no_solution_is_known(env):

@@ -1,6 +1,7 @@
 import base64
 import json
 import pickle
+import tracemalloc
 import zlib
 from typing import Any
 
@@ -115,10 +116,55 @@ def test_a_pickle_is_never_read(protocol, tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_pickle_is_refused_by_name():
-    published = packed_bytes(pickle.dumps(json.dumps([{"input": "1", "output": "2"}])))
-    with pytest.raises(rg.DataError, match="the packed tests are a Python pickle, which can run any code"):
-        unpack(published)
+ROWS = [{"input": "1 2\n", "output": "é\u2028\n", "testtype": "stdin"}]
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("size", [1, 300, 70_000])
+def test_the_pickle_of_a_json_text_is_read_as_livecodebench_publishes_it(protocol, size):
+    published = packed_bytes(pickle.dumps(json.dumps(ROWS * size, ensure_ascii=False), protocol=protocol))
+    assert unpack(published) == (("1 2\n", "é\u2028\n"),) * size
+
+
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize(
+    "held", [ROWS, pickle.PickleError, [], {"text": "[]"}, 7, None, (json.dumps(ROWS),), bytearray(b"[]")]
+)
+def test_a_pickle_of_anything_but_a_text_is_refused_by_name(held, protocol):
+    with pytest.raises(rg.DataError, match=r"the packed tests are a Python pickle .*JSON"):
+        unpack(packed_bytes(pickle.dumps(held, protocol=protocol)))
+
+
+@pytest.mark.parametrize(
+    "pickled",
+    [
+        b"\x80\x04r\xff\xff\xff\xff.",
+        b"\x80\x05\x96\xff\xff\xff\xff\xff\xff\xff\x7f.",
+        b"\x80\x04\x8d\xff\xff\xff\xff\xff\xff\xff\x7f[]",
+        b"\x80\x04\x8c\x02[]",
+        b"\x80\x04\x8c\x02[]\x8c\x02[].",
+        b"\x80\x04\x8c\x02[]Pos.system\n.",
+        b"\x80\x04\x82\x01.",
+        b"\x80",
+    ],
+    ids=[
+        "a memo of four billion",
+        "a bytearray of eight exabytes",
+        "a text of eight exabytes",
+        "no end",
+        "two texts",
+        "a persistent id",
+        "an extension code",
+        "a mark alone",
+    ],
+)
+def test_a_hostile_pickle_costs_no_more_than_its_length(pickled):
+    tracemalloc.start()
+    with pytest.raises(rg.DataError, match="JSON"):
+        unpack(packed_bytes(pickled))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1 << 20
 
 
 @pytest.mark.parametrize(
@@ -132,6 +178,9 @@ def test_a_pickle_is_refused_by_name():
         (packed_bytes(b"[1]"), "a JSON list of objects"),
         (packed_bytes(b"\xff"), "a JSON list of objects"),
         ("[", "a JSON list of objects"),
+        (packed_bytes(b'[{"input": 1, "output": "2"}]'), "a int where a text is expected"),
+        (packed_bytes(pickle.dumps("no JSON")), "a JSON list of objects"),
+        (base64.b64encode(zlib.compress(b"[]" * 500)[:-6]).decode(), "the data breaks off"),
     ],
 )
 def test_what_cannot_be_unpacked_says_why(packed, message):
@@ -170,7 +219,7 @@ def test_a_reference_that_judges_nothing_is_found_out_when_it_is_loaded(referenc
 
 
 def test_packed_tests_that_cannot_be_read_are_found_out_when_they_are_loaded():
-    tests = Stdio(packed=packed_bytes(pickle.dumps("[]")))
+    tests = Stdio(packed=packed_bytes(pickle.dumps(["[]"])))
     with pytest.raises(rg.DataError, match="task 't': the packed tests are a Python pickle"):
         CodeVerifier().check(rg.Task(id="t", prompt="?", reference=Problem(tests=tests).reference()))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import rlvr_gym as rg
 from rlvr_envs.code.code_tasks import ANSWER, FORMAT, IMPORTED, STDIO_FORMAT, ask
@@ -14,8 +15,9 @@ CARD = rg.EnvironmentCard(
     summary="Solve a programming contest's problem.",
     detail="From AtCoder, LeetCode and Codeforces; after= and before= choose by the contest's date (ISO, the first "
     "inclusive, the second not).",
-    source="data=PATH, a file of livecodebench/code_generation_lite with its private tests as JSON: the published ones "
-    "are Python pickles inside, which are refused, as reading one runs whatever it says. arXiv 2403.07974",
+    source="data=PATH, a file of livecodebench/code_generation_lite as published (test.jsonl to test6.jsonl, which "
+    "together are release v6), or a folder of them; the pickled texts inside are read and never loaded. "
+    "arXiv 2403.07974",
     licence="the contests' own",
     answer=f"{ANSWER} Right is a program that passes all public and private tests; numbers written as decimals may "
     "differ by 1e-6. What LeetCode imports for a method is there already.",
@@ -24,9 +26,15 @@ CARD = rg.EnvironmentCard(
 )
 
 
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T[0-9:.]+)?")
+
+
 @rg.register("rlvr/LiveCodeBench-v0", card=CARD)
 def livecodebench(data: str, split: str = "test", after: str = "", before: str = "") -> rg.Environment:
     """`after` and `before` are dates such as 2024-08-01; empty ones choose nothing."""
+    for name, given in (("after", after), ("before", before)):
+        if given and not _DATE.fullmatch(given):
+            raise rg.ConfigError(f"{name} must be a date such as 2024-08-01, not '{given}'")
 
     def chosen(row: Row) -> rg.Task | None:
         date = str(row["contest_date"])

@@ -21,6 +21,7 @@ from pydantic import (
 
 from rlvr_gym.errors import DataError, VerifierFault
 from rlvr_gym.tasks import Task
+from rlvr_gym.verifiers.code.pickled import is_pickle, pickled_text
 from rlvr_gym.verifiers.code.preamble import after_preamble
 
 if TYPE_CHECKING:
@@ -136,12 +137,17 @@ class Asserts(_Stated):
     """The functions and classes that the tests take from the program."""
     setup: str = ""
     """Trusted code that runs before the tests."""
+    in_process: bool = False
+    """Run the tests in the program's own process, for tests that cannot be split. A hostile program can forge the
+    verdict, whose detail says so."""
 
     def for_sandbox(self, first: int | None = None) -> programs.AssertTests:
         """The tests, or the first so many, as the sandbox takes them."""
         from rlvr_sandbox.programs import AssertTests
 
-        return AssertTests(tests=self.tests[:first], names=self.names, setup=self.setup)
+        return AssertTests(
+            tests=self.tests[:first], names=self.names, setup=self.setup, in_process=self.in_process
+        )
 
 
 _CONTRADICTION = "what no program gives that has just given something else"
@@ -188,8 +194,9 @@ class Problem(_Stated):
         """This problem as the reference of a task."""
         stated: dict[str, JsonValue] = self.model_dump(mode="json")
         tests = stated["tests"]
-        if isinstance(tests, dict) and not tests.get("checker"):
-            tests.pop("checker", None)  # so that tasks without one keep their ids and fingerprints
+        for unset in ("checker", "in_process"):
+            if isinstance(tests, dict) and not tests.get(unset):
+                tests.pop(unset, None)  # so that tasks without one keep their ids and fingerprints
         return stated
 
     def program(
@@ -247,22 +254,25 @@ def pack(tests: Sequence[tuple[str, str]]) -> str:
 def unpack(packed: str) -> tuple[tuple[str, str], ...]:
     """The pairs of input and output in `packed`; a plain JSON list of them will do as well.
 
-    Raises DataError for anything else, pickles by name.
+    Between JSON and zlib may stand a pickle of the JSON as one text, as LiveCodeBench publishes its private tests.
+    Raises DataError for anything else, pickles of anything else by name.
     """
     if not packed:
         return ()
     data = packed.encode() if packed.lstrip().startswith("[") else _inflated(packed)
-    if data.startswith(b"\x80"):
-        raise DataError(
-            "the packed tests are a Python pickle, which can run any code when it is read: refused; expected "
-            "JSON, compressed with zlib, in base64"
-        )
+    text = pickled_text(data) if is_pickle(data) else data
     try:
-        return tuple((row["input"], row["output"]) for row in json.loads(data))
+        return tuple((_as_text(row["input"]), _as_text(row["output"])) for row in json.loads(text))
     except (ValueError, RecursionError, TypeError, KeyError) as error:
         raise DataError(
             f"packed tests are a JSON list of objects with 'input' and 'output'; these are not: {error!r}"
         ) from error
+
+
+def _as_text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"a {type(value).__name__} where a text is expected")
+    return value
 
 
 def _inflated(packed: str) -> bytes:
@@ -275,4 +285,6 @@ def _inflated(packed: str) -> bytes:
         raise DataError(f"packed tests are JSON, compressed with zlib, in base64; here: {error}") from error
     if inflate.unconsumed_tail:
         raise DataError(f"packed tests of more than {MAX_UNPACKED_BYTES >> 20} MiB are not unpacked")
+    if not inflate.eof:
+        raise DataError("packed tests are JSON, compressed with zlib, in base64; here: the data breaks off")
     return data

@@ -223,7 +223,9 @@ def _parts(problem: Problem, result: Result) -> dict[str, Verdict]:
 def described(result: Result) -> str:
     """Describe a result in one line: how many tests passed, and how the first failing one ended."""
     if result.passed == result.total:
-        return f"all {result.total} tests pass" if result.total > 1 else "the test passes"
+        said = f"all {result.total} tests pass" if result.total > 1 else "the test passes"
+        forgeable = result.trust.value == "in_process"
+        return f"{said}, in the program's own process, which could forge it" if forgeable else said
     first = next(i for i, test in enumerate(result.tests) if test.outcome is result.outcome)
     return _cut(
         f"{result.passed} of {result.total} tests pass; test {first + 1}: {result.outcome.value}, {result.reason}"

@@ -1,4 +1,4 @@
-"""Instructions on how to write: IFEval's 25 kinds with its decisions, and further kinds.
+"""Instructions on how to write: IFEval's 25 kinds and IFBench's 58 with their decisions, and further kinds.
 
 Each function gives a `Constraint`, a verifier that stands alone or as a part of others:
 `AllOf({"length": word_count(at_least=300), "answer": Math("boxed")})`.
@@ -10,7 +10,7 @@ from rlvr_gym.verifiers.instructions.case import (
     english_lowercase,
     language,
 )
-from rlvr_gym.verifiers.instructions.catalogue import FURTHER, IFEVAL, KINDS, build
+from rlvr_gym.verifiers.instructions.catalogue import FURTHER, IFBENCH, IFEVAL, KINDS, build
 from rlvr_gym.verifiers.instructions.constraint import Constraint
 from rlvr_gym.verifiers.instructions.form import (
     bullet_count,
@@ -64,6 +64,7 @@ from rlvr_gym.verifiers.instructions.words import (
 
 __all__ = [
     "FURTHER",
+    "IFBENCH",
     "IFEVAL",
     "KINDS",
     "Accuracies",

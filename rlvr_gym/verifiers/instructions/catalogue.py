@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rlvr_gym.errors import ConfigError
-from rlvr_gym.verifiers.instructions import case, form, frame, further, length, words
+from rlvr_gym.verifiers.instructions import case, form, frame, further, ifbench, length, words
 from rlvr_gym.verifiers.instructions.constraint import Constraint
 
 
@@ -109,13 +109,16 @@ IFEVAL: dict[str, Kind] = {
 """The 25 kinds of IFEval (arXiv 2311.07911) by their published ids, with the published names of arguments."""
 
 
-def _ours(constraint: Callable[..., Constraint]) -> Kind:
+def _of_function(constraint: Callable[..., Constraint]) -> Kind:
     return Kind(
         constraint=constraint, names={name: name for name in inspect.signature(constraint).parameters}
     )
 
 
-FURTHER: dict[str, Kind] = {id: _ours(constraint) for id, constraint in further.BY_ID.items()}
+FURTHER: dict[str, Kind] = {id: _of_function(constraint) for id, constraint in further.BY_ID.items()}
 """Kinds of our own, whose ids begin with `rlvr:` and whose stored arguments are those of the functions."""
 
-KINDS: dict[str, Kind] = {**IFEVAL, **FURTHER}
+IFBENCH: dict[str, Kind] = {id: _of_function(constraint) for id, constraint in ifbench.BY_ID.items()}
+"""The 58 kinds of IFBench by their published ids, with the published names of arguments."""
+
+KINDS: dict[str, Kind] = {**IFEVAL, **FURTHER, **IFBENCH}

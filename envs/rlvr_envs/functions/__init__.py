@@ -1,0 +1,1 @@
+"""Functions: tasks whose answer is a call of the right function with the right arguments."""

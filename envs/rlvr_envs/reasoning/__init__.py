@@ -1,0 +1,1 @@
+"""Reasoning: procedural problems of reasoning-gym, judged by checks of our own."""
