@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: setup quickstart test test-long test-slow test-vllm neighbours test-neighbours lint docs docs-pages clean
+.PHONY: setup quickstart experiments test test-long test-slow test-vllm neighbours test-neighbours lint docs docs-pages clean
 
 setup: .venv/.ready
 
@@ -18,6 +18,11 @@ setup: .venv/.ready
 quickstart: export OMP_NUM_THREADS ?= 1
 quickstart: setup
 	$(BIN)/rlvr train quickstart
+
+# Claims, put to the test: makes the runs that have no record yet, then docs/handbook.md.
+experiments: export OMP_NUM_THREADS ?= 1
+experiments: setup
+	$(BIN)/python -m experiments
 
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal  # neighbours share their module's fixtures

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FILES = [
     path
-    for folder in ("rlvr_gym", "envs", "sandbox", "trainers", "benchmarks", "docs")
+    for folder in ("rlvr_gym", "envs", "sandbox", "trainers", "benchmarks", "experiments", "docs")
     for path in sorted((ROOT / folder).rglob("*.py"))
 ]
 DATA = ROOT / "sandbox/rlvr_sandbox/conformance"

@@ -186,7 +186,7 @@ def _wilson_at_effective_count(
     weight = CAUTION * _excess_doubt(_residuals(sums, sizes))
     believed = max(variance, (variance + weight * largest) / (1 + weight))
     effective = max(1.0, proportion / believed)
-    return wilson(mean * effective, effective, quantile=quantile or _student_quantile(count - 1))
+    return wilson(mean * effective, effective, quantile=quantile or student_quantile(count - 1))
 
 
 def _excess_doubt(residuals: np.ndarray) -> float:
@@ -204,10 +204,10 @@ def _expanded_tail(count: int) -> float:
 
     Its spread is sqrt((count - 1) / count) of the standard error, and its tails are normal.
     """
-    return NormalDist().cdf(-_student_quantile(count - 1) * math.sqrt(count / (count - 1)))
+    return NormalDist().cdf(-student_quantile(count - 1) * math.sqrt(count / (count - 1)))
 
 
-def _student_quantile(freedom: int) -> float:
+def student_quantile(freedom: int) -> float:
     """The upper 2.5 % quantile of Student's t (Abramowitz and Stegun 26.7.5); exact for freedom 1 and 2."""
     if freedom == 1:
         return 1 / math.tan(math.pi * _TAIL)
