@@ -12,15 +12,14 @@ from rlvr_trainers.learner.layout.hidden_states import Bundles
 from rlvr_trainers.learner.policy import LoadedModel, Policy
 from rlvr_trainers.learner_settings import ModelConfig
 from rlvr_trainers.recipe import load_recipe
-from rlvr_trainers.sampling.buffer import Play, StepRollouts
-from rlvr_trainers.sampling.collector import InTurn
 from rlvr_trainers.trainer import Trainer
 from transformers import Qwen3MoeConfig, Qwen3MoeForCausalLM
 
 from rlvr_gym.config import parse_overrides
 from rlvr_gym.files import read_lines
 from rlvr_gym.generation.tiny import character_tokenizer
-from tests.rlvr_trainers.test_learning import held_out_exact_match, with_rewards_shuffled_inside_each_group
+from tests.rlvr_trainers.shuffled import inside_each_group, shuffle_rewards
+from tests.rlvr_trainers.test_learning import held_out_exact_match
 
 ALPHABET = "0123456789>"
 
@@ -105,14 +104,7 @@ def learned(recipe: str, run_dir: Path, *, seed: int, shuffled: bool = False) ->
     run = trainer(recipe, run_dir, "run.steps=60", seed=seed)
     assert held_out_exact_match(run, 2) <= 0.05
     if shuffled:
-        assert isinstance(run.source, InTurn)
-        buffer = run.source.buffer
-        take = buffer.take
-
-        def take_shuffled(weights_version: int, play: Play) -> StepRollouts:
-            return take(weights_version, with_rewards_shuffled_inside_each_group(play))
-
-        buffer.take = take_shuffled
+        shuffle_rewards(run, inside_each_group)
     run.run()
     return held_out_exact_match(run, 2)
 
