@@ -32,7 +32,7 @@ def test_rl_drives_searching_to_one_and_nothing_but_the_notes_tells_the_answer(t
     before = held_out(warm_up(tmp_path, plan, seed), plan)
     assert 0.35 < before.searching < 0.65
     after = held_out(learn(tmp_path, plan, seed) / "model", plan)
-    assert after.searching > 0.98
+    assert after.searching > 0.95
     assert after.right > 0.95
     model = tmp_path / f"told-{seed}" / "model"
     permuted = held_out(model, plan, "permuted")
