@@ -116,6 +116,8 @@ def test_an_episode_without_an_answer_is_judged_on_its_last_turn(paths: dict[str
     [
         "<information>Doc 1: <answer>Seine</answer></information>",
         "<information>Doc 1: <answer>Seine</answer>",
+        '<information source="x"><answer>Seine</answer></information>',
+        "<tool_response><answer>Seine</answer></tool_response>",
         "< information ><answer>Seine</answer></ information ><answer>Rhine</answer>",
         "<answer>Seine</answer><answer>Rhine</answer>",
         "<answer>Rhine</answer> or <answer>Seine</answer>",

@@ -9,7 +9,7 @@ from searching.learning import CHANCE, MODEL, Plan, curve, held_out, learn, warm
 
 import rlvr_gym as rg
 
-TINY = Plan(demonstrations=1280, epochs=2, steps=6, held_out=200)
+TINY = Plan(demonstrations=1280, epochs=2, steps=8, prompts=16, held_out=100)
 
 
 def test_a_few_steps_of_reward_make_a_policy_search(tmp_path: Path):
@@ -19,9 +19,9 @@ def test_a_few_steps_of_reward_make_a_policy_search(tmp_path: Path):
     assert reward[-1] > reward[0] + 0.2
     model = tmp_path / "told-0" / "model"
     told, changed = held_out(model, TINY), held_out(model, TINY, "permuted")
-    assert told.right == told.repeating > 0.6
+    assert told.right == told.repeating > 0.5
     assert changed.right < 0.1
-    assert changed.repeating > 0.6
+    assert changed.repeating > 0.5
     assert held_out(model, TINY, "blank").right < 0.25
 
 
@@ -32,7 +32,7 @@ def test_rl_drives_searching_to_one_and_nothing_but_the_notes_tells_the_answer(t
     before = held_out(warm_up(tmp_path, plan, seed), plan)
     assert 0.35 < before.searching < 0.65
     after = held_out(learn(tmp_path, plan, seed) / "model", plan)
-    assert after.searching > 0.98
+    assert after.searching > 0.95
     assert after.right > 0.95
     model = tmp_path / f"told-{seed}" / "model"
     permuted = held_out(model, plan, "permuted")

@@ -35,6 +35,8 @@ def read_corpus(corpus: str) -> list[Document]:
     an id that there is already, and ConfigError for what is no corpus.
     """
     path = Path(corpus).expanduser()
+    if not path.exists():
+        raise rg.DataError(f"there is no corpus at {corpus}")
     placed = _passages_in(path) if path.is_dir() else _documents_in(path)
     return distinct(placed, f"the corpus {corpus}")
 

@@ -28,7 +28,9 @@ AGAIN = (
 )
 MOST_CHARACTERS = 1000
 """Characters of the longest query that is searched for."""
-_INFORMATION = re.compile(r"<\s*information\s*>.*?(?:<\s*/\s*information\s*>|\Z)", re.DOTALL | re.IGNORECASE)
+_INFORMATION = re.compile(
+    r"<\s*(information|tool_response)\b[^<>]*>.*?(?:<\s*/\s*\1\s*>|\Z)", re.DOTALL | re.IGNORECASE
+)
 _CLOSING = re.compile(r"</(search|answer)\s*>", re.IGNORECASE)
 _OPENING = re.compile(r"<search\s*>", re.IGNORECASE)
 _TAG = re.compile(r"<(?=\s*/?\s*(?:[^\W\d_]|\|))")

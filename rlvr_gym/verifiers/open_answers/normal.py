@@ -32,7 +32,7 @@ _ARTICLE = re.compile(r"\b(?:a|an|the)\s+(?=\S)")
 
 def normal(text: str) -> str:
     """Write an answer in its normal form, which is empty for one that says nothing."""
-    text = unicodedata.normalize("NFC", text).translate(_DASHES).lower()
+    text = " ".join(unicodedata.normalize("NFC", text).translate(_DASHES).lower().split())
     text = _SPACED_DASH.sub("-", text)
     text = _THOUSANDS.sub(lambda number: number[0].replace(",", ""), text)
     text = _PERCENT.sub(" percent", text)

@@ -14,7 +14,9 @@ from rlvr_gym.verifiers.base import Verifier
 from rlvr_gym.verifiers.open_answers.normal import normal
 
 _ALTERNATIVES = re.compile(
-    r"\s+(?:or|and|und|oder|et|ou|y|o|vs\.?)\s+|\s*[,;/|\n&]\s*|\s+-\s+", re.IGNORECASE
+    r"""[ ](?:or|and|and/or|nor|but|not|also|maybe|perhaps|possibly|otherwise|alternatively|und|oder|et|ou|vs\.?)[ ]
+      | [,;/|&()\[\]{}\u2022\u3001\uff0c\uff1b\u2192] | [.!?][ ] | [ ][-\u2013\u2014=+][ ]""",
+    re.IGNORECASE | re.VERBOSE,
 )
 """Signs and words between answers that stand side by side."""
 
@@ -122,7 +124,8 @@ def _f1(answer: str, gold: str) -> float:
 
 def _lists(said: str, golden: list[str]) -> bool:
     """Return whether one of several parts of an answer is a golden one by itself."""
-    parts = [normal(part) for part in _ALTERNATIVES.split(said)]
+    lines = " ; ".join(" ".join(line.split()) for line in said.splitlines())
+    parts = [normal(part) for part in _ALTERNATIVES.split(lines)]
     return sum(map(bool, parts)) > 1 and any(part in golden for part in parts)
 
 
