@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rlvr_gym import export, verifiers
+    from rlvr_gym.agents.commands import AgentCommand
     from rlvr_gym.agents.environment import AgentEnvironment
     from rlvr_gym.environments.base import Environment, EnvironmentCard, Response, TextSpace
     from rlvr_gym.environments.tooling import EpisodeLimits
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "AgentCommand",
     "AgentEnvironment",
     "Completion",
     "ConfigError",
@@ -87,6 +89,7 @@ __all__ = [
 
 
 _MODULES = {
+    "agents.commands": ("AgentCommand",),
     "agents.environment": ("AgentEnvironment",),
     "environments.base": ("Environment", "EnvironmentCard", "Response", "TextSpace"),
     "environments.tooling": ("EpisodeLimits",),

@@ -33,7 +33,8 @@ class AgentEnvironment(Environment):
         tasks: where the episodes come from. The agent is shown tasks without their reference.
         verifier: judges the agent's answer.
         agent: an `async` function, or a plain one, of a task, a base URL and a key, which returns its answer. Every
-            call is made in a thread, and with an event loop, of its own.
+            call is made in a thread, and with an event loop, of its own. Or an `AgentCommand`, which runs in the
+            sandbox.
         seconds: how long the agent may take by itself, what it waits for completions left out.
         max_calls: how many completions it may ask for.
         at_once: how many agents run side by side at most.
@@ -52,7 +53,8 @@ class AgentEnvironment(Environment):
         super().__init__(tasks, verifier)
         if not callable(agent):
             raise ConfigError(
-                f"an agent is a function of a task, a base URL and a key, not {type(agent).__name__}"
+                "an agent is a function of a task, a base URL and a key, or an rg.AgentCommand, not "
+                f"{type(agent).__name__}"
             )
         if not 0 < seconds < math.inf or max_calls < 1 or at_once < 1:
             raise ConfigError(

@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar, final
 
+from rlvr_gym.agents.commands import AgentCommand
 from rlvr_gym.agents.environment import AgentEnvironment
 from rlvr_gym.agents.running import Answer, Ending, RunningAgent
 from rlvr_gym.agents.session import Call, Session, SessionSeed
@@ -76,6 +77,8 @@ def play_agents(
     """
     if any(seat.fork is not None for seat in seats):
         raise ConfigError("an agent's episodes do not fork: what it does by itself cannot be replayed")
+    if isinstance(env.agent, AgentCommand):
+        env.agent.check()
     from rlvr_gym.agents.server import ChatServer
 
     news = queue.SimpleQueue[object]()

@@ -7,6 +7,7 @@ import rlvr_gym.verifiers
 
 def test_the_public_names_are_these():
     assert sorted(rlvr_gym.__all__) == [
+        "AgentCommand",
         "AgentEnvironment",
         "Completion",
         "ConfigError",

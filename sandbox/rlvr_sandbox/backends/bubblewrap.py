@@ -15,7 +15,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rlvr_sandbox.backends.groups import Group, remove_abandoned
@@ -27,6 +28,7 @@ from rlvr_sandbox.results import Trust
 
 _IMAGE = Path(__file__).resolve().parents[1] / "image"
 _SUPERVISOR = "/opt/rlvr/rlvr_sandbox/image"
+_ROOT = "/opt/rlvr"
 _PYTHON = "/opt/python"
 _PARENTS = ("/opt", SITE, _PYTHON, "/opt/rlvr", "/opt/rlvr/rlvr_sandbox")
 _OF_PYTHON = ("bin", "lib", "lib64")
@@ -35,6 +37,19 @@ _PACKAGE_FOLDERS = ("site-packages", "dist-packages")
 _SCRATCH_BYTES = 64 * MIB
 _NOBODY = ("--unshare-user", "--uid", "65534", "--gid", "65534")
 _CAPABILITIES = ("--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--cap-add", "CAP_KILL")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Walled:
+    """A sandbox for one use: the command that runs Python in it, to which arguments of Python's are added."""
+
+    python: Sequence[str]
+    image: str
+    """The folder, as the sandbox sees it, that its part of this package can be imported from."""
+    privileged: bool
+    """True where there are uids to give away inside."""
+    ended: Callable[[], None]
+    """Called once nothing is left of it."""
 
 
 class BubblewrapBackend:
@@ -90,6 +105,22 @@ class BubblewrapBackend:
                 inner_pid=inner_pid,
                 ended=group.remove if group else lambda: None,
             )
+
+    def walled(self, more: Sequence[str], *, memory_bytes: int) -> Walled:
+        """A sandbox for one process, with `more` of bubblewrap's arguments.
+
+        Its processes have `memory_bytes` together, where this system gives sandboxes control groups.
+        """
+        group = Group() if self._grouped else None
+        if group is not None:
+            group.limit_memory(memory_bytes)
+        entering = group.entering() if group else []
+        return Walled(
+            python=[*entering, *self._walls(more), "--as-pid-1", *self._python()],
+            image=_ROOT,
+            privileged=self._privileged,
+            ended=group.remove if group else lambda: None,
+        )
 
     def wait_until_available(self, timeout_seconds: float) -> bool:
         """Always there."""

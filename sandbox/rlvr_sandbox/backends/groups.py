@@ -55,6 +55,11 @@ class Group:
                 shown += ["--bind", str(folder / self._limit), str(place / self._limit)]
         return shown
 
+    def limit_memory(self, memory_bytes: int) -> None:
+        """Bound the memory of all that is in it."""
+        folder = self._folders.get("memory") or self._folders[""]
+        (folder / self._limit).write_text(str(memory_bytes))
+
     def remove(self) -> None:
         """Remove it, once its processes have ended."""
         deadline = time.monotonic() + _GONE_WITHIN_SECONDS
