@@ -152,11 +152,17 @@ def _question(task: Task, template: frozenset[str]) -> str:
 
 
 def _passages(ours: Sequence[Task], theirs: Sequence[Task]) -> Iterator[Shared]:
-    """The first passage that each of `theirs` shares with one of `ours`."""
+    """The first passage that each of `theirs` shares with one of `ours`.
+
+    Passages of `theirs` are held in memory, not those of `ours`: a set to train on may be a thousand times larger.
+    """
     boilerplate = _frequent(ours, _COMMON) | _frequent(theirs, _COMMON)
+    wanted = {gram for task in theirs for gram in _grams(task.text, boilerplate)}
     where: dict[tuple[str, ...], str] = {}
-    for task in reversed(ours):
-        where.update(dict.fromkeys(_grams(task.text, boilerplate), task.id))
+    for task in ours:
+        for gram in _grams(task.text, boilerplate):
+            if gram in wanted:
+                where.setdefault(gram, task.id)
     for task in theirs:
         shared = next((gram for gram in _grams(task.text, boilerplate) if gram in where), None)
         if shared:

@@ -22,6 +22,7 @@ from rlvr_gym.verifiers import (
     AnswerContract,
     GateThen,
     Marker,
+    Math,
     Numeric,
     Verifier,
     WeightedSum,
@@ -144,6 +145,16 @@ class Subject:
         """True if an answer other than the solution's may be right."""
         return self.frame is None or all(part.open_ended for part in self.verifiers)
 
+    @property
+    def _stated_tolerance(self) -> Fraction | None:
+        """The largest tolerance that the reference states, as `Math` reads it; None where it states none."""
+        reference = self.task.reference
+        stated = reference.get("tolerance") if isinstance(reference, dict) else None
+        if stated is None or not any(isinstance(part, Math) for part in self.verifiers):
+            return None
+        listed = stated if isinstance(stated, list) else [stated]
+        return max((Fraction(str(one)) for one in listed if isinstance(one, int | float)), default=None)
+
     def is_wrong(self, text: str, answer: str | None) -> bool:
         """True if a method other than the verifier's shows that the completion `text` is wrong.
 
@@ -162,6 +173,10 @@ class Subject:
 
     def _within_tolerance(self, answer: str) -> bool:
         """True if a verifier that forgives small differences may forgive this one."""
+        if (stated := self._stated_tolerance) is not None:
+            golds, answers = _values(self.gold), _values(answer)
+            pairs = zip(golds, answers, strict=False)
+            return len(golds) == len(answers) > 0 and all(abs(a - b) <= stated for a, b in pairs)
         gold, said = self.number, value(answer)
         if gold is None or said is None:
             return False
@@ -170,6 +185,13 @@ class Subject:
             isinstance(part, Numeric) and 0 < distance <= max(part.absolute, part.relative * abs(gold))
             for part in self.verifiers
         )
+
+
+def _values(answer: str) -> list[Fraction]:
+    """The rational numbers of a list of them, sorted; none of anything else."""
+    found = [value(part.strip()) for part in answer.split(",")]
+    known = [one for one in found if isinstance(one, Fraction)]
+    return sorted(known) if len(known) == len(found) else []
 
 
 def _body(source: str) -> list[ast.stmt]:

@@ -4,6 +4,8 @@ import pytest
 
 import rlvr_gym as rg
 from rlvr_gym.errors import TasksLeftOut
+from rlvr_gym.overlap import known_overlap
+from rlvr_gym.registry import find
 from tests.rlvr_envs.problem_rows import PROBLEMS, big_math, dapo, eurus, numina, processed
 
 
@@ -133,3 +135,18 @@ def test_what_has_no_answer_to_compare_is_not_trained_on(write_rows, row):
 def test_one_source_of_many_is_chosen_by_its_name(write_rows):
     env = rg.make("numinamath", data=write_rows(PROBLEMS["numinamath"]), source="cn_k12")
     assert [task.reference for task in env.tasks] == ["(x-2)(x+2)"]
+
+
+@pytest.mark.parametrize("name", ["dapo-17k", "deepscaler", "big-math", "eurus-2", "numinamath"])
+@pytest.mark.parametrize(("benchmark", "contest"), [("aime24", "AIME"), ("aime26", "AIME"), ("amc23", "AMC")])
+def test_every_set_to_train_on_is_known_to_hold_problems_of_the_contests(name, benchmark, contest):
+    cards = rg.list_environments()
+    assert known_overlap(cards[find(name)], cards[find(benchmark)]) == f"both hold problems of {contest}"
+
+
+def test_nothing_is_known_of_sets_of_different_collections():
+    cards = rg.list_environments()
+    assert known_overlap(cards[find("deepscaler")], cards[find("gpqa")]) is None
+    assert known_overlap(cards[find("arithmetic")], cards[find("aime24")]) is None
+    assert known_overlap(cards[find("math")], cards[find("math")]) is None
+    assert known_overlap(None, cards[find("aime24")]) is None

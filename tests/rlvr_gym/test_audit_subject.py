@@ -5,7 +5,7 @@ import pytest
 import rlvr_gym as rg
 from rlvr_gym.audit.families import FAMILIES
 from rlvr_gym.audit.subject import Frame, Place, parts_of, subjects
-from rlvr_gym.verifiers import AllOf, Exact, GateThen, Numeric, TagFormat, WeightedSum
+from rlvr_gym.verifiers import AllOf, Exact, GateThen, Math, Numeric, TagFormat, WeightedSum
 
 
 @pytest.mark.parametrize(
@@ -104,3 +104,30 @@ def test_every_family_and_every_attack_says_what_it_tries(family):
         assert attack.tries
         assert "\n" not in attack.tries
         assert attack.family == family.name
+
+
+def test_work_left_is_no_restatement_where_an_answer_must_be_simplified():
+    def restated(verifier):
+        return {attack.text for attack in attacks(sums(["25"], verifier), "restated")}
+
+    left = restated(Math("boxed")) - restated(Math("boxed", require_simplified=True))
+    assert left == {
+        f"\\boxed{{{said}}}" for said in ("\\frac{50}{2}", "75/3", "24 + 1", "2500\\%", "\\frac{25}{1}")
+    }
+
+
+@pytest.mark.parametrize(
+    ("answer", "wrong"),
+    [
+        ("4.2, 7", False),
+        ("7, 4.25", False),
+        ("4.31, 7", True),
+        ("4.2", True),
+        ("x, 7", True),
+        ("4.2, 7, 7", True),
+    ],
+)
+def test_what_is_within_a_stated_tolerance_is_not_shown_to_be_wrong(answer, wrong):
+    env = sums([{"answer": "4.2, 7", "tolerance": [0.1]}], Math("boxed"))
+    (subject,) = subjects(env, env.tasks.take(1))
+    assert subject.is_wrong(f"\\boxed{{{answer}}}", answer) is wrong
