@@ -170,7 +170,7 @@ def test_a_broken_row_is_named(write_rows, change, message):
 def test_types_of_other_languages_are_refused_by_name(write_rows):
     function = json.loads(json.dumps(BFCL[0]["function"]).replace("integer", "HashMap"))
     with pytest.raises(
-        rg.DataError, match=r"'width' of 'geometry.area' has the type 'HashMap', not one of Python's"
+        rg.DataError, match=r"'width' of 'geometry\.area' has the type 'HashMap', not one of Python's"
     ):
         _ = rg.make("bfcl", data=write_rows([{**BFCL[0], "function": function}])).tasks.size
     with pytest.raises(rg.ConfigError, match=r"category must be one of simple_python, .*, not 'simple_java'"):

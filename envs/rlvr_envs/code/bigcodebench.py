@@ -49,7 +49,7 @@ DISTRIBUTIONS = {
     "wordcloud": "wordcloud",
     "yaml": "pyyaml",
 }
-"""What pip calls a library whose import has another name."""
+"""Names that pip has for libraries whose import has another."""
 _RUN = """
 
 import unittest as _unittest

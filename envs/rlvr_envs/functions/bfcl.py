@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -179,24 +180,39 @@ class Calls(rg.Verifier):
         return "\n".join(written(first_possible(answer, expected.functions)) for answer in expected.answers)
 
     def audit_decides(self, task: rg.Task, text: str) -> bool | None:
-        """Return whether the calls in `text` are the solution's, whatever words stand beside them.
+        """Return whether the calls in `text` are right: the solution's are, whatever words stand beside them.
 
-        None where they differ in nothing but signs and case.
+        Wrong is another number of calls, and one with a value that no answer has anywhere. None for the others.
         """
-        said, gold = (_CALL.findall(without_thinking(each)) for each in (text, self.solution(task)))
+        visible, gold = without_thinking(text), _CALL.findall(self.solution(task))
+        said = _CALL.findall(visible)
         if not gold:
-            return "<tool_call>" not in without_thinking(text)
-        if sorted(map(_squeezed, said)) == sorted(map(_squeezed, gold)):
+            return "<tool_call>" not in visible
+        if ["".join(call.split()) for call in said] == ["".join(call.split()) for call in gold]:
             return True
-        loosely = [sorted(re.sub(r"\W", "", call).lower() for call in calls) for calls in (said, gold)]
-        return None if loosely[0] == loosely[1] else False
+        known = _leaves(_reference(task).answers) | _leaves(gold)
+        return False if len(said) != len(gold) or not _leaves(said) <= known else None
 
 
 _CALL = re.compile(r"<tool_call>(.*?)</tool_call>", re.DOTALL)
+_LEAF = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s,:\[\]{}"]+')
 
 
-def _squeezed(call: str) -> str:
-    return "".join(call.split())
+def _leaves(value: object) -> set[str]:
+    """The names and single values in JSON: numbers by value, texts without signs and case."""
+    texts = (
+        value
+        if isinstance(value, list) and all(isinstance(one, str) for one in value)
+        else [json.dumps(value)]
+    )
+    return {_plain(leaf) for text in texts for leaf in _LEAF.findall(text)} | {"name", "arguments"}
+
+
+def _plain(leaf: str) -> str:
+    try:
+        return str(float(leaf))
+    except ValueError:
+        return re.sub(r"\W", "", leaf).lower()
 
 
 def _reference(task: rg.Task) -> Expected:

@@ -147,7 +147,7 @@ def _complex(said: str) -> tuple[Fraction, Fraction] | None:
 
 
 def numbers(gold: str, facts: JsonObject, said: str, *, absolute: float = 0.0, ordered: bool = True) -> Fault:
-    """As many numbers, in a list with or without brackets and quotes, each the same; in any order unless `ordered`."""
+    """The same numbers, in a list with or without brackets and quotes; in any order unless `ordered`."""
     values, wanted = _numbers(said), _numbers(gold)
     if values is None or wanted is None:
         return "no list of numbers"

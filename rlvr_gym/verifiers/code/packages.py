@@ -20,7 +20,7 @@ print(json.dumps([name for name in NAMES if not found(name)]))
 
 
 def lacking(modules: Sequence[str]) -> list[str]:
-    """Those of `modules` that no program could import in the sandbox; none of them where no sandbox works.
+    """Find those of `modules` that no program could import in the sandbox; none of them where no sandbox works.
 
     Raises VerifierFault where the sandbox fails.
     """

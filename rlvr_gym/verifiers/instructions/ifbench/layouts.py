@@ -92,7 +92,7 @@ def options(options: str) -> Constraint:
 
 
 def newline() -> Constraint:
-    """As many lines that are not empty as words, once ASCII punctuation is left out."""
+    """One line that is not empty for each word, once ASCII punctuation is left out."""
 
     def find_fault(response: str) -> Fault:
         said = bare(response).strip()

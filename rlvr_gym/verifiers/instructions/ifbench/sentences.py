@@ -85,7 +85,7 @@ def sentence_type() -> Constraint:
 
 
 def sentence_balance() -> Constraint:
-    """As many sentences that end with `.` as with `?`, and as with `!`."""
+    """Equal numbers of sentences that end with `.`, with `?` and with `!`."""
     tokens.check_installed()
 
     def find_fault(response: str) -> Fault:
