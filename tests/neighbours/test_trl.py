@@ -40,7 +40,7 @@ def rewards_py(trl: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[[
 
 def trained(trl: Any, exported: dict[str, Any], folder: Path, *, reward: Any = None, **more: Any) -> Any:
     """Two steps of GRPO on a tiny model, on a CPU."""
-    model, tokenizer = tiny_model(seed=0, context=512)
+    model, tokenizer = tiny_model(seed=0, context=4096)
     if exported["environment_factory"] is not None:
         tokenizer.chat_template = more.pop("template")
     arguments = trl.GRPOConfig(
