@@ -50,7 +50,8 @@ test-vllm: .venv-vllm/.ready
 .venv-neighbours/.ready: pyproject.toml constraints-neighbours.txt
 	$(PYTHON) -m venv .venv-neighbours
 	.venv-neighbours/bin/python -m pip install --quiet --constraint constraints-neighbours.txt \
-	  --editable '.[train]' trl verifiers inspect-ai hydra-core ray tensordict codetiming torchdata pytest pytest-timeout hypothesis
+	  --editable '.[train]' trl verifiers inspect-ai \
+	  hydra-core ray tensordict codetiming torchdata orjson cachetools pylatexenc pytest pytest-timeout hypothesis
 	.venv-neighbours/bin/python -m pip install --quiet --constraint constraints-neighbours.txt --no-deps verl
 	touch $@
 
