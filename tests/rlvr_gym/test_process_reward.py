@@ -98,7 +98,7 @@ def test_a_step_said_again_pays_nothing_and_counts_in_the_whole_as_any_other(fol
 
 
 def test_no_id_up_to_the_end_of_a_step_depends_on_what_comes_after_it() -> None:
-    """Where a tokenizer would join the line break to what stands before or after it, too."""
+    """A tokenizer may join a line break to what stands before or after it."""
     _, tokenizer = load_model("tiny:0123456789>\n")
     frame = turn_frame(tokenizer, end_of_sequence_ids(tokenizer, None))
     asked = rg.Message(role="user", content="12>")

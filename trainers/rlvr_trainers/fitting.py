@@ -20,7 +20,7 @@ NOTHING_TO_JUDGE_BY = {
     "process_reward_model": "algorithm.kind=process_reward_model needs labelled steps: of data (data.path=FILE), or "
     "of stored samples whose verdicts have steps (data.runs=[FOLDER])",
 }
-"""What lacks where an algorithm that trains a model to judge is given no data."""
+"""The complaint of an algorithm that trains a model to judge and is given no data."""
 
 
 def refuse_misfits(config: TrainConfig) -> None:
