@@ -9,6 +9,7 @@ from rlvr_trainers.algorithms.grpo import TreeGrpo
 from rlvr_trainers.algorithms.ppo import Ppo
 from rlvr_trainers.algorithms.process_reward_model.settings import ProcessRewardModelling
 from rlvr_trainers.algorithms.reward_model.settings import RewardModelling
+from rlvr_trainers.algorithms.sft import Sft
 from rlvr_trainers.loss_settings import PolicyGradientConfig
 
 if TYPE_CHECKING:
@@ -39,6 +40,11 @@ def refuse_misfits(config: TrainConfig) -> None:
             _judging_is_learned_from_data(config)
         case _:
             pass
+    if isinstance(algorithm, Sft) and algorithm.multi_token_weight and config.mesh.shard > 1:
+        raise ValueError(
+            f"mesh.shard={config.mesh.shard} splits the policy alone, and algorithm.multi_token_weight trains a module "
+            "on it too: use processes without shards"
+        )
     if config.reward.steps != "off":
         _steps_have_a_meaning(config)
 
