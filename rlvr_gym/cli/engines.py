@@ -24,7 +24,7 @@ class GeneratorSettings(Config):
     `engine` is transformers or vllm (in this process), vllm_servers (those of `urls`) or endpoint (the server of
     --endpoint). `context` limits how many tokens prompt and completion have together with vllm. `draft` is a smaller
     model with the same tokenizer, a folder or a hub id, that drafts `draft_tokens` at a time for engine transformers:
-    samples follow the same distribution, and are others.
+    samples follow the same distribution, and are others. `mtp` is the module that recipe `mtp` keeps beside the model.
     """
 
     engine: Literal["transformers", "vllm", "vllm_servers", "endpoint"] = "transformers"
@@ -68,6 +68,7 @@ def load_transformers(
 
     from rlvr_gym.generation.loading import load_model, weights_hash
     from rlvr_gym.generation.transformers import TransformersGenerator
+    from rlvr_gym.generation.transformers.multi_token_draft import MTP, MultiTokenDraft
     from rlvr_gym.generation.transformers.speculative import Draft
 
     logging.disable_progress_bar()
@@ -77,7 +78,9 @@ def load_transformers(
     device: Any = "cuda" if torch.cuda.is_available() else "cpu"
     model.to(device)
     draft = None
-    if settings is not None and settings.draft is not None:
+    if settings is not None and settings.draft == MTP:
+        draft = MultiTokenDraft.load(model, path)
+    elif settings is not None and settings.draft is not None:
         drafting, drafts = load_model(settings.draft, dtype)
         draft = Draft(model=drafting.to(device), tokenizer=drafts, tokens=settings.draft_tokens)
     return TransformersGenerator(model, tokenizer, max_batch_rows=max_batch_rows, draft=draft), name

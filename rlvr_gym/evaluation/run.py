@@ -140,16 +140,10 @@ def evaluate(
     with _folder(run_dir) as folder:
         store = SampleStore(folder / SAMPLES if folder else None, conditions, plan.tasks, plan.n)
         if folder:
+            asked = {"limit": limit, "until_half_width": until_half_width, "majority": majority}
+            entry_point = str(env.spec.entry_point) if env.spec else None
             _write_config(
-                folder,
-                conditions,
-                model,
-                entry_point=str(env.spec.entry_point) if env.spec else None,
-                n=plan.n,
-                k=list(plan.ks),
-                limit=limit,
-                until_half_width=until_half_width,
-                majority=majority,
+                folder, conditions, model, entry_point=entry_point, n=plan.n, k=list(plan.ks), **asked
             )
         Drawing(
             env,

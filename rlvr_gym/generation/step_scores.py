@@ -92,7 +92,7 @@ class StepScorer:
     ) -> None:
         self.tokenizer = tokenizer
         self.steps: Separator = steps
-        """What a step was in training."""
+        """The kind of step that it was trained on."""
         self._base, self._head = base_model(model), head
         self._frame = turn_frame(tokenizer, end_of_sequence_ids(tokenizer, model.generation_config))
         self._context: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)

@@ -100,8 +100,8 @@ def label_steps(
     sampling: SamplingParams,
     *,
     how: Completing,
-    seed: int,
     decode: Decode,
+    seed: int = 0,
 ) -> list[LabelledSteps]:
     """Sample solutions of tasks, and label each of their steps by how often it can be completed (arXiv 2312.08935).
 

@@ -5,6 +5,7 @@ import rlvr_gym as rg
 from rlvr_gym.generation.loading import load_model
 from rlvr_gym.generation.rewards import new_head
 from rlvr_gym.generation.step_scores import save_step_head
+from rlvr_gym.verifiers import ProcessRewardModel
 
 
 def reward(env, text, task: int | str | rg.Task = 0):
@@ -162,7 +163,7 @@ def test_a_process_reward_model_scores_the_steps_of_rows_without_answers(write_r
     for aggregate in ("product", "minimum", "last"):
         env = rg.make("jsonl", data=data, process_reward_model=str(tmp_path), aggregate=aggregate)
         verdict = env.verifier.verify(env.tasks[0], rg.Completion(text="1\n22"))
-        steps = [step.score for step in verdict.steps]
+        steps = [step.score or 0.0 for step in verdict.steps]
         scores[aggregate] = verdict.score
     assert len(steps) == 2
     assert scores == {
@@ -171,7 +172,7 @@ def test_a_process_reward_model_scores_the_steps_of_rows_without_answers(write_r
         "last": steps[1],
     }
     plain = rg.make("jsonl", data=data, process_reward_model=str(tmp_path))
-    assert plain.tasks[0].metadata["scored_by"] == plain.verifier.fingerprint
+    assert plain.tasks[0].metadata["scored_by"] == ProcessRewardModel(tmp_path).fingerprint
     with pytest.raises(rg.ConfigError, match="both score completions: name one of them"):
         rg.make("jsonl", data=data, process_reward_model=str(tmp_path), reward_model=str(tmp_path))
     with pytest.raises(rg.ConfigError, match="aggregate"):

@@ -62,12 +62,12 @@ def env(judge: Callable[[str], rg.Verdict | bool] = lambda text: text.endswith("
 
 
 def labelled(
-    say: Callable[[str, int], str], environment: rg.Environment | None = None, **how: int
+    say: Callable[[str, int], str], environment: rg.Environment | None = None, most: int = 64
 ) -> tuple[list[LabelledSteps], Scripted]:
     generator, environment = Scripted(say), environment or env()
     found = label_steps(
         environment, generator, list(environment.tasks.take(1)), SAMPLING,
-        how=Completing(**{"solutions": 1, "completions": 4, **how}), seed=0, decode=generator.text,
+        how=Completing(solutions=1, completions=4, most=most), seed=0, decode=generator.text,
     )  # fmt: skip
     return found, generator
 

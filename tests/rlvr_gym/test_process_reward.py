@@ -8,7 +8,7 @@ import torch
 
 import rlvr_gym as rg
 from rlvr_gym.environments.conformance import check_verifier
-from rlvr_gym.generation.chat import turn_frame
+from rlvr_gym.generation.chat import decode, turn_frame
 from rlvr_gym.generation.loading import load_model
 from rlvr_gym.generation.prompts import end_of_sequence_ids
 from rlvr_gym.generation.rewards import new_head
@@ -71,7 +71,8 @@ def test_steps_are_parts_with_their_places_and_the_whole_is_their_aggregate(fold
         "3",
     ]
     assert len(set(steps)) == 3
-    for how, given in found.items():
+    for how in AGGREGATES:
+        given = found[how]
         assert given.score == pytest.approx(aggregated(steps, how))
         assert given.outcome == "incorrect"
         assert [step.score for step in given.steps] == steps
@@ -98,7 +99,7 @@ def test_a_step_said_again_pays_nothing_and_counts_in_the_whole_as_any_other(fol
 
 
 def test_no_id_up_to_the_end_of_a_step_depends_on_what_comes_after_it() -> None:
-    """Where a tokenizer would join the line break to what stands before or after it, too."""
+    """A tokenizer may join a line break to what stands before or after it."""
     _, tokenizer = load_model("tiny:0123456789>\n")
     frame = turn_frame(tokenizer, end_of_sequence_ids(tokenizer, None))
     asked = rg.Message(role="user", content="12>")
@@ -112,7 +113,7 @@ def test_no_id_up_to_the_end_of_a_step_depends_on_what_comes_after_it() -> None:
         some, places = encoded("1\n\n22\n3"[:end], [1, 5, 7][:count])
         assert some == ids[: len(some)]
         assert places == ends[:count]
-    assert [tokenizer.decode(ids[: end + 1]) for end in ends] == ["1", "1\n\n22", "1\n\n22\n3"]
+    assert [decode(tokenizer, ids[: end + 1]) for end in ends] == ["1", "1\n\n22", "1\n\n22\n3"]
 
 
 def test_steps_of_a_later_turn_are_read_behind_the_earlier_ones() -> None:
@@ -125,8 +126,8 @@ def test_steps_of_a_later_turn_are_read_behind_the_earlier_ones() -> None:
         rg.Message(role="assistant", content="4\n5"),
     ]
     found = encode_steps(tokenizer, said, [1, 3], frame)
-    assert tokenizer.decode(found.prompt_ids) == "1>"
-    assert tokenizer.decode(found.token_ids) == f"2{tokenizer.eos_token}3>4\n5"
+    assert decode(tokenizer, found.prompt_ids) == "1>"
+    assert decode(tokenizer, found.token_ids) == f"2{tokenizer.eos_token}3>4\n5"
     assert len(found.ends) == 2
 
 

@@ -27,6 +27,7 @@ SMALL = (
 SAMPLED = ("batch.group_size=8", "env.reward=per_digit", "dynamic_sampling=null")
 OWN: dict[str, tuple[str, ...]] = {
     "sft": (),
+    "mtp": (),
     "rft": (
         "batch.group_size=8",
         "algorithm.least_score=0.01",
@@ -78,13 +79,14 @@ def count(trainer: Trainer, passes: Counter[str]) -> None:
 
 
 def bytes_held(trainer: Trainer) -> int:
-    """Bytes of all models' weights, and of gradients and optimizer states."""
+    """Bytes of all models' weights, and of their gradients and optimizer states; without what stands beside them."""
     weights = {id(weight): weight for _, own in models_of(trainer) for weight in own}
     learners = [one for one in (trainer.stage.learner, trainer.stage.critic) if one is not None]
     states = [
         tensor
         for learner in learners
-        for state in learner.tensors()["optimizer"]["state"].values()
+        for weight, state in learner._optimizer.state.items()
+        if id(weight) in weights
         for tensor in state.values()
         if tensor.numel() > 1
     ]

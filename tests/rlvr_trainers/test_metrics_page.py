@@ -46,6 +46,7 @@ FORKING = ["eval=null", "algorithm.fork=tokens"]
     [
         ("quickstart", SMALL, {"kl", "eval/pass@1", "reward/mean"}),
         ("sft", IMITATING, {"loss", "length/mean"}),
+        ("mtp", IMITATING, {"loss", "nll/ahead"}),
         ("rft", [*IMITATING, "batch.group_size=4"], {"selected/share", "reward/mean"}),
         ("online_dpo", [*IMITATING, *PARTIAL, "batch.group_size=16"], {"preference/margin"}),
         ("tree_grpo", [*IMITATING, *FORKING], {"tree/shared_share", "tokens/sampled"}),

@@ -4,6 +4,7 @@ Experts are chosen anew in every pass (there is no replay of the sampler's routi
 """
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -27,7 +28,8 @@ ALPHABET = "0123456789>"
 def mixture(seed: int) -> LoadedModel:
     """Two layers of four experts each, of which a token takes two."""
     tokenizer = character_tokenizer(ALPHABET, context=64)
-    config = Qwen3MoeConfig(
+    config: Any = Qwen3MoeConfig
+    config = config(
         vocab_size=len(tokenizer), hidden_size=64, intermediate_size=64, moe_intermediate_size=64,
         num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=4, head_dim=16, num_experts=4,
         num_experts_per_tok=2, norm_topk_prob=True, max_position_embeddings=64, tie_word_embeddings=True,

@@ -49,6 +49,7 @@ def test_the_presets_are_those_that_the_papers_describe() -> None:
         "grpo_process",
         "grpo_r1",
         "gspo_token",
+        "mtp",
         "online_dpo",
         "ppo",
         "prm",

@@ -30,7 +30,7 @@ REFERENCE_TABLE = torch.tensor([[-0.1, 0.3], [0.6, -0.4], [0.0, 0.7]], dtype=tor
 BUDGET = 3
 
 UNBIASED = {"rloo", "dr_grpo"}
-IMITATING = {"sft", "rft"}
+IMITATING = {"sft", "mtp", "rft"}
 """They follow no return: what is imitated has the gradient of its likelihood."""
 CRITICS, PREFERRING, TAUGHT = (
     {"ppo", "reinforce_pp"},

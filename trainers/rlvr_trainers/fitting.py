@@ -9,6 +9,7 @@ from rlvr_trainers.algorithms.grpo import TreeGrpo
 from rlvr_trainers.algorithms.ppo import Ppo
 from rlvr_trainers.algorithms.process_reward_model.settings import ProcessRewardModelling
 from rlvr_trainers.algorithms.reward_model.settings import RewardModelling
+from rlvr_trainers.algorithms.sft import Sft
 from rlvr_trainers.loss_settings import PolicyGradientConfig
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ NOTHING_TO_JUDGE_BY = {
     "process_reward_model": "algorithm.kind=process_reward_model needs labelled steps: of data (data.path=FILE), or "
     "of stored samples whose verdicts have steps (data.runs=[FOLDER])",
 }
-"""What lacks where an algorithm that trains a model to judge is given no data."""
+"""The complaint of an algorithm that trains a model to judge and is given no data."""
 
 
 def refuse_misfits(config: TrainConfig) -> None:
@@ -39,6 +40,11 @@ def refuse_misfits(config: TrainConfig) -> None:
             _judging_is_learned_from_data(config)
         case _:
             pass
+    if isinstance(algorithm, Sft) and algorithm.multi_token_weight and config.mesh.shard > 1:
+        raise ValueError(
+            f"mesh.shard={config.mesh.shard} splits the policy alone, and algorithm.multi_token_weight trains a module "
+            "on it too: use processes without shards"
+        )
     if config.reward.steps != "off":
         _steps_have_a_meaning(config)
 

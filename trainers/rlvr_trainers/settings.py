@@ -83,7 +83,8 @@ class GeneratorConfig(Config):
     """The folder of new weights for the servers: they must see it under the same path."""
     draft: str | None = None
     """A smaller model with the same tokenizer, a folder or a hub id, that drafts tokens for the one that is trained
-    (speculative decoding): samples follow the same distribution. For engine=transformers."""
+    (speculative decoding): samples follow the same distribution. `mtp` is the module that recipe `mtp` keeps beside the
+    model, which drafts one token at a time. For engine=transformers."""
     draft_tokens: int = Field(default=4, ge=1)
     """Number of tokens that are drafted at a time."""
 

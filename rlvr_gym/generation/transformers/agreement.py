@@ -22,8 +22,9 @@ from rlvr_gym.generation.base import SamplingParams
 from rlvr_gym.generation.transformers.cache import keeps_only_keys_and_values, window
 from rlvr_gym.generation.transformers.decoding import Decoding
 from rlvr_gym.generation.transformers.lockstep import LockstepDecoding, Memory, parameters
+from rlvr_gym.generation.transformers.multi_token_draft import MultiTokenDraft
 from rlvr_gym.generation.transformers.rows import PromptSamples
-from rlvr_gym.generation.transformers.speculative import Draft, Speculation
+from rlvr_gym.generation.transformers.speculative import Draft
 
 _PROMPT_TOKENS = (7, 7, 3)
 """Two of one length, which share a batch, and another, so that rows stand beside padding; and a long one."""
@@ -67,16 +68,19 @@ def choose_memory(model: PreTrainedModel, context: int | None) -> Memory:
     return _agreed[looked_at]
 
 
-def refuse_unless_cut_back(model: PreTrainedModel, draft: Draft, context: int | None) -> None:
+def refuse_unless_cut_back(
+    model: PreTrainedModel, draft: Draft | MultiTokenDraft, context: int | None
+) -> None:
     """Raise ConfigError unless model and draft can go back to an earlier token, as what a draft was wrong about asks.
 
     Both keep nothing but keys and values then, and samples with this draft follow the model's own forward pass.
     """
-    looked_at = (*_kind(model), *_kind(draft.model), draft.tokens)
+    drafting = draft.model if isinstance(draft, Draft) else None
+    looked_at = (*_kind(model), *(_kind(drafting) if drafting else ("mtp",)), draft.tokens)
     if looked_at in _cut_back:
         return
-    for what, one in (("model", model), ("draft", draft.model)):
-        if choose_memory(one, context) is not Memory.ROWS:
+    for what, one in (("model", model), ("draft", drafting)):
+        if one is not None and choose_memory(one, context) is not Memory.ROWS:
             raise ConfigError(
                 f"the {what} is a '{one.config.model_type}' model ({type(one).__name__}), whose state cannot be cut "
                 "back to an earlier token, so nothing can be drafted for it or by it; possible: models that keep "
@@ -84,7 +88,7 @@ def refuse_unless_cut_back(model: PreTrainedModel, draft: Draft, context: int | 
             )
     kind = f"a '{model.config.model_type}' model ({type(model).__name__})"
     try:
-        look = _Look(model, partial(Decoding, Speculation(model, draft, ())), context or sys.maxsize)
+        look = _Look(model, partial(Decoding, draft.speculation(model, ())), context or sys.maxsize)
         agrees = look.agrees()
     except (RlvrError, torch.OutOfMemoryError):
         raise

@@ -17,6 +17,7 @@ from rlvr_gym.generation.prompts import TokenPrompts
 from rlvr_gym.generation.transformers.agreement import choose_memory, refuse_unless_cut_back
 from rlvr_gym.generation.transformers.decoding import Decoding
 from rlvr_gym.generation.transformers.lockstep import LockstepDecoding
+from rlvr_gym.generation.transformers.multi_token_draft import MultiTokenDraft, MultiTokenSpeculation
 from rlvr_gym.generation.transformers.rows import PromptSamples
 from rlvr_gym.generation.transformers.speculative import Draft, Speculation
 from rlvr_gym.generation.weights import refuse_unknown_weights, whole, whole_update
@@ -49,7 +50,8 @@ class TransformersGenerator:
         max_batch_tokens: how many tokens, prompts included, these may come to hold at most; with long
             prompts or budgets fewer rows are decoded together. One row is always allowed.
         dtype: compute in this lower precision by autocast; None means in that of the weights.
-        draft: a smaller model that drafts tokens, which the model accepts or replaces (`speculative`): completions
+        draft: a smaller model that drafts tokens, or a module above the model that predicts one more
+            (`multi_token_draft`), which the model accepts or replaces (`speculative`): completions
             follow the same distribution as without, and are others. Drafted tokens make the context shorter. Raises
             ConfigError for a draft with other tokens or a shorter context, and where one of both keeps other state
             than keys and values.
@@ -65,7 +67,7 @@ class TransformersGenerator:
         max_batch_rows: int = 512,
         max_batch_tokens: int = 65_536,
         dtype: torch.dtype | None = None,
-        draft: Draft | None = None,
+        draft: Draft | MultiTokenDraft | None = None,
     ) -> None:
         if max_batch_rows < 1 or max_batch_tokens < 1:
             raise ConfigError(
@@ -180,7 +182,7 @@ class TransformersGenerator:
 
     def _decoding(
         self, groups: Sequence[PromptSamples], sampling: SamplingParams
-    ) -> tuple[Decoding | LockstepDecoding, Speculation | None]:
+    ) -> tuple[Decoding | LockstepDecoding, Speculation | MultiTokenSpeculation | None]:
         """One call's work, and the state that drafts for it."""
         limits: dict[str, Any] = {
             "end_ids": self.end_ids,
@@ -189,7 +191,7 @@ class TransformersGenerator:
         }
         if self._draft is None:
             return self.memory.decoding(self.model, groups, sampling, **limits), None
-        speculation = Speculation(self.model, self._draft, self.end_ids)
+        speculation = self._draft.speculation(self.model, self.end_ids)
         return Decoding(speculation, groups, sampling, **limits), speculation
 
     @contextmanager
@@ -197,7 +199,7 @@ class TransformersGenerator:
         self,
         groups: Sequence[PromptSamples],
         decoding: Decoding | LockstepDecoding,
-        speculation: Speculation | None,
+        speculation: Speculation | MultiTokenSpeculation | None,
     ) -> Iterator[None]:
         """Count the tokens of these groups while they grow, and afterwards; know what can be called off."""
         self._under_way.append(groups)

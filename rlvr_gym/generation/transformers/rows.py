@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from itertools import groupby
-from typing import Protocol, final
+from typing import Any, Protocol, final
 
 import torch
 from torch import Tensor
@@ -140,9 +140,14 @@ def begun(rows: Sequence[Row], place: int) -> list[tuple[Prefix, int]]:
 
 @final
 class CachedModel:
-    """A model, and the keys and values of the rows that it decodes."""
+    """A model, and the keys and values of the rows that it decodes.
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    With `keep_states`, `states` are the hidden states (B, T, H) of the tokens that it has read last.
+    """
+
+    def __init__(self, model: PreTrainedModel, *, keep_states: bool = False) -> None:
+        self.states: Tensor | None = None
+        self._more: dict[str, bool] = {"output_hidden_states": True} if keep_states else {}
         self.device = next(model.parameters()).device
         self.vocabulary: int = model.config.get_text_config().vocab_size
         self._model = model
@@ -159,13 +164,16 @@ class CachedModel:
             ids[row, : lengths[row]] = torch.tensor(prompt)
         ends, place = torch.unique(torch.tensor(lengths) - 1, return_inverse=True)
         cache = DynamicCache()
-        logits = self._model(
+        output = self._model(
             input_ids=ids.to(self.device),
             position_ids=torch.arange(ids.shape[1], device=self.device).expand(ids.shape),
             past_key_values=cache,
             use_cache=True,
             logits_to_keep=ends.to(self.device),
-        ).logits
+            **self._more,
+        )
+        self._keep_states(output)
+        logits = output.logits
         after = logits[torch.arange(len(prompts), device=logits.device), place.to(logits.device)]
         return after, prefixes(cache, lengths)
 
@@ -181,16 +189,18 @@ class CachedModel:
         assert cache is not None
         cache.make_room(tokens, to_come)
         known = torch.tensor(lengths, device=self.device)[:, None]
-        logits = self._model(
+        output = self._model(
             input_ids=ids.to(self.device),
             position_ids=known + torch.arange(tokens, device=self.device),
             attention_mask=self._mask(known, lengths, tokens),
             past_key_values=cache,
             use_cache=True,
             logits_to_keep=last,
-        ).logits[:, -last:]
+            **self._more,
+        )
+        self._keep_states(output)
         cache.advance(tokens)
-        return logits
+        return output.logits[:, -last:]
 
     def cut_back(self, excess: Sequence[int]) -> None:
         """Forget the latest `excess` tokens of each row."""
@@ -202,6 +212,10 @@ class CachedModel:
         assert self._cache is not None
         self._cache.keep(len(lengths), max(lengths, default=0), moved)
         self._cache.max_rows = max_rows
+
+    def _keep_states(self, output: Any) -> None:
+        if self._more:
+            self.states = output.hidden_states[-1]
 
     def _mask(self, known: Tensor, lengths: Sequence[int], tokens: int) -> Tensor | None:
         """Mask the columns that each row may see: its own, at the right of the cache, and the new ones."""

@@ -30,7 +30,7 @@ from rlvr_gym.generation.sampling import (
 )
 from rlvr_gym.generation.transformers.rows import CachedModel, Drawn, PromptSamples, Row, begun
 
-_DRAFTED, _ACCEPTED = 2**40, 2**41
+DRAFTED, _ACCEPTED = 2**40, 2**41
 """Elements of a row's random stream from which on its drafted tokens are drawn, and accepted. A token that is drawn
 from the model takes the element that it takes without a draft."""
 _ELEMENTS_AT_ONCE = 2**22
@@ -44,6 +44,10 @@ class Draft:
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     tokens: int = 4
+
+    def speculation(self, model: PreTrainedModel, end_ids: Collection[int]) -> Speculation:
+        """The state that rows of `model` are decoded from with this draft."""
+        return Speculation(model, self, end_ids)
 
     def refuse_other_tokens(self, tokenizer: PreTrainedTokenizerBase) -> None:
         """Raise ConfigError, naming the first difference, unless ids mean the same to `tokenizer`."""
@@ -159,13 +163,16 @@ class Speculation:
             to_come,
             last=1 + drafts.shape[1],
         )
-        block = _Block(rows, drafted, drafts, draft_logits, logits)
+        block = Block(rows, drafted, drafts, draft_logits, logits)
         accepted, tokens, logprobs = block.verified(sampling)
         excess = [max(drafted) - count for count in accepted]
         self._model.cut_back(excess)
         if max(drafted):
             self._draft.cut_back(excess)
-        return self._ended(rows, drafted, accepted, (tokens.tolist(), logprobs.tolist()))
+        said = (tokens.tolist(), logprobs.tolist())
+        drawn, counts = ended(rows, drafted, accepted, said, self._end_ids)
+        self.counts += counts
+        return drawn
 
     def _propose(
         self, rows: Sequence[Row], count: int, sampling: SamplingParams, to_come: int
@@ -178,7 +185,7 @@ class Speculation:
         logits: list[Tensor] = []
         for place in range(count):
             after = self._read(ids, lengths, to_come)
-            steps = [_DRAFTED + len(row.token_ids) + place for row in rows]
+            steps = [DRAFTED + len(row.token_ids) + place for row in rows]
             lengths = [length + ids.shape[1] for length in lengths]
             ids = draw(after, sampling, uniforms(streams, steps)[:, None])[0]
             logits.append(after)
@@ -200,36 +207,41 @@ class Speculation:
             return nn.functional.pad(logits, (0, missing), value=-torch.inf)
         return logits[:, : self.vocabulary]
 
-    def _ended(
-        self, rows: Sequence[Row], drafted: Sequence[int], accepted: Sequence[int], drawn: Drawn
-    ) -> Drawn:
-        """The new tokens of each row, up to an end token or stop string; counts them."""
-        lengths = [
-            next(
-                (
-                    place
-                    for place in range(1, count + 1)
-                    if row.ends([*row.token_ids, *tokens[:place]], self._end_ids)
-                ),
-                count + 1,
-            )
-            for row, count, tokens in zip(rows, accepted, drawn[0], strict=True)
-        ]
-        self.counts += DraftCounts(
-            passes=len(lengths),
-            tokens=sum(lengths),
-            judged=sum(map(min, lengths, drafted)),
-            accepted=sum(map(min, lengths, accepted)),
-        )
-        return (
-            [row[:length] for row, length in zip(drawn[0], lengths, strict=True)],
-            [row[:length] for row, length in zip(drawn[1], lengths, strict=True)],
-        )
+
+def ended(
+    rows: Sequence[Row],
+    drafted: Sequence[int],
+    accepted: Sequence[int],
+    drawn: Drawn,
+    end_ids: Collection[int],
+) -> tuple[Drawn, DraftCounts]:
+    """The new tokens of each row, up to an end token or stop string; and their counts."""
+    lengths = [
+        _length(row, count, said, end_ids) for row, count, said in zip(rows, accepted, drawn[0], strict=True)
+    ]
+    counts = DraftCounts(
+        passes=len(lengths),
+        tokens=sum(lengths),
+        judged=sum(map(min, lengths, drafted)),
+        accepted=sum(map(min, lengths, accepted)),
+    )
+    tokens, logprobs = ([row[:length] for row, length in zip(of, lengths, strict=True)] for of in drawn)
+    return (tokens, logprobs), counts
+
+
+def _length(row: Row, accepted: int, said: Sequence[int], end_ids: Collection[int]) -> int:
+    """Tokens of what a row says until it ends, of those that were accepted and the one drawn after them."""
+    ids = list(row.token_ids) if row.group.stop is not None else []
+    for place in range(accepted):
+        ids.append(said[place])
+        if row.ends(ids, end_ids):
+            return place + 1
+    return accepted + 1
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class _Block:
+class Block:
     """Drafted tokens of some rows, and the logits of draft and model there."""
 
     rows: Sequence[Row]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
 
 from rlvr_gym.config import Config
 from rlvr_gym.rollouts import Rollout
@@ -20,6 +23,9 @@ class Sft(Config):
 
     kind: Literal["sft"] = "sft"
     """SFT: the algorithm that these settings are of."""
+    multi_token_weight: float = Field(default=0.0, ge=0.0)
+    """Weight of the loss of a module above the model that predicts one token more, kept beside the model, with which
+    `generator.draft=mtp` samples; 0 is no such module. DeepSeek-V3 has 0.3, later 0.1."""
 
     least_group: ClassVar[int] = 1
 
@@ -27,7 +33,10 @@ class Sft(Config):
         """The algorithm of these settings."""
         from rlvr_trainers.algorithms.supervised import Supervised
 
-        return Supervised(lambda rollouts: [_finished(rollout) for rollout in rollouts], around.reward)
+        def finished(rollouts: Sequence[Rollout]) -> list[bool]:
+            return [_finished(rollout) for rollout in rollouts]
+
+        return Supervised(finished, around.reward, multi_token_weight=self.multi_token_weight)
 
 
 def _finished(rollout: Rollout) -> bool:

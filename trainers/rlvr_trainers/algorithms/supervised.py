@@ -11,7 +11,9 @@ from rlvr_gym.rollouts import Group, Rollout
 from rlvr_trainers.algorithms.base import Scorer
 from rlvr_trainers.batch import CreditedBatch, ScoredBatch, TokenBatch
 from rlvr_trainers.credit.outcomes import outcome_scores
+from rlvr_trainers.objectives.base import Objective
 from rlvr_trainers.objectives.cross_entropy import CrossEntropyObjective
+from rlvr_trainers.objectives.multi_token import MultiTokenObjective
 from rlvr_trainers.settings import RewardConfig
 
 Choice = Callable[[Sequence[Rollout]], Sequence[bool]]
@@ -26,8 +28,8 @@ class Supervised:
     temperature = 1.0
     """The model is trained as it is, whatever heat samples it: not everything that is imitated was sampled."""
 
-    def __init__(self, choose: Choice, reward: RewardConfig) -> None:
-        self._choose, self._reward = choose, reward
+    def __init__(self, choose: Choice, reward: RewardConfig, *, multi_token_weight: float = 0.0) -> None:
+        self._choose, self._reward, self._multi_token_weight = choose, reward, multi_token_weight
 
     def teaches(self, group: Group) -> bool:
         """Return whether anything of a group would be imitated."""
@@ -55,6 +57,8 @@ class Supervised:
             chosen_B=chosen_B,
         )
 
-    def objective(self, minibatch: CreditedBatch, scorer: Scorer) -> CrossEntropyObjective:
+    def objective(self, minibatch: CreditedBatch, scorer: Scorer) -> Objective[CreditedBatch]:
         """The cross-entropy of one optimizer step over all of `minibatch`."""
+        if self._multi_token_weight:
+            return MultiTokenObjective(minibatch, weight=self._multi_token_weight)
         return CrossEntropyObjective(minibatch)

@@ -53,17 +53,40 @@ def token_logprobs(
     """
     causal_lm = unwrapped(model)
     hidden_NH = predicting_states(base_model(causal_lm), batch, bundles)
-    head = head_of(model)
     if chunk is None:
-        chunk = chunk_tokens(len(causal_lm.get_output_embeddings().weight), hidden_NH.device)
+        chunk = _chunk(causal_lm, hidden_NH)
+    how = (temperature, chunk, with_entropy)
+    logprobs_N, entropy_N = _head_logprobs(head_of(model), hidden_NH, batch.targets_N, *how)
+    entropy_BT = None if entropy_N is None else _scattered(entropy_N, batch.mask_BT)
+    return _scattered(logprobs_N, batch.mask_BT), entropy_BT
+
+
+def head_logprobs(
+    model: nn.Module, hidden_NH: Tensor, targets_N: Tensor, temperature: float, *, chunk: int | None = None
+) -> Tensor:
+    """log_softmax(logits / temperature) of each target (N,), by the model's head on hidden states, at least float32."""
+    if chunk is None:
+        chunk = _chunk(unwrapped(model), hidden_NH)
+    return _head_logprobs(head_of(model), hidden_NH, targets_N, temperature, chunk, False)[0]
+
+
+def _chunk(causal_lm: Any, hidden_NH: Tensor) -> int:
+    return chunk_tokens(len(causal_lm.get_output_embeddings().weight), hidden_NH.device)
+
+
+def _head_logprobs(
+    head: Head,
+    hidden_NH: Tensor,
+    targets_N: Tensor,
+    temperature: float,
+    chunk: int,
+    with_entropy: bool,
+) -> tuple[Tensor, Tensor | None]:
     how = (temperature, chunk, with_entropy)
     # Subclasses of others (quantized layers) compute other things.
     if isinstance(head, nn.Linear) and type(head) in (nn.Linear, Float32Linear):
-        logprobs_N, entropy_N = _linear_head_logprobs(head, hidden_NH, batch.targets_N, *how)
-    else:
-        logprobs_N, entropy_N = _any_head_logprobs(head, hidden_NH, batch.targets_N, *how)
-    entropy_BT = None if entropy_N is None else _scattered(entropy_N, batch.mask_BT)
-    return _scattered(logprobs_N, batch.mask_BT), entropy_BT
+        return _linear_head_logprobs(head, hidden_NH, targets_N, *how)
+    return _any_head_logprobs(head, hidden_NH, targets_N, *how)
 
 
 def _scattered(values_N: Tensor, mask_BT: Tensor) -> Tensor:

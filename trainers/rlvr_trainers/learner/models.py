@@ -16,6 +16,7 @@ from rlvr_trainers.learner.critic import Critic
 from rlvr_trainers.learner.distillation.student import Student
 from rlvr_trainers.learner.layout.hidden_states import Bundles
 from rlvr_trainers.learner.layout.plan import Planner
+from rlvr_trainers.learner.multi_token.model import MultiTokenPolicy
 from rlvr_trainers.learner.policy import Policy
 from rlvr_trainers.learner.rewards.model import RewardModelInTraining
 from rlvr_trainers.learner_settings import ModelConfig
@@ -35,6 +36,8 @@ class Role(StrEnum):
     """The policy beside its teacher: what it says of tokens are divergences too."""
     REWARD = "reward"
     """The policy under a scalar head: what it says is a reward, at a sequence's last action token."""
+    MULTI_TOKEN = "multi_token"
+    """The policy under a module that predicts one token more: what it says in place of entropies is the module's."""
 
 
 class Model(Protocol):
@@ -80,6 +83,7 @@ class Models:
         self.critic: Critic | None = None
         self.student: Student | None = None
         self.reward: RewardModelInTraining | None = None
+        self.multi_token: MultiTokenPolicy | None = None
         self._reference: Policy | None = None
 
     def of(self, role: Role) -> Model:
@@ -91,11 +95,18 @@ class Models:
             Role.TEACHER: self.teacher,
             Role.STUDENT: self.student,
             Role.REWARD: self.reward,
+            Role.MULTI_TOKEN: self.multi_token,
         }
         model = models[role]
         if model is None:
             raise ConfigError(f"this run has no {role} model")
         return model
+
+    @property
+    def beside(self) -> dict[str, RewardModelInTraining | MultiTokenPolicy]:
+        """Parts that are trained with the policy and kept beside its weights, by their names in a checkpoint."""
+        parts = {"reward_head": self.reward, "multi_token": self.multi_token}
+        return {name: part for name, part in parts.items() if part is not None}
 
     def freeze_reference(self, *, keep_at: Path | None = None) -> None:
         """Take the policy as it is now; its weights are written to `keep_at` where nobody else has them."""

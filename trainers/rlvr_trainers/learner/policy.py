@@ -20,6 +20,7 @@ from rlvr_gym.generation.loading import load_model, without_progress_bars
 from rlvr_gym.generation.prompts import TokenPrompts, end_of_sequence_ids
 from rlvr_gym.generation.transformers import TransformersGenerator
 from rlvr_gym.generation.transformers.head import compute_head_in_float32
+from rlvr_gym.generation.transformers.multi_token_draft import MTP, MultiTokenDraft
 from rlvr_gym.generation.transformers.speculative import Draft
 from rlvr_gym.generation.weights import whole
 from rlvr_gym.memory import peak_memory_bytes
@@ -145,20 +146,25 @@ class Policy:
         """Say what sampled ids say, special tokens included, without the token that ended the turn."""
         return TokenPrompts(self.tokenizer, self.model.generation_config, None).text(ids)
 
-    def generator(self, draft: Draft | None = None) -> TransformersGenerator:
+    def generator(self, draft: Draft | MultiTokenDraft | None = None) -> TransformersGenerator:
         """A sampler on these very weights."""
         dtype = getattr(torch, self.config.dtype)
         return TransformersGenerator(self.model, self.tokenizer, dtype=dtype, draft=draft)
 
-    def generator_apart(self, draft: Draft | None = None) -> TransformersGenerator:
+    def generator_apart(self, draft: Draft | MultiTokenDraft | None = None) -> TransformersGenerator:
         """A sampler on a copy of these weights, which it keeps until it is given others."""
         model = copy.deepcopy(self.model).to(self.device)
         model = model.merge_and_unload() if self.config.lora else model
         dtype = getattr(torch, self.config.dtype)
         return TransformersGenerator(model.requires_grad_(False), self.tokenizer, dtype=dtype, draft=draft)
 
-    def draft(self, path_or_id: str, tokens: int) -> Draft:
-        """Load a model that drafts so many tokens at a time for this one. It computes as this one does."""
+    def draft(self, path_or_id: str, tokens: int) -> Draft | MultiTokenDraft:
+        """Load a model that drafts so many tokens at a time for this one, and computes as this one does.
+
+        `mtp` is the module beside this one's own weights, which drafts one.
+        """
+        if path_or_id == MTP:
+            return MultiTokenDraft.load(self.model, self.config.path)
         with without_progress_bars():
             model, tokenizer = load_model(path_or_id, self.config.weights_dtype)
         model.requires_grad_(False).to(self.device)  # pyright: ignore[reportArgumentType] - the stub knows modules only

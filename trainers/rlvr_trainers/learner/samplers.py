@@ -14,6 +14,7 @@ import torch
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.generation.base import TrainableGenerator
 from rlvr_gym.generation.prompts import TokenGenerator
+from rlvr_gym.generation.transformers.multi_token_draft import MultiTokenDraft
 from rlvr_gym.generation.transformers.speculative import Draft
 from rlvr_trainers.learner.policy import Policy
 from rlvr_trainers.learner.weight_sync import (
@@ -112,7 +113,7 @@ def _on_nodes(config: GeneratorConfig, rollouts: RolloutsConfig, policy: Policy)
     )
 
 
-def _draft(config: GeneratorConfig, policy: Policy) -> Draft | None:
+def _draft(config: GeneratorConfig, policy: Policy) -> Draft | MultiTokenDraft | None:
     return None if config.draft is None else policy.draft(config.draft, config.draft_tokens)
 
 

@@ -41,6 +41,8 @@ class TokenTable:
     """Of the token's sequence, to the reference."""
     score_N: Tensor | None = None
     """The logit of the probability that the step which ends with the token is right; its label is the advantage."""
+    ahead_N: Tensor | None = None
+    """-log of the probability that the module which predicts one token more gives the token."""
     terms_only: bool = False
     """True of a loss that weighs terms of the model in training alone: nothing but these and their weights is meant."""
     likelihood: bool = False
@@ -57,6 +59,7 @@ class TokenTable:
         log_ratio_N: Tensor | None = None,
         advantage_N: Tensor | None = None,
         score_N: Tensor | None = None,
+        ahead_N: Tensor | None = None,
     ) -> Self:
         """The table of a loss that knows no other policy; of `likelihood`, its terms are -log p."""
         zeros, never = torch.zeros_like(terms_N), torch.zeros_like(terms_N, dtype=torch.bool)
@@ -75,6 +78,7 @@ class TokenTable:
             margin_N=margin_N,
             log_ratio_N=log_ratio_N,
             score_N=score_N,
+            ahead_N=ahead_N,
             terms_only=True,
             likelihood=likelihood,
         )
@@ -109,6 +113,7 @@ def step_metrics(tables: Sequence[TokenTable]) -> dict[str, float]:
             **_likelihood(tables, joined),
             **_margins(joined),
             **_labelled(joined),
+            **_ahead(joined),
         }
     stale = joined.pop("stale_N").bool()
     mismatch = joined["mismatch_N"][~stale]
@@ -156,6 +161,13 @@ def _labelled(joined: dict[str, Tensor]) -> dict[str, float]:
         "process/probability": float(score_N.sigmoid().mean()),
         "process/label": float(label_N.mean()),
     }
+
+
+def _ahead(joined: dict[str, Tensor]) -> dict[str, float]:
+    """Of a module that predicts one token more: the mean of -log p over all tokens, and the share it is sure of."""
+    if "ahead_N" not in joined:
+        return {}
+    return {"nll/ahead": float(joined["ahead_N"].mean())}
 
 
 def _likelihood(tables: Sequence[TokenTable], joined: dict[str, Tensor]) -> dict[str, float]:

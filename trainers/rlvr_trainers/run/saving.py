@@ -120,5 +120,5 @@ class Saver:
     def _record(self, folder: Path) -> None:
         if self._mesh.first and self._trained is not None:
             self._trained.write(folder)
-        if self._learner.models.reward is not None:
-            self._learner.models.reward.save(folder)
+        for part in self._learner.models.beside.values():
+            part.save(folder)

@@ -27,6 +27,7 @@ from rlvr_trainers.learner.distillation.student import Student
 from rlvr_trainers.learner.distillation.teacher import load_teacher, refuse_another_tokenizer
 from rlvr_trainers.learner.learner import Learner, State, UpdatePlan
 from rlvr_trainers.learner.models import Models, Role
+from rlvr_trainers.learner.multi_token.model import MultiTokenPolicy
 from rlvr_trainers.learner.policy import LoadedModel, Policy
 from rlvr_trainers.learner.rewards.model import RewardModelInTraining
 from rlvr_trainers.learner_settings import BatchConfig, OptimizerConfig
@@ -78,9 +79,8 @@ class Stage:
 
     def tensors(self) -> State:
         """The part of a checkpoint that goes beside the policy's weights, as tensors."""
-        tensors, reward = self.learner.tensors(), self.learner.models.reward
-        if reward is not None:
-            tensors["reward_head"] = reward.state()
+        tensors = self.learner.tensors()
+        tensors |= {name: part.state() for name, part in self.learner.models.beside.items()}
         if self.critic is not None:
             tensors["critic"] = {**self.critic.tensors(), "weights": self._critic_model.state()}
         return tensors
@@ -88,8 +88,8 @@ class Stage:
     def restore(self, tensors: State, updates: int, shards: Path | None) -> None:
         """Go on from a checkpoint, whose `shards` hold the optimizer's state where the model is sharded."""
         self.learner.restore(tensors, updates, shards=shards)
-        if self.learner.models.reward is not None:
-            self.learner.models.reward.restore(tensors["reward_head"])
+        for name, part in self.learner.models.beside.items():
+            part.restore(tensors[name])
         if self.critic is not None:
             self._critic_model.restore(tensors["critic"]["weights"])
             self.critic.restore(tensors["critic"], updates)
@@ -174,6 +174,10 @@ def _trained_role(config: TrainConfig, models: Models) -> Role:
     if isinstance(algorithm, ProcessRewardModelling):
         models.reward = RewardModelInTraining(models.policy, steps=algorithm.steps)
         return Role.REWARD
+    if isinstance(algorithm, Sft) and algorithm.multi_token_weight:
+        seed = derive_seed(config.run.seed, "multi token")
+        models.multi_token = MultiTokenPolicy(models.policy, seed=seed)
+        return Role.MULTI_TOKEN
     if not isinstance(algorithm, Distill) or algorithm.vocabulary != "full":
         return Role.POLICY
     assert models.teacher is not None

@@ -77,18 +77,9 @@ def evaluate_model(
     arguments = with_suites(arguments)
     names, model = environments_and_model([argument for argument in arguments if "=" not in argument], model)
     asked = Asked(
-        n=n,
-        ks=parse_ks(k),
-        limit=limit,
-        seed=seed,
-        out=out,
-        until_half_width=until_half_width,
-        majority=majority,
-        rank_by=rank_by,
-        aggregate=aggregate,
-        in_flight=in_flight,
-        max_unscored=max_unscored,
-    )
+        n=n, ks=parse_ks(k), limit=limit, seed=seed, out=out, until_half_width=until_half_width,
+        majority=majority, rank_by=rank_by, aggregate=aggregate, in_flight=in_flight, max_unscored=max_unscored,
+    )  # fmt: skip
     problems = impossible(asked)
     given = [argument for argument in arguments if "=" in argument]
     settings = eval_settings(names, given, model, endpoint=endpoint is not None, problems=problems)

@@ -1,0 +1,1 @@
+"""A policy that learns to predict one token more than the next."""
