@@ -4,30 +4,42 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from pathlib import Path
 from typing import Any, final
 
 import torch
 from torch import Tensor, nn
 
-from rlvr_gym.generation.rewards import new_head, save_head
+from rlvr_gym.generation.rewards import new_head
 from rlvr_gym.generation.transformers.base import base_model
+from rlvr_gym.generation.weights import whole
 from rlvr_trainers.batch import TokenBatch
 from rlvr_trainers.learner.layout.hidden_states import Bundles, hidden_states
 from rlvr_trainers.learner.layout.plan import Planner
 from rlvr_trainers.learner.policy import Policy
+from rlvr_trainers.learner.sharding import spread_as, spread_head, sum_over_replicas, values_of
 
 State = dict[str, Any]
 
 
 @final
 class RewardModelInTraining:
-    """The policy's layers, which are trained, under a head that begins with zeros. The head for tokens has no part."""
+    """The policy's layers, which are trained, under a head that begins with zeros. The head for tokens has no part.
+
+    Of a policy whose weights are spread over processes, the head is spread over them too.
+    """
 
     def __init__(self, policy: Policy) -> None:
         self.device = policy.device
         self._policy = policy
-        self._head = new_head(policy.model).to(self.device)
+        base = base_model(policy.model)
+        dtype = torch.promote_types(next(base.parameters()).dtype, torch.float32)
+        self._head = new_head(policy.model).to(self.device, dtype)
+        if policy.spread_over is not None:
+            spread_head(self._head, policy.spread_over)
+            # Gradients of what is gathered together are summed, of zeros too.
+            trained = set(base.parameters())
+            for weight in policy.model.parameters():
+                weight.requires_grad_(weight.requires_grad and weight in trained)
 
     @property
     def parameters(self) -> list[nn.Parameter]:
@@ -47,17 +59,23 @@ class RewardModelInTraining:
 
         It is read at the sequence's last token, which has seen all of it.
         """
-        with self._policy.training_pass():
-            hidden = hidden_states(base_model(self._policy.model), batch)
         last_B = batch.offsets_B + batch.lengths_B - 1
-        hidden_BH = hidden.reshape(-1, hidden.shape[-1])[last_B]
-        rewards_B = self._head(hidden_BH.to(self._head.weight.dtype))[:, 0]
+
+        def last_states(model: Any) -> Tensor:
+            hidden = hidden_states(base_model(model), batch)
+            return hidden.reshape(-1, hidden.shape[-1])[last_B]
+
+        with self._policy.training_pass():
+            hidden_BH = self._policy.computing(last_states)
+        rewards_B = values_of(self._head, hidden_BH)
         places_T = torch.arange(batch.mask_BT.shape[1], device=batch.mask_BT.device)
         last_action_B = torch.where(batch.mask_BT, places_T, -1).amax(1)
         return torch.where(places_T == last_action_B[:, None], rewards_B[:, None], 0.0), None
 
     def last_pass(self, last: bool) -> None:
-        """Nothing is summed between passes: a reward model is whole in each process."""
+        """Say whether the next backward pass is the last before the gradients are used."""
+        self._policy.last_pass(last)
+        sum_over_replicas(self._head, last)
 
     def planner(self, budget_tokens: int, *, part: int, parts: int) -> Planner:
         """Plan microbatches of single sequences, of each of which the last token counts."""
@@ -68,14 +86,19 @@ class RewardModelInTraining:
         """The policy's: its layers take the memory."""
         return self._policy.token_budget(optimizer_bytes=optimizer_bytes)
 
-    def save(self, folder: Path) -> None:
-        """Write the head beside the policy's weights."""
-        save_head(self._head, folder)
+    def whole_head(self) -> nn.Linear:
+        """The head as it is now; all processes call this together where it is spread over them."""
+        if self._policy.spread_over is None:
+            return self._head
+        head = new_head(self._policy.model).to(self._head.weight.dtype)
+        head.weight.data = whole(self._head.weight.detach())
+        return head
 
     def state(self) -> State:
-        """The head's weights; the policy's are in the checkpoint's model."""
-        return dict(self._head.state_dict())
+        """The head's weights, whole; the policy's are in the checkpoint's model."""
+        return dict(self.whole_head().state_dict())
 
+    @torch.no_grad()
     def restore(self, state: State) -> None:
         """Take the head of a checkpoint."""
-        self._head.load_state_dict(state)
+        self._head.weight.copy_(spread_as(self._head.weight, state["weight"]))
