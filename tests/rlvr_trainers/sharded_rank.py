@@ -82,11 +82,12 @@ def _three_steps(case: Mapping[str, Any], mesh: Mesh) -> dict[str, Any]:
         "metrics": metrics,
         "logprobs": [learner.logprobs(role, tokens)[0] for role in (Role.POLICY, Role.REFERENCE)],
         "shown": sum(mesh.gather(shown)),
-        "held": sum(_held(weight) for weight in policy.model.parameters()),
+        "held": sum(held(weight) for weight in policy.model.parameters()),
     }
 
 
-def _held(weight: torch.Tensor) -> int:
+def held(weight: torch.Tensor) -> int:
+    """Numbers of a weight that this process holds."""
     return weight.to_local().numel() if isinstance(weight, DTensor) else weight.numel()
 
 

@@ -288,7 +288,6 @@ def test_the_command_names_the_teacher_and_asks_for_one(
     ("more", "message"),
     [
         ([], r"algorithm.teacher: Field required; give algorithm.teacher=\.\.\."),
-        ([UNTRAINED, "mesh.shard=2"], "algorithm.kind=distill computes with a teacher too"),
         ([UNTRAINED, "batch.microbatch_tokens=auto"], "measures the policy alone"),
         ([UNTRAINED, "dynamic_sampling.max_rounds=3"], "algorithm.kind=distill learns from those too"),
         ([UNTRAINED, "overlong.penalty_share=0.5"], "overlong.penalty_share changes rewards"),

@@ -273,7 +273,6 @@ def test_four_steps_are_two_steps_and_two_more(critic: str, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["mesh.shard=2"], "algorithm.kind=ppo trains a critic too"),
         (["buffer.max_staleness=1"], "which algorithm.kind=ppo does not correct for"),
         (["batch.microbatch_tokens=auto"], "measures the policy alone"),
         (

@@ -356,7 +356,6 @@ def test_pairs_of_prompts_that_are_trained_on_are_not_held_out(tmp_path: Path) -
         ([], "algorithm.kind=reward_model needs pairs"),
         (["env.id=reverse"], "algorithm.kind=reward_model needs pairs"),
         (["env.id=reverse", "data.epochs=2"], "algorithm.kind=reward_model needs pairs"),
-        (["data.path=x", "mesh.shard=2"], "trains a head on it too"),
         (["data.path=x", "eval.env.id=reverse"], "a reward model says nothing"),
         (
             ["data.path=x", "warmup.steps=1"],

@@ -106,11 +106,6 @@ def _nodes_have_their_place(config: TrainConfig) -> None:
 
 
 def _critic_has_its_place(config: TrainConfig, algorithm: Ppo) -> None:
-    if config.mesh.shard > 1 and algorithm.critic != "none":
-        raise ValueError(
-            f"mesh.shard={config.mesh.shard} splits the policy alone, and algorithm.kind=ppo trains a critic too: "
-            "use processes without shards, or an algorithm without a critic"
-        )
     if config.buffer.max_staleness:
         raise ValueError(
             "buffer.max_staleness lets samples of older weights in, which algorithm.kind=ppo does not correct for: "
@@ -129,11 +124,6 @@ def _critic_has_its_place(config: TrainConfig, algorithm: Ppo) -> None:
 
 
 def _teacher_has_its_place(config: TrainConfig, algorithm: Distill) -> None:
-    if config.mesh.shard > 1:
-        raise ValueError(
-            f"mesh.shard={config.mesh.shard} splits the policy alone, and algorithm.kind=distill computes with a "
-            "teacher too: use processes without shards, or learn from its samples with SFT"
-        )
     if config.batch.microbatch_tokens == "auto":
         raise ValueError(
             "batch.microbatch_tokens=auto measures the policy alone, and algorithm.kind=distill computes with a "
@@ -160,11 +150,6 @@ def _judging_is_learned_from_data(config: TrainConfig) -> None:
     kind = config.algorithm.kind
     if config.data is None or config.data.named is None:
         raise ValueError(NOTHING_TO_JUDGE_BY[kind])
-    if config.mesh.shard > 1:
-        raise ValueError(
-            f"mesh.shard={config.mesh.shard} splits the policy alone, and algorithm.kind={kind} trains a head "
-            "on it too: use processes without shards"
-        )
     if config.eval is not None:
         raise ValueError(
             "eval samples from the model, and a reward model says nothing: leave it out (eval=null), and measure "

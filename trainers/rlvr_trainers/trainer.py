@@ -87,14 +87,14 @@ class Trainer:
         self.mesh = Mesh(shard=config.mesh.shard)
         self.display = display if display and self.mesh.first else Display()
         folder = config.run.dir or Path("runs") / f"{name}-{short_name(config.env.id)}"
-        tasks, taught_by = self.env.tasks.fingerprint, teacher_of(config, teacher)
+        tasks, taught_by = self.env.tasks.fingerprint, teacher_of(config, teacher, mesh=self.mesh)
         self.records = RunRecords(folder, config, name=name, tasks=tasks, teacher=taught_by, mesh=self.mesh)
         checkpoints = Checkpoints(folder, keep=config.run.keep, mesh=self.mesh)
         self.resumed_from = self._latest(checkpoints)
 
         self.models = self._loaded(model, taught_by, checkpoints)
         sampler = sampler_for(config, self.models.policy, self.env)
-        self.models.policy.shard()
+        self.models.shard()
         self.generator, self.weights = sampler.generator, sampler.weights
         self.display.watch(self.generator)
         refuse_prompts_without_room(config, self.env, held_out, self.generator)
@@ -106,8 +106,7 @@ class Trainer:
         self.monitor = Monitor(config.monitor, self.env, seed=seed, mesh=self.mesh)
         self.held_out = HeldOut(held_out, sampler.turnstile or self.generator, config, self.mesh,
                                 on_progress=self.display.evaluating)  # fmt: skip
-        self.saver = Saver(checkpoints, self.learner, self.mesh, config.trained_model, lambda: self._state,
-                           tensors=self.stage.tensors)  # fmt: skip
+        self.saver = Saver(checkpoints, stage, self.mesh, config.trained_model, lambda: self._state)
         self._given = model is not None
         self.step = 0
         """Finished rollout steps."""

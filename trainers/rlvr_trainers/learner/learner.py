@@ -213,7 +213,7 @@ class Learner(Generic[B]):
                     with_entropy=objective.needs_entropy,
                     bundles=microbatch.bundles,
                 )
-                loss = 0.0 * logprobs_BT.sum()
+                loss = _zero_of(logprobs_BT, entropy_BT)
                 if microbatch.counts:
                     loss, table = objective.loss(part, microbatch.rows, logprobs_BT, entropy_BT)
                     tables.append(table.cpu())
@@ -261,3 +261,12 @@ class Learner(Generic[B]):
     def _learning_rate(self) -> float:
         """The learning rate of the next optimizer step."""
         return float(self._schedule.get_last_lr()[0])
+
+
+def _zero_of(*numbers: Tensor | None) -> Tensor:
+    """A loss of 0 with a backward pass as long as that of any other: through all numbers that have one."""
+    zero = torch.zeros(())
+    for values in numbers:
+        if values is not None and values.requires_grad:
+            zero = zero + 0.0 * values.sum()
+    return zero

@@ -8,6 +8,7 @@ Shapes: B sequences, T completion tokens, N action tokens, C tokens of a chunk, 
 
 from __future__ import annotations
 
+import copy
 import weakref
 from collections.abc import Callable, Iterator
 from enum import Enum
@@ -261,18 +262,35 @@ def head_of(model: Any) -> Head:
 
 
 def _own_logits(causal_lm: Any, hidden_CH: Tensor) -> Tensor:
-    """The model's own forward pass from hidden states on: it reads a token, and a hook swaps what it saw."""
+    """The model's own forward pass from hidden states on: it reads a token, and its layers say what they are told.
 
-    def swap(module: nn.Module, inputs: Any, output: Any) -> Any:
-        output["last_hidden_state"] = hidden_CH[None]
-        return output
-
-    hook = base_model(causal_lm).register_forward_hook(swap)
+    They compute nothing: where weights are spread, processes that have fewer chunks than others would keep those
+    waiting for layers to be gathered.
+    """
+    base: Any = base_model(causal_lm)
+    token = torch.zeros(1, 1, dtype=torch.long, device=hidden_CH.device)
+    output = copy.copy(_answer(base, token))
+    output["last_hidden_state"] = hidden_CH[None]
+    own = vars(base).get("forward")
+    base.forward = lambda *_, **__: output
     try:
-        token = torch.zeros(1, 1, dtype=torch.long, device=hidden_CH.device)
         return causal_lm(input_ids=token, use_cache=False, return_dict=True).logits[0]
     finally:
-        hook.remove()
+        del base.forward
+        if own is not None:
+            base.forward = own
+
+
+_answers: weakref.WeakKeyDictionary[nn.Module, Any] = weakref.WeakKeyDictionary()
+
+
+@torch.no_grad()
+def _answer(base: nn.Module, token: Tensor) -> Any:
+    """All that a base model returns of a token, in the form that it has; computed once for each model."""
+    if base not in _answers:
+        with torch.autocast(token.device.type, enabled=False):
+            _answers[base] = base(input_ids=token, use_cache=False, return_dict=True)
+    return _answers[base]
 
 
 @torch.no_grad()

@@ -86,6 +86,12 @@ class Models:
         self.multi_token: MultiTokenPolicy | None = None
         self._reference: Policy | None = None
 
+    def shard(self) -> None:
+        """Keep this process's part of the policy's and the teacher's weights where the run's mesh says so."""
+        for model in (self.policy, self.teacher):
+            if model is not None:
+                model.shard()
+
     def of(self, role: Role) -> Model:
         """The model of a role. Raises ConfigError where this run has none."""
         models: dict[Role, Model | None] = {

@@ -12,6 +12,7 @@ from pickle import UnpicklingError
 from typing import Any, TypeVar, final
 
 import torch
+from torch.distributed.device_mesh import DeviceMesh
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rlvr_gym.errors import TrainingError
@@ -43,6 +44,7 @@ from rlvr_trainers.learner.preparing import (
 )
 from rlvr_trainers.learner.sharding import (
     Scorer,
+    gathering,
     give_back,
     spread,
     sum_over_replicas,
@@ -123,6 +125,11 @@ class Policy:
             self._scorer = spread(self.model, self.mesh.devices(self.device.type))
 
     @property
+    def spread_over(self) -> DeviceMesh | None:
+        """The processes that the weights are spread over; None while this process holds them all."""
+        return None if self._scorer is None else self.mesh.devices(self.device.type)
+
+    @property
     def parameters(self) -> list[torch.nn.Parameter]:
         """The parameters that the optimizer trains."""
         return [p for p in self.model.parameters() if p.requires_grad]
@@ -181,26 +188,26 @@ class Policy:
         """Log-probabilities (B, T) of the batch's completion tokens, and their entropies when asked for."""
         how: dict[str, Any] = {"temperature": temperature, "with_entropy": with_entropy, "bundles": bundles}
         with self.training_pass():
-            if self._scorer is None:
-                return token_logprobs(self.model, batch, **how)
-            return self._gathering(lambda model: token_logprobs(model, batch, **how))
+            return self.computing(lambda model: token_logprobs(model, batch, **how))
 
-    def _gathering(self, compute: Callable[[Any], T]) -> T:
-        """Compute something with spread weights, together with all processes."""
-        assert self._scorer is not None
-        with others_needed(alone=True):
-            result = self._scorer(compute)
-        if not torch.is_grad_enabled():
+    def computing(self, compute: Callable[[Any], T], *, keeps: bool = False) -> T:
+        """Compute something with the model as one pass; all processes do so together where weights are spread.
+
+        After a pass without gradients that `keeps` it, the head stays at hand, and embeddings do, until `let_go`.
+        """
+        return compute(self.model) if self._scorer is None else gathering(self._scorer, compute, keeps=keeps)
+
+    def let_go(self) -> None:
+        """Give back what a pass kept at hand."""
+        if self._scorer is not None:
             give_back(self._scorer)
-        return result
 
     def last_pass(self, last: bool) -> None:
         """Say whether the next backward pass is the last before the gradients are used.
 
         Sums over shards are needed after each, sums over replicas once.
         """
-        if self._scorer is not None:
-            sum_over_replicas(self._scorer, last)
+        sum_over_replicas(self._scorer, last)
 
     def planner(self, budget_tokens: int, *, part: int, parts: int) -> Planner:
         """Plan what this model computes together, and what each of so many processes computes."""
@@ -215,9 +222,7 @@ class Policy:
         )
 
     def _states(self, base: PreTrainedModel, batch: TokenBatch, bundles: Bundles | None) -> torch.Tensor:
-        if self._scorer is None:
-            return predicting_states(base, batch, bundles)
-        return self._gathering(lambda _: predicting_states(base, batch, bundles))
+        return self.computing(lambda _: predicting_states(base, batch, bundles))
 
     def token_budget(self, *, optimizer_bytes: int | None = None) -> int:
         """Padded tokens that a training pass can have in the memory there is, by one measured pass."""
@@ -235,6 +240,16 @@ class Policy:
             twin._scorer = spread(twin.model, self.mesh.devices(self.device.type))
             take_weights(twin.model, self.model)
         return twin
+
+    def layers_apart(self) -> tuple[PreTrainedModel, Scorer | None]:
+        """A copy of the layers below the head, trained as the policy's are, and what computes with spread ones."""
+        own = base_model(self.model)
+        if self._scorer is None:
+            return copy.deepcopy(own), None
+        base = base_model(copy.deepcopy(self._blank))
+        scorer = spread(base, self.mesh.devices(self.device.type), base=lambda base: base)
+        take_weights(base, own)
+        return base, scorer
 
     def keep_reference(self, path: Path) -> None:
         """Write the weights that KL will be measured to: a file, or a folder of parts where they are spread."""

@@ -11,45 +11,85 @@ from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
+from transformers import PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from rlvr_trainers.learner.layout.hidden_states import counts_from_zero
 from rlvr_trainers.learner.logprobs import base_model
+from rlvr_trainers.mesh import others_needed
 
 T = TypeVar("T")
 
 
 @final
 class Scorer(nn.Module):
-    """Whatever is computed with a model as one forward pass, around which FSDP gathers what no layer owns."""
+    """Whatever is computed with a model as one forward pass, around which FSDP gathers what no layer owns.
 
-    def __init__(self, model: nn.Module) -> None:
+    `base` finds the part of the model that computes hidden states.
+    """
+
+    def __init__(self, model: nn.Module, base: Callable[[Any], PreTrainedModel]) -> None:
         super().__init__()
-        self.model = model
+        self.model, self._base = model, base
 
     def forward(self, compute: Callable[[nn.Module], T]) -> T:
         """Compute something with the model; all processes make as many passes through its layers."""
-        counts_from_zero(base_model(self.model))  # once a model, whichever batch a process has first
+        counts_from_zero(self._base(self.model))  # once a model, whichever batch a process has first
         return compute(self.model)
 
 
-def spread(model: nn.Module, devices: DeviceMesh) -> Scorer:
+def spread(
+    model: nn.Module, devices: DeviceMesh, *, base: Callable[[Any], PreTrainedModel] = base_model
+) -> Scorer:
     """Leave this process its part of each of the model's weights; all processes call it together.
 
     The layers are gathered one at a time, and everything else (embeddings, head) around the whole pass. Gradients are
-    summed over all processes, not averaged, by every backward pass.
+    summed over all processes, not averaged, by every backward pass. `base` finds the part of the model that computes
+    hidden states.
     """
-    scorer = Scorer(model)
+    scorer = Scorer(model, base)
     for layer in _layers(model):
         fully_shard(layer, mesh=devices)
     fully_shard(scorer, mesh=devices)
-    for module in scorer.modules():
+    _sum_gradients(scorer)
+    return scorer
+
+
+def spread_head(head: nn.Linear, devices: DeviceMesh) -> None:
+    """Leave this process its part of a layer that is computed with after a model's pass (`values_of`)."""
+    fully_shard(head, mesh=devices)
+    _sum_gradients(head)
+
+
+def _sum_gradients(spread: nn.Module) -> None:
+    """Let every backward pass sum gradients over processes."""
+    for module in spread.modules():
         if isinstance(module, FSDPModule):
             module.set_gradient_divide_factor(1.0)
             module.set_force_sum_reduction_for_comms(True)  # gloo has no other reduction with a factor
             # Ranks must reduce the same weights, and not every rank's tokens reach every expert of a mixture.
             module.set_reduce_scatter_unused_params(True, recurse=False)
-    return scorer
+
+
+def gathering(scorer: Scorer, compute: Callable[[Any], T], *, keeps: bool = False) -> T:
+    """Compute something with spread weights, together with all processes.
+
+    What no layer owns is given back after a pass without gradients, unless it `keeps` that at hand.
+    """
+    with others_needed(alone=True):
+        result = scorer(compute)
+    if not (keeps or torch.is_grad_enabled()):
+        give_back(scorer)
+    return result
+
+
+def values_of(head: nn.Linear, hidden_NH: Tensor) -> Tensor:
+    """(N,) what a scalar head says of hidden states; where it is spread, all processes call this together."""
+    with others_needed(alone=True):
+        values_N = head(hidden_NH.to(head.weight.dtype))[:, 0]
+    if isinstance(head, FSDPModule) and not torch.is_grad_enabled():
+        give_back(head)
+    return values_N
 
 
 def _layers(model: nn.Module) -> list[nn.Module]:
@@ -76,13 +116,18 @@ def without_weights(model: nn.Module) -> Any:
 
 
 def take_weights(model: nn.Module, other: nn.Module) -> None:
-    """Give a model, spread and without weights, copies of this process's parts of another's that is spread alike."""
+    """Give a model, spread and without weights, copies of this process's parts of another's that is spread alike.
+
+    Those are trained that are to be trained in the model without weights.
+    """
     copies: dict[int, nn.Parameter] = {}
     for name, weight in other.named_parameters(remove_duplicate=False):
-        if id(weight) not in copies:
-            copies[id(weight)] = nn.Parameter(weight.detach().clone(), requires_grad=False)
         module, _, leaf = name.rpartition(".")
-        setattr(model.get_submodule(module), leaf, copies[id(weight)])
+        owner = model.get_submodule(module)
+        if id(weight) not in copies:
+            trained = owner.get_parameter(leaf).requires_grad
+            copies[id(weight)] = nn.Parameter(weight.detach().clone(), requires_grad=trained)
+        setattr(owner, leaf, copies[id(weight)])
 
 
 def spread_as(like: Tensor, tensor: Tensor) -> Tensor:
@@ -98,6 +143,10 @@ def give_back(scorer: Any) -> None:
     scorer.reset_iter_state()
 
 
-def sum_over_replicas(scorer: Any, wanted: bool) -> None:
-    """Say whether the next backward pass also sums gradients over replicas, with those of earlier ones."""
-    scorer.set_requires_all_reduce(wanted)
+def sum_over_replicas(spread: nn.Module | None, wanted: bool) -> None:
+    """Say whether the next backward pass also sums gradients over replicas, with those of earlier ones.
+
+    It says nothing to what is whole in every process.
+    """
+    if isinstance(spread, FSDPModule):
+        spread.set_requires_all_reduce(wanted)

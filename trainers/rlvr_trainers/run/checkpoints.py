@@ -27,8 +27,8 @@ class Checkpoints:
     """`checkpoints/step-N/`: the last `keep` of a run, and the best.
 
     Each is an ordinary `save_pretrained` folder with `optimizer.pt` (tensors: optimizer, RNG) and
-    `trainer.json` (everything else). Of a model that is sharded over the processes of `mesh`, the optimizer's state is
-    in `optimizer/`, in parts. A folder appears under its name only when it is complete and on disk.
+    `trainer.json` (everything else). Of a model that is sharded over the processes of `mesh`, the optimizer's state
+    and a critic are in `optimizer/`, in parts. A folder appears under its name only when it is complete and on disk.
     """
 
     def __init__(self, run_dir: Path, *, keep: int, mesh: Mesh | None = None) -> None:

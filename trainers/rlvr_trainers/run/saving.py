@@ -10,11 +10,12 @@ import torch
 
 from rlvr_gym.environments.settings import TrainedModel
 from rlvr_gym.errors import TrainingError
+from rlvr_trainers.batch import CreditedBatch
 from rlvr_trainers.disk import writing
 from rlvr_trainers.learner.learner import Learner
-from rlvr_trainers.learner.policy import Policy
 from rlvr_trainers.mesh import Mesh
 from rlvr_trainers.run.checkpoints import Checkpoints
+from rlvr_trainers.run.stage import Stage
 from rlvr_trainers.sampling.collector import UnusableWeights
 
 State = dict[str, Any]
@@ -24,23 +25,21 @@ State = dict[str, Any]
 class Saver:
     """Writes checkpoints of whole steps, on the first process, or on all of them where the model is sharded.
 
-    A checkpoint holds the model, the random state of torch, and what `tensors` (optimizers, a critic) and `state` give.
+    A checkpoint holds the model, the random state of torch, what `stage` has beside it (optimizers, a critic), and what
+    `state` gives.
     `trained` says how the model was prompted and sampled; None where no environment is named.
     """
 
     def __init__(
         self,
         checkpoints: Checkpoints,
-        learner: Learner[Any],
+        stage: Stage,
         mesh: Mesh,
         trained: TrainedModel | None,
         state: Callable[[], State],
-        *,
-        tensors: Callable[[], State],
     ) -> None:
         self.checkpoints = checkpoints
-        self._learner, self._mesh, self._trained, self._state = learner, mesh, trained, state
-        self._tensors = tensors
+        self._stage, self._mesh, self._trained, self._state = stage, mesh, trained, state
         self._whole_at: int | None = None
         """`learner.updates` when the weights were last those of a whole number of steps."""
 
@@ -90,8 +89,7 @@ class Saver:
 
         def write() -> None:
             with writing("the finished model", folder):
-                self._policy.save_merged(folder)
-                self._record(folder)
+                self._write_model(folder, self._learner.models.policy.save_merged)
 
         if self._mesh.sharded:
             self._mesh.together(write)
@@ -99,8 +97,8 @@ class Saver:
             write()
 
     @property
-    def _policy(self) -> Policy:
-        return self._learner.models.policy
+    def _learner(self) -> Learner[CreditedBatch]:
+        return self._stage.learner
 
     def _write(self, *, anew: bool) -> None:
         state = self._state()
@@ -109,16 +107,21 @@ class Saver:
         else:
             due = self._mesh.first and (anew or state["step"] not in self.checkpoints.steps())
         if due:
-            tensors = {**self._tensors(), "torch_rng": torch.get_rng_state()}
-            shards = self._learner.save_shards if self._mesh.sharded else None
+            tensors = {**self._stage.tensors(), "torch_rng": torch.get_rng_state()}
+            shards = self._stage.save_shards if self._mesh.sharded else None
             self.checkpoints.save(state["step"], self._save_model, tensors, state, save_shards=shards)
 
     def _save_model(self, folder: Path) -> None:
-        self._policy.save(folder)
-        self._record(folder)
+        self._write_model(folder, self._learner.models.policy.save)
 
-    def _record(self, folder: Path) -> None:
-        if self._mesh.first and self._trained is not None:
+    def _write_model(self, folder: Path, write: Callable[[Path], None]) -> None:
+        """Write the policy, and beside it what makes it more: how it was prompted, a head for rewards."""
+        # Gathered before anything is written: a process that cannot write is not there to gather with.
+        parts = [part.writer() for part in self._learner.models.beside.values()]
+        write(folder)
+        if not self._mesh.first:
+            return
+        if self._trained is not None:
             self._trained.write(folder)
-        for part in self._learner.models.beside.values():
-            part.save(folder)
+        for write_part in parts:
+            write_part(folder)

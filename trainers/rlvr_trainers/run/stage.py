@@ -30,6 +30,7 @@ from rlvr_trainers.learner.models import Models, Role
 from rlvr_trainers.learner.multi_token.model import MultiTokenPolicy
 from rlvr_trainers.learner.policy import LoadedModel, Policy
 from rlvr_trainers.learner.rewards.model import RewardModelInTraining
+from rlvr_trainers.learner.shards import save_shards
 from rlvr_trainers.learner_settings import BatchConfig, OptimizerConfig
 from rlvr_trainers.mesh import Mesh
 from rlvr_trainers.metrics import Metrics
@@ -38,6 +39,9 @@ from rlvr_trainers.run.figures import explained_variance
 from rlvr_trainers.run.preflight import held_out_answers, refuse_samples_beyond_the_teacher
 from rlvr_trainers.run.sources import RunParts, make_source, solutions_source
 from rlvr_trainers.sampling.buffer import Source, StepRollouts
+
+_CRITIC, _CRITIC_WEIGHTS = "critic", "critic_weights"
+"""Folders within that of the optimizer's parts: those of the critic's optimizer, and of its weights."""
 
 
 @final
@@ -82,17 +86,29 @@ class Stage:
         tensors = self.learner.tensors()
         tensors |= {name: part.state() for name, part in self.learner.models.beside.items()}
         if self.critic is not None:
-            tensors["critic"] = {**self.critic.tensors(), "weights": self._critic_model.state()}
+            weights = {} if self.learner.mesh.sharded else self._critic_model.state()
+            tensors["critic"] = {**self.critic.tensors(), "weights": weights}
         return tensors
 
+    def save_shards(self, folder: Path) -> None:
+        """Write what `tensors` leaves out of a sharded run's state, every process its part."""
+        self.learner.save_shards(folder)
+        if self.critic is not None:
+            self.critic.save_shards(folder / _CRITIC)
+            save_shards(self._critic_model.state(), folder / _CRITIC_WEIGHTS)
+
     def restore(self, tensors: State, updates: int, shards: Path | None) -> None:
-        """Go on from a checkpoint, whose `shards` hold the optimizer's state where the model is sharded."""
+        """Go on from a checkpoint, whose `shards` are where `save_shards` wrote them, if it did."""
         self.learner.restore(tensors, updates, shards=shards)
         for name, part in self.learner.models.beside.items():
             part.restore(tensors[name])
-        if self.critic is not None:
+        if self.critic is None:
+            return
+        if shards is None:
             self._critic_model.restore(tensors["critic"]["weights"])
-            self.critic.restore(tensors["critic"], updates)
+        else:
+            self._critic_model.restore_shards(shards / _CRITIC_WEIGHTS)
+        self.critic.restore(tensors["critic"], updates, shards=shards and shards / _CRITIC)
 
     @property
     def _critic_model(self) -> Critic:
@@ -114,10 +130,13 @@ class StepDone:
     """None where nothing was sampled."""
 
 
-def teacher_of(config: TrainConfig, given: LoadedModel | None = None) -> Policy | None:
+def teacher_of(
+    config: TrainConfig, given: LoadedModel | None = None, *, mesh: Mesh | None = None
+) -> Policy | None:
     """The teacher that `config` names, or the one `given`; None where the algorithm has none."""
     if isinstance(config.algorithm, Distill):
-        return load_teacher(config.algorithm.teacher, config.model, seed=config.run.seed, loaded=given)
+        source, seed = config.algorithm.teacher, config.run.seed
+        return load_teacher(source, config.model, seed=seed, loaded=given, mesh=mesh)
     if given is not None:
         raise ConfigError(
             f"a teacher is for algorithm.kind=distill, and this is {config.algorithm.kind}: leave it out"

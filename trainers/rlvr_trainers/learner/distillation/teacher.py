@@ -15,6 +15,7 @@ from rlvr_gym.seeding import derive_seed
 from rlvr_gym.tasks import Message
 from rlvr_trainers.learner.policy import LoadedModel, Policy
 from rlvr_trainers.learner_settings import ModelConfig
+from rlvr_trainers.mesh import Mesh
 
 _TEXT = (
     "What is 12,345 + 678.9?\n\tdef f(x): return x**2  # naïve — “quoted”\r\n"
@@ -30,11 +31,17 @@ _CONVERSATIONS = ((_USER,), (_USER, _REPLY, _USER), (_SYSTEM, _USER))
 
 
 def load_teacher(
-    source: str, student: ModelConfig, *, seed: int, loaded: LoadedModel | None = None
+    source: str,
+    student: ModelConfig,
+    *,
+    seed: int,
+    loaded: LoadedModel | None = None,
+    mesh: Mesh | None = None,
 ) -> Policy:
     """The frozen model of `source`, or a copy of one that is at hand, computing in the student's format.
 
-    It is kept in that format too: weights that no optimizer adds to lose nothing by it.
+    It is kept in that format too: weights that no optimizer adds to lose nothing by it. In a run whose `mesh` is
+    sharded it is whole until `shard`.
     """
     config = ModelConfig(
         path=source,
@@ -45,7 +52,7 @@ def load_teacher(
     )
     if loaded is not None:  # whoever gave it may go on using it as it is
         loaded = copy.deepcopy(loaded[0]), loaded[1]
-    teacher = Policy(config, seed=derive_seed("teacher", seed), loaded=loaded)
+    teacher = Policy(config, seed=derive_seed("teacher", seed), loaded=loaded, mesh=mesh)
     teacher.model.requires_grad_(False)
     return teacher
 

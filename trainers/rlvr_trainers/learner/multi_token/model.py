@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, final
 
@@ -75,9 +76,9 @@ class MultiTokenPolicy:
         """The policy's, of half the memory: a second head's logits stand beside its own."""
         return max(1, self._policy.token_budget(optimizer_bytes=optimizer_bytes) // 2)
 
-    def save(self, folder: Path) -> None:
-        """Write the module beside the policy's weights."""
-        self._module.save(folder)
+    def writer(self) -> Callable[[Path], None]:
+        """Return what writes the module beside the policy's weights."""
+        return self._module.save
 
     def state(self) -> State:
         """The module's weights; the policy's are in the checkpoint's model."""

@@ -1,0 +1,143 @@
+"""One of several processes that train a critic, a reward model or a student. Run by test_sharded_models."""
+
+import sys
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from rlvr_trainers.batch import CreditedBatch
+from rlvr_trainers.learner import logprobs
+from rlvr_trainers.learner.critic import Critic
+from rlvr_trainers.learner.distillation import student
+from rlvr_trainers.learner.distillation.student import Student
+from rlvr_trainers.learner.layout import plan
+from rlvr_trainers.learner.learner import Learner, UpdatePlan
+from rlvr_trainers.learner.models import Models, Role
+from rlvr_trainers.learner.policy import Policy
+from rlvr_trainers.learner.rewards.model import RewardModelInTraining
+from rlvr_trainers.learner_settings import BatchConfig, ModelConfig, OptimizerConfig
+from rlvr_trainers.loss_settings import PreferenceConfig
+from rlvr_trainers.mesh import Mesh
+from rlvr_trainers.objectives.cross_entropy import CrossEntropyObjective
+from rlvr_trainers.objectives.divergence import DivergenceObjective
+from rlvr_trainers.objectives.preference import PreferenceObjective
+from rlvr_trainers.objectives.value import ValueObjective
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+
+from rlvr_gym.clock import PhaseClock
+from rlvr_gym.generation.weights import whole
+from tests.rlvr_trainers.sharded_rank import held
+
+Case = Mapping[str, Any]
+Objectives = Callable[[CreditedBatch], Any]
+
+
+def three_steps(case: Case, mesh: Mesh) -> dict[str, Any]:
+    """Take the case's three steps, whose plans are made for models of its size, in chunks of its size."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plan, "WORTH_OPERATIONS", case["worth"])
+        for module in (logprobs, student):
+            patch.setattr(module, "chunk_tokens", lambda *_: case["chunk"])
+        return _three_steps(case, mesh)
+
+
+def _policy(case: Case, name: str, mesh: Mesh, **settings: Any) -> Policy:
+    config = ModelConfig.model_validate({"path": "handed in", **settings})
+    policy = Policy(config, seed=0, loaded=(case[name], case["tokenizer"]), mesh=mesh)
+    policy.model.to(case["dtype"])
+    return policy
+
+
+def _wave(like: torch.Tensor) -> torch.Tensor:
+    return torch.sin(torch.arange(like.numel(), dtype=torch.float64)).view(like.shape)
+
+
+def _critic(models: Models, own_model: bool) -> Critic:
+    critic = models.critic = Critic(models.policy, own_model=own_model)
+    critic.begin()
+    weights = {name: whole(weight) for name, weight in critic.state().items()}
+    critic.restore({**weights, "head.weight": _wave(weights["head.weight"])})
+    return critic
+
+
+def _trained(case: Case, models: Models, score: Callable[..., Any]) -> tuple[Role, Objectives, list[Any]]:
+    """The role that is trained, its objectives, and all weights that have a part."""
+    policy = models.policy
+    match case["trains"]:
+        case "critic" | "critic head":
+            critic = _critic(models, case["trains"] == "critic")
+            return Role.CRITIC, partial(ValueObjective, clip=0.2), critic.parameters
+        case "reward":
+            models.reward = RewardModelInTraining(policy)
+            models.reward.restore({"weight": _wave(models.reward.state()["weight"])})
+            config = PreferenceConfig(beta=1.0)
+            objectives = partial(
+                PreferenceObjective, config, logprobs=lambda tokens: score(Role.REWARD, tokens)[0]
+            )
+            return Role.REWARD, objectives, models.reward.parameters
+        case "student":
+            assert models.teacher is not None
+            models.teacher.model.requires_grad_(False)
+            models.student = Student(policy, models.teacher, kind="jsd", beta=0.3)
+            both = [*policy.model.parameters(), *models.teacher.model.parameters()]
+            return Role.STUDENT, partial(DivergenceObjective, "token_mean", max_tokens=13), both
+        case _:
+            return Role.POLICY, CrossEntropyObjective, policy.parameters
+
+
+def _three_steps(case: Case, mesh: Mesh) -> dict[str, Any]:
+    """Gradients, weights, metrics and numbers of three optimizer steps, whole in every process.
+
+    `held` are the numbers that this process holds of all weights, `left` the policy's gradients that nobody used.
+    """
+    teacher = _policy(case, "teacher", mesh) if "teacher" in case else None
+    models = Models(_policy(case, "model", mesh, **case["settings"]), teacher=teacher)
+    models.shard()
+    role, objectives, weights = _trained(case, models, lambda *args: learner.logprobs(*args))
+    learner: Learner[CreditedBatch] = Learner(
+        models,
+        objectives,
+        plan=UpdatePlan(
+            batch=BatchConfig(prompts=3, minibatches=3, microbatch_tokens=case["budget"]),
+            optimizer=OptimizerConfig(kind=case["kind"], learning_rate=1e-2, weight_decay=0.1),
+            total_updates=3,
+            temperature=0.8,
+            max_mismatch=1e9,
+        ),
+        mesh=mesh,
+        role=role,
+    )
+    trained = list(models.of(role).parameters)
+    gradients: list[torch.Tensor] = []
+
+    def note(*_: Any) -> None:
+        gradients.extend(whole(weight.grad).clone() for weight in trained if weight.grad is not None)
+
+    hook = register_optimizer_step_pre_hook(note)
+    metrics = learner.update(case["batch"], PhaseClock(), seed=0)
+    hook.remove()
+    return {
+        "gradients": gradients,
+        "weights": [whole(weight).detach() for weight in trained],
+        "metrics": metrics,
+        "numbers": learner.logprobs(role, case["batch"].tokens, with_entropy=True),
+        "held": sum(held(weight) for weight in weights),
+        "left": sum(weight.grad is not None for weight in models.policy.parameters),
+    }
+
+
+def main(cases_path: str, result_path: str, shard: str) -> None:
+    torch.set_num_threads(1)
+    mesh = Mesh(shard=int(shard))
+    cases = torch.load(cases_path, weights_only=False)
+    results = {name: three_steps(case, mesh) for name, case in cases.items()}
+    if mesh.first:
+        torch.save(results, Path(result_path))
+    mesh.leave()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
