@@ -10,7 +10,12 @@ from experiments.records import RESULTS, Records, code_of
 
 NAMES = (
     "dapo",
+    "clip_higher",
+    "prefixes",
+    "crossing",
+    "hacking",
     "kl",
+    "drafting",
 )
 
 

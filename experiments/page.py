@@ -63,8 +63,8 @@ def findings(records: Records, claim: Claim) -> list[Finding]:
 
 def page(complete: Sequence[Records]) -> str:
     """The whole page."""
-    hours = math.fsum(records.cpu_seconds for records in complete) / 60
-    parts = [_HEAD, f"\nAll runs of this page took {hours:.0f} minutes of one processor.\n"]
+    seconds = math.fsum(records.cpu_seconds for records in complete)
+    parts = [_HEAD, f"\nAll runs of this page took {_minutes(seconds)} of one processor.\n"]
     parts.append("\n| claim | verdict | experiment |\n| --- | --- | --- |\n")
     for records in complete:
         for claim in records.experiment.claims:
@@ -119,7 +119,7 @@ def _verdict(records: Records, claim: Claim) -> str:
 
 
 def _minutes(seconds: float) -> str:
-    return f"{seconds:.0f} seconds" if seconds < 90 else f"{seconds / 60:.0f} minutes"
+    return f"{math.ceil(seconds)} s" if seconds < 90 else f"{seconds / 60:.0f} minutes"
 
 
 def _cell(text: str) -> str:

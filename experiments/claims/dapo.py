@@ -198,6 +198,8 @@ EXPERIMENT = Experiment(
                 ),
                 *(expectation for part in OFF for expectation in helps(part)),
             ),
+            remark="After as many samples. Of prompts that a table can learn by heart, most groups soon "
+            "teach nothing, and what dynamic sampling throws away was paid for.",
         ),
         Claim(
             says="Means over tokens shorten long wrong answers.",
