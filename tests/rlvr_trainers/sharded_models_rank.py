@@ -24,6 +24,7 @@ from rlvr_trainers.mesh import Mesh
 from rlvr_trainers.objectives.cross_entropy import CrossEntropyObjective
 from rlvr_trainers.objectives.divergence import DivergenceObjective
 from rlvr_trainers.objectives.preference import PreferenceObjective
+from rlvr_trainers.objectives.step_labels import StepLabelObjective
 from rlvr_trainers.objectives.value import ValueObjective
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
@@ -78,6 +79,12 @@ def _trained(case: Case, models: Models, score: Callable[..., Any]) -> tuple[Rol
                 PreferenceObjective, config, logprobs=lambda tokens: score(Role.REWARD, tokens)[0]
             )
             return Role.REWARD, objectives, models.reward.parameters
+        case "steps":
+            models.reward = RewardModelInTraining(policy, steps="line")
+            models.reward.restore(
+                {name: _wave(weight) + 0.1 for name, weight in models.reward.state().items()}
+            )
+            return Role.REWARD, StepLabelObjective, models.reward.parameters
         case "student":
             assert models.teacher is not None
             models.teacher.model.requires_grad_(False)

@@ -1,6 +1,7 @@
 """Critics, reward models and teachers in parts: the same training as of one process."""
 
 import copy
+import dataclasses
 import functools
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +27,7 @@ Make = Callable[..., Any]
 LAYOUTS = {"2 sharded": (2, 2), "2 x 2": (4, 2)}
 """Processes, and those of them that hold one replica."""
 
-QUICK = ("critic", "critic head, tied", "reward", "student")
+QUICK = ("critic", "critic head, tied", "reward", "steps", "student")
 CHUNKS = ("capped", "student of a capped teacher")
 """Heads of the models' own making, in chunks of which processes have different numbers."""
 
@@ -45,6 +46,12 @@ def valued(tokens: TokenBatch) -> CreditedBatch:
     """A step whose old values and returns are given by hand."""
     wave = torch.sin(torch.arange(tokens.mask_BT.numel(), dtype=torch.float64)).view(tokens.mask_BT.shape)
     return credited(tokens, [0.0] * tokens.size, values_BT=wave / 2, returns_BT=1 - wave)
+
+
+def labelled(tokens: TokenBatch) -> CreditedBatch:
+    """A step whose labels, shares from 0 to 1, are given by hand."""
+    wave = torch.sin(torch.arange(tokens.mask_BT.numel(), dtype=torch.float64)).view(tokens.mask_BT.shape)
+    return dataclasses.replace(credited(tokens, [0.0] * tokens.size), advantages_BT=(1 + wave) / 2)
 
 
 @pytest.fixture
@@ -85,6 +92,7 @@ def cases(tiny_llama: Make, tiny_gpt2: Make, mixed_rollouts: tuple[list[Rollout]
         "reward": case("reward", tiny_llama(), paired),
         "reward, tied": case("reward", tiny_gpt2(), paired, budget=10_000),
         "reward of an adapter": case("reward", tiny_llama(), paired, **lora),
+        "steps": case("steps", tiny_llama(), labelled(tokens)),
         "student": case("student", tiny_llama(), values, teacher=tiny_gpt2(), **few),
         "student of a capped teacher": case("student", tiny_llama(), values, teacher=tiny_gemma(), **few),
         "capped student, recomputed": case(
