@@ -141,6 +141,7 @@ class ChatServer:
         self._server.run(sockets=self._listeners)
 
     async def _chat(self, request: Request) -> Response:
+        session = None
         try:
             session = self._session(request)
             body = await _body(request)
@@ -150,6 +151,11 @@ class ChatServer:
             return _refusal(refused)
         except ClientDisconnect:
             return Response()  # nobody is there to read it
+        except Exception as error:  # noqa: BLE001 - whatever we stumble over is no fault of the agent's
+            fault = f"the chat server failed: {type(error).__name__}: {error}"
+            if session is not None:
+                session.fault = fault
+            return _refusal(Refused(fault, status=500, code="server_error"))
         waiting = Waiting(session)
         self._news(Asked(session=session, request=asked, exchange=waiting))
         return _ChatResponse(waiting, asked)

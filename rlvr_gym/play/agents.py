@@ -6,10 +6,10 @@ import itertools
 import math
 import queue
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar, final
+from typing import TYPE_CHECKING, final
 
 from rlvr_gym.agents.commands import AgentCommand
 from rlvr_gym.agents.environment import AgentEnvironment
@@ -30,8 +30,6 @@ from rlvr_gym.verdicts import Completion, FinishReason, Usage, Verdict
 
 if TYPE_CHECKING:
     from rlvr_gym.agents.server import Asked, ChatServer
-
-T = TypeVar("T")
 
 _LONGEST_WAIT_SECONDS = 1.0
 """Longest time between two looks at whether the server still serves."""
@@ -177,7 +175,7 @@ class _Table:
             case (int() as number, Completion() as completion):
                 self.samplers.asked -= 1
                 session, call = self._calls.pop(number)
-                self._guarded(session, lambda: session.sampled(call, completion))
+                self._sampled(session, call, completion)
             case Over():
                 self._end(one)
             case BaseException():
@@ -187,20 +185,21 @@ class _Table:
 
     def _ask(self, asked: Asked) -> None:
         session, number = asked.session, next(self._numbers)
-        taken = len(session.calls)
-        request = self._guarded(session, lambda: session.ask(number, asked.request, asked.exchange))
+        try:
+            request = session.ask(number, asked.request, asked.exchange)
+        except Exception as error:  # noqa: BLE001 - one episode's fault must not end the others
+            session.fault = _our_fault(error)
+            asked.exchange.answer(Refused(session.fault, status=500, code="server_error"))
+            return
         if request is not None:
             self._calls[number] = (session, session.calls[-1])
             self.samplers.ask([(number, request)])
-        elif session.fault is not None and len(session.calls) == taken:
-            asked.exchange.answer(Refused(session.fault, status=500, code="server_error"))
 
-    def _guarded(self, session: Session, act: Callable[[], T]) -> T | None:
+    def _sampled(self, session: Session, call: Call, completion: Completion) -> None:
         try:
-            return act()
-        except Exception as error:  # noqa: BLE001 - one episode's fault must not end the others
-            session.fault = f"the chat server failed: {type(error).__name__}: {error}"
-            return None
+            session.sampled(call, completion)
+        except Exception as error:  # noqa: BLE001 - as above
+            session.broken(call, completion, _our_fault(error))
 
     def _end(self, over: Over) -> None:
         """Take note of an agent's end, unless it had been given up on."""
@@ -283,9 +282,17 @@ def _finish_reason(session: Session) -> FinishReason:
     """The reason why the last completion ended: an episode whose last turn was cut off is truncated."""
     if session.fault is not None:
         return FinishReason.ERROR
-    last = session.calls[-1].completion if session.calls else None
-    cut = last is not None and last.token_ids and last.finish_reason is FinishReason.LENGTH
-    return FinishReason.LENGTH if cut else FinishReason.STOP
+    if not session.calls:
+        return FinishReason.STOP
+    last, asked = session.calls[-1].completion, session.calls[-1].request.max_tokens
+    if last is None or not last.token_ids or last.finish_reason is not FinishReason.LENGTH:
+        return FinishReason.STOP
+    # An agent that wanted no more than it got was not cut off.
+    return FinishReason.STOP if asked is not None and len(last.token_ids) >= asked else FinishReason.LENGTH
+
+
+def _our_fault(error: Exception) -> str:
+    return f"the chat server failed: {type(error).__name__}: {error}"
 
 
 def _messages(episode: _Episode) -> tuple[Message, ...]:
