@@ -40,12 +40,14 @@ class RunningAgent:
         self, agent: AgentFunction, task: Task, base_url: str, key: str, done: Callable[[Ending], object]
     ) -> None:
         self._agent, self._arguments, self._done = agent, (without_reference(task), base_url, key), done
+        self._given_up = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[Any] | None = None
         threading.Thread(target=self._run, name="rlvr-agent", daemon=True).start()
 
     def give_up(self) -> None:
         """Ask it to stop."""
+        self._given_up = True
         loop, task = self._loop, self._task
         if loop is not None and task is not None:
             with suppress(RuntimeError):  # it has just come to its end
@@ -65,6 +67,9 @@ class RunningAgent:
     async def _awaited(self, result: Awaitable[Any]) -> None:
         """Tell the end as soon as it is there: what the agent has left behind may keep its loop for longer."""
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+        assert self._task is not None
+        if self._given_up:  # before there was a task to cancel
+            self._task.cancel()
         try:
             answer = await result
         except BaseException as error:  # noqa: BLE001 - as above

@@ -86,16 +86,19 @@ class Waiting:
 class ChatServer:
     """Serves sessions; every request that can be read goes to `news` as `Asked`.
 
-    Raises ConfigError where what serves them is not installed.
+    Raises ConfigError for a port that is taken.
     """
 
-    def __init__(self, sampling: SamplingParams, news: Callable[[Asked], object]) -> None:
+    def __init__(self, sampling: SamplingParams, news: Callable[[Asked], object], *, port: int = 0) -> None:
         self._sampling, self._news = sampling, news
         self._sessions: dict[str, Session] = {}
-        self._listener = socket.create_server((HOST, 0))
-        self._listeners = [self._listener]
-        port: int = self._listener.getsockname()[1]
-        self.url = f"http://{HOST}:{port}"
+        try:
+            self._listener = socket.create_server((HOST, port))
+        except OSError as error:
+            raise ConfigError(
+                f"cannot serve at port {port}: {error.strerror}; port 0 takes any free one"
+            ) from error
+        self.url = f"http://{HOST}:{self._listener.getsockname()[1]}"
         routes = [
             Route("/{session}/v1/chat/completions", self._chat, methods=["POST"]),
             Route("/{session}/v1/models", self._models),
@@ -120,8 +123,7 @@ class ChatServer:
     def __exit__(self, *_: object) -> None:
         self._server.should_exit = self._server.force_exit = True
         self._thread.join()
-        for listener in self._listeners:
-            listener.close()
+        self._listener.close()
 
     @property
     def alive(self) -> bool:
@@ -138,9 +140,10 @@ class ChatServer:
         self._sessions.pop(session.id, None)
 
     def _serve(self) -> None:
-        self._server.run(sockets=self._listeners)
+        self._server.run(sockets=[self._listener])
 
     async def _chat(self, request: Request) -> Response:
+        session = None
         try:
             session = self._session(request)
             body = await _body(request)
@@ -150,6 +153,11 @@ class ChatServer:
             return _refusal(refused)
         except ClientDisconnect:
             return Response()  # nobody is there to read it
+        except Exception as error:  # noqa: BLE001 - whatever we stumble over is no fault of the agent's
+            fault = f"the chat server failed: {type(error).__name__}: {error}"
+            if session is not None:
+                session.fault = fault
+            return _refusal(Refused(fault, status=500, code="server_error"))
         waiting = Waiting(session)
         self._news(Asked(session=session, request=asked, exchange=waiting))
         return _ChatResponse(waiting, asked)

@@ -150,6 +150,11 @@ class Session:
         for exchange in call.exchanges:
             exchange.answer(self._answered(call))
 
+    def broken(self, call: Call, completion: Completion, fault: str) -> None:
+        """Take a completion that could not be told to whoever waits for it, by some fault of ours."""
+        self.fault = fault
+        self._refuse(call, completion, Refused(fault, status=500, code="server_error"))
+
     def seal(self) -> None:
         """Take no more calls."""
         self.sealed = True
@@ -178,6 +183,7 @@ class Session:
             spent = f"an episode has {self._max_calls} completions, and they are used up"
             raise Refused(spent, status=429, code="insufficient_quota")
         parent, prompt_ids = self._linked(request)
+        shown = self._translator.shown(request.messages, request.tools)
         digest = request.digests[-1]
         call = Call(
             number=number, request=request, parent=parent, prompt_ids=prompt_ids, draw=self._drawn[digest],
@@ -187,7 +193,7 @@ class Session:
         self.calls.append(call)
         self._asked[_key(request)].append(call)
         return GenerationRequest(
-            messages=self._translator.shown(request.messages, request.tools),
+            messages=shown,
             seed=self._seed.of(prompt_ids, digest),
             first_sample=call.draw,
             token_ids=prompt_ids,

@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import queue
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar, final
+from typing import TYPE_CHECKING, final
 
 from rlvr_gym.agents.commands import AgentCommand
 from rlvr_gym.agents.environment import AgentEnvironment
 from rlvr_gym.agents.running import Answer, Ending, RunningAgent
-from rlvr_gym.agents.session import Call, Session, SessionSeed
+from rlvr_gym.agents.session import Session, SessionSeed
 from rlvr_gym.agents.trace import sequences_of
 from rlvr_gym.agents.turns import Translator
-from rlvr_gym.agents.wire import Refused
 from rlvr_gym.clock import PhaseClock
 from rlvr_gym.environments.vector import GroupVectorEnv
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.generation.base import Generator, SamplingParams
-from rlvr_gym.play.calls import Samplers
+from rlvr_gym.play.desk import LONGEST_WAIT_SECONDS, Desk
 from rlvr_gym.play.episodes import Seat
 from rlvr_gym.rollouts import Rollout, SampledSequence
 from rlvr_gym.tasks import Message
 from rlvr_gym.verdicts import Completion, FinishReason, Usage, Verdict
 
 if TYPE_CHECKING:
-    from rlvr_gym.agents.server import Asked, ChatServer
+    from rlvr_gym.agents.server import ChatServer
 
-T = TypeVar("T")
-
-_LONGEST_WAIT_SECONDS = 1.0
-"""Longest time between two looks at whether the server still serves."""
 _NOTHING = SampledSequence(prompt_ids=(), token_ids=(), action_mask=(), logprobs=())
 
 
@@ -87,8 +81,8 @@ def play_agents(
         ChatServer(sampling, news.put) as server,
         closing(GroupVectorEnv(env, lanes, 1)) as vector,
     ):
-        table = _Table(vector, generator, server, news, seed=seed)
-        table.samplers = Samplers(generator, sampling, news)  # pyright: ignore[reportArgumentType]
+        table = _Table(vector, Translator(generator), server, news, seed=seed)
+        table.desk = Desk(generator, sampling, news)
         try:
             yield from table.play(seats, clock or PhaseClock())
         finally:
@@ -99,12 +93,12 @@ def play_agents(
 class _Table:
     """The agents at work, by lane."""
 
-    samplers: Samplers
+    desk: Desk
 
     def __init__(
         self,
         vector: GroupVectorEnv,
-        generator: Generator,
+        translator: Translator,
         server: ChatServer,
         news: queue.SimpleQueue[object],
         *,
@@ -112,10 +106,8 @@ class _Table:
     ) -> None:
         assert isinstance(vector.env, AgentEnvironment)
         self._env, self._vector, self._server, self._news, self._seed = vector.env, vector, server, news, seed
-        self._translator = Translator(generator)
+        self._translator = translator
         self._episodes: dict[int, _Episode] = {}
-        self._calls: dict[int, tuple[Session, Call]] = {}
-        self._numbers = itertools.count()
 
     def play(self, seats: Sequence[Seat], clock: PhaseClock) -> Iterator[list[Rollout]]:
         """Run the agents of all seats; an empty lane takes the next."""
@@ -125,9 +117,10 @@ class _Table:
                 self._begin(free.pop(), seat)
             if not self._episodes:
                 return
-            with clock.phase("generate" if self.samplers.asked else "verify"):
+            with clock.phase("generate" if self.desk.busy else "verify"):
                 for one in self._arrived():
-                    self._take(one)
+                    if not self.desk.take(one) and isinstance(one, Over):
+                        self._end(one)
             self._give_up_late()
             finished = {lane: self._finished(lane) for lane in tuple(self._episodes)}
             over = {lane: rollout for lane, rollout in finished.items() if rollout is not None}
@@ -141,7 +134,7 @@ class _Table:
             episode.session.seal()
             if episode.agent is not None:
                 episode.agent.give_up()
-        self.samplers.stop()
+        self.desk.stop()
 
     def _begin(self, lane: int, seat: Seat) -> None:
         seed = SessionSeed(seed=self._seed, task=seat.task.id, sample=seat.sample)
@@ -159,7 +152,7 @@ class _Table:
         """Wait for news, or until an agent's time may be over; returns all that there is."""
         running = [episode for episode in self._episodes.values() if episode.ending is None]
         left = min((one.session.own.left(self._env.seconds) for one in running), default=math.inf)
-        wait = min(max(0.001, left), max(0.001, self._vector.give_up_overdue()), _LONGEST_WAIT_SECONDS)
+        wait = min(max(0.001, left), max(0.001, self._vector.give_up_overdue()), LONGEST_WAIT_SECONDS)
         arrived = list[object]()
         try:
             arrived.append(self._news.get(timeout=wait))
@@ -167,40 +160,6 @@ class _Table:
                 arrived.append(self._news.get_nowait())
         except queue.Empty:
             return arrived
-
-    def _take(self, one: object) -> None:
-        from rlvr_gym.agents.server import Asked
-
-        match one:
-            case Asked():
-                self._ask(one)
-            case (int() as number, Completion() as completion):
-                self.samplers.asked -= 1
-                session, call = self._calls.pop(number)
-                self._guarded(session, lambda: session.sampled(call, completion))
-            case Over():
-                self._end(one)
-            case BaseException():
-                raise one
-            case _:  # a lane's answer is judged, which `_finished` sees
-                pass
-
-    def _ask(self, asked: Asked) -> None:
-        session, number = asked.session, next(self._numbers)
-        taken = len(session.calls)
-        request = self._guarded(session, lambda: session.ask(number, asked.request, asked.exchange))
-        if request is not None:
-            self._calls[number] = (session, session.calls[-1])
-            self.samplers.ask([(number, request)])
-        elif session.fault is not None and len(session.calls) == taken:
-            asked.exchange.answer(Refused(session.fault, status=500, code="server_error"))
-
-    def _guarded(self, session: Session, act: Callable[[], T]) -> T | None:
-        try:
-            return act()
-        except Exception as error:  # noqa: BLE001 - one episode's fault must not end the others
-            session.fault = f"the chat server failed: {type(error).__name__}: {error}"
-            return None
 
     def _end(self, over: Over) -> None:
         """Take note of an agent's end, unless it had been given up on."""
@@ -283,9 +242,13 @@ def _finish_reason(session: Session) -> FinishReason:
     """The reason why the last completion ended: an episode whose last turn was cut off is truncated."""
     if session.fault is not None:
         return FinishReason.ERROR
-    last = session.calls[-1].completion if session.calls else None
-    cut = last is not None and last.token_ids and last.finish_reason is FinishReason.LENGTH
-    return FinishReason.LENGTH if cut else FinishReason.STOP
+    if not session.calls:
+        return FinishReason.STOP
+    last, asked = session.calls[-1].completion, session.calls[-1].request.max_tokens
+    if last is None or not last.token_ids or last.finish_reason is not FinishReason.LENGTH:
+        return FinishReason.STOP
+    # An agent that wanted no more than it got was not cut off.
+    return FinishReason.STOP if asked is not None and len(last.token_ids) >= asked else FinishReason.LENGTH
 
 
 def _messages(episode: _Episode) -> tuple[Message, ...]:

@@ -15,8 +15,11 @@ from urllib.parse import urlsplit
 import httpx2
 import openai
 import pytest
+from transformers import GenerationConfig
 
 import rlvr_gym as rg
+from rlvr_gym.generation.prompts import TokenPrompts
+from rlvr_gym.tools.calls import ToolSpec
 from tests.rlvr_gym.agent_play import Body, ask, client, echo, played, post, sampled, speak, user
 
 
@@ -479,3 +482,55 @@ def test_leaving_in_the_middle_ends_the_server_and_the_agents():
     playing.close()
     names = [thread.name for thread in threading.enumerate()]
     assert "rlvr-agent-server" not in names
+
+
+class Stumbling(TokenPrompts):
+    """Token prompts that stumble over a word, in what is asked or in what was said."""
+
+    def encode_prompt(
+        self, messages: Sequence[rg.Message], tools: Sequence[ToolSpec] = ()
+    ) -> tuple[int, ...]:
+        if any("stumble" in message.content for message in messages):
+            raise RuntimeError("over the prompt")
+        return super().encode_prompt(messages, tools)
+
+    def text(self, ids: Sequence[int]) -> str:
+        found = super().text(ids)
+        if "fall" in found:
+            raise RuntimeError("over the turn")
+        return found
+
+
+class Clumsy(Slow):
+    """A generator with such."""
+
+    def __init__(self) -> None:
+        super().__init__(0.0)
+        inner = self.inner
+        self.prompts = Stumbling(inner.tokenizer, GenerationConfig(), None)
+
+
+@pytest.mark.parametrize(("word", "over"), [("stumble", "the prompt"), ("a fall", "the turn")])
+def test_where_we_stumble_over_an_episode_it_is_unscored_and_the_agent_is_told(word: str, over: str):
+    statuses: list[int] = []
+
+    def agent(task: rg.Task, base_url: str, key: str) -> str:
+        statuses.append(post(base_url, key, {"messages": [user(word)], "stop": "ll"}).status_code)
+        return "42"
+
+    rollout = played(agent, generator=Clumsy())
+    assert statuses == [500]
+    assert rollout.verdict == rg.Verdict.unscored(f"the chat server failed: RuntimeError: over {over}")
+
+
+@pytest.mark.parametrize(("asked", "reason"), [(3, "stop"), (None, "length")])
+def test_an_agent_that_wanted_no_more_than_it_got_was_not_cut_off(asked: int | None, reason: str):
+    def agent(task: rg.Task, base_url: str, key: str) -> str:
+        more = {} if asked is None else {"max_tokens": asked}
+        answer = post(base_url, key, {"messages": [user("x" * 50)], **more}).json()
+        assert answer["choices"][0]["finish_reason"] == "length"
+        return "42"
+
+    rollout = played(agent, max_tokens=10)
+    assert str(rollout.finish_reason) == reason
+    assert rollout.length == (asked or 10)

@@ -1,4 +1,4 @@
-"""`rlvr serve`: vLLM servers of a model, for generator.engine=vllm_servers."""
+"""`rlvr serve`: vLLM servers of a model, for generator.engine=vllm_servers, or a chat server for agents."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ MANUAL = Manual(
     examples=(
         ("rlvr serve runs/quickstart-reverse/model --gpus 4", "Four servers, at ports 8000 to 8003"),
         ("rlvr serve MODEL --gpus 0 --context 1024", "One on the CPU"),
+        ("rlvr serve MODEL --agents", "The chat interface that agents ask, in this process"),
     ),
     page="engines",
     exits={Exit.FAILED: "a server ended by itself"},
@@ -50,8 +51,17 @@ def serve(
     context: Annotated[
         int | None, typer.Option(help="Tokens of prompt and completion together; needed with --gpus 0.")
     ] = None,
+    agents: Annotated[
+        bool,
+        typer.Option(
+            help="Without vLLM: answer agents as in an episode, to try one out. Prints an address and a key."
+        ),
+    ] = False,
 ) -> None:
     """Start vLLM servers of a model, one for each GPU, and keep them until Ctrl-C."""
+    if agents:
+        _serve_agents(model, port=port, dtype=dtype)
+        return
     first = ServerCommand(model=model, port=port, host=host, dtype=dtype, context=context)
     commands = server_commands(first, gpus, gpus_per_server)
     if find_spec("vllm") is None:
@@ -74,6 +84,21 @@ def serve(
             server.terminate()
         for server in running:
             server.wait()
+
+
+def _serve_agents(model: str, *, port: int, dtype: str) -> None:
+    """Serve one session of a model in this process, as `AgentEnvironment` does in each episode."""
+    from rlvr_gym.generation.base import SamplingParams
+    from rlvr_gym.generation.loading import load_model
+    from rlvr_gym.generation.transformers import TransformersGenerator
+    from rlvr_gym.play.desk import serve_session
+
+    def told(base_url: str, key: str) -> None:
+        typer.echo(f"OPENAI_BASE_URL={base_url}\nOPENAI_API_KEY={key}\nready: Ctrl-C ends")
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    generator = TransformersGenerator(*load_model(model, dtype))
+    serve_session(generator, SamplingParams(), port=port, told=told)
 
 
 def server_commands(first: ServerCommand, gpus: int, gpus_per_server: int) -> list[ServerCommand]:
