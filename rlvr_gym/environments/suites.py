@@ -9,10 +9,13 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rlvr_gym import registry
-from rlvr_gym.config import Settings, read_yaml
 from rlvr_gym.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rlvr_gym.config import Settings
 
 _FILES = (".yaml", ".yml")
 
@@ -66,6 +69,8 @@ def _registered(name: str) -> Suite:
 
 def _of_file(path: Path) -> Suite:
     """The suite in a YAML file: the name of each environment, and its options below it."""
+    from rlvr_gym.config import read_yaml  # brings YAML, which registering a suite does not need
+
     members: dict[str, Settings] = {}
     for name, options in read_yaml(path).items():
         if not isinstance(options, dict | None):

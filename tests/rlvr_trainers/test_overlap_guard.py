@@ -6,7 +6,7 @@ import pytest
 from rlvr_trainers.recipe import load_recipe
 from rlvr_trainers.run.preflight import environments
 
-from rlvr_gym.errors import ConfigError, KnownOverlap
+from rlvr_gym.errors import ConfigError, DataError, KnownOverlap
 
 
 def write(path, numbers):
@@ -85,3 +85,13 @@ def test_options_of_the_training_environment_are_not_those_of_another_that_is_he
     held_out = problems(tmp_path).held_out
     assert held_out is not None
     assert held_out.options == {"data": str(tmp_path / "test.jsonl")}
+
+
+def test_a_known_overlap_is_said_before_any_row_is_read(tmp_path):
+    config = problems(tmp_path)
+    (tmp_path / "train.jsonl").unlink()
+    with (
+        pytest.warns(KnownOverlap, match="both hold problems of AIME"),
+        pytest.raises(DataError, match=r"train\.jsonl: No such file"),
+    ):
+        environments(config)

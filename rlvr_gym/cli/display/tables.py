@@ -13,6 +13,7 @@ from rlvr_gym import registry
 from rlvr_gym.audit.badge import badge
 from rlvr_gym.cli.display.settings_table import option_rows
 from rlvr_gym.config import Settings, parse_overrides
+from rlvr_gym.environments.suites import list_suites
 
 AUDITED = "✓"
 """Marks an environment whose verifier, as it is now, has stood an audit."""
@@ -32,10 +33,15 @@ def listing(rows: Sequence[tuple[str, str]], headings: tuple[str, str]) -> Table
 
 
 def environments_table() -> Table:
-    """Every environment, a line each; those whose verifier has stood an audit are marked."""
-    cards = registry.list_environments().items()
-    rows = [(marked(id), card.summary if card else "(no card)") for id, card in cards]
-    table = listing(rows, ("environment", "what it asks"))
+    """The environments of each family, and of each suite; those whose verifier has stood an audit are marked."""
+    families: dict[str, list[str]] = {}
+    for id in registry.list_environments():
+        families.setdefault(registry.family(id), []).append(marked(id))
+    table = Table("family", "environments", box=None, pad_edge=False)
+    for family, names in sorted(families.items()):
+        table.add_row(family, ", ".join(sorted(names)))
+    for suite in list_suites().values():
+        table.add_row(f"suite={suite.name}", ", ".join(suite.members))
     table.caption, table.caption_justify = f"{AUDITED} audited, no false positive", "left"
     return table
 

@@ -140,6 +140,9 @@ def environments(
         raise ConfigError(
             "settings of eval and a held-out environment belong together: give both, or neither (eval=null)"
         )
+    apart = held_out if config.eval is not None and not config.eval.allow_overlap else None
+    if apart is not None:
+        _say_known_overlap(env, apart)
     samples = config.batch.prompts * config.batch.group_size
     if samples > MOST_SAMPLES:
         raise ConfigError(
@@ -155,8 +158,8 @@ def environments(
         raise ConfigError(
             "eval.env holds the very tasks that the model trains on: name other data or another split"
         )
-    if held_out is not None and config.eval is not None and not config.eval.allow_overlap:
-        _refuse_overlap(env, held_out)
+    if apart is not None:
+        _refuse_overlap(env, apart)
     return _judged_elsewhere(config, env, held_out)
 
 
@@ -269,7 +272,8 @@ def with_steps_of_epochs(config: TrainConfig, env: Environment) -> TrainConfig:
     return config.model_copy(update={"run": config.run.model_copy(update={"steps": steps})})
 
 
-def _refuse_overlap(env: Environment, held_out: Environment) -> None:
+def _say_known_overlap(env: Environment, held_out: Environment) -> None:
+    """Warn where the cards of two sets say that they hold problems of one collection."""
     if known := known_overlap(env.card, held_out.card):
         warnings.warn(
             f"{env.tasks.label} and the held-out {held_out.tasks.label}: {known}. Prompts that stand in both word for "
@@ -277,6 +281,9 @@ def _refuse_overlap(env: Environment, held_out: Environment) -> None:
             KnownOverlap,
             stacklevel=2,
         )
+
+
+def _refuse_overlap(env: Environment, held_out: Environment) -> None:
     try:
         refuse_overlap([env.tasks], held_out.tasks)
     except ConfigError as error:

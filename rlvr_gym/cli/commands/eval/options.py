@@ -160,7 +160,9 @@ def _environments() -> RenderableType:
     return Group(
         Text("rlvr eval ENV model.path=MODEL [KEY.SUB=VALUE...]\n"),
         environments_table(),
-        Text("\nOf one: rlvr envs ENV. Options: rlvr eval --help. Models: rlvr help models."),
+        Text(
+            "\nWhat they ask: rlvr envs, rlvr envs ENV. Options: rlvr eval --help. Models: rlvr help models."
+        ),
     )
 
 
