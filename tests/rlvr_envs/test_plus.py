@@ -114,6 +114,20 @@ def test_the_function_is_asked_for_as_humaneval_asks(write_rows):
     assert "```python\nfrom typing import List\n" in rg.make("humanevalplus", data=data).tasks[0].text
 
 
+def test_numbers_of_more_digits_than_python_reads_are_compared_all_the_same(write_rows):
+    helpers, long = MBPPPLUS[1]["test"].partition("inputs =")[0], "7" * 5000
+    check = "for i, (inp, exp) in enumerate(zip(inputs, results)):\n    assertion(twice(*inp), exp, 0)\n"
+    row = {
+        **MBPPPLUS[1],
+        "code": "def twice(a):\n    return a + a\n",
+        "test": f"{helpers}inputs = [[{long}], ['{long}']]\nresults = [1{'5' * 4999}4, '{long}{long}']\n{check}",
+    }
+    env = rg.make("mbppplus", data=write_rows([row]))
+    assert env.tasks.size == 1
+    wrong = "```python\ndef twice(a):\n    return a\n```"
+    assert env.verifier.verify(env.tasks[0], rg.Completion(text=wrong)).score == 0.0
+
+
 def test_options_are_checked(write_rows):
     with pytest.raises(rg.ConfigError, match="style must be"):
         rg.make("humanevalplus", data=write_rows(HUMANEVALPLUS), style="base")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import rlvr_gym as rg
 from rlvr_envs.code import humaneval
 from rlvr_envs.code.code_tasks import ANSWER
-from rlvr_envs.code.plus_tests import LIMITS, before
+from rlvr_envs.code.plus_tests import LIMITS, before, readable
 from rlvr_envs.sources import stored_tasks
 from rlvr_gym.rows import Row
 from rlvr_gym.verifiers.code import Asserts, CodeVerifier, Problem
@@ -40,7 +40,7 @@ def humaneval_plus(
     plain = humaneval.continued_task if style == "continue" else humaneval.chat_task
 
     def to_task(row: Row) -> rg.Task:
-        return with_plus_tests(plain(row))
+        return with_plus_tests(plain({**row, "test": readable(row["test"])}))
 
     return rg.Environment(stored_tasks(data, to_task, verifier, name="humanevalplus", split=split), verifier)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import rlvr_gym as rg
 from rlvr_envs.code.code_tasks import ANSWER, FORMAT, asserts
-from rlvr_envs.code.plus_tests import LIMITS, before
+from rlvr_envs.code.plus_tests import LIMITS, before, readable
 from rlvr_envs.sources import stored_tasks
 from rlvr_gym.rows import Row
 from rlvr_gym.verifiers.code import CodeVerifier, Problem
@@ -45,7 +45,7 @@ def task_of(row: Row, shown: int) -> rg.Task:
         row["code"].replace("\r\n", "\n").strip("\n"),
         "\n".join(row.get("test_imports") or ()),
     )
-    tests = asserts([row["test"]], solution, setup=imports)
+    tests = asserts([readable(row["test"])], solution, setup=imports)
     tests = tests.model_copy(update={"setup": f"{before(row['test'])}\n{tests.setup}"})
     examples = "\n".join(row["test_list"][:shown])
     example = f"\n\nYour code should satisfy:\n\n{examples}" if shown else ""

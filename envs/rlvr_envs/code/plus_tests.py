@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import re
+import tokenize
+from decimal import Decimal
+
 from rlvr_gym.verifiers.code.problems import Limit
 
 LIMITS: dict[Limit, int | float] = {"cpu_seconds": 20.0, "wall_seconds": 80.0, "memory_bytes": 1 << 30}
@@ -40,3 +45,19 @@ def before(test: str) -> str:
     EvalPlus's own evaluator; the test text that it publishes lacks this.
     """
     return _CLOSE + _ASSERTED if "assert_allclose" in test else _CLOSE
+
+
+_LONG = re.compile(r"[0-9]{4301}")
+"""More digits than Python reads in a decimal number of a source; in a hexadecimal one it reads any."""
+
+
+def readable(test: str) -> str:
+    """Return a test with its longest whole numbers in hexadecimal, which is the only way that Python reads them."""
+    if not _LONG.search(test):
+        return test
+    lines = io.StringIO(test).readlines()
+    for token in reversed(list(tokenize.generate_tokens(io.StringIO(test).readline))):
+        if token.type == tokenize.NUMBER and _LONG.match(token.string):
+            row, begin, end = token.start[0] - 1, token.start[1], token.end[1]
+            lines[row] = f"{lines[row][:begin]}{int(Decimal(token.string)):#x}{lines[row][end:]}"
+    return "".join(lines)

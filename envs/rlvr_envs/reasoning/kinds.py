@@ -34,10 +34,13 @@ class Kind:
 
 
 def integral(gold: str, facts: dict[str, Any], said: str) -> Fault:
-    """The same antiderivative, with a constant or without."""
+    """A function that differs from the known antiderivative by a constant, whatever it is called."""
     if not _is_formula(said):
         return "no formula"
-    same = _math().verify(rg.Task(prompt="?", reference=_readable(gold)), rg.Completion(text=_readable(said)))
+    variable = facts["variable"]
+    same = _math().verify(
+        rg.Task(prompt="?", reference=_growth(gold, variable)), rg.Completion(text=_growth(said, variable))
+    )
     return None if same.correct else "another function"
 
 
@@ -66,9 +69,16 @@ def _math() -> rg.verifiers.Math:
     return rg.verifiers.Math("whole")
 
 
-def _readable(function: str) -> str:
-    function = re.sub(r"\ba(sin|cos|tan)(h?)\b", r"arc\1\2", function)
-    return function if re.search(r"\bC\b", function) else f"{function} + C"
+_FROM = "(1/20)"
+"""A place where the roots, logarithms and inverse functions of the generators' answers all have values."""
+
+
+def _growth(function: str, variable: str) -> str:
+    """A function less its value at one place, in which a constant cancels out."""
+    readable = re.sub(r"\ba(sin|cos|tan)(h?)\b", r"arc\1\2", function.strip().strip("$"))
+    readable = re.sub(r"(?<![A-Za-z])C(?![A-Za-z])", "(0)", readable)
+    there = re.sub(rf"(?<![A-Za-z]){variable}(?![A-Za-z])", _FROM, readable)
+    return f"({readable}) - ({there})"
 
 
 TEXT, WORD, PARTS = (Kind(fault=fault) for fault in (values.text, values.word, values.parts))
@@ -130,9 +140,11 @@ KINDS: dict[str, Kind] = {
     **dict.fromkeys(("codeio", "game_of_life", "list_functions"), JSON),
     **dict.fromkeys(("number_filtering", "number_sorting"), NUMBERS),
     **dict.fromkeys(("countdown", "puzzle24"), EXPRESSION),
-    **dict.fromkeys(("intermediate_integration", "simple_integration"), Kind(fault=integral)),
+    **dict.fromkeys(
+        ("intermediate_integration", "simple_integration"), Kind(fault=integral, facts=("variable",))
+    ),
     **dict.fromkeys(("dice", "fraction_simplification"), Kind(fault=values.reduced_fraction)),
-    "advanced_geometry": Kind(fault=partial(values.numbers, absolute=0.001)),
+    "advanced_geometry": Kind(fault=values.geometry),
     "bitwise_arithmetic": Kind(fault=values.hexadecimal),
     "coin_flip": Kind(fault=partial(values.near, relative=0.001)),
     "complex_arithmetic": Kind(fault=values.complex_number),

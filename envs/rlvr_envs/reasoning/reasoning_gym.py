@@ -10,7 +10,6 @@ from functools import cache
 from typing import Any, final
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
-from rlvr_sandbox.installing import pip_install
 
 import rlvr_gym as rg
 from rlvr_envs.reasoning.kinds import KINDS, REFUSED
@@ -53,6 +52,8 @@ def reasoning_gym(
 ) -> rg.Environment:
     """`dataset` is a generator's name, several with commas between them, or `all`; `config` sets options of one."""
     if importlib.util.find_spec("reasoning_gym") is None:
+        from rlvr_sandbox.installing import pip_install
+
         raise rg.ConfigError(f"this environment needs reasoning-gym: {pip_install('reasoning')}")
     names = sorted(KINDS) if dataset == "all" else [name.strip() for name in dataset.split(",")]
     for name in names:

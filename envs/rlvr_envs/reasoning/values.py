@@ -160,6 +160,11 @@ def numbers(gold: str, facts: JsonObject, said: str, *, absolute: float = 0.0, o
     return None if same else "other numbers"
 
 
+def geometry(gold: str, facts: JsonObject, said: str) -> Fault:
+    """The same numbers, to three decimals; angles, which the golds have with two, to two."""
+    return numbers(gold, facts, said, absolute=0.0051 if "°" in gold else 0.001)
+
+
 def _numbers(said: str) -> list[Fraction] | None:
     bare = said.strip()
     for opens, closes in ("[]", "()"):
