@@ -64,8 +64,8 @@ test-vllm: .venv-vllm/.ready
 neighbours: .venv-neighbours/.ready .venv-openenv/.ready
 
 test-neighbours: neighbours
-	RLVR_TESTED_NEIGHBOURS=trl,verl,verifiers,inspect_ai .venv-neighbours/bin/python -m pytest tests/neighbours
-	RLVR_TESTED_NEIGHBOURS=openenv .venv-openenv/bin/python -m pytest tests/neighbours/test_openenv.py
+	RLVR_TESTED_NEIGHBOURS=trl,verl,verifiers,inspect_ai .venv-neighbours/bin/python -m pytest -m neighbours tests/neighbours
+	RLVR_TESTED_NEIGHBOURS=openenv .venv-openenv/bin/python -m pytest -m neighbours tests/neighbours/test_openenv.py
 
 lint: setup
 	$(BIN)/ruff check .

@@ -26,7 +26,7 @@ _TIMEOUT_SECONDS = 60.0
 def from_openenv(
     url: str,
     *,
-    rows: int,
+    rows: int = 100,
     max_turns: int = 10,
     action: str | None = None,
     text: str | None = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Literal
 
@@ -37,6 +38,25 @@ def _sums(name: str, count: int) -> rg.TaskSet:
 def sums(count: int = 4) -> rg.Environment:
     """One turn."""
     return rg.Environment(_sums("sums", count), Shaky())
+
+
+class Stuck(Shaky):
+    """Has a fifth of a second for a verdict, and takes longer where a completion says so."""
+
+    @property
+    def timeout_seconds(self) -> float:
+        return 0.2
+
+    def verify(self, task: rg.Task, completion: rg.Completion) -> rg.Verdict:
+        if FAULT in completion.text:
+            time.sleep(5)
+        return rg.verifiers.Numeric("boxed").verify(task, completion)
+
+
+@rg.register("tests/Slow-v0")
+def slow() -> rg.Environment:
+    """One turn, whose judge may get stuck."""
+    return rg.Environment(_sums("slow", 4), Stuck())
 
 
 class Talk(rg.Environment):

@@ -18,7 +18,7 @@ import pytest
 import rlvr_gym as rg
 from tests.neighbours.environments import COMPLETIONS, FAULT, SCORES, made
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.neighbours, pytest.mark.filterwarnings("ignore")]
 ROOT = Path(__file__).parents[2]
 
 

@@ -16,7 +16,7 @@ import rlvr_gym as rg
 from rlvr_gym.generation.tiny import tiny_model
 from tests.neighbours.environments import FAULT, made
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.neighbours, pytest.mark.filterwarnings("ignore")]
 """Warnings of TRL and of those below it are no business of ours."""
 
 

@@ -14,7 +14,7 @@ import rlvr_gym as rg
 from rlvr_gym.generation.tiny import tiny_model
 from tests.neighbours.environments import COMPLETIONS, FAULT, SCORES, made
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.neighbours, pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture(scope="module")

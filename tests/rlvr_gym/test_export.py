@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -339,6 +340,17 @@ def test_an_episode_that_stops_early_is_judged_as_it_stands() -> None:
     assert episode.reward == 0.25
     with pytest.raises(rg.ConfigError, match="no episode is under way"):
         Episode(env).take(Completion(text="hm"))
+
+
+def test_a_judge_that_is_stuck_is_given_up_on_in_its_time() -> None:
+    began = time.monotonic()
+    assert trl_rewards(rg.export.trl(made("slow")), COMPLETIONS) == list(SCORES)
+    env = made("slow")
+    episode = Episode(env)
+    episode.begin(env.tasks[0])
+    assert not episode.finish(Completion(text=FAULT)).scored
+    assert episode.reward is None
+    assert time.monotonic() - began < 4
 
 
 def test_many_threads_may_judge_at_once() -> None:
