@@ -8,6 +8,7 @@ import pytest
 from rlvr_gym.cli.main import main
 from rlvr_gym.evaluation import read_samples
 from rlvr_gym.generation.loading import load_model
+from rlvr_gym.generation.transformers.multi_token import MultiTokenModule
 
 ASKED = [
     *[
@@ -36,6 +37,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         model, tokenizer = load_model(f"tiny:{alphabet}", seed=seed)
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
+        MultiTokenModule(model).save(folder)
         found[name] = str(folder)
     return found
 
@@ -56,7 +58,7 @@ def test_greedy_answers_are_those_without_a_draft_and_the_share_accepted_is_told
     greedy = ["--model", models["model"], "sampling.temperature=0"]
     assert run(*greedy, "--out", str(tmp_path / "alone")) in (0, None)
     assert "of drafted tokens were accepted" not in capsys.readouterr().err
-    drafts = {"draft": models["draft"], "itself": models["model"]}
+    drafts = {"draft": models["draft"], "itself": models["model"], "module": "mtp"}
     for name, draft in drafts.items():
         assert run(*greedy, f"generator.draft={draft}", "--out", str(tmp_path / name)) in (0, None)
         said = " ".join(capsys.readouterr().err.split())

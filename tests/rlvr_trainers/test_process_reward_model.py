@@ -262,7 +262,7 @@ def learned(folder: Path, *, seed: int, shuffled: bool = False) -> dict[str, Any
     return rows(folder / "run")[-1]
 
 
-STEPS = 150
+STEPS = 100
 
 
 @pytest.fixture(scope="module")
@@ -426,7 +426,7 @@ def test_steps_pay_in_training_where_they_end(trained: tuple[dict[str, Any], Pat
     prompts = tmp_path / "prompts.jsonl"
     prompts.write_text("".join(json.dumps({"prompt": f"{n}>"}) + "\n" for n in NUMBERS[:64]))
     env = ["env.id=jsonl", f"env.data={prompts}", f"env.process_reward_model={trained[1] / 'run' / 'model'}"]
-    more = ["sampling.max_tokens=6", "batch.prompts=16", "batch.group_size=8", "run.steps=15"]
+    more = ["sampling.max_tokens=6", "batch.prompts=16", "batch.group_size=8", "run.steps=10"]
     settings = parse_overrides([*TINY, *env, "env.aggregate=minimum", *more, f"run.dir={tmp_path / 'run'}"])
     Trainer(load_recipe("grpo_process", settings)).run()
     first, *_, last = [row for row in rows(tmp_path / "run") if row["step"]]

@@ -51,7 +51,7 @@ class MultiTokenModule(nn.Module):
         self.float().eval()
 
     def inputs(self, before: Tensor, embedded: Tensor) -> Tensor:
-        """What the block reads at some tokens: the states of the tokens `before` them, and their embeddings."""
+        """The block's input at some tokens, of the states of the tokens `before` them and of their embeddings."""
         dtype = self.join.weight.dtype
         joined = torch.cat([self.state_norm(before.to(dtype)), self.token_norm(embedded.to(dtype))], dim=-1)
         return self.join(joined)

@@ -225,7 +225,8 @@ def ended(
         judged=sum(map(min, lengths, drafted)),
         accepted=sum(map(min, lengths, accepted)),
     )
-    tokens, logprobs = ([row[:length] for row, length in zip(of, lengths, strict=True)] for of in drawn)
+    tokens = [row[:length] for row, length in zip(drawn[0], lengths, strict=True)]
+    logprobs = [row[:length] for row, length in zip(drawn[1], lengths, strict=True)]
     return (tokens, logprobs), counts
 
 
