@@ -22,14 +22,20 @@ register_suite(
     "code",
     (
         "humaneval",
+        "humanevalplus",
         "mbpp",
+        "mbppplus",
         "livecodebench",
+        "bigcodebench",
     ),
     about="functions and programs, judged by their tests",
 )
 register_suite(
     "instructions",
-    ("ifeval",),
+    (
+        "ifeval",
+        "ifbench",
+    ),
     about="how to write, as far as a program can check it",
 )
 register_suite(
@@ -39,6 +45,7 @@ register_suite(
         "aime25",
         "aime26",
         "olympiadbench",
+        "reasoninggym",
     ),
     about="long thinking with a short answer",
 )
