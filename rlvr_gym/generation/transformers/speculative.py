@@ -206,11 +206,7 @@ class Speculation:
         """The new tokens of each row, up to an end token or stop string; counts them."""
         lengths = [
             next(
-                (
-                    place
-                    for place in range(1, count + 1)
-                    if row.ends([*row.token_ids, *tokens[:place]], self._end_ids)
-                ),
+                (place for place in range(1, count + 1) if row.ends(self._end_ids, tokens[:place])),
                 count + 1,
             )
             for row, count, tokens in zip(rows, accepted, drawn[0], strict=True)
