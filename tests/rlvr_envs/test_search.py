@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -241,6 +242,14 @@ def test_a_corpus_that_cannot_be_read_is_known_before_anything_is_sampled(
 def test_options_that_cannot_work_say_what_would(paths: dict[str, str], option: dict[str, Any], fault: str):
     with pytest.raises(rg.ConfigError, match=fault):
         rg.make("search", **{**paths, **option})
+
+
+def test_without_bm25s_the_environment_says_how_to_get_it(
+    paths: dict[str, str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(sys.modules, "bm25s", None)
+    with pytest.raises(rg.ConfigError, match=r"search needs bm25s: pip install .*\[search\]"):
+        rg.make("search", **paths)
 
 
 def play(env: rg.Environment, family: str, *turns: str) -> tuple[rg.Rollout, Speaker]:

@@ -25,7 +25,7 @@ def record(rows: Sequence[Row], drawn: Drawn, end_ids: Collection[int]) -> list[
     for row, tokens, logprobs in zip(rows, *drawn, strict=True):
         row.token_ids += tokens
         row.logprobs += logprobs
-        if row.ends(row.token_ids, end_ids):
+        if row.ends(end_ids):
             row.finish_reason = FinishReason.STOP
         elif not row.remaining:
             row.finish_reason = FinishReason.LENGTH

@@ -66,9 +66,13 @@ class Row:
         """Number of tokens that it may still gain."""
         return self.group.budget - len(self.token_ids)
 
-    def ends(self, ids: Sequence[int], end_ids: Collection[int]) -> bool:
-        """Return whether the last of `ids`, which follow its prompt, ends it: an end token, or by a stop string."""
-        return ids[-1] in end_ids or (self.group.stop is not None and self.group.stop.end(ids))
+    def ends(self, end_ids: Collection[int], more: Sequence[int] = ()) -> bool:
+        """Return whether its last token, after it has gained `more`, ends it: an end token, or one that stops it."""
+        stop = self.group.stop
+        last = more[-1] if more else self.token_ids[-1]
+        if last in end_ids or stop is None:
+            return last in end_ids
+        return stop.end([*self.token_ids, *more] if more else self.token_ids)
 
 
 Drawn = tuple[list[list[int]], list[list[float]]]

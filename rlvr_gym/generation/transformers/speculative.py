@@ -217,7 +217,8 @@ def ended(
 ) -> tuple[Drawn, DraftCounts]:
     """The new tokens of each row, up to an end token or stop string; and their counts."""
     lengths = [
-        _length(row, count, said, end_ids) for row, count, said in zip(rows, accepted, drawn[0], strict=True)
+        next((place for place in range(1, count + 1) if row.ends(end_ids, tokens[:place])), count + 1)
+        for row, count, tokens in zip(rows, accepted, drawn[0], strict=True)
     ]
     counts = DraftCounts(
         passes=len(lengths),
@@ -228,16 +229,6 @@ def ended(
     tokens = [row[:length] for row, length in zip(drawn[0], lengths, strict=True)]
     logprobs = [row[:length] for row, length in zip(drawn[1], lengths, strict=True)]
     return (tokens, logprobs), counts
-
-
-def _length(row: Row, accepted: int, said: Sequence[int], end_ids: Collection[int]) -> int:
-    """Tokens of what a row says until it ends, of those that were accepted and the one drawn after them."""
-    ids = list(row.token_ids) if row.group.stop is not None else []
-    for place in range(accepted):
-        ids.append(said[place])
-        if row.ends(ids, end_ids):
-            return place + 1
-    return accepted + 1
 
 
 @final
