@@ -22,14 +22,19 @@ register_suite(
     "code",
     (
         "humaneval",
+        "humanevalplus",
         "mbpp",
+        "mbppplus",
         "livecodebench",
     ),
     about="functions and programs, judged by their tests",
 )
 register_suite(
     "instructions",
-    ("ifeval",),
+    (
+        "ifeval",
+        "ifbench",
+    ),
     about="how to write, as far as a program can check it",
 )
 register_suite(
