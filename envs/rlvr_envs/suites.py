@@ -26,6 +26,7 @@ register_suite(
         "mbpp",
         "mbppplus",
         "livecodebench",
+        "bigcodebench",
     ),
     about="functions and programs, judged by their tests",
 )
@@ -44,6 +45,7 @@ register_suite(
         "aime25",
         "aime26",
         "olympiadbench",
+        "reasoninggym",
     ),
     about="long thinking with a short answer",
 )

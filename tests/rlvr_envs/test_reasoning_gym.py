@@ -12,7 +12,7 @@ from rlvr_envs.reasoning.reasoning_gym import FORMAT, Problem
 import rlvr_gym as rg
 from rlvr_gym.verifiers.workers import WorkerPool
 
-SLOW = {"knight_swap", "quantum_lock", "intermediate_integration"}
+SLOW = {"knight_swap", "rush_hour", "quantum_lock", "intermediate_integration"}
 GENERATORS = sorted(KINDS)
 
 
@@ -348,6 +348,23 @@ def judged(name, gold, facts, said):
             {"matrix": [["*", "X", "#"]]},
             ["infeasible"],
             ["right right", "feasible"],
+        ),
+        (
+            "rush_hour",
+            "",
+            {"board_config": "oooooo" + "oooooo" + "AAoBoo" + "oooBox" + "oooooo" + "oooooo"},
+            ["B+1 A+4", "B-2 A+4", "B+1 A+1 A+3"],
+            [
+                "A+4",
+                "B+1 A+4 A-1 A+1",
+                "B+1",
+                "B+1 A+9",
+                "C+1",
+                "B+1 A+5",
+                "AA right",
+                "B+1, A+4",
+                "A-1 B+1 A+4",
+            ],
         ),
         ("palindrome_generation", "aba", {"letters": ["a", "b", "a"]}, ["aba", "ABA"], ["aab", "aa", "bab"]),
         (

@@ -10,7 +10,7 @@ from functools import cache, partial
 from typing import Any
 
 import rlvr_gym as rg
-from rlvr_envs.reasoning import boards, puzzles, values
+from rlvr_envs.reasoning import boards, puzzles, traffic, values
 from rlvr_envs.reasoning.values import Fault
 
 
@@ -18,18 +18,18 @@ from rlvr_envs.reasoning.values import Fault
 class Kind:
     """A way to judge answers. `facts` are what it needs of a problem's metadata beside the gold answer.
 
-    `example` is the fact that holds a right answer, where the problem has no other.
+    `example` is the fact that holds a right answer, or what finds one, where the problem has no other.
     """
 
     fault: Callable[[str, dict[str, Any], str], Fault]
     facts: tuple[str, ...] = ()
-    example: str = ""
+    example: str | Callable[[dict[str, Any]], str] = ""
 
     def gold(self, answer: str | None, metadata: dict[str, Any]) -> str:
         """A right answer to a problem, empty where it has none."""
         if not self.example:
             return answer or ""
-        example = metadata[self.example]
+        example = metadata[self.example] if isinstance(self.example, str) else self.example(metadata)
         return example if isinstance(example, str) else json.dumps(example)
 
 
@@ -176,6 +176,7 @@ KINDS: dict[str, Kind] = {
     "rubiks_cube": Kind(
         fault=boards.cube, facts=("cube_size", "scramble_moves"), example="example_correct_answer"
     ),
+    "rush_hour": Kind(fault=traffic.moves, facts=("board_config",), example=traffic.solved),
     "shortest_path": Kind(fault=puzzles.path, facts=("matrix",)),
     "sokoban": Kind(fault=boards.sokoban, facts=("gamestr",)),
     "survo": Kind(fault=puzzles.survo, facts=("puzzle", "candidate_numbers")),
@@ -189,6 +190,5 @@ REFUSED = {
     "boxnet": "its problems come with no right answer to check the checker by",
     "composite": "give several names, with commas between them",
     "propositional_logic": "a premise said again is a valid conclusion",
-    "rush_hour": "its problems come with no right answer to check the checker by",
 }
 """Generators that are not used, and why."""

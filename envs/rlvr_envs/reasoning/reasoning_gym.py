@@ -18,7 +18,7 @@ from rlvr_gym.verifiers.workers import WorkerPool
 
 CARD = rg.EnvironmentCard(
     summary="Solve a puzzle, a calculation, or another procedural problem of reasoning.",
-    detail="102 generators; dataset= names one, several with commas between them, or all of them, of which each task "
+    detail="103 generators; dataset= names one, several with commas between them, or all of them, of which each task "
     "draws one. config= sets a generator's own options. Splits share no question.",
     source="Generated from the seed by the package reasoning-gym (the extra `reasoning`); arXiv 2505.24760",
     licence="Apache-2.0",
