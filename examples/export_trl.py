@@ -19,9 +19,8 @@ right = [exported.env.solution(one.task) for one in exported.tasks]
 said = [right[0], "It is \\boxed{0}.", "I do not know."]
 completions = [[{"role": "assistant", "content": text}] for text in said]
 ids, places = [one.task.id for one in exported.tasks], [one.index for one in exported.tasks]
-print(
-    exported.reward(completions, task=ids, index=places)
-)  # [1.0, 0.0, 0.0]; None is one that cannot be judged
+rewards = exported.reward(completions, task=ids, index=places)
+print(rewards)  # [1.0, 0.0, 0.0]; None is one that cannot be judged
 
 with tempfile.TemporaryDirectory() as folder:
     written = exported.write(Path(folder, "arithmetic-trl"))
