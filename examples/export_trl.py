@@ -18,16 +18,13 @@ for row in exported.rows:
 right = [exported.env.solution(one.task) for one in exported.tasks]
 said = [right[0], "It is \\boxed{0}.", "I do not know."]
 completions = [[{"role": "assistant", "content": text}] for text in said]
-columns = {name: [row[name] for row in exported.rows] for name in ("task", "index")}
-print(
-    exported.reward(completions=completions, **columns)
-)  # [1.0, 0.0, 0.0]; None is one that cannot be judged
+ids, places = [one.task.id for one in exported.tasks], [one.index for one in exported.tasks]
+rewards = exported.reward(completions, task=ids, index=places)
+print(rewards)  # [1.0, 0.0, 0.0]; None is one that cannot be judged
 
 with tempfile.TemporaryDirectory() as folder:
     written = exported.write(Path(folder, "arithmetic-trl"))
     print(sorted(path.name for path in written.iterdir()))
-    again = rg.export.load("trl", written / "environment.json")  # what the written files do, in TRL's process
-    print(again.reward(completions=completions, **columns))
 
 guess = rg.export.trl(rg.make("guess"), rows=1)  # several turns: tools become methods that TRL calls
 assert guess.environment_factory is not None

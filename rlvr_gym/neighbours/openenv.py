@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Self, final
 
 from rlvr_gym.environments.base import Environment, Info, Response
-from rlvr_gym.errors import ConfigError, VerifierFault
+from rlvr_gym.errors import ConfigError, DataError, VerifierFault
 from rlvr_gym.files import Json, JsonObject
 from rlvr_gym.tasks import Message, Task, TaskSet
 from rlvr_gym.verdicts import Completion, Verdict
@@ -75,7 +75,9 @@ class Server:
         """A session of the server's."""
         from openenv.core.generic_client import GenericEnvClient  # pyright: ignore[reportMissingImports]
 
-        client = GenericEnvClient(base_url=self.url, message_timeout_s=_TIMEOUT_SECONDS).sync()
+        client = GenericEnvClient(
+            base_url=self.url, connect_timeout_s=_TIMEOUT_SECONDS, message_timeout_s=_TIMEOUT_SECONDS
+        ).sync()
         client.connect()
         return client
 
@@ -119,7 +121,14 @@ def _only_text(schema: JsonObject) -> str:
 
 
 def _rows(server: Server, rows: int) -> Iterator[tuple[str, JsonObject]]:
-    """Have every episode begun once, for its prompt."""
+    """Have every episode begun once, for its prompt. Raises DataError where the server fails."""
+    try:
+        yield from _begun(server, rows)
+    except _failures() as error:
+        raise DataError(f"the server at {server.url} failed: {error}") from error
+
+
+def _begun(server: Server, rows: int) -> Iterator[tuple[str, JsonObject]]:
     session = server.connect()
     try:
         for index in range(rows):
@@ -130,6 +139,13 @@ def _rows(server: Server, rows: int) -> Iterator[tuple[str, JsonObject]]:
             yield f"{server.url}, reset {asked}", {"task": task}
     finally:
         session.close()
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """The errors of a server that fails, or of the way to it."""
+    from websockets.exceptions import WebSocketException  # pyright: ignore[reportMissingImports]
+
+    return (OSError, RuntimeError, TimeoutError, WebSocketException)
 
 
 @final
@@ -188,7 +204,7 @@ class RemoteEnvironment(Environment):
             self._fault = (
                 None if prompt == self.task.text else f"the server began another episode for {asked}"
             )
-        except (OSError, RuntimeError, TimeoutError) as error:
+        except _failures() as error:
             self._fault = f"the server at {self._server.url} failed: {error}"
         return begun
 
@@ -200,7 +216,7 @@ class RemoteEnvironment(Environment):
         assert isinstance(verifier, RemoteVerdict)
         try:
             result = self._session.step({self._server.action: replies[-1].text})
-        except (OSError, RuntimeError, TimeoutError) as error:
+        except _failures() as error:
             raise VerifierFault(f"the server at {self._server.url} failed: {error}") from error
         verifier.result = result
         if result.done:
@@ -214,5 +230,5 @@ class RemoteEnvironment(Environment):
         """End the session."""
         session, self._session = self._session, None
         if session is not None:
-            with contextlib.suppress(OSError, RuntimeError, TimeoutError):
+            with contextlib.suppress(*_failures()):
                 session.close()

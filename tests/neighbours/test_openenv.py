@@ -27,43 +27,48 @@ def openenv(neighbour: Callable[[str], Any]) -> Any:
     return neighbour("openenv")
 
 
+def started(name: str, folder: Path) -> tuple[str, subprocess.Popen[str]]:
+    """Serve an environment as its written files do."""
+    folder = rg.export.openenv(made(name)).write(folder / name)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        "server.app:app",
+        "--port",
+        str(port),
+        "--log-level",
+        "warning",
+    ]
+    env = {"PYTHONPATH": f"{folder}:{ROOT}", "PATH": "/usr/bin:/bin"}
+    process = subprocess.Popen(command, cwd=folder, env=env, text=True)
+    address = f"http://127.0.0.1:{port}"
+    wait_for(address, process)
+    return address, process
+
+
 @pytest.fixture(scope="module")
 def served(openenv: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
-    """Serves an environment as its written files do; returns the address."""
-    running: list[subprocess.Popen[str]] = []
-    addresses: dict[str, str] = {}
+    """Serves an environment, once for all tests; returns the address."""
+    running: dict[str, tuple[str, subprocess.Popen[str]]] = {}
 
     def start(name: str) -> str:
-        if name in addresses:
-            return addresses[name]
-        folder = rg.export.openenv(made(name)).write(tmp_path_factory.mktemp("openenv") / name)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        command = [
-            sys.executable,
-            "-m",
-            "uvicorn",
-            "server.app:app",
-            "--port",
-            str(port),
-            "--log-level",
-            "warning",
-        ]
-        env = {"PYTHONPATH": f"{folder}:{ROOT}", "PATH": "/usr/bin:/bin"}
-        running.append(subprocess.Popen(command, cwd=folder, env=env, text=True))
-        addresses[name] = f"http://127.0.0.1:{port}"
-        wait_for(addresses[name], running[-1])
-        return addresses[name]
+        if name not in running:
+            running[name] = started(name, tmp_path_factory.mktemp("openenv"))
+        return running[name][0]
 
     yield start
-    for process in running:
+    for _, process in running.values():
         process.terminate()
         process.wait(timeout=20)
 
 
 def wait_for(address: str, process: subprocess.Popen[str]) -> None:
-    for _ in range(300):
+    deadline = time.monotonic() + 240  # other work may have the machine
+    while time.monotonic() < deadline:
         assert process.poll() is None, "the server ended"
         try:
             with urllib.request.urlopen(f"{address}/health", timeout=1):
@@ -75,7 +80,7 @@ def wait_for(address: str, process: subprocess.Popen[str]) -> None:
 
 def client(address: str) -> Any:
     files = importlib.import_module("rlvr_gym.export.targets.openenv_files.client")
-    return files.TextEnv(base_url=address).sync()
+    return files.TextEnv(base_url=address, connect_timeout_s=120.0, message_timeout_s=120.0).sync()
 
 
 def say(text: str) -> Any:
@@ -199,3 +204,18 @@ def test_a_server_that_is_gone_leaves_episodes_unscored(openenv: Any, tmp_path: 
     assert terminated
     assert not info["scored"]
     assert "the server at http://127.0.0.1:9 failed" in info["verdict"].detail
+
+
+def test_a_server_that_dies_in_an_episode_leaves_it_unscored(openenv: Any, tmp_path: Path) -> None:
+    address, process = started("talk", tmp_path)
+    env = rg.from_openenv(address, rows=1)
+    env.reset(options={"task": 0})
+    env.step("hm")
+    process.kill()
+    process.wait(timeout=20)
+    _, _, terminated, _, info = env.step("hm")
+    assert terminated
+    assert not info["scored"]
+    assert f"the server at {address} failed" in info["verdict"].detail
+    with pytest.raises(rg.DataError, match="failed"):
+        rg.from_openenv(address, rows=2, action="text").tasks.take(2)
