@@ -225,7 +225,10 @@ def test_three_more_seeds_learn_it_and_nothing_of_answers_to_other_numbers(seed:
     assert control > 1
 
 
-@pytest.mark.parametrize("adapter", [[], ["model.lora.rank=4", "model.lora.targets=[c_attn,c_fc]"]])
+@pytest.mark.parametrize(
+    "adapter",
+    [[], pytest.param(["model.lora.rank=4", "model.lora.targets=[c_attn,c_fc]"], marks=pytest.mark.slow)],
+)
 def test_four_steps_are_two_steps_and_two_more(adapter: list[str], tmp_path: Path) -> None:
     more = ["batch.prompts=8", "batch.minibatches=2", "optimizer.schedule=constant", *adapter]
     for name, steps in (("whole", 4), ("parts", 2), ("parts", 4)):
