@@ -175,13 +175,12 @@ def rows(run_dir: Path) -> list[dict[str, Any]]:
     return list(read_lines(run_dir / "metrics.jsonl"))
 
 
-def shuffled(folder: Path) -> list[str]:
-    """Conversations in which an answer is that to another number."""
-    numbers = list(range(10, 90))
+def shuffled(folder: Path) -> None:
+    """Conversations in which an answer is that to another number; more than 20 steps show, so none is seen twice."""
+    numbers = list(range(100, 900))
     answers = [str(number)[::-1] for number in np.random.default_rng(0).permutation(numbers)]
     lines = [{"prompt": f"{n}>", "completion": said} for n, said in zip(numbers, answers, strict=True)]
     (folder / "shuffled.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return [f"data.path={folder / 'shuffled.jsonl'}", "env=null"]
 
 
 def test_the_second_token_is_learned_and_drafts_are_then_accepted_in_training(
@@ -225,7 +224,10 @@ def test_three_more_seeds_learn_it_and_nothing_of_answers_to_other_numbers(seed:
     assert control > 1
 
 
-@pytest.mark.parametrize("adapter", [[], ["model.lora.rank=4", "model.lora.targets=[c_attn,c_fc]"]])
+@pytest.mark.parametrize(
+    "adapter",
+    [[], pytest.param(["model.lora.rank=4", "model.lora.targets=[c_attn,c_fc]"], marks=pytest.mark.slow)],
+)
 def test_four_steps_are_two_steps_and_two_more(adapter: list[str], tmp_path: Path) -> None:
     more = ["batch.prompts=8", "batch.minibatches=2", "optimizer.schedule=constant", *adapter]
     for name, steps in (("whole", 4), ("parts", 2), ("parts", 4)):

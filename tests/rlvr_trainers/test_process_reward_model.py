@@ -317,7 +317,10 @@ def test_three_more_seeds_learn_and_nothing_is_learned_from_shuffled_labels(
     print(f"\nseed {seed}: {told}")
 
 
-@pytest.mark.parametrize("adapter", [[], ["model.lora.rank=4", "model.lora.targets=[c_attn,c_fc]"]])
+@pytest.mark.parametrize(
+    "adapter",
+    [[], pytest.param(["model.lora.rank=4", "model.lora.targets=[c_attn,c_fc]"], marks=pytest.mark.slow)],
+)
 def test_four_steps_are_two_steps_and_two_more(adapter: list[str], tmp_path: Path) -> None:
     data = labelled(tmp_path / "steps.jsonl", list(NUMBERS)[:24])
     held_out = labelled(tmp_path / "held-out.jsonl", list(NUMBERS)[24:30])
