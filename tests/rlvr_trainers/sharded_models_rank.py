@@ -34,6 +34,7 @@ from tests.rlvr_trainers.sharded_rank import held
 
 Case = Mapping[str, Any]
 Objectives = Callable[[CreditedBatch], Any]
+Weights = Callable[[], list[Any]]
 
 
 def three_steps(case: Case, mesh: Mesh) -> dict[str, Any]:
@@ -64,41 +65,40 @@ def _critic(models: Models, own_model: bool) -> Critic:
     return critic
 
 
-def _trained(case: Case, models: Models, score: Callable[..., Any]) -> tuple[Role, Objectives, list[Any]]:
-    """The role that is trained, its objectives, and all weights that have a part."""
+def _trained(case: Case, models: Models, score: Callable[..., Any]) -> tuple[Role, Objectives, Weights]:
+    """The role that is trained, its objectives, and all weights that have a part, as they are when asked for."""
     policy = models.policy
     match case["trains"]:
         case "critic" | "critic head":
             critic = _critic(models, case["trains"] == "critic")
-            return Role.CRITIC, partial(ValueObjective, clip=0.2), critic.parameters
+            return Role.CRITIC, partial(ValueObjective, clip=0.2), lambda: critic.parameters
         case "reward":
-            models.reward = RewardModelInTraining(policy)
-            models.reward.restore({"weight": _wave(models.reward.state()["weight"])})
+            reward = models.reward = RewardModelInTraining(policy)
+            reward.restore({"weight": _wave(reward.state()["weight"])})
             config = PreferenceConfig(beta=1.0)
             objectives = partial(
                 PreferenceObjective, config, logprobs=lambda tokens: score(Role.REWARD, tokens)[0]
             )
-            return Role.REWARD, objectives, models.reward.parameters
+            return Role.REWARD, objectives, lambda: reward.parameters
         case "steps":
-            models.reward = RewardModelInTraining(policy, steps="line")
-            models.reward.restore(
-                {name: _wave(weight) + 0.1 for name, weight in models.reward.state().items()}
-            )
-            return Role.REWARD, StepLabelObjective, models.reward.parameters
+            steps = models.reward = RewardModelInTraining(policy, steps="line")
+            steps.restore({name: _wave(weight) + 0.1 for name, weight in steps.state().items()})
+            return Role.REWARD, StepLabelObjective, lambda: steps.parameters
         case "student":
             assert models.teacher is not None
-            models.teacher.model.requires_grad_(False)
+            teacher = models.teacher.model.requires_grad_(False)
             models.student = Student(policy, models.teacher, kind="jsd", beta=0.3)
-            both = [*policy.model.parameters(), *models.teacher.model.parameters()]
-            return Role.STUDENT, partial(DivergenceObjective, "token_mean", max_tokens=13), both
+            objectives = partial(DivergenceObjective, "token_mean", max_tokens=13)
+            return Role.STUDENT, objectives, lambda: [*policy.model.parameters(), *teacher.parameters()]
         case _:
-            return Role.POLICY, CrossEntropyObjective, policy.parameters
+            return Role.POLICY, CrossEntropyObjective, lambda: policy.parameters
 
 
 def _three_steps(case: Case, mesh: Mesh) -> dict[str, Any]:
     """Gradients, weights, metrics and numbers of three optimizer steps, whole in every process.
 
-    `held` are the numbers that this process holds of all weights, `left` the policy's gradients that nobody used.
+    `held` are the numbers that this process holds of all weights at an optimizer step and at the end, at most; `left`
+    are the policy's gradients that nobody used.
     """
     teacher = _policy(case, "teacher", mesh) if "teacher" in case else None
     models = Models(_policy(case, "model", mesh, **case["settings"]), teacher=teacher)
@@ -119,19 +119,22 @@ def _three_steps(case: Case, mesh: Mesh) -> dict[str, Any]:
     )
     trained = list(models.of(role).parameters)
     gradients: list[torch.Tensor] = []
+    kept: list[int] = []
 
     def note(*_: Any) -> None:
+        kept.append(sum(map(held, weights())))
         gradients.extend(whole(weight.grad).clone() for weight in trained if weight.grad is not None)
 
     hook = register_optimizer_step_pre_hook(note)
     metrics = learner.update(case["batch"], PhaseClock(), seed=0)
     hook.remove()
+    numbers = learner.logprobs(role, case["batch"].tokens, with_entropy=True)
     return {
         "gradients": gradients,
         "weights": [whole(weight).detach() for weight in trained],
         "metrics": metrics,
-        "numbers": learner.logprobs(role, case["batch"].tokens, with_entropy=True),
-        "held": sum(held(weight) for weight in weights),
+        "numbers": numbers,
+        "held": max(*kept, sum(map(held, weights()))),
         "left": sum(weight.grad is not None for weight in models.policy.parameters),
     }
 

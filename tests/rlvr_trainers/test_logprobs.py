@@ -184,6 +184,22 @@ def test_a_soft_cap_is_noticed_in_a_model_whose_logits_are_small():
     assert module._find_kind(model) is module._HeadKind.OWN
 
 
+def test_logits_of_a_models_own_making_are_made_without_its_layers():
+    model: Any = gemma2()
+    hidden_CH = torch.randn(5, 16, dtype=torch.float64)
+    head = module.head_of(model)
+    calls: list[Any] = []
+    for layer in model.model.layers:
+        layer.register_forward_pre_hook(lambda *_: calls.append(1))
+    logits_CV = head(hidden_CH)
+    assert not calls
+    torch.testing.assert_close(logits_CV, 2 * torch.tanh(model.lm_head(hidden_CH) / 2), rtol=0, atol=1e-12)
+    ids = torch.tensor([[1, 2, 3]])
+    states = model.model(input_ids=ids).last_hidden_state[0]
+    assert len(calls) == 2
+    torch.testing.assert_close(head(states), model(input_ids=ids).logits[0], rtol=0, atol=1e-12)
+
+
 def test_a_model_whose_logits_come_from_elsewhere_is_refused(tiny_llama: Make, mixed_rollouts: Rollouts):
     config = peft.PromptTuningConfig(task_type=peft.TaskType.CAUSAL_LM, num_virtual_tokens=3)
     model = peft.get_peft_model(tiny_llama(), config).double().eval()

@@ -55,7 +55,7 @@ def head_divergences(
     targets_N: Tensor,
     *,
     kind: Divergence,
-    beta: float | None,
+    beta: float | None = None,
     temperature: float,
     chunk: int,
 ) -> tuple[Tensor, Tensor]:
