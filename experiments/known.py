@@ -14,6 +14,7 @@ NAMES = (
     "prefixes",
     "crossing",
     "hacking",
+    "steps",
     "kl",
     "drafting",
 )
