@@ -8,15 +8,7 @@ from pathlib import Path
 from experiments.experiment import Experiment
 from experiments.records import RESULTS, Records, code_of
 
-NAMES = (
-    "dapo",
-    "clip_higher",
-    "prefixes",
-    "crossing",
-    "hacking",
-    "kl",
-    "drafting",
-)
+NAMES = ("dapo", "clip_higher", "prefixes", "crossing", "hacking", "steps", "kl", "drafting")
 
 
 def load(name: str) -> Experiment:

@@ -20,7 +20,7 @@ _HEAD = """<!-- Written by `python -m experiments` from experiments/results: cha
 Much is said of training with verifiable rewards, in papers and in the notes that are written from them. Each sentence
 here was tried on a small model or on a table of logits, with this project's own algorithms.
 
-<!-- not run: needs an hour or two -->
+<!-- not run: needs minutes -->
 ```sh
 make experiments                    # every run that has no record yet, on two cores; then this page
 python -m experiments kl --jobs 1   # one experiment
