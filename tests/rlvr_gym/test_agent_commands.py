@@ -28,9 +28,11 @@ def user(text):
 """
 
 
-def command(source: str, **settings: int) -> rg.AgentCommand:
+def command(source: str, *, memory_bytes: int = 1 << 30) -> rg.AgentCommand:
     return rg.AgentCommand(
-        command=("python3", "agent.py"), files={"agent.py": source, "lib/asking.py": ASK}, **settings
+        command=("python3", "agent.py"),
+        files={"agent.py": source, "lib/asking.py": ASK},
+        memory_bytes=memory_bytes,
     )
 
 

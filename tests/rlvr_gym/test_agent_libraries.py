@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from smolagents import CodeAgent, OpenAIModel, ToolCallingAgent, tool
 
 import rlvr_gym as rg
@@ -20,7 +22,7 @@ def add(a: int, b: int) -> int:
     return a + b
 
 
-def model(base_url: str, key: str, **settings: str) -> OpenAIModel:
+def model(base_url: str, key: str, **settings: Any) -> OpenAIModel:
     return OpenAIModel("policy", api_base=base_url, api_key=key, **settings)
 
 

@@ -160,8 +160,6 @@ def test_a_late_call_is_told_that_the_session_is_over():
         return "42"
 
     class Judging(rg.Verifier):
-        timeout_seconds = 30.0
-
         def verify(self, task: rg.Task, completion: rg.Completion) -> rg.Verdict:
             asked.set()  # the agent is over by now, and its episode is not
             deadline = time.monotonic() + 20

@@ -147,7 +147,9 @@ def test_what_is_kept_of_a_step_to_read_has_a_line_for_each_episode(mixed_rollou
     parts = [split(rollout) for rollout in whole]
     algorithm = PolicyGradient(PolicyGradientConfig(), dataclasses.replace(AROUND, updates_per_step=1))
     tokens = algorithm.tokens(parts, groups)
-    credited = algorithm.credit(parts, algorithm.score(tokens, lambda *_, **__: (tokens.mask_BT,) * 2))
+    credited = algorithm.credit(
+        parts, algorithm.score(tokens, lambda *_, **__: (tokens.mask_BT, tokens.mask_BT))
+    )
     rows = sample_rows(parts, credited, 100, lambda task: None, lambda rollout: ())
     assert len(rows) == len(whole)
     assert [row["length"] for row in rows] == [rollout.length for rollout in whole]
