@@ -46,7 +46,7 @@ def test_a_completion_ends_with_the_token_that_completes_a_stop_string(kind: str
     whole, ended = sampled(made), sampled(made, stop=("b<", "ca"))
     lengths = []
     for before, after in zip(whole, ended, strict=True):
-        said = [made.text(before.token_ids[:count]) for count in range(len(before.token_ids) + 1)]
+        said = [made.text(list(before.token_ids[:count])) for count in range(len(before.token_ids) + 1)]
         places = [count for count, text in enumerate(said) if "b<" in text or "ca" in text]
         expected = before.token_ids[: places[0]] if places else before.token_ids
         assert after.token_ids == expected
@@ -122,7 +122,7 @@ def test_a_turn_that_a_stop_string_ended_is_closed_by_tokens_that_nobody_learns(
     for rollout in stopped:
         first = rollout.turns[0]
         said = rollout.token_ids[first.begin : first.end]
-        assert made.text(said) == rollout.messages[0].content
+        assert made.text(list(said)) == rollout.messages[0].content
         assert rollout.messages[0].content.count("b") == 1
         reply = rollout.token_ids[first.end : rollout.turns[1].begin]
         assert reply == (made.tokenizer.eos_token_id, *made.tokenizer.encode("<a>"))
