@@ -1,5 +1,7 @@
 """Train a policy through an agent: a program of its own, here one on the `openai` package, that asks it over HTTP.
 
+    python examples/agent.py
+
 Needs `pip install 'rlvr-gym[agents,train]' openai`. Takes less than a minute on a CPU.
 """
 

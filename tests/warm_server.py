@@ -151,6 +151,8 @@ def serve() -> dict | None:
     gc.disable()
     for name in HEAVY:
         __import__(name)
+    # It evaluates source as the interpreter ends, which then forgets that it was interrupted.
+    atexit.unregister(sys.modules["torch._dynamo.utils"].dump_compile_times)
     gc.freeze()
     gc.enable()
     threads = os.listdir("/proc/self/task")

@@ -7,16 +7,7 @@ from functools import partial
 import rlvr_gym as rg
 from rlvr_envs.sources import stored_tasks
 from rlvr_gym.rows import Row
-from rlvr_gym.verifiers import (
-    AnswerContract,
-    Choice,
-    Exact,
-    Numeric,
-    ProcessRewardModel,
-    Regex,
-    RewardModel,
-    Verifier,
-)
+from rlvr_gym.verifiers import AnswerContract, Choice, Exact, Numeric, Regex, Verifier
 from rlvr_gym.verifiers.process_reward import Aggregate
 
 CARD = rg.EnvironmentCard(
@@ -50,9 +41,9 @@ def jsonl(
         raise rg.ConfigError("reward_model and process_reward_model both score completions: name one of them")
     if reward_model or process_reward_model:
         scoring = (
-            RewardModel(reward_model)
+            rg.verifiers.RewardModel(reward_model)
             if reward_model
-            else ProcessRewardModel(process_reward_model, aggregate=aggregate)
+            else rg.verifiers.ProcessRewardModel(process_reward_model, aggregate=aggregate)
         )
         to_question = partial(_question, scored_by=scoring.fingerprint)
         return rg.Environment(stored_tasks(data, to_question, scoring, name=data, split=split), scoring)

@@ -110,9 +110,9 @@ def test_what_is_no_corpus_says_so(tmp_path: Path):
         read_corpus(str(tmp_path))
     with pytest.raises(rg.DataError, match=r"holds no documents"):
         read_corpus(rows(tmp_path / "none.jsonl"))
-    (tmp_path / "c.csv").write_text("a,b")
+    (tmp_path / "c.pdf").write_text("a,b")
     with pytest.raises(rg.ConfigError, match=r"the name must end in \.jsonl"):
-        read_corpus(str(tmp_path / "c.csv"))
+        read_corpus(str(tmp_path / "c.pdf"))
     with pytest.raises(rg.DataError, match=r"there is no corpus at .*nowhere"):
         read_corpus(str(tmp_path / "nowhere"))
     with pytest.raises(rg.DataError, match="there is nothing to search in"):

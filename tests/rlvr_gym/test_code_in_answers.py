@@ -30,6 +30,8 @@ MATH = verifiers.Math("whole", timeout_seconds=1.0)
 READERS: dict[str, list[tuple[Verifier, object]]] = {
     "AllOf": [(verifiers.AllOf({"a": EXACT, "b": MATH}), "42")],
     "Choice": [(verifiers.Choice("whole"), "A")],
+    "ExactMatch": [(verifiers.ExactMatch(marker), "42") for marker in Marker],
+    "F1": [(verifiers.F1(marker), "42") for marker in Marker],
     "Exact": [(verifiers.Exact(marker), "42") for marker in Marker],
     "GateThen": [(verifiers.GateThen(verifiers.TagFormat(), MATH), "42")],
     "JsonSchema": [(verifiers.JsonSchema({"type": "object"}), None)],
@@ -48,7 +50,7 @@ READERS: dict[str, list[tuple[Verifier, object]]] = {
         for id in ARGUMENTS
     ],
 }
-ELSEWHERE = {"FunctionVerifier", "LlmJudge", "RewardModel", "Verifier"}
+ELSEWHERE = {"FunctionVerifier", "LlmJudge", "ProcessRewardModel", "RewardModel", "Verifier"}
 """Verifiers with a test of their own below, or without a parser of their own."""
 
 

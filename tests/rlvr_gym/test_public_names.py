@@ -73,11 +73,21 @@ print(took, sorted(heavy & set(sys.modules)), len(rlvr_gym.list_environments()))
 """
 
 
+FOUNDATIONS = """
+import time
+began = time.process_time()
+import gymnasium, importlib.metadata, numpy, pydantic
+print(time.process_time() - began)
+"""
+
+
+def said(program: str) -> str:
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+
+
 def test_importing_is_light_and_brings_the_environments():
-    runs = [
-        subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True).stdout
-        for _ in range(3)
-    ]
-    assert min(float(run.split()[0]) for run in runs) < 0.5
+    runs, alone = zip(*((said(PROGRAM), float(said(FOUNDATIONS))) for _ in range(3)), strict=True)
+    # Some 0.2 s on an idle machine are what it stands on: as much again is its own.
+    assert min(float(run.split()[0]) for run in runs) < 2 * min(alone)
     assert runs[0].split(maxsplit=1)[1].strip().startswith("[] ")
     assert int(runs[0].split()[-1]) >= 8

@@ -37,6 +37,6 @@ def test_every_page_of_the_docs_is_on_the_map_of_the_readme_or_in_a_list_that_it
 
 def test_every_script_that_a_claim_names_is_there() -> None:
     claims = README.split("## What is claimed")[1].split("\n## ")[0]
-    scripts = re.findall(r"`(benchmarks/\w+\.py)`", claims)
+    scripts = re.findall(r"`(benchmarks/[\w/]+\.py)`", claims)
     assert len(scripts) >= 5
     assert all((ROOT / script).exists() for script in scripts)

@@ -442,7 +442,6 @@ def test_steps_pay_in_training_where_they_end(trained: tuple[dict[str, Any], Pat
     [
         ([], "algorithm.kind=process_reward_model needs labelled steps"),
         (["env.id=reverse"], "algorithm.kind=process_reward_model needs labelled steps"),
-        (["data.path=x", "mesh.shard=2"], "trains a head on it too"),
         (["data.path=x", "eval.env.id=reverse"], "a reward model says nothing"),
         (["data.path=x", "warmup.steps=1"], "nothing is sampled by algorithm.kind=process_reward_model here"),
         (["data.path=x", "overlong.filter=true"], "overlong has no meaning"),

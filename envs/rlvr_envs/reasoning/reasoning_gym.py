@@ -12,7 +12,6 @@ from typing import Any, final
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 import rlvr_gym as rg
-from rlvr_envs.reasoning.kinds import KINDS, REFUSED
 from rlvr_gym.verifiers import AnswerContract
 from rlvr_gym.verifiers.workers import WorkerPool
 
@@ -43,7 +42,7 @@ class Problem(BaseModel):
 
     def fault(self, said: str) -> str | None:
         """Return what is wrong with an answer, or None."""
-        return KINDS[self.dataset].fault(self.gold, self.facts, said)
+        return _kinds().KINDS[self.dataset].fault(self.gold, self.facts, said)
 
 
 @rg.register("rlvr/ReasoningGym-v0", card=CARD)
@@ -55,7 +54,7 @@ def reasoning_gym(
         from rlvr_sandbox.installing import pip_install
 
         raise rg.ConfigError(f"this environment needs reasoning-gym: {pip_install('reasoning')}")
-    names = sorted(KINDS) if dataset == "all" else [name.strip() for name in dataset.split(",")]
+    names = sorted(_kinds().KINDS) if dataset == "all" else [name.strip() for name in dataset.split(",")]
     for name in names:
         _known(name)
     if config and len(names) > 1:
@@ -67,12 +66,14 @@ def reasoning_gym(
 
 
 def _known(name: str) -> None:
-    if name in REFUSED:
-        raise rg.ConfigError(f"the generator '{name}' is not used: {REFUSED[name]}")
-    if name not in KINDS:
-        close = difflib.get_close_matches(name, KINDS, n=1)
+    if name in _kinds().REFUSED:
+        raise rg.ConfigError(f"the generator '{name}' is not used: {_kinds().REFUSED[name]}")
+    if name not in _kinds().KINDS:
+        close = difflib.get_close_matches(name, _kinds().KINDS, n=1)
         meant = f"did you mean '{close[0]}'?" if close else ""
-        raise rg.ConfigError(f"no generator '{name}'; {meant} possible: all, {', '.join(sorted(KINDS))}")
+        raise rg.ConfigError(
+            f"no generator '{name}'; {meant} possible: all, {', '.join(sorted(_kinds().KINDS))}"
+        )
 
 
 def problem(rng: random.Random, datasets: list[str], config: dict[str, Any]) -> rg.Task:
@@ -90,7 +91,7 @@ def problem(rng: random.Random, datasets: list[str], config: dict[str, Any]) -> 
 
 
 def _task(name: str, entry: dict[str, Any]) -> rg.Task | None:
-    kind, metadata = KINDS[name], entry["metadata"]
+    kind, metadata = _kinds().KINDS[name], entry["metadata"]
     facts = {fact: metadata[fact] for fact in kind.facts if fact in metadata}
     drawn = Problem(dataset=name, gold=kind.gold(entry["answer"], metadata).strip(), facts=facts)
     if not _judgeable(drawn):
@@ -114,6 +115,14 @@ def _judgeable(drawn: Problem) -> bool:
     except (rg.DataError, rg.VerifierFault):
         return False
     return True
+
+
+@cache
+def _kinds() -> Any:
+    """The rules of all generators: not for a list of names."""
+    from rlvr_envs.reasoning import kinds
+
+    return kinds
 
 
 @cache
@@ -145,6 +154,6 @@ def _reference(task: rg.Task) -> Problem:
         found = Problem.model_validate(task.reference)
     except ValidationError as error:
         raise rg.VerifierFault(f"task '{task.id}' is no problem of reasoning-gym: {error}") from error
-    if found.dataset not in KINDS:
+    if found.dataset not in _kinds().KINDS:
         raise rg.VerifierFault(f"task '{task.id}' is of the generator '{found.dataset}', which is not used")
     return found

@@ -27,7 +27,7 @@ class Document:
 
 
 def read_corpus(corpus: str) -> list[Document]:
-    """The documents of a folder of text or of a `.jsonl`, `.jsonl.gz` or `.parquet` file, by their ids.
+    """The documents of a folder of text or of a file of rows, by their ids.
 
     Files of a folder (`.txt`, `.md`, those of folders in it too) are divided into passages, with the file's name as
     title. Rows have `contents`, whose first line is the title as in FlashRAG's corpora, or `text` and perhaps `title`;

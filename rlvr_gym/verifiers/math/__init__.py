@@ -16,6 +16,18 @@
 - on top: `algebra`, the door to sympy, which runs `symbolic` in a worker.
 """
 
-from rlvr_gym.verifiers.math.verifier import Math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rlvr_gym.verifiers.math.verifier import Math
 
 __all__ = ["Math"]
+
+
+def __getattr__(name: str) -> object:
+    """Import the verifier when it is first used: who reads a notation alone does not wait for the whole of it."""
+    if name == "Math":
+        from rlvr_gym.verifiers.math.verifier import Math
+
+        return Math
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
