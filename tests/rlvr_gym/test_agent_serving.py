@@ -14,6 +14,8 @@ import rlvr_gym as rg
 from rlvr_gym.play.desk import serve_session
 from tests.rlvr_gym.agent_play import ask, echo, post, speak, user
 
+pytestmark = pytest.mark.long
+
 MAIN = "from rlvr_gym.cli.main import main; main()"
 
 

@@ -22,6 +22,8 @@ from rlvr_gym.generation.prompts import TokenPrompts
 from rlvr_gym.tools.calls import ToolSpec
 from tests.rlvr_gym.agent_play import Body, ask, client, echo, played, post, sampled, speak, user
 
+pytestmark = pytest.mark.long
+
 
 class Slow:
     """A generator that takes its time over a prompt that says so."""

@@ -15,6 +15,8 @@ import rlvr_gym as rg
 from rlvr_gym.evaluation import read_samples
 from tests.rlvr_gym.scripted import ScriptedGenerator, coin, echo_env
 
+pytestmark = pytest.mark.long
+
 SAMPLING = rg.SamplingParams(temperature=0.6, max_tokens=16)
 
 KILLED_OFTEN = """

@@ -18,7 +18,7 @@ from rlvr_sandbox.image.version import supervisor_version
 
 from tests.rlvr_sandbox.engines import Dockerd, needs_own_engine, shared_daemon, small_engine
 
-pytestmark = needs_own_engine
+pytestmark = [needs_own_engine, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

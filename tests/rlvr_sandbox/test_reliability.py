@@ -28,7 +28,7 @@ from tests.rlvr_sandbox.engines import (
     wait_until_no_sandboxes,
 )
 
-pytestmark = needs_docker
+pytestmark = [needs_docker, pytest.mark.long]
 
 TESTS = StdioTests(tests=(StdioTest(input="21", expected="42"),))
 RIGHT = Program(source="print(2 * int(input()))", tests=TESTS)

@@ -31,6 +31,8 @@ from tests.rlvr_trainers.test_buffer import GROUP_SIZE, finite, group
 from tests.rlvr_trainers.test_ranks import outcomes, start
 from tests.rlvr_trainers.test_trainer import SMALL, config, rows, same_weights, without_times
 
+pytestmark = pytest.mark.long
+
 # Rounds and ages, with a scripted policy
 
 

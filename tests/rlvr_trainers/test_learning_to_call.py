@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 import rlvr_trainers
 import torch
 from torch import Tensor
@@ -15,6 +16,8 @@ from rlvr_gym.environments.prompting import prompt_ids
 from rlvr_gym.files import read_lines
 from rlvr_gym.generation.chat import encode_reply
 from rlvr_gym.generation.tiny import tiny_model
+
+pytestmark = pytest.mark.long
 
 CALL = '<tool_call>{"name": "ask"}</tool_call>'
 VALUES = 4

@@ -9,6 +9,8 @@ from searching.learning import CHANCE, MODEL, Plan, curve, held_out, learn, warm
 
 import rlvr_gym as rg
 
+pytestmark = pytest.mark.long
+
 TINY = Plan(demonstrations=1280, epochs=2, steps=8, prompts=16, held_out=100)
 
 

@@ -19,6 +19,8 @@ from tests.rlvr_trainers.test_reward_model import NUMBERS, pairs
 from tests.rlvr_trainers.test_sharding import ranks_of
 from tests.rlvr_trainers.test_trainer import same_weights
 
+pytestmark = pytest.mark.long
+
 COMMON = [*SMALL, "run.checkpoint_every=1", "run.keep=9", "optimizer.schedule=constant"]
 WARM = ["warmup.steps=1", "warmup.batch_size=8"]
 RUNS = {

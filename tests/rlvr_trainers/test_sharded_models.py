@@ -22,6 +22,8 @@ from tests.rlvr_trainers.batches import credited
 from tests.rlvr_trainers.sharded_models_rank import three_steps
 from tests.rlvr_trainers.test_sharding import of_long_prompts, tiny_gemma, together
 
+pytestmark = pytest.mark.long
+
 Cases = dict[str, dict[str, Any]]
 Make = Callable[..., Any]
 LAYOUTS = {"2 sharded": (2, 2), "2 x 2": (4, 2)}
