@@ -421,3 +421,10 @@ def judged(name, gold, facts, said):
 def test_checks_by_hand(name, gold, facts, right, wrong):
     assert [said for said in right if not judged(name, gold, facts, said)] == []
     assert [said for said in wrong if judged(name, gold, facts, said)] == []
+
+
+def test_a_number_that_is_a_thousandth_off_is_another_candidate():
+    fault = KINDS["number_format"].fault
+    assert fault("612001966.586", {}, "612001966.586000") is None
+    assert fault("684046419.815", {}, "6.840464198149999e+08") is None
+    assert fault("612001966.586", {}, "612001966.587") is not None

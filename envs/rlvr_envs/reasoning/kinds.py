@@ -161,7 +161,7 @@ KINDS: dict[str, Kind] = {
     ),
     "knights_knaves": Kind(fault=values.who_is_what),
     "n_queens": Kind(fault=puzzles.queens, facts=("puzzle",)),
-    "number_format": Kind(fault=partial(values.near, absolute=0.01)),
+    "number_format": Kind(fault=partial(values.near, absolute=0.0001)),
     "palindrome_generation": Kind(fault=puzzles.palindrome, facts=("letters",)),
     "palindrome_partitioning": Kind(fault=values.json_lists),
     "polynomial_equations": Kind(fault=partial(values.numbers, absolute=0.001, ordered=False)),
