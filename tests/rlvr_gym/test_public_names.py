@@ -87,7 +87,7 @@ def said(program: str) -> str:
 
 def test_importing_is_light_and_brings_the_environments():
     runs, alone = zip(*((said(PROGRAM), float(said(FOUNDATIONS))) for _ in range(3)), strict=True)
-    # Some 0.2 s on an idle machine are what it stands on: as much again is its own.
-    assert min(float(run.split()[0]) for run in runs) < 2 * min(alone)
+    # Half a second; on a machine that is so slow that this is less, twice what it stands on takes.
+    assert min(float(run.split()[0]) for run in runs) < max(0.5, 2 * min(alone))
     assert runs[0].split(maxsplit=1)[1].strip().startswith("[] ")
     assert int(runs[0].split()[-1]) >= 8

@@ -265,7 +265,7 @@ def test_a_container_whose_creation_was_never_confirmed_is_removed(
     monkeypatch.setattr(api, "create_container", broken_off)
     with pytest.raises(DaemonUnreachable):
         backend.start()
-    assert set(sandboxes(engine)) == before
+    assert set(sandboxes(engine)) <= before  # others may have ended meanwhile
 
 
 # -- what an engine's failures are called --------------------------------------------------------------------
