@@ -29,7 +29,7 @@ def price(item: str, basket: rg.State[Basket]) -> int:
 
 @rg.register("demo/Shop-v0")
 def shop(largest: int = 9) -> rg.Environment:
-    """What tea and milk cost together."""
+    """The price of tea and milk together."""
     tasks = [
         rg.Task(id=str(n), prompt="What do tea and milk cost together? Answer in \\boxed{}.", reference=n)
         for n in range(2, largest + 1)

@@ -114,7 +114,7 @@ class Experiment:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """What came of an expectation: means over seeds, differences of the pairs, and the interval of their mean."""
+    """The outcome of an expectation: means over seeds, differences of the pairs, and the interval of their mean."""
 
     expectation: Expectation
     more: float

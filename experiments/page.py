@@ -57,7 +57,7 @@ def files(complete: Sequence[Records], docs: Path = DOCS) -> dict[Path, str]:
 
 
 def findings(records: Records, claim: Claim) -> list[Finding]:
-    """What came of each expectation of a claim."""
+    """A row for each expectation of a claim, with its finding."""
     return [find(one, records.runs, records.experiment.seeds) for one in claim.expectations]
 
 

@@ -9,7 +9,7 @@ STEPS, LATEST = 20, 5
 
 
 def measure(settings: Settings, seed: int) -> Figures:
-    """What the policy is paid and what it has learned, and which alarms went off."""
+    """The pay of the policy, its accuracy, and the alarms that went off."""
     verifier = str(settings["verifier"])
     rows = trained(
         "hackable",
