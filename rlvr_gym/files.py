@@ -16,6 +16,9 @@ Json = Any
 JsonObject = dict[str, Json]
 """A JSON object: a row of a file, a question to another process, the data of a page."""
 
+_READ_AT_ONCE = 1 << 22
+"""Bytes of whole lines that are read at a time."""
+
 
 def write_atomically(path: Path, text: str) -> None:
     """Replace `path` by `text`: a reader, or a crash at any moment, sees the old content or the new."""
@@ -92,11 +95,26 @@ def read_lines(path: Path) -> Iterator[JsonObject]:
     """
     if not path.exists():
         return
-    with path.open(encoding="utf-8", errors="replace") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.endswith("\n"):
-                return
-            try:
-                yield json.loads(line)
-            except ValueError as error:
-                raise DataError(f"{path}, line {number} is broken: {error}") from error
+    for number, line in enumerate(lines_of(path), start=1):
+        if not line.endswith(b"\n"):
+            return
+        try:
+            yield json.loads(line.decode(errors="replace"))
+        except ValueError as error:
+            raise DataError(f"{path}, line {number} is broken: {error}") from error
+
+
+def lines_of(path: Path) -> Iterator[bytes]:
+    """The lines of a file, each with its newline.
+
+    The file is closed whenever a line is out, so that a reader that stops, or fails, leaves nothing open.
+    """
+    place = 0
+    while True:
+        with path.open("rb") as file:
+            file.seek(place)
+            lines = file.readlines(_READ_AT_ONCE)
+            place = file.tell()
+        if not lines:
+            return
+        yield from lines

@@ -13,6 +13,7 @@ import csv
 import datetime
 import decimal
 import gzip
+import io
 import json
 import uuid
 import zlib
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from rlvr_gym.errors import ConfigError, DataError
-from rlvr_gym.files import Json
+from rlvr_gym.files import Json, lines_of
 
 Row = dict[str, Any]
 
@@ -44,18 +45,23 @@ def reader_of(path: Path) -> Callable[[Path], Iterator[tuple[str, Row]]]:
 
 def jsonl_rows(path: Path) -> Iterator[tuple[str, Row]]:
     """The objects of a `.jsonl` or `.jsonl.gz` file, one a line; blank lines are passed over."""
-    opener = gzip.open if path.suffix == ".gz" else open
-    number = 0
     try:
-        with opener(path, "rb") as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.removeprefix(codecs.BOM_UTF8).strip():
-                    place = f"{path}, line {number}"
-                    yield place, _json_object(place, line)
-    except (EOFError, zlib.error) as error:
-        raise DataError(f"{path} breaks off after line {number}: {error}") from error
+        for number, line in enumerate(_unzipped(path) if path.suffix == ".gz" else lines_of(path), start=1):
+            if line.removeprefix(codecs.BOM_UTF8).strip():
+                place = f"{path}, line {number}"
+                yield place, _json_object(place, line)
     except OSError as error:
         raise DataError(f"cannot read tasks from {path}: {error.strerror or error}") from error
+
+
+def _unzipped(path: Path) -> list[bytes]:
+    lines = []
+    try:
+        with gzip.open(path, "rb") as file:
+            lines.extend(file)
+    except (EOFError, zlib.error) as error:
+        raise DataError(f"{path} breaks off after line {len(lines)}: {error}") from error
+    return lines
 
 
 def json_rows(path: Path) -> Iterator[tuple[str, Row]]:
@@ -77,11 +83,11 @@ def json_rows(path: Path) -> Iterator[tuple[str, Row]]:
 def csv_rows(path: Path) -> Iterator[tuple[str, Row]]:
     """The rows of a `.csv` file whose first row names the columns; every value is text."""
     try:
-        with open(path, encoding="utf-8-sig", newline="") as lines:
-            for number, row in enumerate(csv.DictReader(lines, strict=True), start=1):
-                if None in row or None in row.values():
-                    raise DataError(f"{path}, row {number}: it has not as many values as there are columns")
-                yield f"{path}, row {number}", dict(row)
+        lines = io.StringIO(path.read_bytes().decode("utf-8-sig"), newline="")
+        for number, row in enumerate(csv.DictReader(lines, strict=True), start=1):
+            if None in row or None in row.values():
+                raise DataError(f"{path}, row {number}: it has not as many values as there are columns")
+            yield f"{path}, row {number}", dict(row)
     except OSError as error:
         raise DataError(f"cannot read tasks from {path}: {error.strerror or error}") from error
     except (UnicodeDecodeError, csv.Error) as error:

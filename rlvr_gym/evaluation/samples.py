@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from rlvr_gym.errors import ConfigError, DataError
-from rlvr_gym.files import JsonObject, append_lines
+from rlvr_gym.files import JsonObject, append_lines, lines_of
 from rlvr_gym.generation.base import SamplingParams
 from rlvr_gym.rollouts import Rollout
 from rlvr_gym.tasks import Message, Task
@@ -150,10 +150,9 @@ def read_history(path: Path) -> Iterator[Sample]:
     """Every line of a file of samples, also those that a later line replaces; a torn last line is left out."""
     if not path.exists():
         return
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            if line.endswith(b"\n"):
-                yield _parsed(line, f"{path}, line {number}")
+    for number, line in enumerate(lines_of(path), start=1):
+        if line.endswith(b"\n"):
+            yield _parsed(line, f"{path}, line {number}")
 
 
 def _parsed(line: bytes, place: str) -> Sample:
