@@ -10,6 +10,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,11 @@ class Run:
     processes: int = 1
     staleness: int = 0
     verdict_seconds: float = 0.0
+
+    @property
+    def two_at_once(self) -> bool:
+        """Two cores compute at the same time: two processes, or a sampler beside the learner."""
+        return self.processes > 1 or self.staleness > 0
 
 
 CALIBRATION = (
@@ -125,10 +132,24 @@ def _times_of_lines(path: Path, process: subprocess.Popen[bytes]) -> list[float]
     return times
 
 
-def rates_of(runs: dict[Run, Steps]) -> Rates:
+def alone(model: Path) -> list[tuple[Run, Steps]]:
+    """The runs that rates are fitted to, one after the other."""
+    return [(run, measure(run, model)) for run in CALIBRATION]
+
+
+def crowded(model: Path) -> list[tuple[Run, Steps]]:
+    """The same, each of them twice at the same time: cores share their memory, and some are halves of one core."""
+    pairs = []
+    for run in CALIBRATION:
+        with ThreadPoolExecutor() as two:
+            pairs += [(run, steps) for steps in two.map(lambda _, run=run: measure(run, model), range(2))]
+    return pairs
+
+
+def rates_of(runs: Sequence[tuple[Run, Steps]]) -> Rates:
     """Fit the rates: seconds of sampling and of learning are sums over steps of decoding, rows and tokens."""
     sampling, sampled, learning, learned, other = [], [], [], [], []
-    for run, steps in runs.items():
+    for run, steps in runs:
         prompt_tokens = run.prompts * PROMPT_TOKENS
         for number, lengths in enumerate(steps.lengths):
             sampling.append([max(lengths), sum(lengths), prompt_tokens])
@@ -176,6 +197,7 @@ for _ in range({rounds}):
     dist.all_reduce(values)
     taken.append(time.perf_counter() - began)
 print(sorted(taken)[{rounds // 2}])
+dist.destroy_process_group()
 """
     with tempfile.TemporaryDirectory() as folder:
         ranks = [
@@ -199,14 +221,14 @@ def check(path: Path | None, rounds: int) -> None:
         found: dict[Run, list[float]] = {run: [] for run in PREDICTED}
         said: dict[Run, list[float]] = {run: [] for run in PREDICTED}
         for number in range(rounds):
-            calibration = {run: measure(run, model) for run in CALIBRATION}
-            rates = rates_of(calibration)
+            calibration, together = alone(model), crowded(model)
+            rates, shared = rates_of(calibration), rates_of(together)
             reduce = reduce_seconds(parameters)
-            lengths = [n for steps in calibration.values() for step in steps.lengths for n in step]
+            lengths = [n for _, steps in calibration + together for step in steps.lengths for n in step]
             for run in PREDICTED:
                 measured = measure(run, model)
                 found[run].append(float(np.median(measured.wall)))
-                said[run].append(predicted(run, rates, lengths, reduce))
+                said[run].append(predicted(run, shared if run.two_at_once else rates, lengths, reduce))
             if path and number == 0:
                 path.write_text(json.dumps(_stored(rates, lengths), indent=1) + "\n")
     print("| run | measured: s a step | predicted | predicted / measured |")
