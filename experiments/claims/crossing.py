@@ -214,8 +214,8 @@ EXPERIMENT = Experiment(
                     says="pass@1 of GRPO", more=of("GRPO", "pass@1"), less=of("pass@4", "pass@1"), shares=True
                 ),
             ),
-            remark="What it costs is pass@1. That six seeds agree on pass@256 to four digits does not narrow an interval "
-            "of shares enough to decide a margin of 0.01.",
+            remark="What it costs is pass@1. Six seeds that agree on pass@256 to four digits do not narrow an "
+            "interval of shares enough to decide a margin of 0.01.",
         ),
     ),
 )
