@@ -107,7 +107,8 @@ EXPERIMENT = Experiment(
     setup="A policy chooses one of eight strategies without a look at the question, as parameters are "
     "shared by all questions. Each of 64 questions is answered by one strategy, about 60 % of them by "
     "the same. All strategies are equally likely before; each side takes 100 steps of 16 questions x "
-    "8 samples, without KL, with KL to the base (k3 in the loss, 0.3) or with an entropy bonus (0.2). "
+    "8 samples, without KL, with KL to the base (k3 in the loss, 0.3), with an entropy bonus (0.2) "
+    "or with credit for the best of four samples. "
     "Distillation samples as much, and is drawn to a teacher. pass@k is computed from the table.",
     seeds=tuple(range(6)),
     sides={
@@ -120,6 +121,7 @@ EXPERIMENT = Experiment(
             "algorithm": {"teacher": "a table", "vocabulary": "sampled"},
         },
         "entropy bonus": {"steps": 100, "algorithm": {"entropy_coefficient": 0.2}},
+        "pass@4": {"steps": 100, "algorithm": {"advantage": "max_at_k", "at_k": 4}},
     },
     measure=measure,
     claims=(
@@ -192,6 +194,28 @@ EXPERIMENT = Experiment(
                     shares=True,
                 ),
             ),
+        ),
+        Claim(
+            says="Credit for the best of k samples raises pass@k, and keeps what is solved at large k.",
+            stands="arXiv 2505.15201",
+            expectations=(
+                Expectation(
+                    says="pass@4", more=of("pass@4", "pass@4"), less=of("GRPO", "pass@4"), shares=True
+                ),
+                Expectation(
+                    says="pass@256",
+                    more=of("pass@4", "pass@256"),
+                    less=of("base", "pass@256"),
+                    margin=0.01,
+                    shares=True,
+                ),
+                moves("pass@4", "best of four"),
+                Expectation(
+                    says="pass@1 of GRPO", more=of("GRPO", "pass@1"), less=of("pass@4", "pass@1"), shares=True
+                ),
+            ),
+            remark="What it costs is pass@1. Six seeds that agree on pass@256 to four digits do not narrow an "
+            "interval of shares enough to decide a margin of 0.01.",
         ),
     ),
 )

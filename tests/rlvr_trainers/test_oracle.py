@@ -32,6 +32,14 @@ PRESETS: dict[str, dict[str, Any]] = {
         "kl_estimator": "k1",
         "kl_coefficient": 0.05,
     },
+    "pass@k": {"advantage": "max_at_k", "at_k": 2, "aggregation": "constant"},
+    "pass@k, kl": {
+        "advantage": "max_at_k",
+        "at_k": 3,
+        "kl_place": "reward",
+        "kl_estimator": "k1",
+        "kl_coefficient": 0.05,
+    },
     "reinforce++ baseline": {"advantage": "whitened", "kl_estimator": "k2", "kl_coefficient": 0.01},
     "cispo": {"surrogate": "cispo", "cispo_cap": 1.1, "aggregation": "token_mean"},
     "deepseek-v3.2": {"kl_place": "weighted_loss", "kl_coefficient": 0.02},
@@ -100,7 +108,7 @@ def oracle_advantages(step: Step, config: PolicyGradientConfig) -> list[float]:
         others = [j for j in known if step.groups[j] == step.groups[i] and j != i]
         everyone = [*others, i]
         kl = {j: sum(step.old[j, t] - step.ref[j, t] for t in np.flatnonzero(step.mask[j])) for j in everyone}
-        baseline = others if config.advantage == "leave_one_out" else everyone
+        baseline = others if config.advantage in ("leave_one_out", "max_at_k") else everyone
         centred[i] = rewards[i] - sum(rewards[j] for j in baseline) / len(baseline)
         penalty[i] = -config.kl_coefficient * (kl[i] - sum(kl[j] for j in baseline) / len(baseline))
     advantages = [0.0] * len(rewards)
@@ -117,6 +125,11 @@ def oracle_advantages(step: Step, config: PolicyGradientConfig) -> list[float]:
             mean = sum(tokens) / len(tokens)
             spread = math.sqrt(sum((x - mean) ** 2 for x in tokens) / len(tokens))
             advantages[i] = (centred[i] - mean) / (spread + config.std_epsilon)
+        elif config.at_k is not None:
+            others = [rewards[j] for j in known if step.groups[j] == step.groups[i] and j != i]
+            sets = list(itertools.combinations(others, config.at_k - 1))
+            gains = [max(0.0, rewards[i] - max(chosen)) for chosen in sets]
+            advantages[i] = config.at_k * sum(gains) / len(sets) if sets else 0.0
         else:
             advantages[i] = centred[i]
     if config.kl_place == "reward":

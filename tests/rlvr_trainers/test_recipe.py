@@ -51,6 +51,7 @@ def test_the_presets_are_those_that_the_papers_describe() -> None:
         "gspo_token",
         "mtp",
         "online_dpo",
+        "pass_at_k",
         "ppo",
         "prm",
         "reinforce_pp",
@@ -73,6 +74,8 @@ def test_the_presets_are_those_that_the_papers_describe() -> None:
         "constant",
     )
     assert loaded["grpo_process"].reward.steps == "alone"
+    best = weighed(loaded["pass_at_k"])
+    assert (best.advantage, best.at_k, best.aggregation) == ("max_at_k", 4, "constant")
     assert (weighed(loaded["cispo"]).surrogate, weighed(loaded["cispo"]).cispo_cap) == ("cispo", 5.0)
     whitened = weighed(loaded["reinforce_pp_baseline"])
     assert (whitened.advantage, whitened.kl_estimator, whitened.kl_place) == ("whitened", "k2", "loss")

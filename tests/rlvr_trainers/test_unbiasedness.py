@@ -51,6 +51,7 @@ BIASED = {
     "grpo_process": "each group's steps over their standard deviation, each sequence over its length",
     "tree_grpo": "trees and groups over their standard deviations, sequences over their lengths, KL(ref || policy)",
     "hackable": "all tokens over the lengths that happened to be drawn",
+    "pass_at_k": "of the expected return, as it is of the expected best of k: see below",
 }
 
 KL_IN_THE_REWARD = {"kl_place": "reward", "kl_estimator": "k1", "kl_coefficient": 0.3}

@@ -40,6 +40,8 @@ def refuse_misfits(config: TrainConfig) -> None:
             _judging_is_learned_from_data(config)
         case _:
             pass
+    if isinstance(algorithm, PolicyGradientConfig):
+        _group_holds_k(config, algorithm)
     if isinstance(algorithm, Sft) and algorithm.multi_token_weight and config.mesh.shard > 1:
         raise ValueError(
             f"mesh.shard={config.mesh.shard} splits the policy alone, and algorithm.multi_token_weight trains a module "
@@ -80,6 +82,14 @@ def _group_is_all_leaves(config: TrainConfig, algorithm: TreeGrpo) -> None:
         raise ValueError(
             f"batch.group_size is {config.batch.group_size}, and algorithm.kind=tree_grpo keeps algorithm.trees x "
             f"algorithm.keep = {algorithm.trees} x {algorithm.kept} = {leaves} samples of a prompt: give {leaves}"
+        )
+
+
+def _group_holds_k(config: TrainConfig, algorithm: PolicyGradientConfig) -> None:
+    if algorithm.at_k is not None and config.batch.group_size < algorithm.at_k:
+        raise ValueError(
+            f"batch.group_size is {config.batch.group_size}, and algorithm.at_k={algorithm.at_k} is of the best of "
+            f"that many samples of a prompt: give at least {algorithm.at_k}, better twice as many"
         )
 
 

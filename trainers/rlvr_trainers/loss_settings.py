@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from rlvr_gym.config import Config
 
-Advantage = Literal["group_std", "centred", "leave_one_out", "batch_std", "whitened"]
+Advantage = Literal["group_std", "centred", "leave_one_out", "batch_std", "whitened", "max_at_k"]
 Ratio = Literal["token", "sequence", "sequence_token"]
 Surrogate = Literal["ppo", "cispo"]
 KlEstimator = Literal["k1", "k2", "k3"]
@@ -26,7 +26,13 @@ class PolicyGradientConfig(Config):
     """
 
     advantage: Advantage = "group_std"
-    """Computes advantages from rewards: GRPO, Dr.GRPO, RLOO, GRPO with the batch's std, REINFORCE++ baseline."""
+    """Computes advantages from rewards: GRPO, Dr.GRPO, RLOO, GRPO with the batch's std, REINFORCE++ baseline.
+
+    `max_at_k` (PKPO, arXiv 2505.15201) is what a sample adds to the best of `at_k` samples of its prompt. With a
+    right and a wrong reward that trains pass@k.
+    """
+    at_k: int | None = Field(default=None, ge=1)
+    """The k of `advantage=max_at_k`, at most the samples of a prompt."""
     std_epsilon: float = Field(default=1e-4, gt=0.0)
     """Added to every standard deviation that divides; 1e-4 is TRL's."""
     aggregation: Aggregation = "sequence_mean"
@@ -87,6 +93,16 @@ class PolicyGradientConfig(Config):
         return self.kl_coefficient != 0.0
 
     @model_validator(mode="after")
+    def _k_is_given_where_it_has_a_meaning(self) -> PolicyGradientConfig:
+        if self.advantage == "max_at_k" and self.at_k is None:
+            raise ValueError("advantage=max_at_k needs at_k, how many samples the best is of (4, say)")
+        if self.advantage != "max_at_k" and self.at_k is not None:
+            raise ValueError(
+                f"at_k has no meaning with advantage={self.advantage}: leave it out, or set advantage=max_at_k"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _surrogate_is_whole(self) -> PolicyGradientConfig:
         if self.surrogate == "ppo":
             if self.cispo_cap is not None:
@@ -130,7 +146,11 @@ class PolicyGradientConfig(Config):
             raise ValueError(
                 f"kl_place=reward with kl_estimator={self.kl_estimator} is not the gradient of any KL: use k1"
             )
-        if self.kl_place == "reward" and self.advantage not in ("centred", "leave_one_out"):
+        if self.kl_place == "reward" and self.advantage not in (
+            "centred",
+            "leave_one_out",
+            "max_at_k",
+        ):
             raise ValueError(
                 f"kl_place=reward with advantage={self.advantage} would divide the penalty by the spread of "
                 "the rewards, so that kl_coefficient means nothing: use advantage=leave_one_out or centred, "

@@ -13,6 +13,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 
 from rlvr_gym.errors import ConfigError
+from rlvr_trainers.credit.best_of_k import best_of_k_advantages
 from rlvr_trainers.credit.statistics import is_degenerate, known, mean, rows_of, std
 from rlvr_trainers.loss_settings import PolicyGradientConfig
 
@@ -41,7 +42,10 @@ def outcome_advantages(
     outcomes = rewards if outcomes is None else _checked(outcomes, groups)
     rewards = np.where(np.isnan(outcomes), np.nan, rewards)
     rows_by_group = rows_of(groups)
-    centred = _over_baseline(rewards, rows_by_group, config)
+    if config.at_k is None:
+        centred = _over_baseline(rewards, rows_by_group, config)
+    else:
+        centred = _best_of_k(rewards, rows_by_group, config.at_k)
     advantages = _scaled(centred, rewards, rows_by_group, config, lengths)
     for rows in rows_by_group.values():
         if is_degenerate(outcomes[rows]):
@@ -55,15 +59,27 @@ def outcome_advantages(
 def _over_baseline(
     rewards: np.ndarray, rows_by_group: dict[Hashable, list[int]], config: PolicyGradientConfig
 ) -> np.ndarray:
-    """R - mean_g R, for `leave_one_out` R_i - mean_{j != i} R_j; 0 where fewer than two are scored."""
+    """R - mean_g R, for `leave_one_out` R_i - mean_{j != i} R_j; 0 where fewer than two are scored.
+
+    A KL penalty is of single samples, so beside `max_at_k` too it leaves one out.
+    """
+    unbiased = config.advantage in ("leave_one_out", "max_at_k")
     centred = np.where(np.isnan(rewards), np.nan, 0.0)
     for rows in rows_by_group.values():
         scored = known(rewards[rows])
         if len(scored) < 2:
             continue
-        factor = len(scored) / (len(scored) - 1) if config.advantage == "leave_one_out" else 1.0
+        factor = len(scored) / (len(scored) - 1) if unbiased else 1.0
         centred[rows] = factor * (rewards[rows] - mean(scored))
     return centred
+
+
+def _best_of_k(rewards: np.ndarray, rows_by_group: dict[Hashable, list[int]], k: int) -> np.ndarray:
+    """What each sample adds to the best of k of its group."""
+    advantages = np.zeros_like(rewards)
+    for rows in rows_by_group.values():
+        advantages[rows] = best_of_k_advantages(rewards[rows], k)
+    return advantages
 
 
 def _scaled(
@@ -73,9 +89,9 @@ def _scaled(
     config: PolicyGradientConfig,
     lengths: Sequence[int] | None,
 ) -> np.ndarray:
-    """Centred rewards divided by the spread the estimator names, if it names one."""
+    """Centred rewards, or what stands for them, divided by the spread the estimator names, if it names one."""
     match config.advantage:
-        case "centred" | "leave_one_out":
+        case "centred" | "leave_one_out" | "max_at_k":
             return centred
         case "group_std":
             spread = np.ones_like(centred)
