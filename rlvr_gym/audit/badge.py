@@ -1,6 +1,7 @@
 """Badges: audit results kept beside the package that brings an environment, shown while they are still true.
 
-A badge is bound to a fingerprint of the code that was audited and of the code that audited it. Where either has
+A badge is bound to a fingerprint of the code that was audited and of the code that audited it: the environment's
+module with what that imports of its package, and this library's verifiers, sandbox and audit. Where any of it has
 changed since, there is no badge: an old one would vouch for a verifier that nobody has attacked.
 """
 
@@ -18,6 +19,7 @@ import gymnasium
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rlvr_gym import registry
+from rlvr_gym.audit.imports import Package, code_used
 from rlvr_gym.audit.report import AuditReport, Rate
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.files import write_atomically
@@ -83,11 +85,23 @@ def record(report: AuditReport) -> Path:
 
 
 def fingerprint(id: str) -> str:
-    """A hash of the code of the environment's package, of this library's that judges, and of the versions it uses."""
+    """A hash of the code that the environment uses, of this library's that judges, and of the versions it uses."""
     digest = hashlib.sha256(json.dumps([id, *_versions()]).encode())
-    for name in sorted({_package(id), *_OURS}):
+    digest.update(_used_hash(_module(id), _package(id)).encode())
+    for name in _OURS:
         digest.update(_code_hash(name).encode())
     return digest.hexdigest()[:16]
+
+
+def _used_hash(module: str, package: str) -> str:
+    """A hash of the code that a module uses within its package."""
+    origin = _origin(package)
+    if origin is None or origin.name != "__init__.py":
+        return _code_hash(package)
+    digest = hashlib.sha256()
+    for name, content in sorted(code_used(module, Package(name=package, folder=origin.parent)).items()):
+        digest.update(f"{name} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
 
 
 @cache

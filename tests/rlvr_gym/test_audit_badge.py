@@ -112,8 +112,7 @@ def test_an_environment_in_a_folder_of_its_package_has_its_badge_with_the_packag
     rg.make(f"badgetest.{file.removesuffix('.py').replace('/', '.')}:badgetest/Fixed-v0")
     assert badges.record(report()) == package / "audits.json"
     assert badges.badge(ID) is not None
-    (package / "__init__.py").write_text("# changed\n")
-    badges._code_hash.cache_clear()
+    (package / "__init__.py").write_text("import json\njson.loads = None\n")
     assert badges.badge(ID) is None
 
 
@@ -140,3 +139,112 @@ def test_a_broken_file_of_badges_is_no_badge(package):
     rg.make("badgetest:badgetest/Fixed-v0")
     (package / "audits.json").write_text("{")
     assert badges.badge(ID) is None
+
+
+def write(package, files):
+    for name, content in files.items():
+        path = package / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+
+
+FAMILY = {
+    "__init__.py": "from badgetest.family.fixed import fixed\n__all__ = ['fixed']\n",
+    "family/__init__.py": "",
+    "family/fixed.py": "from ..shared import near\n" + MODULE,
+    "shared/__init__.py": "",
+    "shared/near.py": "def read():\n    import badgetest.shared.far as far\n    return far\n",
+    "shared/far.py": "",
+    "family/other.py": "",
+}
+
+
+@pytest.fixture
+def in_a_family(package):
+    write(package, FAMILY)
+    rg.make("badgetest.family.fixed:badgetest/Fixed-v0")
+    badges.record(report())
+    assert badges.badge(ID) is not None
+    return package
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"family/other.py": "VALUE = 1\n"},
+        {"family/new.py": "VALUE = 1\n"},
+        {
+            "__init__.py": "from badgetest.family import other\n" + FAMILY["__init__.py"],
+            "family/other.py": "VALUE = 1\n",
+        },
+    ],
+)
+def test_a_badge_outlives_changes_to_environments_beside_its_own(in_a_family, changed):
+    write(in_a_family, changed)
+    assert badges.badge(ID) is not None
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"family/fixed.py": FAMILY["family/fixed.py"] + "\n"},
+        {"shared/near.py": FAMILY["shared/near.py"] + "\n"},
+        {"shared/far.py": "VALUE = 1\n"},
+        {"shared/__init__.py": "print('imported')\n"},
+        {"family/fixed/__init__.py": MODULE},
+    ],
+)
+def test_a_badge_is_lost_with_a_change_to_anything_that_its_environment_imports(in_a_family, changed):
+    write(in_a_family, changed)
+    assert badges.badge(ID) is None
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        {"__init__.py": "from badgetest.family import other\nother.patch = 1\n"},
+        {"__init__.py": "from .family.other import *\n"},
+        {"__init__.py": "if True:\n    from badgetest.family import other\n"},
+        {"family/fixed.py": "import importlib\nimportlib.import_module('badgetest.family.other')\n" + MODULE},
+        {"family/fixed.py": MODULE + "\n\ndef around(tasks):\n    return rg.make(tasks)\n"},
+        {"family/fixed.py": "import badgetest\n" + MODULE, "__init__.py": "from .family import other\n"},
+        {
+            "family/fixed.py": "from badgetest import offered\n" + MODULE,
+            "__init__.py": "from badgetest.family import other as offered\n",
+        },
+    ],
+    ids=[
+        "used outside",
+        "star",
+        "on a condition",
+        "by name",
+        "made by name",
+        "whole package",
+        "through the package",
+    ],
+)
+def test_a_badge_is_lost_with_a_change_that_reaches_its_environment_another_way(package, start):
+    write(package, {**FAMILY, **start})
+    rg.make("badgetest.family.fixed:badgetest/Fixed-v0")
+    badges.record(report())
+    assert badges.badge(ID) is not None
+    write(package, {"family/other.py": "VALUE = 1\n"})
+    assert badges.badge(ID) is None
+
+
+def test_one_bundled_environment_uses_no_other_and_each_its_own_module():
+    used = {
+        id: badges.code_used(badges._module(id), bundled())
+        for id in registry.list_environments()
+        if badges._package(id) == "rlvr_envs"
+    }
+    assert all({badges._module(id), "__init__.py"} & {*names} for id, names in used.items())
+    assert "rlvr_envs.code.mbpp" not in used["rlvr/GSM8K-v0"]
+    assert "code/mbpp.py" in used["rlvr/Repair-v0"]  # its option names another environment
+    assert "rlvr_envs.math.expressions" in used["rlvr/Countdown-v0"]
+
+
+def bundled():
+    folder = badges._folder("rlvr/GSM8K-v0")
+    assert folder is not None
+    return badges.Package(name="rlvr_envs", folder=folder)
