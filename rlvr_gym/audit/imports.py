@@ -74,7 +74,7 @@ def _own_doing(name: str, package: Package) -> tuple[bytes, list[str]]:
     used = {node.id for part in doing for node in ast.walk(part) if isinstance(node, ast.Name)}
     imports = [node for node in body if isinstance(node, ast.Import | ast.ImportFrom)]
     with_these = [node for node in imports if used & _bound(node) or "*" in _bound(node)]
-    shown = ast.dump(ast.Module(body=doing, type_ignores=[])).encode()
+    shown = "\n".join(map(ast.unparse, doing)).encode()
     return shown, list(_imported([*doing, *with_these], name, package))
 
 
