@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from rlvr_trainers.batch import CreditedBatch
-from rlvr_trainers.learner.layout import plan
+from rlvr_trainers.learner.layout import budget, plan
 from rlvr_trainers.learner.learner import Learner, UpdatePlan
 from rlvr_trainers.learner.logprobs import base_model
 from rlvr_trainers.learner.models import Models, Role
@@ -28,6 +28,8 @@ def three_steps(case: Mapping[str, Any], mesh: Mesh) -> dict[str, Any]:
     """Take the case's three steps, whose plans are made for models of its size."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plan, "WORTH_OPERATIONS", case["worth"])
+        if "available" in case:  # to each process, in bytes
+            patch.setattr(budget, "_available", lambda _: case["available"][mesh.rank])
         return _three_steps(case, mesh)
 
 
@@ -81,6 +83,7 @@ def _three_steps(case: Mapping[str, Any], mesh: Mesh) -> dict[str, Any]:
         "weights": {name: whole(weight).detach() for name, weight in policy.model.named_parameters()},
         "metrics": metrics,
         "logprobs": [learner.logprobs(role, tokens)[0] for role in (Role.POLICY, Role.REFERENCE)],
+        "budgets": mesh.gather([learner._budget_tokens()]),
         "shown": sum(mesh.gather(shown)),
         "held": sum(held(weight) for weight in policy.model.parameters()),
     }

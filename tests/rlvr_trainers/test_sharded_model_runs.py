@@ -13,7 +13,9 @@ from safetensors.torch import load_file
 from rlvr_gym.config import parse_overrides
 from rlvr_gym.files import read_lines
 from rlvr_gym.generation.loading import load_model
+from rlvr_gym.verifiers.process_reward.verifier import STEP_HEAD
 from rlvr_gym.verifiers.reward_model import HEAD
+from tests.rlvr_trainers.test_process_reward_model import ALPHABET, labelled
 from tests.rlvr_trainers.test_ranks import SMALL, measured
 from tests.rlvr_trainers.test_reward_model import NUMBERS, pairs
 from tests.rlvr_trainers.test_sharding import ranks_of
@@ -30,18 +32,23 @@ RUNS = {
     "sampled teacher": ["distill", "algorithm.teacher=tiny:0123456789>", "algorithm.vocabulary=sampled"],
     # Of a head of zeros the layers' first gradients are 0: Adam makes whole steps of rounding errors, so small ones.
     "rewards": ["reward_model", "optimizer.learning_rate=1e-4", "algorithm.measure_every=1"],
+    "steps": ["prm", f"model.path={ALPHABET}", "optimizer.learning_rate=1e-4", "algorithm.measure_every=1"],
 }
 
-QUICK = ("critic", "teacher", "rewards")
+HEADS = {"rewards": HEAD, "steps": STEP_HEAD}
+"""Files of the heads that runs train beside a model's layers."""
+
+QUICK = ("critic", "teacher", "rewards", "steps")
 SOME = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in RUNS]
 
 
 def settings(name: str, run_dir: Path) -> list[str]:
-    """The recipe of a run, and its settings; of a reward model, with pairs in files beside the run."""
+    """The recipe of a run, and its settings; of a reward model, with data in files beside the run."""
     recipe, *more = RUNS[name]
-    if recipe == "reward_model":
-        data = pairs(run_dir.parent / "pairs.jsonl", NUMBERS[:24])
-        held_out = pairs(run_dir.parent / "held-out.jsonl", NUMBERS[24:31])
+    if recipe in ("reward_model", "prm"):
+        write = pairs if recipe == "reward_model" else labelled
+        data = write(run_dir.parent / "data.jsonl", NUMBERS[:24])
+        held_out = write(run_dir.parent / "held-out.jsonl", NUMBERS[24:31])
         more += [f"data.path={data}", f"algorithm.held_out={held_out}"]
     return [recipe, *COMMON, *more, f"run.dir={run_dir}"]
 
@@ -92,8 +99,10 @@ def test_a_run_goes_on_with_another_number_of_processes(name: str, tmp_path: Pat
         torch.testing.assert_close(weights, expected, rtol=0, atol=1e-3)
     for row, as_expected in zip(figures(moved), figures(whole), strict=True):
         assert row == pytest.approx(as_expected, rel=1e-3, abs=1e-4)
-    assert (moved / "model" / HEAD).exists() is (name == "rewards")
-    if name == "rewards":
-        head, as_expected = (load_file(folder / "model" / HEAD)["weight"] for folder in (moved, whole))
-        torch.testing.assert_close(head, as_expected, rtol=0, atol=1e-6)
-        assert head.abs().max() > 1e-5
+    for kind, file in HEADS.items():
+        assert (moved / "model" / file).exists() is (name == kind)
+    if name in HEADS:
+        head, as_expected = (load_file(folder / "model" / HEADS[name]) for folder in (moved, whole))
+        for part in as_expected:
+            torch.testing.assert_close(head[part], as_expected[part], rtol=0, atol=1e-6)
+            assert head[part].abs().max() > 1e-5

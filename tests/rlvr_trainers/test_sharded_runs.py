@@ -145,11 +145,11 @@ def test_an_engine_within_the_processes_that_hold_shards_is_refused(tmp_path: Pa
         config(tmp_path, "mesh.shard=2", "generator.engine=vllm")
 
 
-def test_a_token_budget_that_is_measured_on_a_whole_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(
-        ConfigError, match=r"microbatch_tokens=auto measures a whole model, and mesh\.shard=2 splits"
-    ):
-        config(tmp_path, "mesh.shard=2", "batch.microbatch_tokens=auto")
+def test_a_run_whose_processes_measure_their_budget_is_the_run_of_one_process(tmp_path: Path) -> None:
+    more = ["batch.microbatch_tokens=auto", "run.steps=2"]
+    assert [status for status, _ in play(tmp_path / "parts", 2, *more)] == [0, 0]
+    Trainer(config(tmp_path / "whole", *more)).run()
+    assert_same_run(tmp_path / "parts", tmp_path / "whole")
 
 
 def test_a_model_given_as_an_object_is_not_taken_apart(tmp_path: Path) -> None:

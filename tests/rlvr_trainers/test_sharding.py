@@ -30,7 +30,10 @@ Make = Callable[..., Any]
 LAYOUTS = {"2 replicated": (2, 1), "2 sharded": (2, 2), "2 x 2": (4, 2)}
 """Processes, and those of them that hold one replica."""
 
-EVERYWHERE = ("llama", "one microbatch", "tied", "float32", "prefixes, tied")
+UNEVEN = [10_000_000, 5_000_000] * 2
+"""Bytes that processes have for a pass."""
+
+EVERYWHERE = ("llama", "one microbatch", "tied", "float32", "prefixes, tied", "measured")
 """Cases of every layout; the others are of two processes that share one replica."""
 
 
@@ -109,7 +112,7 @@ def cases(tiny_llama: Make, tiny_gpt2: Make, mixed_rollouts: tuple[list[Rollout]
     def case(
         model: Any,
         weights: torch.dtype = torch.float64,
-        budget: int = 24,
+        budget: int | str = 24,
         kind: str = "adamw",
         **settings: Any,
     ) -> dict[str, Any]:
@@ -131,6 +134,15 @@ def cases(tiny_llama: Make, tiny_gpt2: Make, mixed_rollouts: tuple[list[Rollout]
         "8 bits": case(tiny_llama(), kind="adamw_8bit"),
         "float32": case(tiny_llama(), torch.float32),
         "bfloat16": case(tiny_llama(), torch.float32, dtype="bfloat16"),
+        "measured": {**case(tiny_llama(), budget="auto"), "available": UNEVEN},
+        "measured, tied, adapter": {
+            **case(tiny_gpt2(), budget="auto", **lora),
+            "available": [10_000_000, 5_000_000] * 2,
+        },
+        "measured, bfloat16": case(
+            tiny_llama(), torch.float32, budget="auto", dtype="bfloat16", gradient_checkpointing=True
+        ),
+        "measured, experts": case(tiny_mixtral(), budget="auto"),
         "prefixes": {**case(tiny_llama(), budget=60), **of_long_prompts()},
         "prefixes, tied": {**case(tiny_gpt2(), budget=10_000), **of_long_prompts()},
     }
@@ -164,6 +176,7 @@ def test_processes_with_shards_compute_common_prefixes_once(cases: Cases, tmp_pa
 
 
 TOLERANCES = {"float32": 2e-5, "bfloat16": 2e-2, "capped": 1e-7, "experts": 1e-7, "prefixes": 1e-6}
+TOLERANCES |= {"measured, bfloat16": 2e-2, "measured, experts": 1e-7}
 """Largest difference of other cases than those computed in float64 alone, which are held to 1e-10."""
 
 
@@ -188,3 +201,25 @@ def test_gradients_weights_and_metrics_are_those_of_one_process(
         assert found["metrics"] == pytest.approx(expected["metrics"], rel=max(1e-9, 10 * tolerance)), name
         assert max(float(gradient.abs().max()) for gradient in expected["gradients"]) > 1e-3
         assert found["held"] <= expected["held"] / shard + 64, name  # short weights are padded
+
+
+def test_a_budget_is_the_least_that_a_process_finds_for_its_part(cases: Cases, tmp_path: Path) -> None:
+    available = {"uneven": [8, 4], "little": [4, 4], "much": [8, 8]}
+    some = {
+        name: {**copy.deepcopy(cases["measured"]), "available": [1_000_000 * each for each in megabytes]}
+        for name, megabytes in available.items()
+    }
+    torch.save(some, tmp_path / "cases.pt")
+    together("sharded_rank.py", [tmp_path / "cases.pt", tmp_path / "result.pt", 2], 2)
+    results = torch.load(tmp_path / "result.pt")
+    uneven, little, much = (results[name]["budgets"] for name in available)
+    assert uneven == little == [little[0]] * 2
+    assert much == [much[0]] * 2
+    assert 2 * little[0] <= much[0]
+
+
+def test_too_little_memory_in_one_process_ends_all_of_them(cases: Cases, tmp_path: Path) -> None:
+    torch.save({"little": {**cases["measured"], "available": [10_000_000, 100_000]}}, tmp_path / "cases.pt")
+    outcomes = ranks_of("sharded_rank.py", [tmp_path / "cases.pt", tmp_path / "result.pt", 2], 2, seconds=60)
+    assert [status for status, _ in outcomes] == [1, 1]
+    assert all("of available memory is less than gradients" in output for _, output in outcomes)

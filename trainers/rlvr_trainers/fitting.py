@@ -59,11 +59,6 @@ def _shards_have_their_place(config: TrainConfig) -> None:
             f"mesh.shard={config.mesh.shard} needs an engine beside the processes that hold the shards: "
             "generator.engine=vllm would start within them; use vllm_servers, or transformers"
         )
-    if config.batch.microbatch_tokens == "auto":
-        raise ValueError(
-            f"batch.microbatch_tokens=auto measures a whole model, and mesh.shard={config.mesh.shard} splits it: "
-            "give a number of tokens, such as 16384"
-        )
     if config.model.weights_dtype == "bfloat16":
         raise ValueError(
             f"model.weights_dtype=bfloat16 would sum gradients over the {config.mesh.shard} processes of mesh.shard "

@@ -179,7 +179,8 @@ class Learner(Generic[B]):
             return self._batch.microbatch_tokens
         if self._found_budget is None:
             kept = optimizer_bytes(self._model.parameters, self._plan.optimizer)
-            found = self._model.token_budget(optimizer_bytes=kept)
+            self._model.last_pass(True)  # what is measured leaves no sums behind
+            found = self.mesh.together(lambda: self._model.token_budget(optimizer_bytes=kept))
             self._found_budget = min(self.mesh.gather([found]))
         return self._found_budget
 

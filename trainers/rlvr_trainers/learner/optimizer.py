@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from rlvr_trainers.learner import compact_adamw
 from rlvr_trainers.learner.compact_adamw import CompactAdamW
+from rlvr_trainers.learner.layout.budget import local_bytes
 from rlvr_trainers.learner.sharding import spread_as
 from rlvr_trainers.learner.shards import load_shards
 from rlvr_trainers.learner_settings import OptimizerConfig
@@ -76,9 +77,9 @@ def clip_gradients(parameters: Sequence[Parameter], max_norm: float) -> Tensor:
 
 
 def optimizer_bytes(parameters: Sequence[Parameter], settings: OptimizerConfig) -> int:
-    """Bytes of the state that the optimizer is going to keep for these weights."""
+    """Bytes of the state that the optimizer is going to keep for these weights, or for this process's parts of them."""
     if not _is_compact(parameters, settings):
-        return sum(2 * weight.numel() * weight.element_size() for weight in parameters)
+        return sum(2 * local_bytes(weight) for weight in parameters)
     eight_bits = settings.kind == "adamw_8bit"
     return sum(compact_adamw.state_bytes(weight, eight_bits=eight_bits) for weight in parameters)
 

@@ -46,6 +46,7 @@ from rlvr_trainers.learner.sharding import (
     Scorer,
     gathering,
     give_back,
+    measured_pass,
     spread,
     sum_over_replicas,
     take_weights,
@@ -227,8 +228,9 @@ class Policy:
     def token_budget(self, *, optimizer_bytes: int | None = None) -> int:
         """Padded tokens that a training pass can have in the memory there is, by one measured pass."""
         head = self.model.get_output_embeddings().weight
-        with self._autocast():
-            return token_budget(base_model(self.model), head, optimizer_bytes=optimizer_bytes)
+        parts = None if self._scorer is None else measured_pass(self._scorer)
+        with self._autocast(), others_needed(alone=True):
+            return token_budget(base_model(self.model), head, optimizer_bytes=optimizer_bytes, spread=parts)
 
     def frozen_copy(self) -> Policy:
         """The policy as it is now, never to change."""

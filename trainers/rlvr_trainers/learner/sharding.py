@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar, final
 
 import torch
@@ -14,6 +15,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from transformers import PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
 
+from rlvr_trainers.learner.layout.budget import SpreadPass
 from rlvr_trainers.learner.layout.hidden_states import counts_from_zero
 from rlvr_trainers.learner.logprobs import base_model
 from rlvr_trainers.mesh import others_needed
@@ -30,11 +32,11 @@ class Scorer(nn.Module):
 
     def __init__(self, model: nn.Module, base: Callable[[Any], PreTrainedModel]) -> None:
         super().__init__()
-        self.model, self._base = model, base
+        self.model, self.base = model, base
 
     def forward(self, compute: Callable[[nn.Module], T]) -> T:
         """Compute something with the model; all processes make as many passes through its layers."""
-        counts_from_zero(self._base(self.model))  # once a model, whichever batch a process has first
+        counts_from_zero(self.base(self.model))  # once a model, whichever batch a process has first
         return compute(self.model)
 
 
@@ -81,6 +83,28 @@ def gathering(scorer: Scorer, compute: Callable[[Any], T], *, keeps: bool = Fals
     if not (keeps or torch.is_grad_enabled()):
         give_back(scorer)
     return result
+
+
+def measured_pass(scorer: Scorer) -> SpreadPass:
+    """A pass of the layers below the head, to measure; all processes make it together."""
+
+    def hidden(ids: Tensor, model: nn.Module) -> Tensor:
+        return scorer.base(model)(input_ids=ids, use_cache=False, return_dict=True).last_hidden_state
+
+    layers = [
+        _whole_bytes(part) for part in scorer.modules() if isinstance(part, FSDPModule) and part is not scorer
+    ]
+    # A layer, and the next, which is gathered in the meantime; what no layer owns stays whole all along.
+    gathered = _whole_bytes(scorer) - sum(layers) + 2 * max(layers, default=0)
+    return SpreadPass(
+        forward=lambda ids: gathering(scorer, partial(hidden, ids)),
+        forget=lambda: scorer.zero_grad(set_to_none=True),
+        gathered_bytes=gathered,
+    )
+
+
+def _whole_bytes(module: nn.Module) -> int:
+    return sum(weight.numel() * weight.element_size() for weight in module.parameters())
 
 
 def values_of(head: nn.Linear, hidden_NH: Tensor) -> Tensor:

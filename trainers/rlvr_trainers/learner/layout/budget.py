@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import weakref
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, final
 
 import torch
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
@@ -24,8 +27,29 @@ _BUFFERS = 4
 """Buffers as large as a chunk's logits that exist at a time: of `token_logprobs`, and of its gradient."""
 
 
+@final
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SpreadPass:
+    """A measured pass through weights that are spread over processes, which all make together.
+
+    Args:
+        forward: computes the hidden states of token ids (B, T).
+        forget: leaves the weights, those above the hidden states too, without gradients and nothing gathered.
+        gathered_bytes: of the weights that are whole at a time, at most.
+    """
+
+    forward: Callable[[Tensor], Tensor]
+    forget: Callable[[], None]
+    gathered_bytes: int
+
+
 def token_budget(
-    base: Any, head: Tensor, *, available_bytes: int | None = None, optimizer_bytes: int | None = None
+    base: Any,
+    head: Tensor,
+    *,
+    available_bytes: int | None = None,
+    optimizer_bytes: int | None = None,
+    spread: SpreadPass | None = None,
 ) -> int:
     """The largest power of two of padded tokens whose pass stays below a share of the memory that is available.
 
@@ -38,14 +62,17 @@ def token_budget(
         head: the weight (V, H) that makes logits of them.
         available_bytes: where another than this process's device knows.
         optimizer_bytes: what the optimizer keeps; None for two moments in the weights' format.
+        spread: how all processes make a pass where they hold the weights in parts.
     """
     if available_bytes is None:
         available_bytes = _available(next(base.parameters()).device)
-    trained = sum(p.numel() * p.element_size() for p in base.parameters() if p.requires_grad)
+    trained = sum(local_bytes(p) for p in base.parameters() if p.requires_grad)
     moments = 2 * trained if optimizer_bytes is None else optimizer_bytes
     logits = chunk_tokens(len(head), head.device) * len(head) * 4
-    aside = trained + moments + _BUFFERS * logits
-    each = _bytes_per_token(base)
+    each, fixed = _bytes_of_passes(base, spread)
+    # Whole weights, and gradients as large, stand beside this process's parts while a layer is computed with.
+    gathered = 0 if spread is None else 2 * spread.gathered_bytes + fixed
+    aside = trained + moments + _BUFFERS * logits + gathered
     tokens = int((SHARE * available_bytes - aside) / each)
     if tokens < 1:
         raise TrainingError(
@@ -56,6 +83,12 @@ def token_budget(
     return 1 << (tokens.bit_length() - 1)
 
 
+def local_bytes(weight: Tensor) -> int:
+    """Bytes of a weight, or of this process's part of it."""
+    part = weight.to_local() if isinstance(weight, DTensor) else weight
+    return part.numel() * part.element_size()
+
+
 def _available(device: torch.device) -> int:
     if device.type == "cuda":
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
@@ -64,25 +97,36 @@ def _available(device: torch.device) -> int:
 
 
 @torch.enable_grad()
-def _bytes_per_token(base: Any) -> float:
-    """Measure what a second row adds to the largest number of bytes alive in a pass: all else is the same in both."""
-    one, two = (_peak_bytes(base, rows) for rows in (1, 2))
-    positions = _row_tokens(base)
-    return max(1.0, (two - one) / positions)
+def _bytes_of_passes(base: Any, spread: SpreadPass | None) -> tuple[float, int]:
+    """Bytes that each token of a pass takes, and those that are the same for any number of tokens.
+
+    A token's are those that a second row adds to the largest number of bytes alive: all else is the same in both.
+    """
+    if spread is not None:
+        _peak_bytes(base, 1, spread)  # buffers that stay are made in the first pass
+    one, two = (_peak_bytes(base, rows, spread) for rows in (1, 2))
+    return max(1.0, (two - one) / _row_tokens(base)), max(0, 2 * one - two)
 
 
 def _row_tokens(base: Any) -> int:
     return min(_TOKENS, getattr(base.config.get_text_config(), "max_position_embeddings", None) or _TOKENS)
 
 
-def _peak_bytes(base: Any, rows: int) -> int:
+def _peak_bytes(base: Any, rows: int, spread: SpreadPass | None) -> int:
     ids = torch.ones(rows, _row_tokens(base), dtype=torch.long, device=next(base.parameters()).device)
     with _LiveBytes() as live:
-        hidden = base(input_ids=ids, use_cache=False, return_dict=True).last_hidden_state
+        hidden = _hidden(base, ids) if spread is None else spread.forward(ids)
         if hidden.requires_grad:
             hidden.sum().backward()
-    base.zero_grad(set_to_none=True)
+    if spread is None:
+        base.zero_grad(set_to_none=True)
+    else:
+        spread.forget()
     return live.peak
+
+
+def _hidden(base: Any, ids: Tensor) -> Tensor:
+    return base(input_ids=ids, use_cache=False, return_dict=True).last_hidden_state
 
 
 class _LiveBytes(TorchDispatchMode):
@@ -94,10 +138,10 @@ class _LiveBytes(TorchDispatchMode):
         self._known = WeakIdKeyDictionary()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        given = {id(t.untyped_storage()) for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)}
+        given = {id(t.untyped_storage()) for t in _with_memory((args, kwargs))}
         result = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(result):
-            if isinstance(tensor, Tensor) and id(tensor.untyped_storage()) not in given:
+        for tensor in _with_memory(result):
+            if id(tensor.untyped_storage()) not in given:
                 self._count(tensor.untyped_storage())
         return result
 
@@ -112,3 +156,9 @@ class _LiveBytes(TorchDispatchMode):
 
     def _free(self, size: int) -> None:
         self._alive -= size
+
+
+def _with_memory(values: Any) -> list[Tensor]:
+    """The tensors among values; of one that is spread over processes, this process's part, which has the memory."""
+    tensors = (value for value in tree_leaves(values) if isinstance(value, Tensor))
+    return [tensor.to_local() if isinstance(tensor, DTensor) else tensor for tensor in tensors]
