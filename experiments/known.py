@@ -8,7 +8,18 @@ from pathlib import Path
 from experiments.experiment import Experiment
 from experiments.records import RESULTS, Records, code_of
 
-NAMES = ("dapo", "clip_higher", "prefixes", "crossing", "hacking", "steps", "kl", "drafting")
+NAMES = (
+    "dapo",
+    "clip_higher",
+    "steadiness",
+    "prefixes",
+    "equal_samples",
+    "crossing",
+    "hacking",
+    "steps",
+    "kl",
+    "drafting",
+)
 
 
 def load(name: str) -> Experiment:

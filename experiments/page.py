@@ -35,7 +35,7 @@ if some are, *does not hold here* if none is and one is reversed. If none is met
 cannot decide it*. A program applies this rule. One in twenty intervals misses, so among many open differences some will
 seem settled.
 
-**What it cannot say.** Models here have about 120,000 parameters or fewer, and tasks take seconds. An effect that is
+**What it cannot say.** Models here have about 230,000 parameters or fewer, and tasks take seconds. An effect that is
 seen here can happen. One that is not seen here may still happen in large models.
 """
 
