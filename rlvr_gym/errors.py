@@ -3,6 +3,7 @@
 RlvrError
 ├── ConfigError          a setting, key, name or path that cannot work; raised before any work starts
 ├── DataError            a task source is broken: names the file and line, or the task
+│   └── HubUnreached     a hub dataset is not stored here, and the hub is not reached
 ├── VerifierFault        a verifier or its infrastructure failed; becomes an `unscored` verdict
 ├── TooManyUnscored      so many samples could not be judged that results would mean nothing
 └── TrainingError        a run cannot go on: NaN loss, starved batch, sampler out of step, full disk
@@ -22,6 +23,10 @@ class ConfigError(RlvrError, ValueError):
 
 class DataError(RlvrError, ValueError):
     """A task source is broken; the message names the file and line, or the task."""
+
+
+class HubUnreached(DataError):
+    """A hub dataset is not stored here, and the hub is not reached; the message says what works instead."""
 
 
 class VerifierFault(RlvrError, RuntimeError):

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from rlvr_gym.errors import ConfigError, DataError
+from rlvr_gym.errors import ConfigError, DataError, HubUnreached
 from rlvr_gym.files import Json, lines_of
 
 Row = dict[str, Any]
@@ -132,29 +132,48 @@ def hub_rows(repo: str, config: str | None, split: str) -> Iterator[tuple[str, R
             "or give a local file with data=PATH"
         ) from error
     _refuse_folder_without_data(repo)
+    folder = Path(repo).expanduser()
     try:
-        folder = Path(repo).expanduser()
-        if not folder.is_dir():
-            rows = datasets.load_dataset(repo, config, split=split)
-        elif _is_saved(folder):
-            rows = _saved(datasets.load_from_disk(folder), split)
-        else:
-            known = config in datasets.get_dataset_config_names(str(folder))
-            # Without a README that names them, the configurations of a folder are the folders in it.
-            inner = config if config and not known and (folder / config).is_dir() else None
-            rows = datasets.load_dataset(str(folder), config if known else None, data_dir=inner, split=split)
+        rows = _folder_split(datasets, folder, config, split) if folder.is_dir() else None
     except (OSError, ValueError, DatasetsError) as error:
-        if Path(repo).is_dir():
-            why = str(error).partition("\n")[0]
-            raise DataError(
-                f"cannot load the folder '{repo}' (split '{split}'): {why}; name a file in it"
+        why = str(error).partition("\n")[0]
+        raise DataError(
+            f"cannot load the folder '{repo}' (split '{split}'): {why}; name a file in it"
+        ) from error
+    if rows is None:
+        rows = _hub_split(datasets, repo, config, split)
+    for number, row in enumerate(rows, start=1):
+        place = f"{repo} ({split}), row {number}"
+        yield place, _json_values(place, dict(row))
+
+
+def _folder_split(datasets: Any, folder: Path, config: str | None, split: str) -> Any:
+    """The split of a folder in the hub's format."""
+    if _is_saved(folder):
+        return _saved(datasets.load_from_disk(folder), split)
+    known = config in datasets.get_dataset_config_names(str(folder))
+    # Without a README that names them, the configurations of a folder are the folders in it.
+    inner = config if config and not known and (folder / config).is_dir() else None
+    return datasets.load_dataset(str(folder), config if known else None, data_dir=inner, split=split)
+
+
+def _hub_split(datasets: Any, repo: str, config: str | None, split: str) -> Any:
+    """The split of a hub dataset: as it is there, or as it was stored here where the hub is not reached."""
+    from rlvr_gym.hub import is_of_connection, stored_if_unreached
+
+    unreached = None
+    try:
+        with stored_if_unreached() as unreached:
+            return datasets.load_dataset(repo, config, split=split)
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+        if unreached or is_of_connection(error):
+            raise HubUnreached(
+                f"cannot load '{repo}' (split '{split}'): {unreached or 'the hub gives nothing'}, and it is not stored "
+                "here; a local file, or a folder in the hub's format, works with data=PATH"
             ) from error
         raise DataError(
             f"cannot load '{repo}' (split '{split}') from the hub: {error}; a local file works with data=PATH"
         ) from error
-    for number, row in enumerate(rows, start=1):
-        place = f"{repo} ({split}), row {number}"
-        yield place, _json_values(place, dict(row))
 
 
 def _is_saved(folder: Path) -> bool:

@@ -10,8 +10,8 @@ from rlvr_envs.code.humaneval_plus import humaneval_plus
 from rlvr_envs.code.livecodebench import livecodebench
 from rlvr_envs.code.mbpp import mbpp
 from rlvr_envs.code.mbpp_plus import mbpp_plus
+from rlvr_envs.files.jsonl import jsonl
 from rlvr_envs.functions.bfcl import bfcl
-from rlvr_envs.jsonl import jsonl
 from rlvr_envs.math.arithmetic import arithmetic
 from rlvr_envs.math.competitions.aime import aime24, aime25, aime26
 from rlvr_envs.math.competitions.amc import amc23

@@ -20,14 +20,14 @@ register_suite(
 )
 register_suite(
     "code",
-    {
-        "humaneval": {},
-        "humanevalplus": {},
-        "mbpp": {},
-        "mbppplus": {},
-        "livecodebench": {},
-        "bigcodebench": {"split": "v0.1.4"},  # its splits are releases, and none is called "test"
-    },
+    (
+        "humaneval",
+        "humanevalplus",
+        "mbpp",
+        "mbppplus",
+        "livecodebench",
+        "bigcodebench",
+    ),
     about="functions and programs, judged by their tests",
 )
 register_suite(

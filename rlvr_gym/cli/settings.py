@@ -164,7 +164,7 @@ def _is_of(trained: TrainedModel, id: str) -> bool:
 
 
 def make_environment(name: str, overrides: Sequence[str] | None, *, held_out: bool = True) -> Environment:
-    """The environment of that name, its split `test` if `held_out`, unless `overrides` say otherwise."""
+    """The environment of that name, its split for testing if `held_out`, unless `overrides` say otherwise."""
     settings = merge({"env": _held_out(name) if held_out else {"id": name}}, _parse(overrides or ()))
     return validate(_EnvironmentSettings, settings).env.make()
 
@@ -197,7 +197,9 @@ def parse_ks(text: str | None) -> tuple[int, ...] | None:
 
 
 def _held_out(name: str) -> Settings:
-    split = {"split": "test"} if "split" in registry.options(name) else {}
+    """An environment with its split for testing: `test`, or its own default where that is none to train on."""
+    option = registry.options(name).get("split")
+    split = {"split": "test"} if option and option.default in (option.empty, "train") else {}
     return {"id": name, **split}
 
 

@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from transformers.utils import logging
 
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.generation.tiny import PRINTABLE, tiny_model
+from rlvr_gym.hub import stored_if_unreached
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _HUB_ID = re.compile(r"(?!\.)[\w.-]+(/(?!\.)[\w.-]+)?")  # `./x` and `../x` are folders
@@ -57,8 +58,9 @@ def load_model(
             weight.data = weight.data.to(_DTYPES.get(dtype, weight.dtype))
         return model, tokenizer
     source = _Source(name, folder)
-    model = source.model(_DTYPES.get(dtype, "auto"))
-    return model, source.tokenizer()
+    with nullcontext() if folder.is_dir() else stored_if_unreached():
+        model = source.model(_DTYPES.get(dtype, "auto"))
+        return model, source.tokenizer()
 
 
 class _Source:

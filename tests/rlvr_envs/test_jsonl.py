@@ -177,3 +177,22 @@ def test_a_process_reward_model_scores_the_steps_of_rows_without_answers(write_r
         rg.make("jsonl", data=data, process_reward_model=str(tmp_path), reward_model=str(tmp_path))
     with pytest.raises(rg.ConfigError, match="aggregate"):
         rg.make("jsonl", data=data, process_reward_model=str(tmp_path), aggregate="mean")
+
+
+def test_tasks_of_ones_own_are_a_family_and_keep_their_names():
+    from rlvr_envs import jsonl
+    from rlvr_envs.jsonl import jsonl as by_module
+
+    from rlvr_gym import registry
+
+    assert by_module is jsonl
+    assert registry.find("jsonl") == "rlvr/JSONL-v0"
+    assert registry.family("rlvr/JSONL-v0") == "files"
+
+
+def test_no_bundled_environment_has_its_package_for_a_family():
+    from rlvr_gym import registry
+
+    bundled = [id for id in registry.list_environments() if id.startswith("rlvr/")]
+    assert len(bundled) > 30
+    assert [id for id in bundled if registry.family(id).startswith("rlvr")] == []

@@ -26,6 +26,10 @@ from rlvr_gym.audit.truth import same_answer, value
         ("B", "C"),
         ("Paris", "46"),
         (str(10**30), str(10**30 + 1)),
+        ("612001966.586", "612001966.585"),
+        ("123456789.5", "123456789"),
+        ("0.1234567", "0.1234568"),
+        ("0.00000000000000001", "0.00000000000000002"),
     ],
 )
 def test_what_differs_is_shown_to_differ(gold, answer):
@@ -52,6 +56,11 @@ def test_what_differs_is_shown_to_differ(gold, answer):
         ("1 4/5", "1.8"),
         (".35625", ".356250"),
         ("\\pi", "pi"),
+        ("624640107.6149991", "624640107.614999"),
+        ("612001966.5860001", "612001966.586000"),
+        ("612001966.5860001", "612001966.586"),
+        ("0.30000000000000004", "0.3"),
+        ("-2.9999999999999996", "-3"),
     ],
 )
 def test_what_a_verifier_may_take_for_the_same_is_never_called_different(gold, answer):

@@ -10,7 +10,7 @@ import yaml
 from rich.console import Console
 
 import rlvr_gym as rg
-from rlvr_gym.cli.commands.eval.output import Display, facts, report
+from rlvr_gym.cli.commands.eval.output import Display, advice, facts, report
 from rlvr_gym.cli.display import live
 from rlvr_gym.cli.main import main
 from rlvr_gym.evaluation import Interval, Progress, read_samples
@@ -143,6 +143,21 @@ def test_unscored_samples_show_their_number_their_cause_and_the_bounds(tmp_path:
     assert rows[0][3:] == ["1.0000", "0.5101", "to", "1.0000", "0.7500", "1.0000", "4"]
     assert rows[1] == ["pass@4", "nan", "nan", "to", "nan", "1.0000", "1.0000", "0"]
     assert "unscored  4: FunctionVerifier failed: VerifierFault: the sandbox is down" in out
+
+
+@pytest.mark.parametrize(("cut_off", "text", "advised"), [(3, "", True), (3, "no", False), (1, "", False)])
+def test_answers_that_are_missing_because_most_samples_were_cut_off_are_said_so(cut_off, text, advised):
+    def say(prompt: rg.GenerationRequest, sample: int) -> rg.Completion:
+        ended = rg.FinishReason.LENGTH if sample < cut_off else rg.FinishReason.STOP
+        return rg.Completion(
+            text=text, token_ids=(1,), logprobs=(0.0,), prompt_token_ids=(1,), finish_reason=ended
+        )
+
+    result = rg.evaluate(
+        echo_env(2), ScriptedGenerator(say), n=4, k=(1,), sampling=rg.SamplingParams(max_tokens=9)
+    )
+    said = [line for line in advice(result) if "75.0% of the completions were cut off at 9 tokens" in line]
+    assert bool(said) is advised
 
 
 def test_several_environments_run_in_one_call_and_end_in_one_table(tmp_path, monkeypatch, capsys):

@@ -4,7 +4,7 @@ import pytest
 
 import rlvr_gym as rg
 from rlvr_gym.cli.main import main
-from rlvr_gym.cli.settings import eval_settings, with_suites
+from rlvr_gym.cli.settings import with_suites
 from rlvr_gym.environments.suites import find_suite, list_suites, register_suite
 
 
@@ -33,14 +33,6 @@ def test_a_suite_stands_for_its_members_and_settings_by_hand_come_last():
         "model.path=tiny",
         "reverse.digits=2",
     ]
-
-
-def test_a_set_whose_splits_are_releases_is_read_in_one_of_them():
-    arguments = with_suites(["suite=code", "model.path=tiny"])
-    names = [one for one in arguments if "=" not in one]
-    settings = eval_settings(names, [one for one in arguments if "=" in one])
-    (chosen,) = [one.env.options["split"] for one in settings if one.env.id == "bigcodebench"]
-    assert chosen == "v0.1.4"
 
 
 def test_an_environment_of_two_suites_is_evaluated_once():

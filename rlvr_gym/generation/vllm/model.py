@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from transformers import (
 
 from rlvr_gym.errors import ConfigError
 from rlvr_gym.generation.prompts import EncodedPrompt, TokenPrompts
+from rlvr_gym.hub import stored_if_unreached
 
 SMALLEST_HEAD_ON_A_CPU = 32
 _DTYPES = ("auto", "float32", "bfloat16", "float16")
@@ -40,10 +42,11 @@ class ServedModel:
         self.name = os.fspath(name)
         local = Path(self.name).expanduser().is_dir()
         try:
-            self.config: PreTrainedConfig = AutoConfig.from_pretrained(self.name, local_files_only=local)
-            self.tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-                self.name, local_files_only=local
-            )
+            with nullcontext() if local else stored_if_unreached():
+                self.config: PreTrainedConfig = AutoConfig.from_pretrained(self.name, local_files_only=local)
+                self.tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+                    self.name, local_files_only=local
+                )
         except (OSError, ValueError, ImportError) as error:
             first = str(error).strip().partition("\n")[0].rstrip(".")
             raise ConfigError(

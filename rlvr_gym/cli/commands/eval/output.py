@@ -152,12 +152,17 @@ def report(
 
 
 def advice(result: EvaluationResult) -> list[str]:
-    """Suggest what to do when all samples failed in the same way, so that the scores say nothing about the model."""
-    said = []
-    if result.samples and result.truncation_rate == 1.0:
-        limit = result.conditions.sampling.max_tokens
+    """Suggest what to do when samples failed for a reason of their own, so that scores say little about the model."""
+    said, limit = [], result.conditions.sampling.max_tokens
+    malformed, cut_off = result.outcomes[Outcome.MALFORMED], result.truncation_rate
+    if result.samples and cut_off == 1.0:
         said.append(f"every completion was cut off at {limit} tokens: raise sampling.max_tokens")
-    if result.samples and result.outcomes[Outcome.MALFORMED] == len(result.samples):
+    elif cut_off >= 0.5 and malformed:
+        said.append(
+            f"{cut_off:.1%} of the completions were cut off at {limit} tokens, and one that is cut off before its "
+            "answer has none: raise sampling.max_tokens"
+        )
+    if result.samples and malformed == len(result.samples):
         said.append(
             "no answer could be read in any completion: read some with `rlvr report`, and see that the prompt says "
             "where the answer must stand"

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rlvr_gym import registry
+from rlvr_gym import hub, registry
 from rlvr_gym.cli.commands.eval.output import Intended
 from rlvr_gym.cli.loudness import note
 from rlvr_gym.cli.settings import EvalSettings
 from rlvr_gym.environments.base import Environment
 from rlvr_gym.environments.settings import trained_model
-from rlvr_gym.errors import ConfigError, DataError
+from rlvr_gym.errors import ConfigError, DataError, HubUnreached
 from rlvr_gym.evaluation import ModelName, Plan, plan_for
 from rlvr_gym.evaluation.ranking import ranker_in
 from rlvr_gym.evaluation.run import SAMPLES, conditions_of, refuse_impossible
@@ -125,8 +125,29 @@ def plan_runs(
 ) -> list[Run]:
     """Plan the evaluation of each environment; add reasons why one cannot work to `problems`."""
     several = len(names) > 1
-    runs = [_planned(name, own, asked, several, problems) for name, own in zip(names, settings, strict=True)]
+    runs: list[Run | None] = []
+    unreached: list[str] = []
+    for name, own in zip(names, settings, strict=True):
+        try:
+            runs.append(_planned(name, own, asked, several, problems))
+        except HubUnreached:
+            if not several:
+                raise
+            unreached.append(name)
+    if unreached:
+        problems.append(_without_hub(unreached))
     return [run for run in runs if run]
+
+
+def _without_hub(names: Sequence[str]) -> str:
+    """Name the environments whose tasks are on a hub that is not reached, and say how each is given its data."""
+    why = hub.unreached() or "the hub gives nothing"
+    given = " ".join(f"{registry.short_name(registry.find(name))}.data=PATH" for name in names)
+    return (
+        f"{why}, and the tasks of {', '.join(names)} are not stored here: give each a local file, or a folder in the "
+        f"hub's format, as in {given}; a suite of your own can name them, suite=FILE.yaml with a line each, such as "
+        f"{names[0]}: {{data: PATH}}"
+    )
 
 
 def _planned(
@@ -154,7 +175,7 @@ def _planned(
         problems.append(f"{name}: {text}" if several else text)
         return None
     except DataError as error:
-        if not several:
+        if not several or isinstance(error, HubUnreached):
             raise
         problems.append(f"{name}: {error}")
         return None
