@@ -13,6 +13,7 @@ NAMES = (
     "clip_higher",
     "steadiness",
     "prefixes",
+    "trees",
     "equal_samples",
     "crossing",
     "hacking",

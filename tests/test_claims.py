@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from rlvr_trainers.recipe import load_recipe
 
-from experiments.claims import equal_samples, steadiness
+import rlvr_gym as rg
+from experiments.claims import equal_samples, steadiness, trees
 from experiments.claims.equal_samples import SAMPLES, STORED_PROMPTS, halfway
 from experiments.training import Rows
 from rlvr_gym.config import merge
@@ -62,3 +63,23 @@ def test_the_control_of_gspo_differs_from_grpo_in_the_clip_and_from_gspo_in_the_
 
     assert differences("GRPO, narrow clip, dense", "GRPO, dense") == {"clip_low", "clip_high"}
     assert differences("GRPO, narrow clip, dense", "GSPO, dense") == {"ratio"}
+
+
+def test_steps_are_counted_until_their_tokens_are_spent() -> None:
+    steps: Rows = [{"step": 0}, *({"step": step, "tokens": 40.0} for step in (1, 2, 3))]
+    assert [row["step"] for row in trees.within(steps, "tokens", 100)] == [0, 1, 2]
+    assert [row["step"] for row in trees.within(steps, "tokens", 80)] == [0, 1, 2]
+
+
+def test_steps_that_spend_too_few_tokens_decide_nothing() -> None:
+    with pytest.raises(ValueError, match="3 rows come to 80 of tokens, not more than 80"):
+        trees.within([{"step": 0}, {"step": 1, "tokens": 40.0}, {"step": 2, "tokens": 40.0}], "tokens", 80)
+
+
+@pytest.mark.parametrize(("said", "reward"), [("042", 1.0), ("040", 2 / 3), ("420", 0.0)])
+def test_each_right_digit_of_spelling_pays_a_third(said: str, reward: float) -> None:
+    env = trees.spell()
+    task = env.tasks.find("042")
+    replies = [rg.Completion(text=digit) for digit in said]
+    answers = [env.respond(task, replies[: turn + 1]) for turn in range(3)]
+    assert sum(one.reward or 0.0 for one in answers if isinstance(one, rg.Response)) == pytest.approx(reward)
