@@ -164,7 +164,7 @@ KINDS: dict[str, Kind] = {
     "number_format": Kind(fault=partial(values.near, absolute=0.0001)),
     "palindrome_generation": Kind(fault=puzzles.palindrome, facts=("letters",)),
     "palindrome_partitioning": Kind(fault=values.json_lists),
-    "polynomial_equations": Kind(fault=partial(values.numbers, absolute=0.001, ordered=False)),
+    "polynomial_equations": Kind(fault=partial(values.numbers, absolute=0.0001, ordered=False)),
     "polynomial_multiplication": Kind(fault=product),
     "pool_matrix": Kind(fault=partial(values.grid, absolute=0.01)),
     "power_function": Kind(fault=values.three_figures),

@@ -161,8 +161,8 @@ def numbers(gold: str, facts: JsonObject, said: str, *, absolute: float = 0.0, o
 
 
 def geometry(gold: str, facts: JsonObject, said: str) -> Fault:
-    """The same numbers, to three decimals; angles, which the golds have with two, to two."""
-    return numbers(gold, facts, said, absolute=0.0051 if "°" in gold else 0.001)
+    """The same numbers, rounded to three decimals as asked; angles, which the golds have with two, to two."""
+    return numbers(gold, facts, said, absolute=0.0051 if "°" in gold else 0.0)
 
 
 def _numbers(said: str) -> list[Fraction] | None:
