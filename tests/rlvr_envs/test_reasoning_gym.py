@@ -230,7 +230,13 @@ def judged(name, gold, facts, said):
             ["Bo is a fool and Al is a sage"],
             ["Al is a sage"],
         ),
-        ("polynomial_equations", "-1.5, 2.0", {}, ["2.0, -1.5", "2,-1.5001"], ["2,-1.5004", "2", "2, -1.5, 3", "2; -1.5"]),
+        (
+            "polynomial_equations",
+            "-1.5, 2.0",
+            {},
+            ["2.0, -1.5", "2,-1.5001"],
+            ["2,-1.5004", "2", "2, -1.5, 3", "2; -1.5"],
+        ),
         (
             "advanced_geometry",
             "45.12°",
