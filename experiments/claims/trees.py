@@ -68,13 +68,13 @@ def learns_more(than: str) -> tuple[Expectation, Expectation]:
     """Trees end higher, and are higher on the way."""
     return (
         Expectation(
-            says="reward after 12,000 tokens, trees",
+            says=f"reward after 12,000 tokens, trees over {than}",
             more=of("trees", "reward at the end"),
             less=of(than, "reward at the end"),
             shares=True,
         ),
         Expectation(
-            says="mean reward on the way there, trees",
+            says=f"mean reward on the way there, trees over {than}",
             more=of("trees", "reward on the way"),
             less=of(than, "reward on the way"),
             shares=True,
