@@ -75,7 +75,7 @@ def _over_baseline(
 
 
 def _best_of_k(rewards: np.ndarray, rows_by_group: dict[Hashable, list[int]], k: int) -> np.ndarray:
-    """What each sample adds to the best of k of its group."""
+    """Gain of the best of k of its group by each sample."""
     advantages = np.zeros_like(rewards)
     for rows in rows_by_group.values():
         advantages[rows] = best_of_k_advantages(rewards[rows], k)
